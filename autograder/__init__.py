@@ -1,0 +1,1 @@
+"""What grades the homeworks: properties (theorems), exercises' tests, grading, and handouts."""

@@ -1,0 +1,138 @@
+"""How a score looks: an HTML table for notebooks and reports, a text table for terminals."""
+
+from html import escape
+
+import numpy as np
+
+ICONS = {"passed": "✓", "partial": "◐", "failed": "✗", "skipped": "–", "not graded": "!"}
+COLOURS = {
+    "passed": "#1a7f5a", "partial": "#b7791f", "failed": "#c0392b", "skipped": "#7b8794", "not graded": "#6b46c1",
+}  # fmt: skip
+SERIES = ("#9fb3c8", "#e8743b")
+# Colours inherit from the page, so that the table reads in JupyterLab's light and dark themes alike.
+STYLE = """<style>
+.deepul{font:13.5px/1.45 system-ui,sans-serif;max-width:62em;margin:.4em 0 1em;color:inherit}
+.deepul .head{display:flex;align-items:baseline;gap:.8em;margin-bottom:.35em}
+.deepul .head b{font-size:15px}.deepul .head .pts{margin-left:auto;font-size:17px;font-weight:650}
+.deepul .bar{height:5px;border-radius:3px;background:#8884;overflow:hidden;margin-bottom:.5em}
+.deepul .bar i{display:block;height:100%;background:#1a7f5a}
+.deepul table{border-collapse:collapse;width:100%;margin:0;table-layout:auto}
+.deepul td,.deepul th{padding:.4em .6em;text-align:left;vertical-align:top;border:0;border-top:1px solid #8883;
+ background:none;white-space:normal}
+.deepul th{font-weight:600;opacity:.65;border-top:0;font-size:12px}
+.deepul td.icon{font-weight:700;width:1.2em;text-align:center}
+.deepul td.num{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
+.deepul .hint{margin-top:.25em;padding:.3em .6em;border-left:3px solid #b7791f;background:#b7791f1c;border-radius:2px}
+.deepul .req{opacity:.7}.deepul .skipped td{opacity:.62}.deepul svg{display:block;margin-top:.35em}
+.deepul pre{font-size:12px;max-height:12em;overflow:auto;margin:.3em 0;white-space:pre-wrap}
+</style>"""
+
+
+def score_html(score: dict, style: bool = True) -> str:
+    """The table of one exercise, from `Score.to_json()`."""
+    share = score["points"] / score["max_points"] if score["max_points"] else 0
+    rows = "".join(_row(c) for c in score["checks"])
+    printed = (
+        f"<details><summary>Your code printed</summary><pre>{escape(score['printed'])}</pre></details>"
+        if score["printed"].strip()
+        else ""
+    )
+    return (
+        f"{STYLE if style else ''}<div class='deepul'><div class='head'><b>Exercise {score['number']} · "
+        f"{escape(score['title'])}</b><span>{escape(score['headline'])}</span>"
+        f"<span class='pts'>{number(score['points'])} / {number(score['max_points'])}</span></div>"
+        f"<div class='bar'><i style='width:{100 * share:.1f}%'></i></div>"
+        f"<table><tr><th></th><th>Check</th><th>Measured</th><th style='text-align:right'>Points</th></tr>"
+        f"{rows}</table>{printed}</div>"
+    )
+
+
+def _row(check: dict) -> str:
+    outcome = check["outcome"]
+    measured = escape(check["measured"])
+    if check["required"] and outcome != "passed":
+        measured += f"<div class='req'>required: {escape(check['required'])}</div>"
+    if check["hint"] and outcome in ("failed", "partial"):
+        measured += f"<div class='hint'>{escape(check['hint'])}</div>"
+    if check["plot"] and outcome in ("failed", "partial"):
+        measured += svg(check["plot"])
+    earned = "?" if check["points"] is None else number(check["points"])
+    return (
+        f"<tr class='{outcome.replace(' ', '-')}'><td class='icon' style='color:{COLOURS[outcome]}' "
+        f"title='{outcome}'>{ICONS[outcome]}</td><td>{escape(check['title'])}</td><td>{measured}</td>"
+        f"<td class='num'>{earned} / {number(check['max_points'])}</td></tr>"
+    )
+
+
+def score_text(score: dict) -> str:
+    """The same table for a terminal."""
+    lines = [
+        f"Exercise {score['number']} · {score['title']}: "
+        f"{number(score['points'])} / {number(score['max_points'])}. {score['headline']}"
+    ]
+    for c in score["checks"]:
+        earned = "?" if c["points"] is None else number(c["points"])
+        lines.append(f"  {ICONS[c['outcome']]} {earned:>4} / {number(c['max_points']):<4} {c['title']}: {c['measured']}")
+        if c["hint"] and c["outcome"] in ("failed", "partial"):
+            lines.append(f"                  {c['hint']}")
+    return "\n".join(lines)
+
+
+def number(value: float) -> str:
+    """Points without needless decimals: 4, 2.5, 1.37."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def svg(plot: dict) -> str:
+    """A small picture of a finding's data."""
+    return {"bars": _bars, "matrix": _matrix}[plot["kind"]](plot)
+
+
+def _bars(plot: dict, width: int = 420, height: int = 90) -> str:
+    """Each series as columns over the same states."""
+    series = {k: np.asarray(v, dtype=float) for k, v in plot["series"].items()}
+    n = max(len(v) for v in series.values())
+    top = max(v.max() for v in series.values()) or 1.0
+    slot, each = width / n, width / n * 0.85 / len(series)
+    shapes = "".join(
+        f"<rect x='{i * slot + k * each:.1f}' y='{height - v / top * height:.1f}' width='{each:.1f}' "
+        f"height='{v / top * height:.1f}' fill='{SERIES[k % 2]}'/>"
+        for k, values in enumerate(series.values())
+        for i, v in enumerate(np.nan_to_num(values))
+    )
+    legend = "".join(
+        f"<tspan fill='{SERIES[k % 2]}' font-weight='700'>■ </tspan><tspan dx='2'>{escape(name)}</tspan><tspan dx='14'/>"
+        for k, name in enumerate(series)
+    )
+    return (
+        f"<svg width='{width}' height='{height + 22}' role='img'>{shapes}"
+        f"<text x='0' y='{height + 16}' font-size='11.5' fill='currentColor'>{legend}"
+        f"<tspan opacity='.6'>by {escape(plot['x'])}</tspan></text></svg>"
+    )
+
+
+def _matrix(plot: dict, cell: int = 20) -> str:
+    """A dependency matrix: a filled square where the output of this row sees the input of this column."""
+    values = np.asarray(plot["values"])
+    rows, columns = values.shape
+    squares = "".join(
+        f"<rect x='{46 + j * cell}' y='{18 + i * cell}' width='{cell - 2}' height='{cell - 2}' rx='2' "
+        f"fill='{_matrix_colour(values[i, j], i == j)}'/>"
+        for i in range(rows)
+        for j in range(columns)
+    )
+    labels = "".join(f"<text x='{51 + j * cell}' y='13' font-size='11' fill='currentColor'>{j + 1}</text>" for j in range(columns))
+    labels += "".join(f"<text x='34' y='{31 + i * cell}' font-size='11' fill='currentColor'>{i + 1}</text>" for i in range(rows))
+    return (
+        f"<svg width='{60 + columns * cell + 210}' height='{24 + rows * cell}' role='img'>{squares}{labels}"
+        f"<text x='0' y='13' font-size='11' fill='currentColor' opacity='.6'>{escape(plot['x'])}</text>"
+        f"<text x='0' y='31' font-size='11' fill='currentColor' opacity='.6'>{escape(plot['y'])}</text>"
+        f"<text x='{58 + columns * cell}' y='31' font-size='11' fill='currentColor' opacity='.75'>"
+        "filled: this output sees this input</text></svg>"
+    )
+
+
+def _matrix_colour(filled: bool, own: bool) -> str:
+    if not filled:
+        return "#8883"
+    return COLOURS["failed"] if own else SERIES[0]

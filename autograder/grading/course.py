@@ -1,0 +1,78 @@
+"""A course folder: nbgrader's own layout, opened with the kit's configuration."""
+
+import os
+import secrets
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.exercises import ROOT
+
+
+class CourseError(Exception):
+    """Something in the course folder is not in order; says what, where, and what to do."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """root: the folder that holds submitted/, autograded/, feedback/ and gradebook.db."""
+
+    root: Path
+    source: Path
+    release: Path
+
+    @classmethod
+    def kit(cls) -> "Course":
+        """The kit's own folder: its handouts are the committed ones."""
+        return cls(ROOT, ROOT / "build" / "source", ROOT / "homeworks")
+
+    @classmethod
+    def at(cls, root: Path) -> "Course":
+        """A course of its own in any folder."""
+        root = root.resolve()
+        return cls.kit() if root == ROOT else cls(root, root / "source", root / "release")
+
+    @property
+    def salt(self) -> str:
+        """The course's secret, from which grading seeds and held-out data are derived; made once."""
+        file = self.root / ".deepul-salt"
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(secrets.token_hex(16), encoding="ascii")
+        return file.read_text(encoding="ascii").strip()
+
+    def api(self):
+        """nbgrader's programming interface on this folder."""
+        from nbgrader.apps import NbGraderAPI
+        from nbgrader.coursedir import CourseDirectory
+        from traitlets.config import PyFileConfigLoader
+
+        # nbgrader calls `alembic` by name when it makes a gradebook.
+        bin_folder = str(Path(sys.executable).parent)
+        if bin_folder not in os.environ["PATH"].split(os.pathsep):
+            os.environ["PATH"] = bin_folder + os.pathsep + os.environ["PATH"]
+        config = PyFileConfigLoader("nbgrader_config.py", path=str(ROOT)).load_config()
+        config.CourseDirectory.root = str(self.root)
+        config.CourseDirectory.source_directory = str(self.source)
+        config.CourseDirectory.release_directory = str(self.release)
+        self.root.mkdir(parents=True, exist_ok=True)
+        return NbGraderAPI(coursedir=CourseDirectory(config=config), config=config)
+
+    def generate_assignment(self, homework: str) -> None:
+        """nbgrader generate_assignment. Raises CourseError with nbgrader's own reason."""
+        result = self.api().generate_assignment(homework, force=True)
+        if not result["success"]:
+            raise CourseError(f"nbgrader could not make the handout of {homework}: {reason(result)}")
+
+    def gradebook(self):
+        """nbgrader's gradebook, as a context manager."""
+        from nbgrader.api import Gradebook
+
+        return Gradebook(f"sqlite:///{self.root / 'gradebook.db'}", "deepul")
+
+
+def reason(result: dict) -> str:
+    """The errors in the log of one of nbgrader's calls."""
+    log = result.get("log") or result.get("error") or ""
+    errors = [line for line in log.splitlines() if line.startswith("[ERROR]")]
+    return " ".join(errors) or log[-500:]

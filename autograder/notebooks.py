@@ -1,0 +1,101 @@
+"""Reading notebooks, and running a trusted one in this process."""
+
+import ast
+import contextlib
+import json
+import linecache
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.student import LocalStudent
+from deepul_utils import training
+from deepul_utils.check import describe
+
+CHECK_CALL = re.compile(r"""^\s*check\(\s*["']([\w.]+)["']\s*\)\s*$""", re.MULTILINE)
+
+
+@dataclass
+class Cell:
+    kind: str  # "code" or "markdown"
+    source: str
+
+
+@dataclass
+class Ran:
+    """A notebook that was run: its student, and the error of each cell that stopped, {source: error}."""
+
+    student: LocalStudent
+    namespace: dict
+    session: training.Session
+    errors: dict[str, str]
+    values: list[object]  # what each cell ends in, as Jupyter would display it; None for all else
+
+
+def read(path: Path) -> list[Cell]:
+    """The cells of an .ipynb, or of a jupytext percent script. Raises ValueError if it is neither."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        return read_percent(text)
+    try:
+        cells = json.loads(text)["cells"]
+        return [Cell(c["cell_type"], "".join(c["source"])) for c in cells]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path.name} is not a Jupyter notebook ({describe(error)}).") from None
+
+
+def read_percent(text: str) -> list[Cell]:
+    """The cells of a jupytext percent script."""
+    import jupytext
+
+    return [Cell(c.cell_type, c.source) for c in jupytext.reads(text, fmt="py:percent").cells]
+
+
+def run_notebook(path: Path, artifacts: Path | None = None) -> Ran:
+    """Run a notebook that is trusted, in its own folder; see `run_cells`."""
+    return run_cells(read(path), path.parent, artifacts or path.parent / "artifacts", path.stem)
+
+
+def run_cells(cells: list[Cell], folder: Path, artifacts: Path, name: str = "notebook") -> Ran:
+    """Run the code cells in this process, as Jupyter would: a cell that fails does not stop the others.
+
+    Cells that call check() are left out: the caller runs the checks.
+    """
+    before, training.session = training.session, training.Session(artifacts)
+    session = training.session
+    namespace = {"__name__": "__main__", "display": lambda *values: None}
+    errors: dict[str, str] = {}
+    values: list[object] = []
+    try:
+        with contextlib.chdir(folder):
+            for number, cell in enumerate(cells):
+                runs = cell.kind == "code" and not CHECK_CALL.search(cell.source)
+                values.append(_run(cell.source, f"<{name} cell {number}>", namespace, errors) if runs else None)
+    finally:
+        training.session = before
+    return Ran(LocalStudent(namespace, session.models), namespace, session, errors, values)
+
+
+def _run(source: str, filename: str, namespace: dict, errors: dict[str, str]) -> object:
+    """Run one cell; the value of its last expression, as Jupyter would display it."""
+    code = re.sub(r"^%.*$", "pass", source, flags=re.MULTILINE)  # line magics: %matplotlib inline
+    linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
+    try:
+        tree = ast.parse(code, filename)
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, filename, "exec", dont_inherit=True), namespace)
+        if last is not None:
+            return eval(compile(ast.Expression(last.value), filename, "eval", dont_inherit=True), namespace)
+    except Exception as error:
+        errors[source] = describe(error)
+    return None
+
+
+def defined_names(source: str) -> set[str]:
+    """Names of the classes and functions that a piece of code defines."""
+    kinds = (ast.ClassDef, ast.FunctionDef)
+    return {node.name for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)}
+
+
+os.environ.setdefault("MPLBACKEND", "agg")

@@ -1,0 +1,67 @@
+"""Causality: which outputs move when one input is changed."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from autograder.properties.finding import Finding
+
+# Masked weights are exactly zero, so an output that may not see an input does not move by one bit when
+# both queries have the same shape. The margin is for kernels that sum in another order from call to call:
+# those move float32 outputs by 1e-7 of their size, a real dependence in a random network by 1e-3.
+MOVED = 1e-5
+BASE_POINTS = 64
+
+
+def dependencies(outputs: Callable, dims: int, levels: int, seed: int = 0) -> np.ndarray:
+    """Boolean (dims, dims): entry [i, j] says whether output i moved when only input j was changed.
+
+    outputs: int64 (B, dims) -> float (B, dims, ...).
+    """
+    rng = np.random.default_rng(seed)
+    x = rng.integers(levels, size=(BASE_POINTS, dims))
+    base = np.asarray(outputs(x), dtype=np.float64).reshape(BASE_POINTS, dims, -1)
+    size = 1 + np.abs(base).max()
+    moved = np.zeros((dims, dims), dtype=bool)
+    for j in range(dims):
+        changed = x.copy()
+        changed[:, j] = (x[:, j] + rng.integers(1, levels, size=BASE_POINTS)) % levels
+        delta = np.asarray(outputs(changed), dtype=np.float64).reshape(BASE_POINTS, dims, -1) - base
+        moved[:, j] = ~(np.abs(delta).max(axis=(0, 2)) <= MOVED * size)  # nan counts as moved
+    return moved
+
+
+def is_strict_order(outputs: Callable, dims: int, levels: int, seed: int = 0) -> Finding:
+    """No output depends on its own input, not even through others: "depends on" is a strict partial order.
+
+    Any ordering of the variables is accepted.
+    """
+    moved = dependencies(outputs, dims, levels, seed)
+    reach = moved.copy()
+    for k in range(dims):  # Warshall's transitive closure
+        reach |= np.outer(reach[:, k], reach[k])
+    plot = {"kind": "matrix", "values": moved, "x": "input", "y": "output"}
+    required = "no output sees its own input"
+    loops = np.flatnonzero(reach.diagonal()) + 1
+    if not len(loops):
+        return Finding(1.0, "no output sees its own input", required, plot=plot)
+    direct = np.flatnonzero(moved.diagonal()) + 1
+    if len(direct):
+        what = f"output {_listed(direct)} of {dims} moves when its own input changes"
+    else:
+        what = f"outputs {_listed(loops)} of {dims} depend on each other in a circle"
+    return Finding(0.0, what, required, plot=plot)
+
+
+def is_total_order(outputs: Callable, dims: int, levels: int, seed: int = 0) -> Finding:
+    """Every output depends on *all* inputs before it: the k-th in the order on exactly k − 1 of them."""
+    moved = dependencies(outputs, dims, levels, seed)
+    plot = {"kind": "matrix", "values": moved, "x": "input", "y": "output"}
+    counts = np.sort(moved.sum(axis=1))
+    required = f"{', '.join(map(str, range(dims)))} inputs seen by the outputs, in some order"
+    measured = f"{', '.join(map(str, counts))} inputs seen"
+    return Finding(float(np.array_equal(counts, np.arange(dims))), measured, required, plot=plot)
+
+
+def _listed(indices: np.ndarray) -> str:
+    return ", ".join(map(str, indices))

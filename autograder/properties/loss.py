@@ -1,0 +1,33 @@
+"""Was it trained well? The only properties that compare with calibrated references."""
+
+from autograder.properties.finding import Finding
+
+# Points are full up to the reference mean plus this many of its standard deviations over seeds …
+SEED_SPREAD = 3.0
+# … plus this share of the way to the baseline: room for a right answer of another width or optimiser,
+# smaller than a difference that samples could show.
+SLACK = 0.02
+# A loss this far below the exact limit (nats) is no rounding error: the density is not normalised.
+BELOW_LIMIT = 1e-3
+
+
+def threshold(reference: dict, baseline: float) -> float:
+    """Nats above the limit up to which points are full."""
+    return reference["mean"] + SEED_SPREAD * reference["sd"] + SLACK * (baseline - reference["mean"])
+
+
+def graded(excess: float, reference: dict, limit: float, baseline: float) -> Finding:
+    """Share of the points for a loss `excess` nats above the exact `limit`.
+
+    Full up to the threshold of the reference, nothing at the naive `baseline` (nats above the limit),
+    linear between. A loss below the limit is impossible for a normalised density, and fails.
+    """
+    full = threshold(reference, baseline)
+    required = f"at most {full:.3f} nats above the limit of {limit:.3f} (no points from {baseline:.3f} on)"
+    if not excess >= -BELOW_LIMIT:  # nan lands here too
+        return Finding(
+            0.0, f"{excess:.3f} nats above the limit", required, excess,
+            slip="A loss below the entropy of the data is impossible: this is not a normalised density.",
+        )  # fmt: skip
+    share = min(1.0, max(0.0, (baseline - excess) / (baseline - full)))
+    return Finding(share, f"{limit + excess:.3f} nats, {excess:.3f} above the limit", required, excess)

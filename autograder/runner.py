@@ -1,0 +1,188 @@
+"""Runs an exercise's tests on a student, with pytest: live in a notebook, on a finished one, or to grade.
+
+This module is the pytest plugin too (`-p autograder.runner`). `pytest autograder/hw1 --notebook FILE` runs
+every check of a homework on a finished notebook.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import traceback
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autograder import checks, exercises
+from autograder.properties import loss
+from autograder.score import CheckResult, Score
+from autograder.student import Student
+from autograder.workbench import StudentCodeError
+
+LIVE_SALT = "live"
+# The live check needs none of these, and some of them take hold of the notebook's own output and warnings.
+UNUSED = ("cacheprovider", "terminal", "logging", "faulthandler", "warnings", "unraisableexception",
+          "threadexception", "junitxml", "doctest", "stepwise", "pastebin")  # fmt: skip
+
+
+def check(name: str, student: Student, salt: str = LIVE_SALT) -> Score:
+    """Run the checks of exercise `name` on a student. Raises ValueError for a name that does not exist.
+
+    salt: what seeds and held-out data are derived from; secret and new every term when grading.
+    """
+    exercise = exercises.get(name)
+    session = Session(student, salt, references(exercise.homework))
+    run(exercise, session)
+    return Score(exercise, session.results, printed=getattr(student, "printed", io.StringIO()).getvalue())
+
+
+def run(exercise: exercises.Exercise, session: "Session") -> None:
+    """Run one exercise's tests in this process, silently; the session holds the results afterwards."""
+    options = ["-p", "autograder.runner", *(o for p in UNUSED for o in ("-p", f"no:{p}"))]
+    sink = io.StringIO()
+    with contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink), _own_environment():
+        code = pytest.main(
+            [str(exercise.test_file), "-c", os.devnull, "--rootdir", str(exercises.ROOT), "--capture=no",
+             "--assert=plain", "--import-mode=importlib", *options],
+            plugins=[session],
+        )  # fmt: skip
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not session.results:
+        raise RuntimeError(f"the checks of {exercise} did not run (pytest: {code!r}) {sink.getvalue()}")
+
+
+@contextlib.contextmanager
+def _own_environment():
+    """pytest's variables belong to whoever runs the kit's own tests; plugins that are installed stay out."""
+    kept = {k: os.environ.pop(k) for k in list(os.environ) if k.startswith("PYTEST_")}
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
+        os.environ.update(kept)
+
+
+@cache
+def references(homework: str) -> dict:
+    """The calibrated reference losses of a homework (`deepul calibrate` writes them)."""
+    file = exercises.ROOT / "autograder" / homework / "reference.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+class Session:
+    """One run of tests: the student, the salt, the references; collects the results.
+
+    measured: {reference key: {"excess", "limit", "baseline"}} of what was graded, for calibration.
+    """
+
+    def __init__(self, student: Student, salt: str, references: dict):
+        self.student, self.salt, self.references = student, salt, references
+        self.results: list[CheckResult] = []
+        self.measured: dict[str, dict] = {}
+        self._findings: list = []
+
+    def seed(self, what: str) -> int:
+        return int.from_bytes(hashlib.sha256(f"{self.salt}/{what}".encode()).digest()[:4], "big") >> 1
+
+    def pytest_runtest_setup(self, item):
+        self._findings = checks.collect()
+        passed = {r.name for r in self.results if r.outcome == "passed"}
+        unmet = [n for n in getattr(item.function, "needs", ()) if n not in passed]
+        if unmet:
+            pytest.skip(f"needs “{_title(unmet[0])}” first")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item, call):
+        report = yield
+        if call.when == "call" or (call.when == "setup" and call.excinfo):
+            self.results.append(self._result(item, call))
+            if call.excinfo is None and self.results[-1].outcome != "passed":
+                report.outcome, report.longrepr = "failed", self.results[-1].measured
+        return report
+
+    def _result(self, item, call) -> CheckResult:
+        test, findings = item.function, self._findings
+        error = call.excinfo.value if call.excinfo else None
+        last = min(reversed(findings), key=lambda f: f.share, default=None)
+        result = CheckResult(
+            name=test.__name__.removeprefix("test_"), title=_title(test.__name__), max_points=test.points,
+            hint=test.hint, seconds=round(call.duration, 3),
+        )  # fmt: skip
+        if last:
+            result.measured, result.required, result.plot = last.measured, last.required, last.plot
+        if error is None or isinstance(error, checks.CheckFailed):
+            share = last.share if last else 0.0
+            result.outcome = "passed" if share >= 1 else "partial" if share > 0 else "failed"
+            result.points = test.points * share
+            result.hint = (last.slip if last else "") or result.hint
+        elif isinstance(error, pytest.skip.Exception):
+            result.outcome, result.measured = "skipped", error.msg
+        elif isinstance(error, StudentCodeError):
+            waits = error.kind in ("not implemented", "untrained")
+            result.outcome, result.measured, result.hint = "skipped" if waits else "failed", error.message, ""
+            result.required, result.kind = "", error.kind
+        else:
+            result.outcome, result.points = "not graded", None
+            result.measured = "the checker itself failed; this is not a mistake of yours"
+            result.fault = "".join(traceback.format_exception(error))
+        return result
+
+
+def _title(name: str) -> str:
+    words = name.removeprefix("test_").replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--notebook", help="the finished notebook (.ipynb or .py) that the checks run on")
+
+
+def pytest_configure(config):
+    if notebook := config.getoption("--notebook"):
+        from autograder.notebooks import run_notebook
+
+        path = Path(notebook).resolve()
+        student = run_notebook(path).student
+        config.pluginmanager.register(Session(student, LIVE_SALT, references(path.stem)))
+
+
+@pytest.fixture(scope="session")
+def session(request) -> Session:
+    """The running Session."""
+    found = next((p for p in request.config.pluginmanager.get_plugins() if isinstance(p, Session)), None)
+    if found is None:
+        raise pytest.UsageError("these are checks of a notebook: run pytest autograder/hw1 --notebook FILE")
+    return found
+
+
+@pytest.fixture(scope="session")
+def student(session) -> Student:
+    """The one door to the student's code."""
+    return session.student
+
+
+@pytest.fixture
+def seed(session, request) -> int:
+    """A seed of this check alone, derived from the salt."""
+    return session.seed(request.node.name)
+
+
+@pytest.fixture
+def held_out(session, request) -> Callable[..., np.ndarray]:
+    """held_out(distribution, n): fresh data of the test split, derived from the salt."""
+    return lambda distribution, n: distribution.sample(n, seed=session.seed(request.node.name), split="test")
+
+
+@pytest.fixture
+def graded(session) -> Callable[..., None]:
+    """graded(key, excess, limit, baseline): require a loss as near to the limit as the calibrated reference."""
+
+    def require(key: str, excess: float, *, limit: float, baseline: float) -> None:
+        session.measured[key] = {"excess": excess, "limit": limit, "baseline": baseline}
+        checks.require(loss.graded(excess, session.references[key], limit, baseline))
+
+    return require

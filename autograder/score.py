@@ -1,0 +1,103 @@
+"""What a check returns: a plain float that shows itself as a table."""
+
+from dataclasses import asdict, dataclass, field
+
+from autograder.exercises import Exercise
+
+MIME = "application/vnd.deepul.score+json"
+
+
+@dataclass
+class CheckResult:
+    """One row: a check and what came of it.
+
+    outcome: "passed", "partial", "failed", "skipped" (something it rests on is missing; no points), or
+    "not graded" (our fault: points is None, and `fault` holds the traceback for whoever maintains the kit).
+    kind: for an error in the student's code, what kind (see workbench.StudentCodeError).
+    """
+
+    name: str
+    title: str
+    max_points: float
+    points: float | None = 0.0
+    outcome: str = "failed"
+    measured: str = ""
+    required: str = ""
+    hint: str = ""
+    plot: dict = field(default_factory=dict)
+    seconds: float = 0.0
+    kind: str = ""
+    fault: str = ""
+
+
+class Score(float):
+    """The points earned in one exercise.
+
+    A real float whose repr is the number: nbgrader reads the last float of a grade cell as partial credit,
+    and takes anything that only looks like one for full marks.
+    """
+
+    def __new__(cls, exercise: Exercise, results: list[CheckResult], printed: str = ""):
+        # Rounded to a thousandth, so that 0.1 + 0.2 is no 0.30000000000000004 in anybody's gradebook.
+        return super().__new__(cls, round(sum(r.points or 0.0 for r in results), 3))
+
+    def __init__(self, exercise: Exercise, results: list[CheckResult], printed: str = ""):
+        self.exercise, self.results, self.printed = exercise, results, printed
+
+    @property
+    def max_points(self) -> float:
+        return sum(r.max_points for r in self.results)
+
+    @property
+    def headline(self) -> str:
+        """One sentence on where the exercise stands."""
+        if not float(self) and any(r.kind == "not implemented" for r in self.results):
+            return f"{self.exercise} is not implemented yet."
+        if any(r.outcome == "not graded" for r in self.results):
+            return "Some checks could not be run, through no fault of yours: please tell the course staff."
+        if all(r.outcome == "passed" for r in self.results):
+            return "Everything holds."
+        left = sum(r.outcome != "passed" for r in self.results)
+        return f"{left} of {len(self.results)} checks to go."
+
+    def to_json(self) -> dict:
+        """Everything the table shows, as plain JSON values."""
+        return _plain({
+            "exercise": self.exercise.name,
+            "number": self.exercise.number,
+            "title": self.exercise.title,
+            "points": float(self),
+            "max_points": self.max_points,
+            "headline": self.headline,
+            "printed": self.printed[-2000:],
+            "checks": [asdict(r) for r in self.results],
+        })  # fmt: skip
+
+    def __repr__(self) -> str:
+        return float.__repr__(self)
+
+    def __reduce__(self):
+        return float, (float(self),)
+
+    def _repr_html_(self) -> str:
+        from autograder.display import score_html
+
+        return score_html(self.to_json())
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        return {"text/plain": repr(self), "text/html": self._repr_html_(), MIME: self.to_json()}
+
+    def text(self) -> str:
+        """The table for a terminal."""
+        from autograder.display import score_text
+
+        return score_text(self.to_json())
+
+
+def _plain(value):
+    """The same value with numpy arrays and numbers as lists and Python numbers, for JSON."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value.tolist() if hasattr(value, "tolist") else value

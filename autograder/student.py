@@ -1,0 +1,184 @@
+"""The one door to student code: arrays in, arrays out, a time limit on every call.
+
+Tests see a `Student` and the `Handle`s it gives out, and never a tensor, a module or a callable of the
+student's. How a request reaches the student's code is the one method that differs: `LocalStudent` runs it
+in this process.
+"""
+
+import contextlib
+import io
+import signal
+import threading
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+
+from autograder.workbench import StudentCodeError, Workbench, decode, encode
+
+TIME_LIMIT = 20.0  # seconds a call; the slowest check of a right solution needs a tenth of it
+
+
+class TimeLimit(BaseException):
+    """The student's code ran too long. Not an Exception, so that a broad `except` does not swallow it."""
+
+
+class Student(ABC):
+    """What a notebook defined and trained."""
+
+    @abstractmethod
+    def request(self, message: object, arrays: list[np.ndarray], limit: float) -> tuple[object, list[np.ndarray]]:
+        """Carry one request to the student's `Workbench` and bring its reply, within `limit` seconds.
+
+        Raises StudentCodeError for what the student's code did; anything else is a fault of ours.
+        """
+
+    def ask(self, limit: float = TIME_LIMIT, **request):
+        message, arrays = encode(request)
+        return decode(*self.request(message["dict"], arrays, limit))
+
+    def new(self, name: str, *args, seed: int = 0, perturb: float = 1.0, **kwargs) -> "Handle":
+        """A new object of the student's class `name`, in eval mode, with random weights.
+
+        `perturb` adds noise to the initial weights, as large as a default initialisation, because a fresh
+        model may be constant or the identity, and would satisfy any theorem. 0 leaves them as they are.
+        """
+        number = self.ask(do="construct", name=name, args=list(args), kwargs=kwargs, seed=seed, perturb=perturb)
+        return Handle(self, number, name)
+
+    def trained(self, name: str) -> "Handle":
+        """What `trained(name, …)` gave in the notebook."""
+        return Handle(self, self.ask(do="trained", name=name), f"trained({name!r})")
+
+    def call(self, function: str, *args, seed: int = 0, limit: float = TIME_LIMIT, **kwargs):
+        """The result of a function of the notebook, as arrays."""
+        return self.ask(limit, do="call", target=None, method=function, args=list(args), kwargs=kwargs, seed=seed)
+
+
+class Handle:
+    """An object in the student's hands."""
+
+    def __init__(self, student: Student, number: int, label: str):
+        self._student, self._number, self.label = student, number, label
+
+    def call(self, method: str, *args, seed: int = 0, limit: float = TIME_LIMIT, train: bool = False, **kwargs):
+        """The result of one of its methods, as arrays (tuples arrive as lists)."""
+        return self._student.ask(
+            limit, do="call", target=self._number, method=method, args=list(args), kwargs=kwargs,
+            seed=seed, train=train,
+        )  # fmt: skip
+
+    def verb(self, method: str, *shape: int, seed: int = 0) -> Callable[[np.ndarray], np.ndarray]:
+        """`method` as a plain function of a batch: (B, …) -> (B, *shape), its shape checked."""
+
+        def function(x: np.ndarray) -> np.ndarray:
+            return expect(self.call(method, x, seed=seed), (len(x), *shape), f"{self.label}.{method}(x)")
+
+        return function
+
+    def log_prob(self, x: np.ndarray) -> np.ndarray:
+        """log p(x) in nats, one number an example: (B, …) -> (B,)."""
+        return self.verb("log_prob")(x)
+
+    def sample(self, n: int, *shape: int, seed: int = 0, limit: float = TIME_LIMIT, integer: bool = False):
+        """`n` draws, (n, *shape). With `integer`, whole numbers of any type are taken as int64."""
+        what = f"{self.label}.sample({n})"
+        drawn = expect(self.call("sample", n, seed=seed, limit=limit), (n, *shape), what)
+        if integer and drawn.dtype.kind != "i":
+            if not np.array_equal(drawn, np.round(drawn)):
+                raise StudentCodeError("wrong type", f"{what} should be integer levels, got {drawn.dtype} fractions.")
+            drawn = drawn.astype(np.int64)
+        return drawn
+
+    def gradient(self, method: str, *args, wrt: str = "input", cotangent=None, seed: int = 0, **kwargs):
+        """Gradient of Σ cotangent · method(*args) by its first argument, or {name: gradient} by "parameters"."""
+        return self._student.ask(
+            do="gradient", target=self._number, method=method, args=list(args), kwargs=kwargs, seed=seed,
+            wrt=wrt, cotangent=cotangent,
+        )  # fmt: skip
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """{name: values} of its parameters."""
+        return self._student.ask(do="parameters", target=self._number)
+
+
+def expect(value, shape: tuple[int, ...], what: str) -> np.ndarray:
+    """`value` as an array of that shape. Raises StudentCodeError naming the expected and the got."""
+    if value is None:
+        raise StudentCodeError("wrong type", f"{what} returned None: is a return missing?")
+    if isinstance(value, list | dict | str):
+        raise StudentCodeError("wrong type", f"{what} should be one array of shape {shape}, got a {type(value).__name__}.")
+    array = np.asarray(value)
+    if array.shape != shape:
+        raise StudentCodeError("wrong shape", f"{what} should have shape {shape}, got {array.shape}.")
+    return array
+
+
+class LocalStudent(Student):
+    """A notebook's namespace in this very process: for the live check, and for pytest on trusted notebooks."""
+
+    def __init__(self, namespace: dict, models: dict):
+        self.bench = Workbench(namespace, models)
+        self.printed = io.StringIO()
+
+    def request(self, message, arrays, limit):
+        printed = self.printed
+        with warnings.catch_warnings(), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            warnings.simplefilter("ignore")
+            try:
+                with time_limit(limit):
+                    return self.bench.handle(message, arrays)
+            except TimeLimit:
+                what = message.get("name") or message.get("method")
+                raise StudentCodeError("time limit", f"{what} took longer than {limit:g} s.") from None
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float):
+    """Raises TimeLimit in this code after so many seconds. In a side thread there is no limit to set."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    if hasattr(signal, "setitimer"):
+        interrupt = _alarm(seconds)
+    else:  # Windows
+        interrupt = _interrupt_main(seconds)
+    with interrupt:
+        yield
+
+
+@contextlib.contextmanager
+def _alarm(seconds: float):
+    def stop(signum, frame):
+        raise TimeLimit
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
+def _interrupt_main(seconds: float):
+    import _thread
+
+    expired = threading.Event()
+
+    def stop():
+        expired.set()
+        _thread.interrupt_main()
+
+    timer = threading.Timer(seconds, stop)
+    timer.start()
+    try:
+        yield
+    except KeyboardInterrupt:
+        if expired.is_set():
+            raise TimeLimit from None
+        raise
+    finally:
+        timer.cancel()

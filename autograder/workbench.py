@@ -1,0 +1,195 @@
+"""The student's side of the door: runs beside the student's code, wherever that is.
+
+`Workbench.handle` takes one request and answers it. Requests and replies are JSON values in which an
+array stands as {"array": k}, the k-th of the arrays that travel beside it, so that the same messages
+work within a process and between processes. No tensor, module or callable ever leaves.
+"""
+
+import linecache
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from deepul_utils.training import seeded
+
+KIT = Path(__file__).resolve().parent.parent
+KIT_FOLDERS = tuple(str(KIT / folder) for folder in ("autograder", "deepul_utils"))
+
+
+class StudentCodeError(Exception):
+    """The student's code did something that the request did not expect; `kind` and `message` say what."""
+
+    def __init__(self, kind: str, message: str):
+        super().__init__(message)
+        self.kind, self.message = kind, message
+
+
+class Workbench:
+    """Constructs the student's classes, calls their methods, and turns everything into arrays.
+
+    namespace: what the notebook defined. models: what it trained, by artifact name.
+    """
+
+    def __init__(self, namespace: dict, models: dict):
+        self.namespace, self.models = namespace, models
+        self.objects: list = []
+
+    def handle(self, request: dict, arrays: list[np.ndarray]) -> tuple[object, list[np.ndarray]]:
+        """Answer one request. Raises StudentCodeError for what the student's code did wrong."""
+        operation = getattr(self, f"do_{request['do']}")
+        arguments = {k: v for k, v in request.items() if k != "do"}
+        return encode(operation(**decode(arguments, arrays)))
+
+    def do_construct(self, name: str, args: list, kwargs: dict, seed: int, perturb: float) -> int:
+        """A new object of class `name`; its weights then get noise of size `perturb` (0: none)."""
+        cls = self._lookup(name)
+        with seeded(seed), students_code(f"{name}({_shown(args, kwargs)})"):
+            made = cls(*args, **kwargs)
+        if not isinstance(made, nn.Module):
+            raise StudentCodeError("wrong type", f"{name} should be a torch.nn.Module, not {_type(made)}.")
+        made = made.to("cpu").eval()
+        _perturb(made, perturb, seed)
+        return self._keep(made)
+
+    def do_trained(self, name: str) -> int:
+        """The object that the notebook trained under `name`."""
+        if name not in self.models:
+            raise StudentCodeError(
+                "untrained", f"nothing was trained under the name {name!r}: run the cell with trained({name!r}, …)."
+            )
+        return self._keep(self.models[name])
+
+    def do_call(self, target, method: str, args: list, kwargs: dict, seed: int, train: bool = False):
+        """target.method(*args), or the function `method` of the notebook where target is None."""
+        with self._called(target, method, args, seed, train) as (function, args), torch.no_grad():
+            result = function(*args, **kwargs)
+        return result
+
+    def do_gradient(self, target, method: str, args: list, kwargs: dict, seed: int, wrt: str, cotangent=None):
+        """Gradient of Σ cotangent · target.method(*args), by the first argument or by the parameters.
+
+        wrt "input" returns an array like args[0]; "parameters" returns {name: array or None}.
+        """
+        with self._called(target, method, args, seed, train=False) as (function, args):
+            if wrt == "input":
+                args = [args[0].detach().requires_grad_(), *args[1:]]
+            out = function(*args, **kwargs)
+            out = out[0] if isinstance(out, tuple) else out
+            weight = torch.ones_like(out) if cotangent is None else torch.as_tensor(cotangent).to(out)
+            named = {} if wrt == "input" else dict(self.objects[target].named_parameters())
+            sources = [args[0]] if wrt == "input" else list(named.values())
+            grads = torch.autograd.grad((out * weight).sum(), sources, allow_unused=True)
+        return grads[0] if wrt == "input" else dict(zip(named, grads, strict=True))
+
+    def do_parameters(self, target: int) -> dict:
+        """{name: array} of the object's parameters."""
+        return dict(self.objects[target].named_parameters())
+
+    def _keep(self, made) -> int:
+        self.objects.append(made)
+        return len(self.objects) - 1
+
+    def _lookup(self, name: str):
+        if name not in self.namespace:
+            raise StudentCodeError("missing", f"the notebook defines no {name}.")
+        return self.namespace[name]
+
+    @contextmanager
+    def _called(self, target, method, args, seed, train):
+        """The function to call and its arguments as tensors on the object's device, under seed and mode."""
+        if target is None:
+            function, label, device = self._lookup(method), method, "cpu"
+        else:
+            obj = self.objects[target]
+            function, label = getattr(obj, method, None), f"{type(obj).__name__}.{method}"
+            if function is None:
+                raise StudentCodeError("missing", f"{type(obj).__name__} has no method {method}.")
+            obj.train(train)
+            device = next((p.device for p in obj.parameters()), "cpu")
+        args = [torch.as_tensor(a).to(device) if isinstance(a, np.ndarray) else a for a in args]
+        with seeded(seed), students_code(label):
+            yield function, args
+
+
+@contextmanager
+def students_code(label: str):
+    """What goes wrong in here went wrong in the student's code, and is said in its terms."""
+    try:
+        yield
+    except NotImplementedError as error:
+        raise StudentCodeError("not implemented", str(error) or f"{label} is not implemented yet") from error
+    except Exception as error:
+        raise StudentCodeError("raised", f"{label} raised {_described(error)}{_where(error)}") from error
+
+
+def _described(error: Exception) -> str:
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _where(error: Exception) -> str:
+    """The last line of the student's own code on the way to the error."""
+    frames = [
+        f for f in traceback.extract_tb(error.__traceback__)
+        if not f.filename.startswith(KIT_FOLDERS) and "site-packages" not in f.filename
+    ]  # fmt: skip
+    if not frames:
+        return ""
+    last = frames[-1]
+    line = last.line or linecache.getline(last.filename, last.lineno).strip()
+    return f" — in {last.name}, line {last.lineno} of its cell: {line}" if line else ""
+
+
+def _shown(args: list, kwargs: dict) -> str:
+    return ", ".join([*map(repr, args), *(f"{k}={v!r}" for k, v in kwargs.items())])
+
+
+def _type(value) -> str:
+    return "None (is a return missing?)" if value is None else type(value).__name__
+
+
+def _perturb(module: nn.Module, size: float, seed: int) -> None:
+    """Add noise as large as a default initialisation, so that nothing starts out as zero or identity."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in module.parameters():
+            if p.is_floating_point() and size:
+                fan_in = max(1, p[0].numel()) if p.ndim > 1 else 4
+                p += size * fan_in**-0.5 * torch.randn(p.shape, generator=generator, dtype=p.dtype)
+
+
+def encode(value, arrays: list | None = None) -> tuple[object, list[np.ndarray]]:
+    """(JSON value, arrays) of a student's result. Raises StudentCodeError for what is no array or number."""
+    arrays = [] if arrays is None else arrays
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+    if isinstance(value, np.ndarray | np.generic):
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf":
+            raise StudentCodeError("wrong type", f"an array of type {array.dtype} came back; numbers are needed.")
+        arrays.append(array)
+        return {"array": len(arrays) - 1}, arrays
+    if value is None or isinstance(value, bool | int | float | str):
+        return value, arrays
+    if isinstance(value, tuple | list):
+        return [encode(v, arrays)[0] for v in value], arrays
+    if isinstance(value, dict):
+        return {"dict": {str(k): encode(v, arrays)[0] for k, v in value.items()}}, arrays
+    raise StudentCodeError("wrong type", f"a {type(value).__name__} came back; an array is needed.")
+
+
+def decode(value, arrays: list[np.ndarray]):
+    """The value that `encode` made: numpy arrays in their places."""
+    if isinstance(value, dict):
+        if set(value) == {"array"}:
+            return arrays[value["array"]]
+        inner = value["dict"] if set(value) == {"dict"} else value
+        return {k: decode(v, arrays) for k, v in inner.items()}
+    if isinstance(value, list):
+        return [decode(v, arrays) for v in value]
+    return value

@@ -1,0 +1,354 @@
+"""Figures for the notebooks. Every function returns a Figure, and neither saves nor shows.
+
+Arrays may be NumPy arrays or torch tensors. matplotlib loads with the first plot; its pyplot, which would
+show a figure a second time, is not used.
+"""
+
+import functools
+import io
+
+import numpy as np
+
+from deepul_utils import toy
+
+# Okabe and Ito's palette: told apart with any colour vision.
+BLUE, ORANGE, GREEN, PINK, SKY, GREY, INK = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#B8BEC6", "#2B2F36",
+)  # fmt: skip
+
+_style = {
+    "axes.edgecolor": "#8A9099",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 10,
+    "axes.prop_cycle": f"cycler('color', {[BLUE, ORANGE, GREEN, PINK, SKY]})",
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 11,
+    "axes.titlecolor": INK,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 110,
+    "figure.titlesize": 12,
+    "font.size": 10,
+    "grid.color": "#E6E8EB",
+    "grid.linewidth": 0.7,
+    "image.cmap": "magma_r",
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "xtick.color": "#5A616B",
+    "xtick.labelsize": 9,
+    "ytick.color": "#5A616B",
+    "ytick.labelsize": 9,
+}
+
+WIDTH = 9.0  # inches: a notebook's column
+PIXELS = 160  # per side of a density's picture
+
+
+def _styled(plot):
+    """Draws in the kit's style and leaves matplotlib's own settings as they were."""
+
+    @functools.wraps(plot)
+    def styled(*args, **kwargs):
+        import matplotlib
+
+        with matplotlib.rc_context(_style):
+            return plot(*args, **kwargs)
+
+    return styled
+
+
+@functools.cache
+def _figure_class() -> type:
+    """Jupyter shows a plain Figure only after pyplot was imported; this one it shows always, and once."""
+    from matplotlib.figure import Figure
+
+    class NotebookFigure(Figure):
+        def _repr_png_(self) -> bytes:
+            png = io.BytesIO()
+            self.savefig(png, format="png", dpi=self.dpi)
+            return png.getvalue()
+
+    return NotebookFigure
+
+
+def _subplots(columns: int, height: float, rows: int = 1, width: float = WIDTH, **kwargs):
+    """A new figure of this size (inches) and its axes, (rows, columns)."""
+    figure = _figure_class()(figsize=(min(width, WIDTH), height))
+    return figure, figure.subplots(rows, columns, squeeze=False, **kwargs)
+
+
+@_styled
+def distribution(dist, n: int = 2000, seed: int = 0):
+    """A toy distribution, continuous or discrete: its density, and n samples of its training stream."""
+    discrete = isinstance(dist, toy.DiscreteDistribution)
+    samples = dist.sample(n, seed=seed)
+    title = f"{dist.name.replace('_', ' ')} · entropy {dist.entropy:.3f} nats"
+    if dist.dims == 1:
+        figure, axes = _subplots(1, 2.9, width=7)
+        _samples_1d(axes[0, 0], samples, dist.pmf) if discrete else _density_1d(axes[0, 0], dist, samples)
+        axes[0, 0].set_title(title)
+        return figure
+    figure, axes = _subplots(2, 3.9, width=7.4)
+    if discrete:
+        _heatmaps(figure, axes[0], {"probabilities": dist.pmf, f"{n:,} samples": samples})
+    else:
+        _density_2d(axes[0, 0], dist)
+        _points(axes[0, 1], samples, dist)
+        axes[0, 0].set_title("density")
+        axes[0, 1].set_title(f"{n:,} samples")
+    figure.suptitle(title)
+    return figure
+
+
+@_styled
+def gallery(names: list[str] | None = None):
+    """The densities of all toy sets, or of those named."""
+    sets = [toy.get(name) for name in (toy.names() if names is None else names)]
+    columns = min(5, len(sets))
+    rows = -(-len(sets) // columns)
+    figure, axes = _subplots(columns, 2.0 * rows, rows, width=1.8 * columns)
+    for ax, dist in zip(axes.flat, sets, strict=False):
+        _density_1d(ax, dist) if dist.dims == 1 else _density_2d(ax, dist)
+        ax.set(title=dist.name, xticks=[], yticks=[], xlabel="", ylabel="")
+        ax.set_box_aspect(1)
+    for ax in axes.flat[len(sets) :]:
+        ax.remove()
+    return figure
+
+
+@_styled
+def samples_1d(samples, pmf=None, model_pmf=None, title: str = ""):
+    """Frequencies of levels, int (n,) or (n, 1), with the exact pmf (bins,) and the model's, if given."""
+    figure, axes = _subplots(1, 2.9, width=7)
+    _samples_1d(axes[0, 0], samples, pmf, model_pmf)
+    axes[0, 0].set_title(title)
+    return figure
+
+
+@_styled
+def pmf_1d(true, model=None, title: str = ""):
+    """Two pmfs (bins,) over the same levels: the true one filled, the model's as a line."""
+    figure, axes = _subplots(1, 2.9, width=7)
+    _steps(axes[0, 0], true, GREY, "true", fill=True)
+    if model is not None:
+        _steps(axes[0, 0], model, ORANGE, "model")
+    _label_levels(axes[0, 0], title)
+    return figure
+
+
+@_styled
+def pmf_2d(**panels):
+    """Heat maps side by side on one colour scale, titled by keyword: pmf_2d(true=p, model=q, samples=x).
+
+    Each is a pmf, float (bins, bins) with [i, j] = P(x₁ = i, x₂ = j), or levels, int (n, 2), drawn as their
+    frequencies on the grid of the first pmf. Raises ValueError for anything else.
+    """
+    figure, axes = _subplots(len(panels), 3.4, width=3.2 * len(panels) + 0.6)
+    _heatmaps(figure, axes[0], panels)
+    return figure
+
+
+@_styled
+def scatter_2d(samples, dist=None, title: str = ""):
+    """Points (n, 2), over the density of the toy distribution they should follow, if given."""
+    figure, axes = _subplots(1, 4.2, width=4.4)
+    if dist is not None:
+        _density_2d(axes[0, 0], dist, faint=True)
+    _points(axes[0, 0], samples, dist)
+    axes[0, 0].set_title(title or (dist.name.replace("_", " ") if dist else ""))
+    return figure
+
+
+@_styled
+def history(history, limit: float | None = None, baseline: float | None = None, unit: str = "nats"):
+    """Training and validation loss against the step; the exact limit dashed, a naive baseline dotted.
+
+    history: an object with the lists `steps`, `train`, `valid_steps`, `valid`.
+    """
+    figure, axes = _subplots(1, 3.2, width=7)
+    ax = axes[0, 0]
+    ax.plot(history.steps, history.train, color=SKY, linewidth=0.9, alpha=0.8, label="training")
+    markers = {"marker": "o", "markersize": 3.5} if len(history.valid) <= 60 else {}
+    ax.plot(history.valid_steps, history.valid, color=BLUE, label="validation", **markers)
+    for value, name, line in ((baseline, "baseline", ":"), (limit, "limit", "--")):
+        if value is not None:
+            ax.axhline(value, color=INK, linestyle=line, linewidth=1.3, label=f"{name} {value:.3f}")
+    ax.set(xlabel="step", ylabel=f"loss ({unit})")
+    bottom, top = _loss_range(history, [v for v in (limit, baseline) if v is not None])
+    ax.set_ylim(bottom, top)
+    ax.margins(x=0.02)
+    ax.legend(loc="upper right")
+    return figure
+
+
+@_styled
+def matrix(array, xlabel: str = "", ylabel: str = "", title: str = ""):
+    """A matrix as a grid of cells, first row on top: which output depends on which input, or a mask."""
+    array = _matrix_of(array)
+    height, width = np.clip(0.3 * np.array(array.shape), 1.8, 5.0)
+    figure, axes = _subplots(1, height + 0.8, width=width + 1.2)
+    image = _cells(axes[0, 0], array, *_value_range([array]))
+    axes[0, 0].set(xlabel=xlabel, ylabel=ylabel, title=title)
+    if not _binary(array):
+        figure.colorbar(image, ax=axes[0, 0], shrink=0.9)
+    return figure
+
+
+@_styled
+def masks(arrays, titles=()):
+    """Masks side by side, on one colour scale. Raises ValueError if the titles are not as many."""
+    arrays = [_matrix_of(array) for array in arrays]
+    titles = list(titles) or [""] * len(arrays)
+    figure, axes = _subplots(len(arrays), 3.0, width=2.6 * len(arrays) + 0.4)
+    for ax, array, title in zip(axes[0], arrays, titles, strict=True):
+        _cells(ax, array, *_value_range(arrays))
+        ax.set_title(title)
+    return figure
+
+
+def _density_2d(ax, dist, faint: bool = False) -> None:
+    """The density over the box, from white at zero; `faint` keeps it in the background of a scatter plot."""
+    (left, right), (bottom, top) = dist.support
+    middles = [lo + (np.arange(PIXELS) + 0.5) * (hi - lo) / PIXELS for lo, hi in dist.support]
+    grid = np.stack(np.meshgrid(*middles, indexing="ij"), axis=-1).reshape(-1, 2)
+    density = np.exp(dist.log_prob(grid)).reshape(PIXELS, PIXELS)
+    ax.imshow(
+        density.T, origin="lower", extent=(left, right, bottom, top), vmin=0,
+        interpolation="bilinear", **({"cmap": "Greys", "alpha": 0.45} if faint else {}),
+    )  # fmt: skip
+    ax.grid(False)
+
+
+def _points(ax, samples, dist=None) -> None:
+    x = toy.as_array(samples)
+    ax.scatter(x[:, 0], x[:, 1], s=6, color=BLUE, alpha=0.5, linewidths=0)
+    ax.set_aspect("equal")
+    if dist is not None:
+        ax.set(xlim=dist.support[0], ylim=dist.support[1])
+
+
+def _density_1d(ax, dist, samples=None) -> None:
+    """The density; where mass lies outside the box, the picture reaches further and marks the box's ends."""
+    lo, hi = dist.support[0]
+    reach = np.quantile(dist.sample(5000), [0.001, 0.999])
+    left, right = min(lo, reach[0]), max(hi, reach[1])
+    x = np.linspace(left, right, 1200)
+    if samples is not None:
+        ax.hist(samples[:, 0], bins=np.linspace(left, right, 80), density=True, color=GREY, label="samples")
+    p = np.exp(dist.log_prob(x[:, None]))
+    ax.fill_between(x, p, color=BLUE, alpha=0.15 if samples is None else 0, linewidth=0)
+    ax.plot(x, p, color=BLUE, label="density")
+    for end in (end for end in (lo, hi) if left < end < right):
+        ax.axvline(end, color=INK, linestyle=":", linewidth=1)
+    ax.set(xlim=(left, right), ylim=(0, None), xlabel="x", ylabel="density")
+    if samples is not None:
+        ax.legend()
+
+
+def _samples_1d(ax, samples, pmf=None, model_pmf=None) -> None:
+    x = toy.as_array(samples).reshape(-1)
+    given = next((p for p in (pmf, model_pmf) if p is not None), None)
+    bins = len(given) if given is not None else int(x.max(initial=0)) + 1
+    _steps(ax, np.bincount(x, minlength=bins) / max(len(x), 1), GREY, f"{len(x):,} samples", fill=True)
+    if pmf is not None:
+        _steps(ax, pmf, BLUE, "true")
+    if model_pmf is not None:
+        _steps(ax, model_pmf, ORANGE, "model")
+    _label_levels(ax)
+
+
+def _steps(ax, p, color: str, label: str, fill: bool = False) -> None:
+    p = toy.as_array(p)
+    ax.stairs(p, np.arange(len(p) + 1) - 0.5, color=color, label=label, fill=fill, linewidth=1.5)
+
+
+def _label_levels(ax, title: str = "") -> None:
+    ax.set(xlabel="level", ylabel="probability", title=title, ylim=(0, None))
+    ax.margins(x=0.01)
+    ax.legend()
+
+
+def _heatmaps(figure, axes, panels: dict) -> None:
+    pmfs = _as_pmfs(panels)
+    top = max(np.nanmax(p) for p in pmfs.values())
+    for ax, (name, p) in zip(axes, pmfs.items(), strict=True):
+        image = ax.imshow(p.T, origin="lower", vmin=0, vmax=top, interpolation="nearest")
+        ax.set(title=name.replace("_", " "), xlabel="$x_1$")
+        ax.grid(False)
+    axes[0].set_ylabel("$x_2$")
+    figure.colorbar(image, ax=list(axes), shrink=0.8, label="probability", format="%.2g")
+
+
+def _as_pmfs(panels: dict) -> dict:
+    """The panels of `pmf_2d` as float arrays, levels counted on the grid of the first pmf."""
+    arrays = {name: toy.as_array(p) for name, p in panels.items()}
+    shapes = [a.shape for a in arrays.values() if a.dtype.kind == "f" and a.ndim == 2]
+    pmfs = {}
+    for name, a in arrays.items():
+        if a.dtype.kind == "f" and a.ndim == 2:
+            pmfs[name] = a
+        elif a.dtype.kind in "iu" and a.ndim == 2 and a.shape[1] == 2 and shapes:
+            pmfs[name] = _frequencies(a, shapes[0])
+        else:
+            raise ValueError(
+                f"{name} is neither a pmf, float (bins, bins), nor levels, int (n, 2), beside one: "
+                f"got {a.dtype} {a.shape}."
+            )
+    return pmfs
+
+
+def _frequencies(levels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    flat = np.ravel_multi_index(tuple(levels.T), shape)  # raises ValueError for a level off the grid
+    return np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape) / max(len(levels), 1)
+
+
+def _loss_range(history, lines: list[float]) -> tuple[float | None, float | None]:
+    """Limits of the loss axis: all of it but the first steps' spikes. (None, None) without losses."""
+    train = np.asarray(history.train, dtype=np.float64)
+    valid = np.asarray(history.valid, dtype=np.float64)
+    train, valid = train[np.isfinite(train)], valid[np.isfinite(valid)]
+    lows = [*train, *valid, *lines]
+    if not len(train) + len(valid):
+        return None, None
+    highs = [*([np.quantile(train, 0.98)] if len(train) else []), *valid[len(valid) > 1 :], *lines]
+    bottom, top = min(lows), max(highs)
+    room = 0.06 * (top - bottom) or 0.5
+    return bottom - room, top + room
+
+
+def _matrix_of(array) -> np.ndarray:
+    array = toy.as_array(array)
+    if array.ndim != 2:
+        raise ValueError(f"A matrix has two dimensions, got shape {array.shape}.")
+    return array.astype(np.float64)
+
+
+def _binary(array: np.ndarray) -> bool:
+    return bool(np.isin(array, (0.0, 1.0)).all())
+
+
+def _value_range(arrays: list[np.ndarray]) -> tuple[float, float]:
+    """One colour scale for all: 0 to 1 for masks, else from zero or the smallest to the largest value."""
+    if all(_binary(a) for a in arrays):
+        return 0.0, 1.0
+    return min(0.0, *(np.nanmin(a) for a in arrays)), max(np.nanmax(a) for a in arrays)
+
+
+def _cells(ax, array: np.ndarray, low: float, high: float):
+    """One square a cell, with white lines between them while there are few enough to see."""
+    from matplotlib.ticker import MaxNLocator
+
+    rows, columns = array.shape
+    few = max(rows, columns) <= 40
+    image = ax.pcolormesh(
+        np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5, array, vmin=low, vmax=high,
+        cmap="Blues" if low == 0 and high == 1 else None, edgecolors="white" if few else "none", linewidth=0.8,
+    )  # fmt: skip
+    ax.set(aspect="equal", ylim=(rows - 0.5, -0.5))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    ax.grid(False)
+    return image

@@ -1,0 +1,59 @@
+"""Small tensor functions that every model uses."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def sum_except_batch(x: Tensor) -> Tensor:
+    """Sum over all dimensions but the first: (B, …) → (B,). Raises ValueError for a scalar."""
+    if x.ndim == 0:
+        raise ValueError("A batch has at least one dimension, got a scalar.")
+    return x.flatten(1).sum(dim=1) if x.ndim > 1 else x
+
+
+def bits_per_dim(nats: Tensor | float, dims: int) -> Tensor | float:
+    """nats per example → bits per dimension: nats / (dims · log 2). dims: numbers in one example."""
+    if dims < 1:
+        raise ValueError(f"An example has at least one dimension, got {dims}.")
+    return nats / (dims * math.log(2))
+
+
+def quantize(x: Tensor, levels: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+    """Real numbers → int64 levels 0 … levels − 1, equal steps from `low` to `high`; what lies outside is clipped.
+
+    Raises ValueError for levels < 1, an empty range, or a nan.
+    """
+    _check_levels(levels)
+    if not low < high:
+        raise ValueError(f"The range [{low}, {high}] is empty.")
+    if torch.isnan(x).any():
+        raise ValueError("A nan has no level.")
+    # Clipped before the cast: a huge float has no int64.
+    return ((x - low) / (high - low) * levels).floor().clamp(0, levels - 1).long()
+
+
+def dequantize(x: Tensor, levels: int, generator: torch.Generator | None = None) -> Tensor:
+    """Integer levels → float32 in [0, 1): (x + u) / levels with u ~ U[0, 1); `quantize` undoes it.
+
+    Uniform noise turns a density p into a lower bound on log P(x): E_u[log p(x + u)] ≤ log P(x)
+    (Theis et al. 2016, eq. 9; in units of one level, so add D·log levels for D numbers in [0, 1)).
+    Raises ValueError for what is not an integer in 0 … levels − 1.
+    """
+    _check_levels(levels)
+    if x.is_floating_point() or (x.numel() and (x.min() < 0 or x.max() >= levels)):
+        raise ValueError(f"Expected integer levels 0 … {levels - 1}, got {_span(x)}.")
+    y = (x + torch.rand(x.shape, generator=generator, device=x.device)) / levels
+    # float32 rounds one draw in a million onto the next level's edge: it goes to its level's middle.
+    inside = (quantize(y, levels) == x) & (y < 1)
+    return torch.where(inside, y, (x + 0.5) / levels)
+
+
+def _check_levels(levels: int) -> None:
+    if levels < 1:
+        raise ValueError(f"There is at least one level, got {levels}.")
+
+
+def _span(x: Tensor) -> str:
+    return f"{x.dtype} from {x.min()} to {x.max()}" if x.numel() else f"{x.dtype}"

@@ -1,0 +1,422 @@
+"""Training that is never lost: `trained` keeps weights, `fit` is a plain loop that survives an interrupt."""
+
+import contextlib
+import glob
+import json
+import os
+import random
+import signal
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from deepul_utils.errors import KitError
+
+CHECKPOINT_SECONDS = 10.0  # at most this much training is lost when the machine goes down
+
+
+@dataclass
+class History:
+    """Losses of a training run: `train` at `steps`, `valid` at `valid_steps`, all in the loss's own unit."""
+
+    steps: list[int] = field(default_factory=list)
+    train: list[float] = field(default_factory=list)
+    valid_steps: list[int] = field(default_factory=list)
+    valid: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class Session:
+    """Where a notebook keeps its artifacts, and what it has trained so far.
+
+    The folder is taken once, when the notebook starts, so that a later os.chdir loses nothing.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.models: dict[str, nn.Module] = {}
+        self.histories: dict[str, History] = {}
+        self._training, self._stage = "", 0
+
+    def begin(self, name: str) -> None:
+        self._training, self._stage = name, 0
+
+    def end(self) -> None:
+        self._training = ""
+
+    def next_checkpoint(self) -> "Checkpoint":
+        """Where the next `fit` keeps its state: each of a training has its own. Outside `trained`: nowhere."""
+        if not self._training:
+            return Checkpoint()
+        self._stage += 1
+        return Checkpoint(self._unfinished(self._training, str(self._stage)), self._training)
+
+    def keep_weights(self, name: str, model: nn.Module) -> None:
+        """For a training loop written by hand, which keeps no state of its own: at least the weights."""
+        if not self._stage:
+            with _atomic(self._unfinished(name, "weights")) as temporary:
+                torch.save(model.state_dict(), temporary)
+
+    def restore_weights(self, name: str, model: nn.Module) -> None:
+        file = self._unfinished(name, "weights")
+        if file.exists():
+            with contextlib.suppress(RuntimeError):  # of another model: then it starts afresh
+                model.load_state_dict(torch.load(file, weights_only=True))
+                print(f"{name}: starting from the weights of the interrupted run (retrain=True starts over).")
+
+    def forget(self, name: str) -> None:
+        """Delete what unfinished training left."""
+        for file in self.folder.glob(f"{glob.escape(name)}.*.checkpoint.pt"):
+            file.unlink()
+
+    def _unfinished(self, name: str, part: str) -> Path:
+        return self.folder / f"{name}.{part}.checkpoint.pt"
+
+
+session = Session(Path(os.environ.get("DEEPUL_ARTIFACTS", Path.cwd() / "artifacts")))
+
+
+def seed_everything(seed: int) -> None:
+    """Start Python's, NumPy's and torch's random numbers from `seed`.
+
+    The environment variable DEEPUL_SEED is added: calibration trains every notebook under many seeds.
+    """
+    seed += int(os.environ.get("DEEPUL_SEED", "0"))
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - students may use the legacy generator
+    torch.manual_seed(seed)
+
+
+def device() -> torch.device:
+    """The fastest device of this machine: a CUDA GPU, Apple's, or the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def progress(iterable: Iterable, description: str = "", **options):
+    """A progress bar on standard output; where nobody watches (a log file), none."""
+    from tqdm import tqdm
+
+    watched = sys.stdout.isatty() or _in_notebook()
+    defaults = dict(file=sys.stdout, leave=False, mininterval=0.3, disable=not watched, ncols=88, desc=description)
+    return tqdm(iterable, **(defaults | options))
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    return bool(ipython and ipython.get_ipython() and hasattr(ipython.get_ipython(), "kernel"))
+
+
+def fit(
+    model: nn.Module,
+    loss: Callable[[Tensor], Tensor],
+    train,
+    *,
+    optimizer: torch.optim.Optimizer,
+    steps: int,
+    batch_size: int = 256,
+    valid=None,
+    scheduler=None,
+    clip: float = 1.0,
+    evaluations: int = 20,
+) -> History:
+    """Minimise `loss` over mini-batches of `train`, drawn in a new order every epoch.
+
+    loss: batch -> scalar mean over the batch. train, valid: arrays or tensors, examples first. scheduler:
+    stepped after every step. clip: largest norm of the gradient. valid is evaluated `evaluations` times.
+    Inside `trained`, an interrupted run goes on where it stopped. Raises KitError if the loss is no finite
+    scalar.
+    """
+    train = torch.as_tensor(train)
+    valid = None if valid is None else torch.as_tensor(valid)
+    batches = _Batches(len(train), batch_size)
+    checkpoint = session.next_checkpoint()
+    parts = dict(model=model, optimizer=optimizer, scheduler=scheduler, batches=batches)
+    start, history = checkpoint.resume(parts)
+    every, begun = max(1, steps // evaluations), time.monotonic() - history.seconds
+    where = next(model.parameters()).device
+    bar = progress(range(start, steps), checkpoint.name, initial=start, total=steps)
+    with _deferred_interrupt() as interrupted:
+        for step in bar:
+            model.train()
+            value = loss(train[batches.next()].to(where))
+            _require_scalar(value, step)
+            optimizer.zero_grad()
+            value.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), clip)
+            optimizer.step()
+            if scheduler:
+                scheduler.step()
+            history.steps.append(step + 1)
+            history.train.append(value.item())
+            if valid is not None and ((step + 1) % every == 0 or step + 1 == steps):
+                history.valid_steps.append(step + 1)
+                history.valid.append(evaluate(model, loss, valid))
+                bar.set_postfix_str(f"loss {history.train[-1]:.3f}, valid {history.valid[-1]:.3f}", refresh=False)
+            history.seconds = time.monotonic() - begun
+            if interrupted or step + 1 == steps or checkpoint.due():
+                checkpoint.save(parts, step + 1, history)
+            if interrupted:
+                raise KeyboardInterrupt
+    return history
+
+
+@contextlib.contextmanager
+def _deferred_interrupt():
+    """A list that an interrupt fills, so that a step is finished before it counts; a second one acts at once."""
+    interrupts: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(signum, frame):
+        interrupts.append(signum)
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, loss: Callable[[Tensor], Tensor], data, batch_size: int = 1024) -> float:
+    """Mean loss over `data`, in eval mode."""
+    model.eval()
+    data = torch.as_tensor(data)
+    where = next(model.parameters()).device
+    parts = data.split(batch_size)
+    return sum(loss(part.to(where)).item() * len(part) for part in parts) / len(data)
+
+
+def _require_scalar(value, step: int) -> None:
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        raise KitError(f"The loss must be one number, the mean over the batch; got {got}.")
+    if not torch.isfinite(value):
+        raise KitError(
+            f"The loss became {value.item()} at step {step + 1}. Look for a log or a division of zero, "
+            "or lower the learning rate."
+        )
+
+
+class _Batches:
+    """Indices of mini-batches, in a new order every epoch; its state can be saved."""
+
+    def __init__(self, n: int, size: int):
+        self.n, self.size = n, min(size, n)
+        self.order, self.at = torch.randperm(n), 0
+
+    def next(self) -> Tensor:
+        if self.at + self.size > self.n:
+            self.order, self.at = torch.randperm(self.n), 0
+        self.at += self.size
+        return self.order[self.at - self.size : self.at]
+
+    def state_dict(self) -> dict:
+        return {"order": self.order, "at": self.at}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.order, self.at = state["order"], state["at"]
+
+
+class Checkpoint:
+    """The state of one `fit` on disk, until everything is trained. Without a path it keeps nothing."""
+
+    def __init__(self, path: Path | None = None, name: str = ""):
+        self.path, self.name = path, name
+        self._saved = time.monotonic()
+
+    def due(self) -> bool:
+        return time.monotonic() - self._saved > CHECKPOINT_SECONDS
+
+    def resume(self, parts: dict) -> tuple[int, History]:
+        """(step to go on from, history so far); loads the state of `parts`. Raises KitError if it does not fit."""
+        if self.path is None or not self.path.exists():
+            return 0, History()
+        state = torch.load(self.path, weights_only=True)
+        try:
+            for name, part in parts.items():
+                if part is not None:
+                    part.load_state_dict(state[name])
+        except (KeyError, RuntimeError, ValueError):
+            raise KitError(
+                f"{exercise_of(self.name)}: an interrupted run of {self.name!r} was made by another model or "
+                f"optimiser. Train from the start with trained({self.name!r}, …, retrain=True)."
+            ) from None
+        torch.set_rng_state(state["rng"])
+        print(f"{self.name}: going on from step {state['step']:,} (retrain=True starts over).")
+        return state["step"], History(**state["history"])
+
+    def save(self, parts: dict, step: int, history: History) -> None:
+        self._saved = time.monotonic()
+        if self.path is None:
+            return
+        state = {k: p.state_dict() for k, p in parts.items() if p is not None}
+        state |= dict(step=step, history=asdict(history), rng=torch.get_rng_state())
+        with _atomic(self.path) as temporary:
+            torch.save(state, temporary)
+
+
+def trained(name: str, model: nn.Module, fit: Callable[[nn.Module], History | None], retrain: bool = False) -> nn.Module:
+    """`model` with trained weights: loaded from artifacts/<name>.safetensors, or trained by `fit(model)` and saved.
+
+    fit: trains the model in place, and may return its History. retrain: train although weights exist; the
+    old ones stay beside the new as <name>.previous.safetensors. An interrupt loses nothing: run the cell
+    again. Returns the model in eval mode. Raises KitError for weights that do not fit the model.
+    """
+    __tracebackhide__ = True
+    file = session.folder / f"{name}.safetensors"
+    if retrain:
+        _set_aside(file)
+        session.forget(name)
+    if file.exists():
+        history = _load(name, file, model)
+        print(f"{name}: loaded the weights trained before in {history.seconds:.0f} s (retrain=True trains anew).")
+    else:
+        history = _train(name, model, fit)
+        _save(name, file, model, history)
+        session.forget(name)
+        print(f"{name}: trained in {history.seconds:.1f} s, saved to artifacts/{file.name}.")
+    session.models[name], session.histories[name] = model.eval(), history
+    return model
+
+
+def history(name: str) -> History:
+    """How the training of `name` went, also when its weights were loaded. Raises KitError if it was not trained."""
+    if name not in session.histories:
+        raise KitError(f"{exercise_of(name)}: nothing was trained under the name {name!r} yet.")
+    return session.histories[name]
+
+
+def exercise_of(name: str) -> str:
+    """"Exercise 1.2" for an artifact called "made.smiley"; the artifact's own name outside the course."""
+    from autograder import exercises
+
+    try:
+        return str(exercises.get(name))
+    except ValueError:
+        return repr(name)
+
+
+def _train(name: str, model: nn.Module, fit: Callable) -> History:
+    __tracebackhide__ = True
+    begun = time.monotonic()
+    session.folder.mkdir(parents=True, exist_ok=True)
+    session.begin(name)
+    try:
+        with seeded(zlib.crc32(name.encode()) + int(os.environ.get("DEEPUL_SEED", "0"))):
+            session.restore_weights(name, model)
+            result = fit(model)
+    except KeyboardInterrupt:
+        session.keep_weights(name, model)
+        raise Interrupted(f"{name}: training was interrupted; nothing is lost. Run this cell again to go on.") from None
+    finally:
+        session.end()
+    history = result if isinstance(result, History) else History(train=[float(v) for v in result or []])
+    if not history.steps:
+        history.steps = list(range(1, len(history.train) + 1))
+    history.seconds = history.seconds or time.monotonic() - begun
+    return history
+
+
+class Interrupted(KitError):
+    """Training was interrupted by the student; it can go on."""
+
+
+def _save(name: str, file: Path, model: nn.Module, history: History) -> None:
+    from safetensors.torch import save_file
+
+    weights = {k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}
+    bad = [k for k, v in weights.items() if v.is_floating_point() and not torch.isfinite(v).all()]
+    if bad:
+        raise KitError(
+            f"{exercise_of(name)}: training ended with nan or infinite values in {', '.join(bad)}; not saved. "
+            "Lower the learning rate, or look for a log of zero."
+        )
+    with _atomic(file) as temporary:
+        save_file(weights, temporary, metadata={"name": name, "history": json.dumps(_thinned(history))})
+
+
+def _thinned(history: History, most: int = 400) -> dict:
+    """The history with at most so many training losses, each a mean over its stretch: weights travel by mail."""
+    stretch = -(-len(history.train) // most) or 1
+    losses = [float(np.mean(history.train[i : i + stretch])) for i in range(0, len(history.train), stretch)]
+    steps = [history.steps[min(i + stretch, len(history.steps)) - 1] for i in range(0, len(history.steps), stretch)]
+    return asdict(history) | dict(train=[round(v, 5) for v in losses], steps=steps)
+
+
+def _load(name: str, file: Path, model: nn.Module) -> History:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="pt") as stored:
+            weights = {k: stored.get_tensor(k) for k in stored.keys()}  # noqa: SIM118 - not a dict
+            metadata = stored.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise KitError(
+            f"{exercise_of(name)}: artifacts/{file.name} is no readable weights file ({error}). "
+            f"Train it anew with trained({name!r}, …, retrain=True)."
+        ) from None
+    _require_fit(name, file, weights, model.state_dict())
+    model.load_state_dict(weights)
+    return History(**json.loads(metadata.get("history", "{}")))
+
+
+def _require_fit(name: str, file: Path, stored: dict, wanted: dict) -> None:
+    shapes = [f"{k} is {tuple(stored[k].shape)}, should be {tuple(wanted[k].shape)}"
+              for k in stored.keys() & wanted.keys() if stored[k].shape != wanted[k].shape]  # fmt: skip
+    problems = {
+        "missing": sorted(wanted.keys() - stored.keys()),
+        "unexpected": sorted(stored.keys() - wanted.keys()),
+        "of another shape": sorted(shapes),
+    }
+    said = "; ".join(f"{what}: {', '.join(names)}" for what, names in problems.items() if names)
+    if said:
+        raise KitError(
+            f"{exercise_of(name)}: the weights in artifacts/{file.name} do not fit your model ({said}). "
+            f"They were trained with another version of your class. Train anew with "
+            f"trained({name!r}, …, retrain=True); the old weights are kept beside the new."
+        )
+
+
+def _set_aside(file: Path) -> None:
+    if file.exists():
+        os.replace(file, file.with_name(f"{file.stem}.previous.safetensors"))
+
+
+@contextlib.contextmanager
+def _atomic(file: Path):
+    """A temporary name beside `file` that takes its place when everything is written, or not at all."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        yield temporary
+        os.replace(temporary, file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def seeded(seed: int):
+    """Every usual source of randomness starts from `seed`, and is put back afterwards."""
+    state, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 - students may use either
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(state)
+            np.random.set_state(legacy)  # noqa: NPY002
