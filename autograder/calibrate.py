@@ -1,5 +1,7 @@
 """Reference losses: train the solutions under several seeds, and write down how they end."""
 
+import contextlib
+import io
 import json
 import os
 import platform
@@ -7,7 +9,6 @@ import shutil
 import statistics
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from autograder import exercises, notebooks, runner
@@ -47,7 +48,8 @@ def calibrate(homework: str, seeds: int, progress=lambda text: None) -> dict:
 
 
 def _one_run(homework: str, source: Path, artifacts: Path) -> tuple[dict, dict]:
-    ran = notebooks.run_notebook(source, artifacts)
+    with contextlib.redirect_stdout(io.StringIO()):
+        ran = notebooks.run_notebook(source, artifacts)
     if ran.errors:
         raise RuntimeError(f"{source.name} does not run: {next(iter(ran.errors.values()))}")
     measured: dict[str, dict] = {}
@@ -69,7 +71,7 @@ def _summary(runs: list[dict]) -> dict:
         "runs": [round(e, 6) for e in excess],
         "limit": round(runs[0]["limit"], 6),
         "baseline": round(runs[0]["baseline"], 6),
-        "seconds": round(statistics.fmean(r["seconds"] for r in runs), 1),
+        "seconds": round(statistics.median(r["seconds"] for r in runs), 1),
         "unit": "nats above the limit",
     }
 
@@ -87,7 +89,7 @@ def _keep_artifacts(made: Path, target: Path) -> None:
         shutil.copyfile(file, target / file.name)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _environment(**values: str) -> Iterator[None]:
     before = {k: os.environ.get(k) for k in values}
     os.environ.update(values)

@@ -4,7 +4,6 @@ import ast
 import contextlib
 import json
 import linecache
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,10 +91,13 @@ def _run(source: str, filename: str, namespace: dict, errors: dict[str, str]) ->
     return None
 
 
-def defined_names(source: str) -> set[str]:
-    """Names of the classes and functions that a piece of code defines."""
-    kinds = (ast.ClassDef, ast.FunctionDef)
-    return {node.name for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)}
-
-
-os.environ.setdefault("MPLBACKEND", "agg")
+def section(cells: list[Cell], number: str) -> list[Cell]:
+    """The cells of one exercise, and those before the first: what it needs to run alone."""
+    kept, here = [], True
+    for cell in cells:
+        heading = re.search(r"^## Exercise ([\d.]+) ", cell.source, re.MULTILINE) if cell.kind == "markdown" else None
+        if heading:
+            here = heading[1] == number
+        if here:
+            kept.append(cell)
+    return kept

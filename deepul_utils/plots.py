@@ -25,17 +25,16 @@ _style = {
     "axes.prop_cycle": f"cycler('color', {[BLUE, ORANGE, GREEN, PINK, SKY]})",
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "axes.titlesize": 11,
     "axes.titlecolor": INK,
-    "figure.constrained_layout.use": True,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
     "figure.dpi": 110,
-    "figure.titlesize": 12,
     "font.size": 10,
     "grid.color": "#E6E8EB",
     "grid.linewidth": 0.7,
-    "image.cmap": "magma_r",
     "legend.fontsize": 9,
     "legend.frameon": False,
+    "legend.handlelength": 1.6,
     "lines.linewidth": 1.8,
     "xtick.color": "#5A616B",
     "xtick.labelsize": 9,
@@ -68,16 +67,35 @@ def _figure_class() -> type:
     class NotebookFigure(Figure):
         def _repr_png_(self) -> bytes:
             png = io.BytesIO()
-            self.savefig(png, format="png", dpi=self.dpi)
+            self.savefig(png, format="png", dpi=self.dpi, bbox_inches="tight", pad_inches=0.08)
             return png.getvalue()
 
     return NotebookFigure
 
 
-def _subplots(columns: int, height: float, rows: int = 1, width: float = WIDTH, **kwargs):
+def _subplots(columns: int, height: float, rows: int = 1, width: float = WIDTH):
     """A new figure of this size (inches) and its axes, (rows, columns)."""
-    figure = _figure_class()(figsize=(min(width, WIDTH), height))
-    return figure, figure.subplots(rows, columns, squeeze=False, **kwargs)
+    figure = _figure_class()(figsize=(min(width, WIDTH), height), layout="compressed")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+@functools.cache
+def _colors():
+    """matplotlib's magma from white at zero to black, so that no mass is no ink; lightness falls evenly."""
+    import matplotlib
+    from matplotlib.colors import ListedColormap
+
+    t, magma = np.linspace(0, 1, 256)[:, None], matplotlib.colormaps["magma_r"]
+    white = np.maximum(0, 1 - t / 0.2)
+    return ListedColormap(white + (1 - white) * magma(np.maximum(t[:, 0], 0.2))[:, :3], name="ink")
+
+
+@functools.cache
+def _two_colors():
+    """For masks: hidden pale, seen blue."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("mask", ["#EDF0F4", BLUE])
 
 
 @_styled
@@ -91,15 +109,14 @@ def distribution(dist, n: int = 2000, seed: int = 0):
         _samples_1d(axes[0, 0], samples, dist.pmf) if discrete else _density_1d(axes[0, 0], dist, samples)
         axes[0, 0].set_title(title)
         return figure
-    figure, axes = _subplots(2, 3.9, width=7.4)
+    figure, axes = _subplots(2, 3.7, width=7.4)
     if discrete:
-        _heatmaps(figure, axes[0], {"probabilities": dist.pmf, f"{n:,} samples": samples})
+        _heatmaps(figure, axes[0], {title: dist.pmf, f"{n:,} samples": samples})
     else:
         _density_2d(axes[0, 0], dist)
         _points(axes[0, 1], samples, dist)
-        axes[0, 0].set_title("density")
+        axes[0, 0].set_title(title)
         axes[0, 1].set_title(f"{n:,} samples")
-    figure.suptitle(title)
     return figure
 
 
@@ -112,8 +129,8 @@ def gallery(names: list[str] | None = None):
     figure, axes = _subplots(columns, 2.0 * rows, rows, width=1.8 * columns)
     for ax, dist in zip(axes.flat, sets, strict=False):
         _density_1d(ax, dist) if dist.dims == 1 else _density_2d(ax, dist)
-        ax.set(title=dist.name, xticks=[], yticks=[], xlabel="", ylabel="")
-        ax.set_box_aspect(1)
+        ax.set(xticks=[], yticks=[], xlabel="", ylabel="", box_aspect=1)
+        ax.set_title(dist.name.replace("_", " "), loc="center")
     for ax in axes.flat[len(sets) :]:
         ax.remove()
     return figure
@@ -121,7 +138,10 @@ def gallery(names: list[str] | None = None):
 
 @_styled
 def samples_1d(samples, pmf=None, model_pmf=None, title: str = ""):
-    """Frequencies of levels, int (n,) or (n, 1), with the exact pmf (bins,) and the model's, if given."""
+    """Frequencies of levels, int (n,) or (n, 1), with the exact pmf (bins,) and the model's, if given.
+
+    Raises ValueError for samples that are no integers.
+    """
     figure, axes = _subplots(1, 2.9, width=7)
     _samples_1d(axes[0, 0], samples, pmf, model_pmf)
     axes[0, 0].set_title(title)
@@ -180,7 +200,7 @@ def history(history, limit: float | None = None, baseline: float | None = None, 
     bottom, top = _loss_range(history, [v for v in (limit, baseline) if v is not None])
     ax.set_ylim(bottom, top)
     ax.margins(x=0.02)
-    ax.legend(loc="upper right")
+    _legend(ax)
     return figure
 
 
@@ -202,7 +222,7 @@ def masks(arrays, titles=()):
     """Masks side by side, on one colour scale. Raises ValueError if the titles are not as many."""
     arrays = [_matrix_of(array) for array in arrays]
     titles = list(titles) or [""] * len(arrays)
-    figure, axes = _subplots(len(arrays), 3.0, width=2.6 * len(arrays) + 0.4)
+    figure, axes = _subplots(len(arrays), 2.5, width=2.3 * len(arrays) + 0.4)
     for ax, array, title in zip(axes[0], arrays, titles, strict=True):
         _cells(ax, array, *_value_range(arrays))
         ax.set_title(title)
@@ -217,7 +237,7 @@ def _density_2d(ax, dist, faint: bool = False) -> None:
     density = np.exp(dist.log_prob(grid)).reshape(PIXELS, PIXELS)
     ax.imshow(
         density.T, origin="lower", extent=(left, right, bottom, top), vmin=0,
-        interpolation="bilinear", **({"cmap": "Greys", "alpha": 0.45} if faint else {}),
+        interpolation="bilinear", **({"cmap": "Greys", "alpha": 0.45} if faint else {"cmap": _colors()}),
     )  # fmt: skip
     ax.grid(False)
 
@@ -236,20 +256,23 @@ def _density_1d(ax, dist, samples=None) -> None:
     reach = np.quantile(dist.sample(5000), [0.001, 0.999])
     left, right = min(lo, reach[0]), max(hi, reach[1])
     x = np.linspace(left, right, 1200)
-    if samples is not None:
-        ax.hist(samples[:, 0], bins=np.linspace(left, right, 80), density=True, color=GREY, label="samples")
     p = np.exp(dist.log_prob(x[:, None]))
-    ax.fill_between(x, p, color=BLUE, alpha=0.15 if samples is None else 0, linewidth=0)
+    if samples is None:
+        ax.fill_between(x, p, color=BLUE, alpha=0.15, linewidth=0)
+    else:
+        ax.hist(samples[:, 0], bins=np.linspace(left, right, 160), density=True, color=GREY, label="samples")
     ax.plot(x, p, color=BLUE, label="density")
     for end in (end for end in (lo, hi) if left < end < right):
         ax.axvline(end, color=INK, linestyle=":", linewidth=1)
     ax.set(xlim=(left, right), ylim=(0, None), xlabel="x", ylabel="density")
     if samples is not None:
-        ax.legend()
+        _legend(ax)
 
 
 def _samples_1d(ax, samples, pmf=None, model_pmf=None) -> None:
     x = toy.as_array(samples).reshape(-1)
+    if x.dtype.kind not in "iu":
+        raise ValueError(f"Samples are integer levels, got {x.dtype}.")
     given = next((p for p in (pmf, model_pmf) if p is not None), None)
     bins = len(given) if given is not None else int(x.max(initial=0)) + 1
     _steps(ax, np.bincount(x, minlength=bins) / max(len(x), 1), GREY, f"{len(x):,} samples", fill=True)
@@ -268,14 +291,20 @@ def _steps(ax, p, color: str, label: str, fill: bool = False) -> None:
 def _label_levels(ax, title: str = "") -> None:
     ax.set(xlabel="level", ylabel="probability", title=title, ylim=(0, None))
     ax.margins(x=0.01)
-    ax.legend()
+    _legend(ax)
+
+
+def _legend(ax) -> None:
+    """Above the plot, right of the title: it never hides a curve."""
+    entries = len(ax.get_legend_handles_labels()[0])
+    ax.legend(loc="lower right", bbox_to_anchor=(1.01, 0.97), ncols=entries, columnspacing=1.2)
 
 
 def _heatmaps(figure, axes, panels: dict) -> None:
     pmfs = _as_pmfs(panels)
     top = max(np.nanmax(p) for p in pmfs.values())
     for ax, (name, p) in zip(axes, pmfs.items(), strict=True):
-        image = ax.imshow(p.T, origin="lower", vmin=0, vmax=top, interpolation="nearest")
+        image = ax.imshow(p.T, origin="lower", vmin=0, vmax=top, interpolation="nearest", cmap=_colors())
         ax.set(title=name.replace("_", " "), xlabel="$x_1$")
         ax.grid(False)
     axes[0].set_ylabel("$x_2$")
@@ -310,11 +339,12 @@ def _loss_range(history, lines: list[float]) -> tuple[float | None, float | None
     train = np.asarray(history.train, dtype=np.float64)
     valid = np.asarray(history.valid, dtype=np.float64)
     train, valid = train[np.isfinite(train)], valid[np.isfinite(valid)]
-    lows = [*train, *valid, *lines]
     if not len(train) + len(valid):
         return None, None
-    highs = [*([np.quantile(train, 0.98)] if len(train) else []), *valid[len(valid) > 1 :], *lines]
-    bottom, top = min(lows), max(highs)
+    highs = [*lines, *(valid[1:] if len(valid) > 1 else valid)]
+    if len(train):
+        highs.append(np.quantile(train, 0.98))
+    bottom, top = min([*train, *valid, *lines]), max(highs)
     room = 0.06 * (top - bottom) or 0.5
     return bottom - room, top + room
 
@@ -339,16 +369,19 @@ def _value_range(arrays: list[np.ndarray]) -> tuple[float, float]:
 
 def _cells(ax, array: np.ndarray, low: float, high: float):
     """One square a cell, with white lines between them while there are few enough to see."""
-    from matplotlib.ticker import MaxNLocator
-
     rows, columns = array.shape
-    few = max(rows, columns) <= 40
     image = ax.pcolormesh(
         np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5, array, vmin=low, vmax=high,
-        cmap="Blues" if low == 0 and high == 1 else None, edgecolors="white" if few else "none", linewidth=0.8,
+        cmap=_two_colors() if _binary(array) else _colors(),
+        edgecolors="white" if max(rows, columns) <= 40 else "none", linewidth=0.8,
     )  # fmt: skip
-    ax.set(aspect="equal", ylim=(rows - 0.5, -0.5))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-    ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    ax.set(aspect="equal", ylim=(rows - 0.5, -0.5), xticks=_ticks(columns), yticks=_ticks(rows))
     ax.grid(False)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
     return image
+
+
+def _ticks(cells: int) -> range:
+    """At most nine cells to number, in round steps."""
+    return range(0, cells, next((step for step in (1, 2, 5, 10, 20, 50, 100) if cells <= 9 * step), cells))

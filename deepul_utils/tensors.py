@@ -21,7 +21,7 @@ def bits_per_dim(nats: Tensor | float, dims: int) -> Tensor | float:
 
 
 def quantize(x: Tensor, levels: int, low: float = 0.0, high: float = 1.0) -> Tensor:
-    """Real numbers → int64 levels 0 … levels − 1, equal steps from `low` to `high`; what lies outside is clipped.
+    """Real numbers → int64 levels 0 … levels − 1, in equal steps from `low` to `high`; clips what is outside.
 
     Raises ValueError for levels < 1, an empty range, or a nan.
     """

@@ -4,6 +4,7 @@ The source stays plain: cells with solution regions, cells that are one `check("
 needs beside that (cell ids, kinds, points) is derived here, so that nobody keeps it by hand.
 """
 
+import contextlib
 import io
 import re
 import shutil
@@ -147,7 +148,8 @@ def draw_figures(homework: str, cells: list[notebooks.Cell], folder: Path) -> No
     already there is left alone. Raises SourceError where the notebook fails or shows no figure.
     """
     source = source_file(homework)
-    ran = notebooks.run_cells(cells, source.parent, source.parent / "artifacts", homework)
+    with contextlib.redirect_stdout(io.StringIO()):
+        ran = notebooks.run_cells(cells, source.parent, source.parent / "artifacts", homework)
     if ran.errors:
         raise SourceError(f"{source.name} does not run: {next(iter(ran.errors.values()))}")
     expected = {name for cell in cells if cell.kind == "markdown" for name in FIGURE.findall(cell.source)}

@@ -44,7 +44,7 @@ def test_finite_far_from_every_component(student, seed):
         require(hygiene.finite(sharp.log_prob(x), "on all 400 levels, also 50 scales from μ"))
 
 
-@points(3, needs="shapes_and_levels")
+@points(3, needs="probabilities_sum_to_one")
 @hint("Draw a component by its weight π, then μ + s · logit(u), round to the nearest level, clip at both ends.")
 def test_samples_follow_the_density(student, seed):
     for k in range(3):

@@ -47,7 +47,8 @@ def is_strict_order(outputs: Callable, dims: int, levels: int, seed: int = 0) ->
         return Finding(1.0, "no output sees its own input", required, plot=plot)
     direct = np.flatnonzero(moved.diagonal()) + 1
     if len(direct):
-        what = f"output {_listed(direct)} of {dims} moves when its own input changes"
+        which = f"output {direct[0]} moves" if len(direct) == 1 else f"outputs {_listed(direct)} move"
+        what = f"{which} when their own input changes" if len(direct) > 1 else f"{which} when its own input changes"
     else:
         what = f"outputs {_listed(loops)} of {dims} depend on each other in a circle"
     return Finding(0.0, what, required, plot=plot)

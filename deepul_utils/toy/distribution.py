@@ -11,8 +11,9 @@ SPLITS = ("train", "validation", "test")
 KIT = 0x6465_6570
 # Beyond it x² leaves float64; the density there is zero to every digit.
 FAR = 1e140
-# Numbers in one block of the density table (points × components): 4 MB, whatever the number of points.
-BLOCK = 2**19
+# Numbers in one block of the table of points × components: half a megabyte, whatever the number of points.
+# It stays in the processor's cache; blocks of 4 MB took seven times as long.
+BLOCK = 2**16
 
 
 def stream(name: str, seed: int | np.random.Generator = 0, split: str = "train") -> np.random.Generator:

@@ -29,6 +29,8 @@ class GaussianMixture(Distribution):
             raise ValueError(f"Weights are positive and sum to one, got a sum of {pi.sum()}.")
         super().__init__(dims=D, **labels)
         self.weights, self.means, self.covariances = pi, mu, sigma
+        for shared in (pi, mu, sigma):  # `toy.get` gives everyone the same object
+            shared.flags.writeable = False
         self._cholesky = np.linalg.cholesky(sigma)
         self._quadratic = self._coefficients()
 

@@ -19,7 +19,7 @@ def smiley():
 
 def moons():
     """Two interleaved half circles."""
-    upper = _along(_arc(2.2, 0, 180) + [-1.1, -0.55], 0.15)
+    upper = _along(_arc(2.2, 0, 180) - np.array([1.1, 0.55]), 0.15)
     return _union((0.5, upper, 0.15), (0.5, -upper, 0.15))
 
 
@@ -80,7 +80,7 @@ def three_bumps():
 
 
 def skewed():
-    """A sharp rise and a long tail: eight scales, each two thirds of the last (Marron and Wand 1992, no. 3)."""
+    """A sharp rise and a long tail: eight widths, from 1 to 0.06 (Marron and Wand 1992, density 3)."""
     scale = (2 / 3) ** np.arange(8)
     return _line(*((1 / 8, 3 * (s - 1), s) for s in scale))
 
@@ -124,7 +124,7 @@ def _union(*parts: tuple[float, np.ndarray, float]) -> GaussianMixture:
 
 
 def _oriented(axis: np.ndarray, along: float, across: np.ndarray) -> np.ndarray:
-    """Covariances (m, 2, 2) with width `along` on each axis (m, 2) and width `across` (m,) at right angles."""
+    """Covariances (m, 2, 2) with width `along` on each axis (m, 2), `across` (m,) at right angles."""
     a = axis / np.linalg.norm(axis, axis=1, keepdims=True)
     b = np.stack([-a[:, 1], a[:, 0]], axis=1)
     outer = [v[:, :, None] * v[:, None, :] for v in (a, b)]

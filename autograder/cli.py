@@ -1,0 +1,140 @@
+"""The `deepul` command."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from autograder import exercises
+
+app = typer.Typer(
+    help="The homework kit for Deep Unsupervised Learning: hand out, grade, calibrate.",
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+)  # fmt: skip
+console = Console()
+
+Homework = Annotated[str, typer.Argument(help="Which homework, e.g. hw1.")]
+CourseFolder = Annotated[
+    Path, typer.Option("--course", help="The course folder: gradebook, submitted/, autograded/, reports.")
+]
+
+
+@app.command()
+def release(homework: Homework = "hw1", figures: Annotated[bool, typer.Option(help="Draw the expected figures.")] = True):
+    """Make the handout in homeworks/ from the source in solutions/."""
+    from autograder.grading.course import Course
+    from autograder.handout.build import release as build
+
+    folder = build(Course.kit(), homework, figures)
+    console.print(f"The handout is in [bold]{_relative(folder)}/[/bold]: give students this folder.")
+
+
+@app.command()
+def grade(
+    homework: Homework,
+    submissions: Annotated[
+        Path | None, typer.Argument(help="Folder of submissions: folders, .zip or .ipynb files. Default: COURSE/submitted.")
+    ] = None,
+    course: CourseFolder = Path("."),
+):
+    """Grade a folder of submissions: gradebook, grades.csv and a report page."""
+    from autograder.grading import submissions as found
+    from autograder.grading.course import Course
+
+    exercises.of_homework(homework)
+    opened = Course.at(course)
+    where = submissions or opened.root / "submitted"
+    _grade(opened, homework, found.find(where, homework), opened.root / "reports" / homework)
+
+
+def _grade(course, homework: str, found: list, folder: Path) -> list:
+    """Grade, show a progress bar and a line a student, and write grades.csv and the report into `folder`."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from autograder.grading import batch, report
+
+    begun = time.monotonic()
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                  console=console, transient=True) as bar:  # fmt: skip
+        task = bar.add_task("preparing the assignment", total=len(found))
+        batch.prepare(course, homework)
+
+        def done(graded: batch.Graded) -> None:
+            bar.update(task, advance=1, description=f"graded {graded.student}")
+
+        bar.update(task, description=f"grading {homework}")
+        results = batch.grade(course, homework, found, done)
+    batch.write_csv(folder / "grades.csv", homework, results)
+    page = report.write(folder / "report", homework, results)
+    _show(homework, results)
+    seconds = time.monotonic() - begun
+    console.print(f"Graded {len(results)} submissions in {seconds:.0f} s.")
+    console.print(f"  table   {_relative(folder / 'grades.csv')}\n  report  {_relative(page)}", highlight=False)
+    return results
+
+
+def _show(homework: str, results: list) -> None:
+    from autograder.display import number
+
+    listed = exercises.of_homework(homework)
+    table = Table("student", *(f"{e.number} {e.name}\nof {e.points:g}" for e in listed), "total", "lost on")
+    for result in results:
+        scores = {s["exercise"]: s for s in result.scores}
+        lost = [c["title"] for s in result.scores for c in s["checks"] if c["outcome"] in ("failed", "partial", "not graded")]
+        cells = [number(scores[e.name]["points"]) for e in listed]
+        total = "[yellow]not graded[/yellow]" if result.not_graded else f"[bold]{number(result.points)}[/bold]"
+        waiting = [] if lost else sorted({s["headline"] for s in result.scores if s["points"] < s["max_points"]})
+        table.add_row(result.student, *cells, total, escape("\n".join(lost or waiting)))
+    console.print(table)
+
+
+@app.command()
+def demo(folder: Annotated[Path, typer.Option(help="Where to put everything.")] = Path("build/demo")):
+    """The whole path on built-in data: hand out, a small class of submissions, grade, report."""
+    from autograder.demo import prepare
+
+    course, found = prepare(folder, "hw1", tell=lambda text: console.print(text, style="dim"))
+    _grade(course, "hw1", found, folder)
+
+
+@app.command()
+def calibrate(
+    homework: Homework,
+    seeds: Annotated[int, typer.Option(min=2, help="How many seeds to train the solutions under.")] = 5,
+):
+    """Train the solutions under several seeds and write down how they end: reference.json, reference weights."""
+    from autograder.calibrate import calibrate as run
+
+    exercises.of_homework(homework)
+    reference = run(homework, seeds, progress=lambda text: console.print(text, style="dim", highlight=False))
+    table = Table("reference", "nats above the limit", "± over seeds", "limit", "baseline", "seconds")
+    for key, r in reference.items():
+        if not key.startswith("_"):
+            values = (r["mean"], r["sd"], r["limit"], r["baseline"])
+            table.add_row(key, *(f"{v:.4f}" for v in values), f"{r['seconds']:.1f}")
+    console.print(table)
+
+
+def _relative(path: Path) -> str:
+    path = path.resolve()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def main() -> None:
+    """Run the command; what went wrong is said in a sentence, and the exit code is 2."""
+    from autograder.grading.course import CourseError
+
+    try:
+        app()
+    except (CourseError, ValueError) as error:
+        console.print(f"[red]deepul:[/red] {escape(str(error))}", highlight=False)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""A small class of submissions, made from the real solution and from real wrong answers."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from autograder import mutants
+from autograder.grading import submissions
+from autograder.grading.course import Course
+from autograder.handout.build import release
+from autograder.handout.submit import solution_cells, write_submission
+
+ALL = ("logistic_mixture", "made")
+WEIGHTS = ("logistic_mixture", "made.smiley", "made.moons")
+
+
+def prepare(root: Path, homework: str, tell: Callable[[str], None]) -> tuple[Course, list[submissions.Submission]]:
+    """A fresh course in `root` with its handout released and six submissions handed in."""
+    shutil.rmtree(root, ignore_errors=True)
+    course = Course.at(root)
+    tell(f"Making the handout of {homework} from solutions/{homework}/{homework}.py …")
+    handout = release(course, homework) / f"{homework}.ipynb"
+    cells = solution_cells(homework)
+
+    def mutant(name: str):
+        return mutants.apply(mutants.by_name(homework, name), cells)
+
+    def hand_in(student: str, *arguments, **options) -> None:
+        write_submission(handout, root / "handed_in" / student, *arguments, **options)
+
+    tell("Handing in six submissions: complete, half done, two with slips, blank, and one that does not compile …")
+    hand_in("ada_complete", cells, ALL, WEIGHTS)
+    hand_in("ben_only_first_exercise", cells, ALL[:1], WEIGHTS[:1])
+    # These two hand in no weights: what they wrong-headedly train is trained while grading.
+    hand_in("cleo_wrong_mask", mutant("output-mask-not-strict"), ALL, WEIGHTS[:1])
+    hand_in("dan_edge_bins", mutant("edge-bins-are-inner-bins"), ALL, WEIGHTS[1:])
+    hand_in("eve_blank", cells, ())
+    hand_in("finn_syntax_error", cells, ALL, WEIGHTS, change=lambda s: s.replace("class MADE(nn.Module):", "class MADE(nn.Module)"))
+    return course, submissions.find(root / "handed_in", homework)

@@ -1,0 +1,44 @@
+"""Submissions made from the solution: for the demo, for validation, and for tests."""
+
+import json
+import shutil
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from autograder import notebooks
+from autograder.exercises import ROOT
+from autograder.notebooks import Cell
+
+
+def solution_cells(homework: str) -> list[Cell]:
+    """The cells of the solution source."""
+    return notebooks.read(ROOT / "solutions" / homework / f"{homework}.py")
+
+
+def write_submission(
+    handout: Path,
+    target: Path,
+    cells: list[Cell],
+    solved: Collection[str],
+    artifacts: Collection[str] = (),
+    change: Callable[[str], str] = lambda source: source,
+) -> None:
+    """Write a submission into the folder `target`: the handout with some exercises' solutions filled in.
+
+    handout: a released notebook. cells: the solution's cells, perhaps changed; the n-th fills the n-th.
+    solved: exercises to fill in; the others keep their stubs. artifacts: reference weights to hand in too.
+    change: a last change to the source of every filled cell.
+    """
+    notebook = json.loads(handout.read_text(encoding="utf-8"))
+    for cell, filled in zip(notebook["cells"], cells, strict=True):
+        if cell["metadata"].get("nbgrader", {}).get("solution") and cell["metadata"]["deepul"]["exercise"] in solved:
+            cell["source"] = change(without_markers(filled.source)).splitlines(keepends=True)
+    (target / "artifacts").mkdir(parents=True, exist_ok=True)
+    (target / handout.name).write_text(json.dumps(notebook, indent=1), encoding="utf-8")
+    for name in artifacts:
+        shutil.copy(ROOT / "solutions" / handout.stem / "artifacts" / f"{name}.safetensors", target / "artifacts")
+
+
+def without_markers(source: str) -> str:
+    """A solution as a student would hand it in: without the lines that mark it."""
+    return "\n".join(line for line in source.split("\n") if "### BEGIN SOLUTION" not in line and "### END SOLUTION" not in line)

@@ -1,0 +1,259 @@
+"""The figures show the numbers they were given, and appear once."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from IPython.core.formatters import DisplayFormatter
+from IPython.core.pylabtools import select_figure_formats
+from matplotlib.figure import Figure
+
+from deepul_utils import plots, toy
+
+ROOT = Path(__file__).resolve().parents[2]
+P = toy.discrete("edges", 20).pmf
+GRID = toy.discrete("smiley", 10)
+MASK = np.tril(np.ones((4, 4)), -1)
+RUN = SimpleNamespace(steps=[1, 2, 3, 4], train=[9.0, 4.0, 3.0, 2.5], valid_steps=[0, 4], valid=[9.5, 2.7])
+
+EVERY = {
+    "distribution 1-D": lambda: plots.distribution(toy.get("edges")),
+    "distribution 2-D": lambda: plots.distribution(toy.get("moons")),
+    "levels 1-D": lambda: plots.distribution(toy.discrete("edges", 20)),
+    "levels 2-D": lambda: plots.distribution(GRID),
+    "gallery": lambda: plots.gallery(["smiley", "checkerboard", "edges"]),
+    "samples_1d": lambda: plots.samples_1d([3, 4, 4], pmf=P, model_pmf=P),
+    "pmf_1d": lambda: plots.pmf_1d(P, P, "untrained"),
+    "pmf_2d": lambda: plots.pmf_2d(true=GRID.pmf, samples=GRID.sample(50)),
+    "scatter_2d": lambda: plots.scatter_2d(np.zeros((3, 2)), toy.get("moons")),
+    "history": lambda: plots.history(RUN, limit=2.0, baseline=5.0),
+    "matrix": lambda: plots.matrix(MASK > 0, "input", "output", "who sees whom"),
+    "masks": lambda: plots.masks([MASK, MASK.T], ["A", "B"]),
+}
+every_plot = pytest.mark.parametrize("draw", EVERY.values(), ids=EVERY)
+
+
+def png_size(figure) -> tuple[int, int]:
+    png = figure._repr_png_()
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+
+
+def steps(figure) -> dict:
+    """The stairs of a 1-D plot by label: their heights."""
+    return {p.get_label(): p.get_data().values for p in figure.axes[0].patches if hasattr(p, "get_data")}
+
+
+def heatmaps(figure) -> dict:
+    """The pictures by title: what they show, [i, j] at x = i, y = j."""
+    return {ax.get_title("left"): ax.images[0].get_array().T for ax in figure.axes if ax.images}
+
+
+# ---- every figure --------------------------------------------------------------------------------------
+
+
+@every_plot
+def test_is_a_figure_that_fits_the_notebook_and_changes_no_settings(draw):
+    before = dict(matplotlib.rcParams)
+    figure = draw()
+    assert isinstance(figure, Figure)
+    width, height = png_size(figure)
+    assert 1.5 * 110 < width <= 9.3 * 110  # 9 inches and the margin around them
+    assert height < 7 * 110
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_jupyter_shows_it_once(inline):
+    shell = SimpleNamespace(display_formatter=DisplayFormatter())
+    shell.display_formatter.active_types = list(shell.display_formatter.formatters)
+    if inline:  # what `%matplotlib inline` and an import of pyplot do
+        select_figure_formats(shell, {"png"})
+    shown, _ = shell.display_formatter.format(plots.pmf_1d(P))
+    assert [kind for kind in shown if kind != "text/plain"] == ["image/png"]
+
+
+def test_nothing_loads_before_it_is_needed_and_pyplot_never():
+    code = (
+        "import sys; from deepul_utils import plots; assert 'matplotlib' not in sys.modules;"
+        "plots.pmf_1d([0.5, 0.5])._repr_png_(); assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, check=True)
+
+
+# ---- one dimension -------------------------------------------------------------------------------------
+
+
+def test_samples_1d_shows_frequencies_beside_both_pmfs():
+    levels = torch.tensor([[0], [3], [3], [19]])
+    q = torch.tensor(P[::-1].copy(), requires_grad=True)
+    shown = steps(plots.samples_1d(levels, pmf=P, model_pmf=q, title="drawn"))
+    assert shown["4 samples"].tolist() == [0.25, 0, 0, 0.5, *[0] * 15, 0.25]
+    assert np.array_equal(shown["true"], P)
+    assert np.array_equal(shown["model"], P[::-1])
+
+
+def test_samples_1d_without_pmf():
+    assert steps(plots.samples_1d([0, 2, 2, 1]))["4 samples"].tolist() == [0.25, 0.25, 0.5]
+    assert list(steps(plots.samples_1d([1], model_pmf=P))) == ["1 samples", "model"]
+    with pytest.raises(ValueError, match="integer levels, got float64"):
+        plots.samples_1d([0.5])
+
+
+def test_pmf_1d():
+    figure = plots.pmf_1d(P, P[::-1], "untrained")
+    assert np.array_equal(steps(figure)["true"], P)
+    assert np.array_equal(steps(figure)["model"], P[::-1])
+    assert figure.axes[0].get_title("left") == "untrained"
+    assert list(steps(plots.pmf_1d(P))) == ["true"]
+
+
+def test_density_beyond_the_box_is_shown_and_the_box_marked():
+    wide, narrow = (
+        plots.distribution(toy.get("edges")).axes[0],
+        plots.distribution(toy.get("two_bumps")).axes[0],
+    )
+    assert wide.get_xlim()[0] < -6
+    assert wide.get_xlim()[1] > 7
+    assert [line.get_xdata()[0] for line in wide.lines[1:]] == [-4, 4]
+    assert narrow.get_xlim() == (-4, 4)
+    x, p = wide.lines[0].get_data()
+    assert p == pytest.approx(np.exp(toy.get("edges").log_prob(x[:, None])))
+
+
+# ---- two dimensions ------------------------------------------------------------------------------------
+
+
+def test_pmf_2d_shows_its_panels_on_one_scale():
+    levels = torch.tensor([[0, 9], [0, 9], [3, 4], [9, 0]])
+    figure = plots.pmf_2d(true=GRID.pmf, the_model=torch.tensor(GRID.pmf.T / 2), samples=levels)
+    shown = heatmaps(figure)
+    assert list(shown) == ["true", "the model", "samples"]
+    assert np.array_equal(shown["true"], GRID.pmf)
+    assert np.array_equal(shown["the model"], GRID.pmf.T / 2)
+    assert {(i, j): shown["samples"][i, j] for i, j in np.argwhere(shown["samples"])} == {
+        (0, 9): 0.5, (3, 4): 0.25, (9, 0): 0.25,
+    }  # fmt: skip
+    images = [ax.images[0] for ax in figure.axes if ax.images]
+    assert {image.get_clim() for image in images} == {(0, 0.5)}
+    assert {image.origin for image in images} == {"lower"}
+
+
+@pytest.mark.parametrize("panels", [
+    {"true": np.zeros(5)}, {"samples": np.zeros((5, 2), int)}, {"p": GRID.pmf, "x": np.zeros((5, 3), int)},
+    {"p": GRID.pmf, "x": np.full((5, 2), 10)}, {"p": GRID.pmf, "x": np.full((5, 2), -1)},
+])  # fmt: skip
+def test_pmf_2d_refuses_other_panels(panels):
+    with pytest.raises(ValueError):
+        plots.pmf_2d(**panels)
+
+
+def test_densities_lie_where_the_distribution_has_them():
+    image = plots.distribution(toy.get("axis_gaussian")).axes[0].images[0]
+    i, j = np.unravel_index(image.get_array().T.argmax(), (plots.PIXELS, plots.PIXELS))
+    left, right, bottom, top = image.get_extent()
+    peak = (
+        left + (i + 0.5) * (right - left) / plots.PIXELS,
+        bottom + (j + 0.5) * (top - bottom) / plots.PIXELS,
+    )
+    assert peak == pytest.approx((0.5, -1.0), abs=0.05)
+    assert image.origin == "lower"
+
+
+def test_distribution_shows_pmf_and_samples():
+    shown = heatmaps(plots.distribution(GRID, n=500, seed=3))
+    assert np.array_equal(shown[f"smiley · entropy {GRID.entropy:.3f} nats"], GRID.pmf)
+    counts = np.zeros((10, 10))
+    np.add.at(counts, tuple(GRID.sample(500, seed=3).T), 1)
+    assert np.array_equal(shown["500 samples"], counts / 500)
+    points = plots.distribution(toy.get("moons"), n=70).axes[1].collections[0].get_offsets()
+    assert np.array_equal(points, toy.get("moons").sample(70))
+
+
+def test_scatter_2d():
+    x = torch.randn(30, 2, generator=torch.Generator().manual_seed(0))
+    alone, over = plots.scatter_2d(x).axes[0], plots.scatter_2d(x, toy.get("moons")).axes[0]
+    assert np.array_equal(alone.collections[0].get_offsets(), x.numpy())
+    assert not alone.images
+    assert over.images
+    assert (over.get_xlim(), over.get_ylim()) == toy.get("moons").support
+
+
+def test_gallery_has_every_set_once():
+    titles = [ax.get_title() for ax in plots.gallery().axes]
+    assert titles == [name.replace("_", " ") for name in toy.names()]
+    assert [ax.get_title() for ax in plots.gallery(["moons"]).axes] == ["moons"]
+
+
+# ---- training and masks --------------------------------------------------------------------------------
+
+
+def test_history_shows_curves_limit_and_baseline():
+    ax = plots.history(RUN, limit=2.0, baseline=5.0, unit="bits/dim").axes[0]
+    lines = {line.get_label(): line for line in ax.lines}
+    assert list(lines) == ["training", "validation", "baseline 5.000", "limit 2.000"]
+    assert [list(a) for a in lines["training"].get_data()] == [RUN.steps, RUN.train]
+    assert [list(a) for a in lines["validation"].get_data()] == [RUN.valid_steps, RUN.valid]
+    assert list(lines["limit 2.000"].get_ydata()) == [2, 2]
+    assert lines["limit 2.000"].get_linestyle() == "--"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == list(lines)
+    assert ax.get_ylabel() == "loss (bits/dim)"
+
+
+def test_history_keeps_everything_in_view_but_the_first_spikes():
+    train = [1e6, *np.linspace(6, 3, 400)]
+    run = SimpleNamespace(steps=range(401), train=train, valid_steps=[0, 200, 400], valid=[1e6, 4.4, 3.1])
+    bottom, top = plots.history(run, limit=2.5, baseline=7.0).axes[0].get_ylim()
+    assert 2 < bottom < 2.5
+    assert 7 < top < 8
+
+
+@pytest.mark.parametrize("losses", [[], [np.nan], [np.inf, 2.0], [2.0]])
+def test_history_of_a_short_or_broken_run(losses):
+    run = SimpleNamespace(steps=range(len(losses)), train=losses, valid_steps=[], valid=[])
+    for limit in (None, 1.0):
+        png_size(plots.history(run, limit=limit))
+
+
+def test_matrix_has_its_first_row_on_top():
+    array = np.arange(6.0).reshape(2, 3)
+    ax, scale = plots.matrix(torch.tensor(array), "input", "output", "change").axes
+    assert np.array_equal(ax.collections[0].get_array(), array)
+    assert ax.get_ylim() == (1.5, -0.5)
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title("left")) == ("input", "output", "change")
+    assert ax.collections[0].get_clim() == (0, 5)
+    assert scale.get_ylim() == (0, 5)
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_constant_mask_keeps_its_color(value):
+    """A mask of ones is not drawn as a mask of zeros."""
+    (ax,) = plots.matrix(np.full((3, 3), value)).axes
+    assert ax.collections[0].get_clim() == (0, 1)
+    assert np.all(ax.collections[0].get_array() == value)
+
+
+def test_masks_side_by_side():
+    figure = plots.masks([MASK, torch.ones(2, 3)], ["A", "B"])
+    assert [ax.get_title("left") for ax in figure.axes] == ["A", "B"]
+    assert [ax.collections[0].get_array().shape for ax in figure.axes] == [(4, 4), (2, 3)]
+    assert {ax.collections[0].get_clim() for ax in figure.axes} == {(0, 1)}
+    with pytest.raises(ValueError):
+        plots.masks([MASK], ["A", "B"])
+    with pytest.raises(ValueError, match=r"two dimensions, got shape \(3,\)"):
+        plots.masks([np.ones(3)])
+
+
+def test_the_color_map_falls_evenly_in_lightness():
+    rgb = plots._colors()(np.linspace(0, 1, 65))[:, :3]
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    lightness = 116 * np.cbrt(linear @ [0.2126, 0.7152, 0.0722]) - 16  # CIE L*, to within 1 near black
+    assert rgb[0].tolist() == [1, 1, 1]
+    slope = -np.diff(lightness[:61]) * 64  # per unit of the map; an even one falls by 100
+    assert slope.min() > 60
+    assert slope.max() < 140
