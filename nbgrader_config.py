@@ -20,3 +20,5 @@ c.GenerateAssignment.preprocessors = [
 ]
 # A notebook whose artifacts are missing trains while it is graded.
 c.Execute.timeout = 900
+# Nobody else on the machine may listen to what passes between nbgrader and a kernel.
+c.KernelManager.transport_encryption = "auto"

@@ -58,7 +58,9 @@ def _one_run(homework: str, source: Path, artifacts: Path) -> tuple[dict, dict]:
         runner.run(exercise, session)
         wrong = [r for r in session.results if r.outcome in ("failed", "skipped", "not graded")]
         if wrong:
-            raise RuntimeError(f"the solution of {exercise} fails “{wrong[0].title}”: {wrong[0].measured}{wrong[0].fault}")
+            raise RuntimeError(
+                f"the solution of {exercise} fails “{wrong[0].title}”: {wrong[0].measured}{wrong[0].fault}"
+            )
         measured |= session.measured
     return measured, {name: history.seconds for name, history in ran.session.histories.items()}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -25,7 +26,10 @@ CourseFolder = Annotated[
 
 
 @app.command()
-def release(homework: Homework = "hw1", figures: Annotated[bool, typer.Option(help="Draw the expected figures.")] = True):
+def release(
+    homework: Homework,
+    figures: Annotated[bool, typer.Option(help="Draw the expected figures from the reference weights.")] = True,
+):
     """Make the handout in homeworks/ from the source in solutions/."""
     from autograder.grading.course import Course
     from autograder.handout.build import release as build
@@ -38,7 +42,8 @@ def release(homework: Homework = "hw1", figures: Annotated[bool, typer.Option(he
 def grade(
     homework: Homework,
     submissions: Annotated[
-        Path | None, typer.Argument(help="Folder of submissions: folders, .zip or .ipynb files. Default: COURSE/submitted.")
+        Path | None,
+        typer.Argument(help="Folder of submissions: folders, .zip or .ipynb files. Default: submitted/ of the course."),
     ] = None,
     course: CourseFolder = Path("."),
 ):
@@ -82,12 +87,20 @@ def _show(homework: str, results: list) -> None:
     from autograder.display import number
 
     listed = exercises.of_homework(homework)
-    table = Table("student", *(f"{e.number} {e.name}\nof {e.points:g}" for e in listed), "total", "lost on")
+    table = Table("student", box=SIMPLE_HEAD)
+    for title in (*(f"{e.number}\nof {e.points:g}" for e in listed), f"total\nof {sum(e.points for e in listed):g}"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("where points were lost")
     for result in results:
         scores = {s["exercise"]: s for s in result.scores}
-        lost = [c["title"] for s in result.scores for c in s["checks"] if c["outcome"] in ("failed", "partial", "not graded")]
+        lost = [
+            f"{s['number']} {c['title']}"
+            for s in result.scores for c in s["checks"] if c["outcome"] in ("failed", "partial", "not graded")
+        ]  # fmt: skip
         cells = [number(scores[e.name]["points"]) for e in listed]
         total = "[yellow]not graded[/yellow]" if result.not_graded else f"[bold]{number(result.points)}[/bold]"
+        if result.not_graded:
+            lost = result.problems
         waiting = [] if lost else sorted({s["headline"] for s in result.scores if s["points"] < s["max_points"]})
         table.add_row(result.student, *cells, total, escape("\n".join(lost or waiting)))
     console.print(table)

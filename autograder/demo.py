@@ -29,11 +29,11 @@ def prepare(root: Path, homework: str, tell: Callable[[str], None]) -> tuple[Cou
         write_submission(handout, root / "handed_in" / student, *arguments, **options)
 
     tell("Handing in six submissions: complete, half done, two with slips, blank, and one that does not compile …")
-    hand_in("ada_complete", cells, ALL, WEIGHTS)
-    hand_in("ben_only_first_exercise", cells, ALL[:1], WEIGHTS[:1])
+    hand_in("complete", cells, ALL, WEIGHTS)
+    hand_in("only_1_1", cells, ALL[:1], WEIGHTS[:1])
     # These two hand in no weights: what they wrong-headedly train is trained while grading.
-    hand_in("cleo_wrong_mask", mutant("output-mask-not-strict"), ALL, WEIGHTS[:1])
-    hand_in("dan_edge_bins", mutant("edge-bins-are-inner-bins"), ALL, WEIGHTS[1:])
-    hand_in("eve_blank", cells, ())
-    hand_in("finn_syntax_error", cells, ALL, WEIGHTS, change=lambda s: s.replace("class MADE(nn.Module):", "class MADE(nn.Module)"))
+    hand_in("wrong_mask", mutant("output-mask-not-strict"), ALL, WEIGHTS[:1])
+    hand_in("edge_bins", mutant("edge-bins-are-inner-bins"), ALL, WEIGHTS[1:])
+    hand_in("blank", cells, ())
+    hand_in("syntax_error", cells, ALL, WEIGHTS, change=lambda s: s.replace("MADE(nn.Module):", "MADE(nn.Module)"))
     return course, submissions.find(root / "handed_in", homework)

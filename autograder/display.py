@@ -72,7 +72,9 @@ def score_text(score: dict) -> str:
     ]
     for c in score["checks"]:
         earned = "?" if c["points"] is None else number(c["points"])
-        lines.append(f"  {ICONS[c['outcome']]} {earned:>4} / {number(c['max_points']):<4} {c['title']}: {c['measured']}")
+        lines.append(
+            f"  {ICONS[c['outcome']]} {earned:>4} / {number(c['max_points']):<4} {c['title']}: {c['measured']}"
+        )
         if c["hint"] and c["outcome"] in ("failed", "partial"):
             lines.append(f"                  {c['hint']}")
     return "\n".join(lines)
@@ -101,7 +103,7 @@ def _bars(plot: dict, width: int = 420, height: int = 90) -> str:
         for i, v in enumerate(np.nan_to_num(values))
     )
     legend = "".join(
-        f"<tspan fill='{SERIES[k % 2]}' font-weight='700'>■ </tspan><tspan dx='2'>{escape(name)}</tspan><tspan dx='14'/>"
+        f"<tspan fill='{SERIES[k % 2]}' font-weight='700'>■ </tspan><tspan dx='2'>{escape(name)}  </tspan>"
         for k, name in enumerate(series)
     )
     return (
@@ -121,15 +123,17 @@ def _matrix(plot: dict, cell: int = 20) -> str:
         for i in range(rows)
         for j in range(columns)
     )
-    labels = "".join(f"<text x='{51 + j * cell}' y='13' font-size='11' fill='currentColor'>{j + 1}</text>" for j in range(columns))
-    labels += "".join(f"<text x='34' y='{31 + i * cell}' font-size='11' fill='currentColor'>{i + 1}</text>" for i in range(rows))
+    labels = "".join(_label(51 + j * cell, 13, j + 1) for j in range(columns))
+    labels += "".join(_label(34, 31 + i * cell, i + 1) for i in range(rows))
     return (
         f"<svg width='{60 + columns * cell + 210}' height='{24 + rows * cell}' role='img'>{squares}{labels}"
-        f"<text x='0' y='13' font-size='11' fill='currentColor' opacity='.6'>{escape(plot['x'])}</text>"
-        f"<text x='0' y='31' font-size='11' fill='currentColor' opacity='.6'>{escape(plot['y'])}</text>"
-        f"<text x='{58 + columns * cell}' y='31' font-size='11' fill='currentColor' opacity='.75'>"
-        "filled: this output sees this input</text></svg>"
+        f"{_label(0, 13, escape(plot['x']), 0.6)}{_label(0, 31, escape(plot['y']), 0.6)}"
+        f"{_label(58 + columns * cell, 31, 'filled: this output sees this input', 0.75)}</svg>"
     )
+
+
+def _label(x: float, y: float, text: object, opacity: float = 1.0) -> str:
+    return f"<text x='{x}' y='{y}' font-size='11' fill='currentColor' opacity='{opacity}'>{text}</text>"
 
 
 def _matrix_colour(filled: bool, own: bool) -> str:

@@ -271,8 +271,9 @@ def _density_1d(ax, dist, samples=None) -> None:
 
 def _samples_1d(ax, samples, pmf=None, model_pmf=None) -> None:
     x = toy.as_array(samples).reshape(-1)
-    if x.dtype.kind not in "iu":
-        raise ValueError(f"Samples are integer levels, got {x.dtype}.")
+    if not np.array_equal(x, np.round(x)):
+        raise ValueError(f"Samples are integer levels, got fractions ({x.dtype}).")
+    x = x.astype(np.int64)
     given = next((p for p in (pmf, model_pmf) if p is not None), None)
     bins = len(given) if given is not None else int(x.max(initial=0)) + 1
     _steps(ax, np.bincount(x, minlength=bins) / max(len(x), 1), GREY, f"{len(x):,} samples", fill=True)

@@ -1,15 +1,17 @@
 """Grading a class: every submission through nbgrader, every check into one table."""
 
+import contextlib
 import csv
 import json
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from autograder import exercises
 from autograder.grading import submissions
 from autograder.grading.course import Course, CourseError, reason
+from autograder.grading.submissions import Submission
 from autograder.notebooks import CHECK_CALL
 from autograder.score import MIME
 
@@ -20,13 +22,15 @@ COLUMNS = ("student", "assignment", "exercise", "check", "outcome", "points", "m
 class Graded:
     """One student's submission: a score (Score.to_json()) for each exercise, or the reason why there is none.
 
-    problems: what the TA should know, in words. not_graded: the grading itself failed.
+    problems: what the TA should know, in words. not_graded: the grading itself failed. figures: the last
+    one of each exercise, as base64 PNG.
     """
 
     student: str
     scores: list[dict] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     not_graded: bool = False
+    figures: dict[str, str] = field(default_factory=dict)
 
     @property
     def points(self) -> float:
@@ -44,10 +48,9 @@ def prepare(course: Course, homework: str) -> None:
     release(course, homework, figures=False)
 
 
-def grade(course: Course, homework: str, found: list[submissions.Submission], done: Callable = lambda g: None) -> list[Graded]:
+def grade(course: Course, homework: str, found: list[Submission], done: Callable = lambda graded: None) -> list[Graded]:
     """Grade the submissions one by one with nbgrader; `done` is told of each. One bad one stops no other."""
     os.environ["DEEPUL_SALT"] = course.salt
-    os.environ["MPLBACKEND"] = "agg"
     api = course.api()
     results = []
     for submission in found:
@@ -57,7 +60,7 @@ def grade(course: Course, homework: str, found: list[submissions.Submission], do
     return results
 
 
-def _grade_one(api, course: Course, homework: str, submission: submissions.Submission) -> Graded:
+def _grade_one(api, course: Course, homework: str, submission: Submission) -> Graded:
     result = Graded(submission.student)
     try:
         submissions.lay_out(submission, homework, course)
@@ -67,6 +70,7 @@ def _grade_one(api, course: Course, homework: str, submission: submissions.Submi
     if not answer["success"]:
         return _without_grade(course, homework, result, f"nbgrader could not grade it: {reason(answer)}")
     notebook = course.root / "autograded" / submission.student / homework / f"{homework}.ipynb"
+    result.figures = figures(notebook)
     return read_scores(notebook, homework, result)
 
 
@@ -74,11 +78,8 @@ def _without_grade(course: Course, homework: str, result: Graded, problem: str) 
     """No grade from this run: an older one must not stand in its place."""
     from nbgrader.api import MissingEntry
 
-    with course.gradebook() as gradebook:
-        try:
-            gradebook.remove_submission(homework, result.student)
-        except MissingEntry:
-            pass  # never graded before
+    with course.gradebook() as gradebook, contextlib.suppress(MissingEntry):  # never graded before
+        gradebook.remove_submission(homework, result.student)
     result.not_graded = True
     result.problems.append(problem)
     result.scores = [_blank(e, "not graded", None, problem) for e in exercises.of_homework(homework)]
@@ -89,7 +90,7 @@ def read_scores(notebook: Path, homework: str, result: Graded) -> Graded:
     """Fill `result` with the scores that the grade cells of a graded notebook show."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     for exercise in exercises.of_homework(homework):
-        cell = next((c for c in cells if c.get("metadata", {}).get("nbgrader", {}).get("grade_id") == f"check-{exercise.name}"), None)
+        cell = next((c for c in cells if _grade_id(c) == f"check-{exercise.name}"), None)
         outputs = cell["outputs"] if cell and CHECK_CALL.search("".join(cell["source"])) else []
         shown = [o["data"][MIME] for o in outputs if MIME in o.get("data", {})]
         if shown:
@@ -100,6 +101,10 @@ def read_scores(notebook: Path, homework: str, result: Graded) -> Graded:
             result.problems.append(f"{exercise}: {why}")
     result.problems += _oddities(result, cells)
     return result
+
+
+def _grade_id(cell: dict) -> str:
+    return cell.get("metadata", {}).get("nbgrader", {}).get("grade_id", "")
 
 
 def _why_no_score(outputs: list[dict]) -> str:
@@ -113,11 +118,29 @@ def _oddities(result: Graded, cells: list[dict]) -> list[str]:
         f"“{c['title']}” could not be run: {c['fault'].strip().splitlines()[-1]}"
         for s in result.scores for c in s["checks"] if c["outcome"] == "not graded" and c["fault"]
     ]  # fmt: skip
+    failed = False
     for cell in cells:
         for output in cell.get("outputs", []):
-            if output["output_type"] == "error" and output["ename"] != "NotImplementedError":
-                line = "".join(cell["source"]).strip().splitlines()[0][:60]
-                found.append(f"The cell “{line}” stopped with {output['ename']}: {output['evalue']}"[:300])
+            # What is not written yet is no oddity, and neither are the names that are missing because of it.
+            follows = output.get("ename") == "NotImplementedError" or (failed and output.get("ename") == "NameError")
+            if output["output_type"] == "error":
+                failed = True
+                if not follows:
+                    line = "".join(cell["source"]).strip().splitlines()[0][:60]
+                    found.append(f"The cell “{line}” stopped with {output['ename']}: {output['evalue']}"[:300])
+    return found
+
+
+def figures(notebook: Path) -> dict[str, str]:
+    """{exercise: the last figure before its check, a base64 PNG} of a graded notebook."""
+    last, found = None, {}
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", []):
+            last = output.get("data", {}).get("image/png", last)
+        if _grade_id(cell).startswith("check-"):
+            if last:
+                found[_grade_id(cell).removeprefix("check-")] = last
+            last = None
     return found
 
 
@@ -146,8 +169,3 @@ def write_csv(file: Path, homework: str, results: list[Graded]) -> None:
         writer = csv.DictWriter(stream, COLUMNS)
         writer.writeheader()
         writer.writerows(rows(homework, results))
-
-
-def write_json(file: Path, results: list[Graded]) -> None:
-    """Everything, for the report to be drawn again."""
-    file.write_text(json.dumps([asdict(r) for r in results]), encoding="utf-8")

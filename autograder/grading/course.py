@@ -3,6 +3,7 @@
 import os
 import secrets
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,8 @@ class Course:
         from nbgrader.coursedir import CourseDirectory
         from traitlets.config import PyFileConfigLoader
 
+        # A mapping of nbgrader's that SQLAlchemy 2.1 grumbles about; harmless, and not for a TA to read.
+        warnings.filterwarnings("ignore", message="Object of type <Submitted", module="nbgrader")
         # nbgrader calls `alembic` by name when it makes a gradebook.
         bin_folder = str(Path(sys.executable).parent)
         if bin_folder not in os.environ["PATH"].split(os.pathsep):

@@ -1,5 +1,6 @@
-"""The report page of a graded class: one HTML file that needs nothing else."""
+"""The report page of a graded class: a folder with one HTML page and the students' figures."""
 
+import base64
 from collections import Counter
 from pathlib import Path
 
@@ -20,6 +21,11 @@ def write(folder: Path, homework: str, results: list[Graded]) -> Path:
     )  # fmt: skip
     environment.filters["number"] = display.number
     environment.filters["table"] = lambda score: Markup(display.score_html(score, style=False))
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    for result in results:
+        for exercise, png in result.figures.items():
+            (folder / _figure(result.student, exercise)).write_bytes(base64.b64decode(png))
+    environment.globals["figure"] = _figure
     graded = [r for r in results if not r.not_graded]
     page = environment.get_template("report.html.j2").render(
         homework=homework, exercises=exercises.of_homework(homework), results=results, graded=graded,
@@ -28,10 +34,13 @@ def write(folder: Path, homework: str, results: list[Graded]) -> Path:
         most=sum(e.points for e in exercises.of_homework(homework)),
         colours=display.COLOURS, icons=display.ICONS,
     )  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / "index.html"
     file.write_text(page, encoding="utf-8")
     return file
+
+
+def _figure(student: str, exercise: str) -> str:
+    return f"figures/{student}-{exercise}.png"
 
 
 def distribution(graded: list[Graded]) -> list[dict]:

@@ -40,7 +40,7 @@ def find(folder: Path, homework: str) -> list[Submission]:
 
 
 def student_id(path: Path, homework: str) -> str:
-    """"ada" for ada/, ada.zip, hw1-ada.zip and hw1_ada.ipynb."""
+    """ "ada" for ada/, ada.zip, hw1-ada.zip and hw1_ada.ipynb."""
     name = path.stem if path.is_file() else path.name
     return re.sub(rf"^{re.escape(homework)}[-_ ]", "", name)
 

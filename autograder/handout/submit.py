@@ -1,6 +1,7 @@
 """Submissions made from the solution: for the demo, for validation, and for tests."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -41,4 +42,4 @@ def write_submission(
 
 def without_markers(source: str) -> str:
     """A solution as a student would hand it in: without the lines that mark it."""
-    return "\n".join(line for line in source.split("\n") if "### BEGIN SOLUTION" not in line and "### END SOLUTION" not in line)
+    return re.sub(r"^ *### (BEGIN|END) SOLUTION\n?", "", source, flags=re.MULTILINE)

@@ -16,7 +16,9 @@ def small(student, seed: int, dims: int = DIMS):
 
 
 @points(2)
-@hint("logits(x) is (B, dims, bins), log_prob(x) is (B,), sample(n) is integer levels (n, dims), none outside the bins.")
+@hint(
+    "logits(x) is (B, dims, bins), log_prob(x) is (B,), sample(n) is (n, dims) integer levels, none outside the bins."
+)
 def test_shapes_and_levels(student, seed):
     made = small(student, seed)
     x = discrete.states(DIMS, BINS)
@@ -27,7 +29,10 @@ def test_shapes_and_levels(student, seed):
 
 
 @points(4, needs="shapes_and_levels")
-@hint("Some output sees its own input. Hidden layers compare degrees with ≥, the output layer with >, every layer has its mask.")
+@hint(
+    "Some output sees its own input. Hidden layers compare degrees with ≥, the output layer with >, "
+    "and every layer has its mask."
+)
 def test_each_output_depends_only_on_earlier_inputs(student, seed):
     require(autoregressive.is_strict_order(small(student, seed).verb("logits", DIMS, BINS), DIMS, BINS, seed))
 
@@ -39,21 +44,27 @@ def test_each_output_depends_on_all_earlier_inputs(student, seed):
 
 
 @points(2, needs="shapes_and_levels")
-@hint("log p(x) = Σ_i log softmax(logits_i)[x_i]: softmax over the bins, pick the bin that x_i is in, sum over the dimensions, in nats.")
+@hint(
+    "log p(x) = Σ_i log softmax(logits_i)[x_i]: softmax over the bins, pick the bin that x_i is in, sum over the "
+    "dimensions, in nats."
+)
 def test_log_prob_is_the_sum_of_the_conditionals(student, seed):
     made, x = small(student, seed), discrete.states(DIMS, BINS)
     require(agrees(made.log_prob(x), picked(made.verb("logits", DIMS, BINS)(x), x)))
 
 
 @points(3, needs="shapes_and_levels")
-@hint("Over all states the probabilities must sum to one: is log_prob summed (not averaged) over the dimensions, in nats?")
+@hint("Over all states p sums to one: is log_prob summed (not averaged) over the dimensions, and in nats?")
 def test_probabilities_sum_to_one(student, seed):
     require(discrete.sums_to_one(small(student, seed, dims=3).log_prob, 3, BINS, seed))
     require(discrete.sums_to_one(small(student, seed).log_prob, DIMS, BINS, seed))
 
 
 @points(3, needs="probabilities_sum_to_one")
-@hint("Draw x_i from its conditional given the values drawn before it, in the model's own order; draw, do not take the most likely.")
+@hint(
+    "Draw x_i from its conditional given the values drawn before it, in the model's own order; draw, do not take "
+    "the most likely."
+)
 def test_samples_follow_the_density(student, seed):
     for k in range(2):
         made = student.new("MADE", dims=DIMS, bins=BINS, seed=seed + k, perturb=2.0)  # strong conditionals

@@ -28,11 +28,11 @@
 # we call the entropy of the data **the limit**, and report losses in *nats above the limit*.
 
 # %%
+from deepul_utils import check, fit, plots, progress, seed_everything, toy, trained, training
+
 import torch
 import torch.nn.functional as F
 from torch import nn
-
-from deepul_utils import check, fit, plots, progress, seed_everything, toy, trained, training
 
 # %matplotlib inline
 seed_everything(0)
@@ -70,6 +70,7 @@ plots.distribution(edges)
 #
 # and the logarithm of the right side is exact at any distance. (Why is it true? Put both sigmoids over a
 # common denominator.)
+
 
 # %%
 class DiscretizedLogisticMixture(nn.Module):
@@ -204,6 +205,7 @@ plots.pmf_2d(smiley=smiley.pmf, moons=moons.pmf)
 # **Write** the masked layer first. Multiply the mask out of place: overwriting `weight.data` in `forward`
 # silently eats weights.
 
+
 # %%
 class MaskedLinear(nn.Linear):
     """y = (W ∘ M) x + b, with the mask M[u, v] = 1 where output unit u may see input unit v.
@@ -229,6 +231,7 @@ class MaskedLinear(nn.Linear):
 # %% [markdown]
 # Now the model. The inputs are levels, so feed them in as one-hot vectors (all `bins` inputs of one
 # dimension share its degree). The outputs are `bins` logits a dimension.
+
 
 # %%
 class MADE(nn.Module):
@@ -296,6 +299,7 @@ plots.matrix(moved > 1e-6, xlabel="input", ylabel="output", title="which outputs
 # **Train** with maximum likelihood: the loss is the mean of $-\log p(x)$. `fit` is the loop that you wrote
 # above, with a progress bar, gradient clipping, and an evaluation on validation data now and then; you give
 # it the loss and the optimiser. If you interrupt it, run the cell again: it goes on where it stopped.
+
 
 # %%
 def train_made(data):

@@ -194,6 +194,10 @@ def test_streams_are_separate_and_repeatable(name):
     for a in range(len(draws)):
         assert all(not np.array_equal(draws[a][:5], draws[b][:5]) for b in range(a))
     assert np.array_equal(dist.sample(100, 7, "test"), dist.sample(100, 7, "test"))
+    levels = [
+        grid_of(dist).sample(50, seed, split).tobytes() for split in ("train", "test") for seed in (0, 1)
+    ]
+    assert len(set(levels)) == 4
 
 
 def test_streams_share_no_random_number():
