@@ -3,19 +3,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+HOMEWORKS := $(notdir $(patsubst %/,%,$(wildcard solutions/hw*/)))
 
-.PHONY: setup demo test test-all lint release calibrate clean
+.PHONY: setup demo test test-slow test-all lint release calibrate pictures clean venv-package
 
 setup: $(READY)
 
 $(READY): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make setup PYTHON=python3.12"; exit 1; }
-	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); $(MAKE) --no-print-directory venv-package && $(PYTHON) -m venv $(VENV); }
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[dev]'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Python 3.11 or newer is needed, for example: make setup PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
+	    { rm -rf $(VENV); $(MAKE) --no-print-directory venv-package && $(PYTHON) -m venv $(VENV); }
+	@echo "Installing the pinned packages into $(VENV) (once; a minute or two) …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[dev]'
 	@touch $@
 
 # Debian keeps venv in a package of its own.
-.PHONY: venv-package
 venv-package:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq python3-venv; \
 	else echo "Python's venv module is missing: sudo apt install python3-venv, then run make again."; exit 1; fi
@@ -24,21 +27,30 @@ demo: setup
 	@$(BIN)/deepul demo
 
 test: setup
-	@$(BIN)/pytest -m "not slow"
+	@$(BIN)/pytest -q -m "not slow"
+
+# Trains, grades a whole class, and drives JupyterLab in a browser.
+test-slow: setup
+	@$(BIN)/pytest -q -m slow
 
 test-all: setup
-	@$(BIN)/pytest
+	@$(BIN)/pytest -q
 
 lint: setup
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
 
 # Handouts are generated: a second run changes nothing.
 release: setup
-	@for source in solutions/hw*/; do $(BIN)/deepul release "$$(basename "$$source")" || exit 1; done
+	@for homework in $(HOMEWORKS); do $(BIN)/deepul release $$homework || exit 1; done
 
-# Trains every solution under five seeds: run it after changing a solution.
+# Trains every solution under five seeds. Run it after changing a solution.
 calibrate: setup
-	@for source in solutions/hw*/; do $(BIN)/deepul calibrate "$$(basename "$$source")" --seeds 5 || exit 1; done
+	@for homework in $(HOMEWORKS); do $(BIN)/deepul calibrate $$homework --seeds 5 || exit 1; done
+
+# The pictures in the README.
+pictures: setup demo
+	@$(BIN)/pytest -q tests/browser
+	@mkdir -p docs && cp build/pictures/check.png build/pictures/report.png docs/
 
 clean:
 	rm -rf build $(VENV)

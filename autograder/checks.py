@@ -16,7 +16,7 @@ def points(number: float, needs: str | tuple[str, ...] = ()) -> Callable:
     """What the check is worth, and the checks (test names without "test_") that must pass before it says much."""
 
     def mark(test: Callable) -> Callable:
-        test.points = float(number)
+        test.points, test.hint = float(number), getattr(test, "hint", "")
         test.needs = (needs,) if isinstance(needs, str) else needs
         return test
 

@@ -30,12 +30,15 @@ def release(
     homework: Homework,
     figures: Annotated[bool, typer.Option(help="Draw the expected figures from the reference weights.")] = True,
 ):
-    """Make the handout in homeworks/ from the source in solutions/."""
+    """Make the handout in homeworks/ and the zip for students from the source in solutions/."""
     from autograder.grading.course import Course
     from autograder.handout.build import release as build
+    from autograder.handout.bundle import bundle
 
     folder = build(Course.kit(), homework, figures)
-    console.print(f"The handout is in [bold]{_relative(folder)}/[/bold]: give students this folder.")
+    archive = bundle(homework, exercises.ROOT / "build" / "bundles")
+    console.print(f"handout       {_relative(folder)}/", highlight=False)
+    console.print(f"for students  {_relative(archive)}: the handout with all it needs", highlight=False)
 
 
 @app.command()
@@ -57,8 +60,11 @@ def grade(
     _grade(opened, homework, found.find(where, homework), opened.root / "reports" / homework)
 
 
-def _grade(course, homework: str, found: list, folder: Path) -> list:
-    """Grade, show a progress bar and a line a student, and write grades.csv and the report into `folder`."""
+def _grade(course, homework: str, found: list, folder: Path) -> None:
+    """Grade, show a progress bar and a line a student, and write grades.csv and the report into `folder`.
+
+    Exits with 1 if a submission could not be graded.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from autograder.grading import batch, report
@@ -80,7 +86,8 @@ def _grade(course, homework: str, found: list, folder: Path) -> list:
     seconds = time.monotonic() - begun
     console.print(f"Graded {len(results)} submissions in {seconds:.0f} s.")
     console.print(f"  table   {_relative(folder / 'grades.csv')}\n  report  {_relative(page)}", highlight=False)
-    return results
+    if any(r.not_graded for r in results):
+        raise typer.Exit(1)
 
 
 def _show(homework: str, results: list) -> None:
@@ -140,11 +147,16 @@ def _relative(path: Path) -> str:
 
 def main() -> None:
     """Run the command; what went wrong is said in a sentence, and the exit code is 2."""
-    from autograder.grading.course import CourseError
+    from autograder.grading.course import CourseError, SourceError
 
     try:
         app()
-    except (CourseError, ValueError) as error:
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("autograder"):
+            raise
+        console.print("[red]deepul:[/red] this command needs the instructor's kit, with the solutions.")
+        sys.exit(2)
+    except (CourseError, SourceError, ValueError) as error:
         console.print(f"[red]deepul:[/red] {escape(str(error))}", highlight=False)
         sys.exit(2)
 

@@ -16,12 +16,15 @@ STYLE = """<style>
 .deepul .head b{font-size:15px}.deepul .head .pts{margin-left:auto;font-size:17px;font-weight:650}
 .deepul .bar{height:5px;border-radius:3px;background:#8884;overflow:hidden;margin-bottom:.5em}
 .deepul .bar i{display:block;height:100%;background:#1a7f5a}
-.deepul table{border-collapse:collapse;width:100%;margin:0;table-layout:auto}
-.deepul td,.deepul th{padding:.4em .6em;text-align:left;vertical-align:top;border:0;border-top:1px solid #8883;
- background:none;white-space:normal}
+.deepul tr{background:none!important}
+.deepul table{border-collapse:collapse;width:100%;margin:0}
+.deepul td,.deepul th{padding:.4em .6em;text-align:left!important;vertical-align:top;border:0;
+ border-top:1px solid #8883;
+ background:none!important;white-space:normal}
 .deepul th{font-weight:600;opacity:.65;border-top:0;font-size:12px}
+.deepul td.name{min-width:13em}
 .deepul td.icon{font-weight:700;width:1.2em;text-align:center}
-.deepul td.num{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
+.deepul td.num,.deepul th.num{text-align:right!important;white-space:nowrap;font-variant-numeric:tabular-nums}
 .deepul .hint{margin-top:.25em;padding:.3em .6em;border-left:3px solid #b7791f;background:#b7791f1c;border-radius:2px}
 .deepul .req{opacity:.7}.deepul .skipped td{opacity:.62}.deepul svg{display:block;margin-top:.35em}
 .deepul pre{font-size:12px;max-height:12em;overflow:auto;margin:.3em 0;white-space:pre-wrap}
@@ -42,7 +45,7 @@ def score_html(score: dict, style: bool = True) -> str:
         f"{escape(score['title'])}</b><span>{escape(score['headline'])}</span>"
         f"<span class='pts'>{number(score['points'])} / {number(score['max_points'])}</span></div>"
         f"<div class='bar'><i style='width:{100 * share:.1f}%'></i></div>"
-        f"<table><tr><th></th><th>Check</th><th>Measured</th><th style='text-align:right'>Points</th></tr>"
+        f"<table><tr><th></th><th>Check</th><th>Measured</th><th class='num'>Points</th></tr>"
         f"{rows}</table>{printed}</div>"
     )
 
@@ -59,7 +62,7 @@ def _row(check: dict) -> str:
     earned = "?" if check["points"] is None else number(check["points"])
     return (
         f"<tr class='{outcome.replace(' ', '-')}'><td class='icon' style='color:{COLOURS[outcome]}' "
-        f"title='{outcome}'>{ICONS[outcome]}</td><td>{escape(check['title'])}</td><td>{measured}</td>"
+        f"title='{outcome}'>{ICONS[outcome]}</td><td class='name'>{escape(check['title'])}</td><td>{measured}</td>"
         f"<td class='num'>{earned} / {number(check['max_points'])}</td></tr>"
     )
 
@@ -118,17 +121,17 @@ def _matrix(plot: dict, cell: int = 20) -> str:
     values = np.asarray(plot["values"])
     rows, columns = values.shape
     squares = "".join(
-        f"<rect x='{46 + j * cell}' y='{18 + i * cell}' width='{cell - 2}' height='{cell - 2}' rx='2' "
+        f"<rect x='{58 + j * cell}' y='{18 + i * cell}' width='{cell - 2}' height='{cell - 2}' rx='2' "
         f"fill='{_matrix_colour(values[i, j], i == j)}'/>"
         for i in range(rows)
         for j in range(columns)
     )
-    labels = "".join(_label(51 + j * cell, 13, j + 1) for j in range(columns))
-    labels += "".join(_label(34, 31 + i * cell, i + 1) for i in range(rows))
+    labels = "".join(_label(63 + j * cell, 13, j + 1) for j in range(columns))
+    labels += "".join(_label(45, 31 + i * cell, i + 1) for i in range(rows))
     return (
-        f"<svg width='{60 + columns * cell + 210}' height='{24 + rows * cell}' role='img'>{squares}{labels}"
+        f"<svg width='{72 + columns * cell + 210}' height='{24 + rows * cell}' role='img'>{squares}{labels}"
         f"{_label(0, 13, escape(plot['x']), 0.6)}{_label(0, 31, escape(plot['y']), 0.6)}"
-        f"{_label(58 + columns * cell, 31, 'filled: this output sees this input', 0.75)}</svg>"
+        f"{_label(70 + columns * cell, 31, 'filled: this output sees this input', 0.75)}</svg>"
     )
 
 

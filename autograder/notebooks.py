@@ -34,13 +34,12 @@ class Ran:
 
 def read(path: Path) -> list[Cell]:
     """The cells of an .ipynb, or of a jupytext percent script. Raises ValueError if it is neither."""
-    text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
-        return read_percent(text)
+        return read_percent(path.read_text(encoding="utf-8"))
     try:
-        cells = json.loads(text)["cells"]
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         return [Cell(c["cell_type"], "".join(c["source"])) for c in cells]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise ValueError(f"{path.name} is not a Jupyter notebook ({describe(error)}).") from None
 
 

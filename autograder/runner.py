@@ -36,8 +36,9 @@ def check(name: str, student: Student, salt: str = LIVE_SALT) -> Score:
     """
     exercise = exercises.get(name)
     session = Session(student, salt, references(exercise.homework))
+    student.take_printed()  # what an earlier exercise's code printed
     run(exercise, session)
-    return Score(exercise, session.results, printed=getattr(student, "printed", io.StringIO()).getvalue())
+    return Score(exercise, session.results, student.take_printed())
 
 
 def run(exercise: exercises.Exercise, session: "Session") -> None:
@@ -50,6 +51,8 @@ def run(exercise: exercises.Exercise, session: "Session") -> None:
              "--assert=plain", "--import-mode=importlib", *options],
             plugins=[session],
         )  # fmt: skip
+    if code == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not session.results:
         raise RuntimeError(f"the checks of {exercise} did not run (pytest: {code!r}) {sink.getvalue()}")
 
@@ -145,9 +148,12 @@ def pytest_configure(config):
     if notebook := config.getoption("--notebook"):
         from autograder.notebooks import run_notebook
 
-        path = Path(notebook).resolve()
-        student = run_notebook(path).student
-        config.pluginmanager.register(Session(student, LIVE_SALT, references(path.stem)))
+        try:
+            student = run_notebook(Path(notebook).resolve()).student
+        except (OSError, ValueError) as error:
+            raise pytest.UsageError(f"--notebook: {error}") from None
+        every = {key: value for homework in exercises.homeworks() for key, value in references(homework).items()}
+        config.pluginmanager.register(Session(student, LIVE_SALT, every))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What a check returns: a plain float that shows itself as a table."""
 
+import math
 from dataclasses import asdict, dataclass, field
 
 from autograder.exercises import Exercise
@@ -95,9 +96,11 @@ class Score(float):
 
 
 def _plain(value):
-    """The same value with numpy arrays and numbers as lists and Python numbers, for JSON."""
+    """The same value with numpy arrays and numbers as lists and Python numbers, for JSON, which has no nan."""
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
-    return value.tolist() if hasattr(value, "tolist") else value
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -34,6 +34,10 @@ class Student(ABC):
         Raises StudentCodeError for what the student's code did; anything else is a fault of ours.
         """
 
+    def take_printed(self) -> str:
+        """What the student's code printed since this was last asked."""
+        return ""
+
     def ask(self, limit: float = TIME_LIMIT, **request):
         message, arrays = encode(request)
         return decode(*self.request(message["dict"], arrays, limit))
@@ -86,7 +90,7 @@ class Handle:
         what = f"{self.label}.sample({n})"
         drawn = expect(self.call("sample", n, seed=seed, limit=limit), (n, *shape), what)
         if integer and drawn.dtype.kind != "i":
-            if not np.array_equal(drawn, np.round(drawn)):
+            if not (np.isfinite(drawn) & (drawn == np.trunc(drawn))).all():
                 raise StudentCodeError("wrong type", f"{what} should be integer levels, got {drawn.dtype} fractions.")
             drawn = drawn.astype(np.int64)
         return drawn
@@ -108,7 +112,8 @@ def expect(value, shape: tuple[int, ...], what: str) -> np.ndarray:
     if value is None:
         raise StudentCodeError("wrong type", f"{what} returned None: is a return missing?")
     if isinstance(value, list | dict | str):
-        raise StudentCodeError("wrong type", f"{what} should be one array of shape {shape}, got a {type(value).__name__}.")
+        got = type(value).__name__
+        raise StudentCodeError("wrong type", f"{what} should be one array of shape {shape}, got a {got}.")
     array = np.asarray(value)
     if array.shape != shape:
         raise StudentCodeError("wrong shape", f"{what} should have shape {shape}, got {array.shape}.")
@@ -121,6 +126,10 @@ class LocalStudent(Student):
     def __init__(self, namespace: dict, models: dict):
         self.bench = Workbench(namespace, models)
         self.printed = io.StringIO()
+
+    def take_printed(self) -> str:
+        printed, self.printed = self.printed.getvalue(), io.StringIO()
+        return printed
 
     def request(self, message, arrays, limit):
         printed = self.printed
@@ -140,11 +149,8 @@ def time_limit(seconds: float):
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    if hasattr(signal, "setitimer"):
-        interrupt = _alarm(seconds)
-    else:  # Windows
-        interrupt = _interrupt_main(seconds)
-    with interrupt:
+    limited = _alarm if hasattr(signal, "setitimer") else _interrupt_main  # Windows has no alarm
+    with limited(seconds):
         yield
 
 

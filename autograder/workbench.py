@@ -6,6 +6,7 @@ work within a process and between processes. No tensor, module or callable ever 
 """
 
 import linecache
+import sysconfig
 import traceback
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,11 +18,15 @@ from torch import nn
 from deepul_utils.training import seeded
 
 KIT = Path(__file__).resolve().parent.parent
-KIT_FOLDERS = tuple(str(KIT / folder) for folder in ("autograder", "deepul_utils"))
+NOT_THE_STUDENTS = (str(KIT / "autograder"), str(KIT / "deepul_utils"), sysconfig.get_path("stdlib"), "<frozen ")
 
 
 class StudentCodeError(Exception):
-    """The student's code did something that the request did not expect; `kind` and `message` say what."""
+    """The student's code did something that the request did not expect; `kind` and `message` say what.
+
+    kind: "missing", "not implemented", "untrained", "raised", "wrong type", "wrong shape", "no gradient" or
+    "time limit".
+    """
 
     def __init__(self, kind: str, message: str):
         super().__init__(message)
@@ -42,7 +47,9 @@ class Workbench:
         """Answer one request. Raises StudentCodeError for what the student's code did wrong."""
         operation = getattr(self, f"do_{request['do']}")
         arguments = {k: v for k, v in request.items() if k != "do"}
-        return encode(operation(**decode(arguments, arrays)))
+        result = operation(**decode(arguments, arrays))
+        with students_code("reading what came back"):
+            return encode(result)
 
     def do_construct(self, name: str, args: list, kwargs: dict, seed: int, perturb: float) -> int:
         """A new object of class `name`; its weights then get noise of size `perturb` (0: none)."""
@@ -51,7 +58,7 @@ class Workbench:
             made = cls(*args, **kwargs)
         if not isinstance(made, nn.Module):
             raise StudentCodeError("wrong type", f"{name} should be a torch.nn.Module, not {_type(made)}.")
-        made = made.to("cpu").eval()
+        made = made.to("cpu")
         _perturb(made, perturb, seed)
         return self._keep(made)
 
@@ -72,22 +79,28 @@ class Workbench:
     def do_gradient(self, target, method: str, args: list, kwargs: dict, seed: int, wrt: str, cotangent=None):
         """Gradient of Σ cotangent · target.method(*args), by the first argument or by the parameters.
 
-        wrt "input" returns an array like args[0]; "parameters" returns {name: array or None}.
+        wrt "input" returns an array like args[0]; "parameters" returns {name: array, or None where none arrives}.
         """
-        with self._called(target, method, args, seed, train=False) as (function, args):
+        with self._called(target, method, args, seed) as (function, args), torch.enable_grad():
             if wrt == "input":
-                args = [args[0].detach().requires_grad_(), *args[1:]]
+                sources = {"input": args[0].requires_grad_()}
+                args = [args[0].clone(), *args[1:]]  # a leaf could not be worked on in place
+            else:
+                sources = {k: p for k, p in self.objects[target].named_parameters() if p.requires_grad}
             out = function(*args, **kwargs)
-            out = out[0] if isinstance(out, tuple) else out
-            weight = torch.ones_like(out) if cotangent is None else torch.as_tensor(cotangent).to(out)
-            named = {} if wrt == "input" else dict(self.objects[target].named_parameters())
-            sources = [args[0]] if wrt == "input" else list(named.values())
-            grads = torch.autograd.grad((out * weight).sum(), sources, allow_unused=True)
-        return grads[0] if wrt == "input" else dict(zip(named, grads, strict=True))
+            out = _differentiable(out[0] if isinstance(out, tuple) else out, method, cotangent)
+            weight = torch.ones_like(out) if cotangent is None else torch.tensor(cotangent).to(out)
+            grads = torch.autograd.grad((out * weight).sum(), list(sources.values()), allow_unused=True)
+        if wrt == "input":
+            return torch.zeros_like(sources["input"]) if grads[0] is None else grads[0]
+        return dict.fromkeys(self._names(target)) | dict(zip(sources, grads, strict=True))
 
     def do_parameters(self, target: int) -> dict:
         """{name: array} of the object's parameters."""
         return dict(self.objects[target].named_parameters())
+
+    def _names(self, target: int) -> list[str]:
+        return [name for name, _ in self.objects[target].named_parameters()]
 
     def _keep(self, made) -> int:
         self.objects.append(made)
@@ -99,19 +112,19 @@ class Workbench:
         return self.namespace[name]
 
     @contextmanager
-    def _called(self, target, method, args, seed, train):
+    def _called(self, target, method, args, seed, train=False):
         """The function to call and its arguments as tensors on the object's device, under seed and mode."""
         if target is None:
-            function, label, device = self._lookup(method), method, "cpu"
+            obj, function, label = nn.Module(), self._lookup(method), method
         else:
             obj = self.objects[target]
             function, label = getattr(obj, method, None), f"{type(obj).__name__}.{method}"
             if function is None:
                 raise StudentCodeError("missing", f"{type(obj).__name__} has no method {method}.")
-            obj.train(train)
-            device = next((p.device for p in obj.parameters()), "cpu")
-        args = [torch.as_tensor(a).to(device) if isinstance(a, np.ndarray) else a for a in args]
-        with seeded(seed), students_code(label):
+        device = next((p.device for p in obj.parameters()), "cpu")
+        # Copies: what the student's code does to its arguments must not reach the check's own arrays.
+        args = [torch.tensor(a, device=device) if isinstance(a, np.ndarray) else a for a in args]
+        with seeded(seed), _mode(obj, train), students_code(label):
             yield function, args
 
 
@@ -120,22 +133,53 @@ def students_code(label: str):
     """What goes wrong in here went wrong in the student's code, and is said in its terms."""
     try:
         yield
-    except NotImplementedError as error:
-        raise StudentCodeError("not implemented", str(error) or f"{label} is not implemented yet") from error
-    except Exception as error:
+    except StudentCodeError:
+        raise
+    except (Exception, SystemExit) as error:
+        if _is_stub(error):
+            raise StudentCodeError("not implemented", str(error) or f"{label} is not implemented yet") from error
         raise StudentCodeError("raised", f"{label} raised {_described(error)}{_where(error)}") from error
 
 
-def _described(error: Exception) -> str:
+@contextmanager
+def _mode(module: nn.Module, train: bool):
+    """Train or eval mode for a while. The flags are set by hand: a student may have a method called `train`."""
+    before = [(m, m.training) for m in module.modules()]
+    for m, _ in before:
+        m.training = train
+    try:
+        yield
+    finally:
+        for m, training in before:
+            m.training = training
+
+
+def _differentiable(out, method: str, cotangent) -> torch.Tensor:
+    if not isinstance(out, torch.Tensor):
+        raise StudentCodeError("wrong type", f"{method} should return a tensor, not {_type(out)}.")
+    if cotangent is not None and out.shape != cotangent.shape:
+        got = tuple(out.shape)
+        raise StudentCodeError("wrong shape", f"{method} should have shape {cotangent.shape}, got {got}.")
+    if not out.requires_grad:
+        raise StudentCodeError("no gradient", f"no gradient flows through {method}: is something under no_grad?")
+    return out
+
+
+def _is_stub(error: BaseException) -> bool:
+    """torch raises NotImplementedError too, for a type that an operation does not take."""
+    return isinstance(error, NotImplementedError) and (not str(error) or str(error).startswith("Exercise "))
+
+
+def _described(error: BaseException) -> str:
     text = str(error).strip()
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _where(error: Exception) -> str:
+def _where(error: BaseException) -> str:
     """The last line of the student's own code on the way to the error."""
     frames = [
         f for f in traceback.extract_tb(error.__traceback__)
-        if not f.filename.startswith(KIT_FOLDERS) and "site-packages" not in f.filename
+        if not f.filename.startswith(NOT_THE_STUDENTS) and "site-packages" not in f.filename
     ]  # fmt: skip
     if not frames:
         return ""
@@ -157,8 +201,8 @@ def _perturb(module: nn.Module, size: float, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for p in module.parameters():
-            if p.is_floating_point() and size:
-                fan_in = max(1, p[0].numel()) if p.ndim > 1 else 4
+            if size and not isinstance(p, nn.UninitializedParameter) and p.is_floating_point():
+                fan_in = max(1, p.shape[1:].numel()) if p.ndim > 1 else 4
                 p += size * fan_in**-0.5 * torch.randn(p.shape, generator=generator, dtype=p.dtype)
 
 
@@ -169,12 +213,12 @@ def encode(value, arrays: list | None = None) -> tuple[object, list[np.ndarray]]
         value = value.detach().cpu()
         value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
     if isinstance(value, np.ndarray | np.generic):
-        array = np.asarray(value)
+        array = np.array(value)  # a copy: the student's code may go on to change its own
         if array.dtype.kind not in "biuf":
             raise StudentCodeError("wrong type", f"an array of type {array.dtype} came back; numbers are needed.")
         arrays.append(array)
         return {"array": len(arrays) - 1}, arrays
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or type(value) in (bool, int, float, str):
         return value, arrays
     if isinstance(value, tuple | list):
         return [encode(v, arrays)[0] for v in value], arrays

@@ -16,15 +16,15 @@ def check(name: str):
     The score is a plain float, the points earned, and shows itself as a table. Raises KitError for a name
     that is no exercise.
     """
-    from autograder import runner
+    from autograder import exercises, runner
     from autograder.student import LocalStudent
 
-    caller = sys._getframe(1).f_globals
-    student = LocalStudent(caller, training.session.models)
     try:
-        score = runner.check(name, student)
+        exercises.get(name)
     except ValueError as error:
         raise KitError(str(error)) from None
+    caller = sys._getframe(1).f_globals
+    score = runner.check(name, LocalStudent(caller, training.session.models))
     explain_missing(score.results, _failed_cells)
     return score
 

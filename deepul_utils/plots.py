@@ -192,7 +192,8 @@ def history(history, limit: float | None = None, baseline: float | None = None, 
     ax = axes[0, 0]
     ax.plot(history.steps, history.train, color=SKY, linewidth=0.9, alpha=0.8, label="training")
     markers = {"marker": "o", "markersize": 3.5} if len(history.valid) <= 60 else {}
-    ax.plot(history.valid_steps, history.valid, color=BLUE, label="validation", **markers)
+    if history.valid:
+        ax.plot(history.valid_steps, history.valid, color=BLUE, label="validation", **markers)
     for value, name, line in ((baseline, "baseline", ":"), (limit, "limit", "--")):
         if value is not None:
             ax.axhline(value, color=INK, linestyle=line, linewidth=1.3, label=f"{name} {value:.3f}")

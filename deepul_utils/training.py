@@ -1,10 +1,11 @@
 """Training that is never lost: `trained` keeps weights, `fit` is a plain loop that survives an interrupt."""
 
 import contextlib
-import glob
 import json
 import os
 import random
+import re
+import shutil
 import signal
 import sys
 import threading
@@ -61,27 +62,36 @@ class Session:
 
     def keep_weights(self, name: str, model: nn.Module) -> None:
         """For a training loop written by hand, which keeps no state of its own: at least the weights."""
-        if not self._stage:
+        if not self._stage and not _not_finite(model.state_dict()):
             with _atomic(self._unfinished(name, "weights")) as temporary:
                 torch.save(model.state_dict(), temporary)
 
     def restore_weights(self, name: str, model: nn.Module) -> None:
         file = self._unfinished(name, "weights")
-        if file.exists():
-            with contextlib.suppress(RuntimeError):  # of another model: then it starts afresh
-                model.load_state_dict(torch.load(file, weights_only=True))
-                print(f"{name}: starting from the weights of the interrupted run (retrain=True starts over).")
+        weights = _read_checkpoint(file, name) if file.exists() else {}
+        if weights and _shapes(weights) == _shapes(model.state_dict()):  # of another model: it starts afresh
+            model.load_state_dict(weights)
+            print(f"{name}: starting from the weights of the interrupted run (retrain=True starts over).")
+
+    def is_unfinished(self, name: str) -> bool:
+        return any(file.suffix == ".pt" for file in self._left(name))
 
     def forget(self, name: str) -> None:
         """Delete what unfinished training left."""
-        for file in self.folder.glob(f"{glob.escape(name)}.*.checkpoint.pt"):
-            file.unlink()
+        for file in self._left(name):
+            file.unlink(missing_ok=True)
 
     def _unfinished(self, name: str, part: str) -> Path:
         return self.folder / f"{name}.{part}.checkpoint.pt"
 
+    def _left(self, name: str) -> list[Path]:
+        """The checkpoints of `name`, and the temporaries of a process that was killed while it wrote."""
+        checkpoint = rf"{re.escape(name)}\.(\d+|weights)\.checkpoint\.pt"
+        ours = re.compile(rf"{checkpoint}|\.({checkpoint}|{re.escape(name)}\.safetensors)\.\d+")
+        return [file for file in self.folder.glob("*") if ours.fullmatch(file.name)]
 
-session = Session(Path(os.environ.get("DEEPUL_ARTIFACTS", Path.cwd() / "artifacts")))
+
+session = Session(Path.cwd() / os.environ.get("DEEPUL_ARTIFACTS", "artifacts"))
 
 
 def seed_everything(seed: int) -> None:
@@ -89,7 +99,14 @@ def seed_everything(seed: int) -> None:
 
     The environment variable DEEPUL_SEED is added: calibration trains every notebook under many seeds.
     """
-    seed += int(os.environ.get("DEEPUL_SEED", "0"))
+    _seed(seed + _extra_seed())
+
+
+def _extra_seed() -> int:
+    return int(os.environ.get("DEEPUL_SEED") or 0)
+
+
+def _seed(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - students may use the legacy generator
     torch.manual_seed(seed)
@@ -134,14 +151,13 @@ def fit(
     loss: batch -> scalar mean over the batch. train, valid: arrays or tensors, examples first. scheduler:
     stepped after every step. clip: largest norm of the gradient. valid is evaluated `evaluations` times.
     Inside `trained`, an interrupted run goes on where it stopped. Raises KitError if the loss is no finite
-    scalar.
+    scalar, or if an interrupted run had other settings.
     """
-    train = torch.as_tensor(train)
-    valid = None if valid is None else torch.as_tensor(valid)
+    train = _tensor(train)
     batches = _Batches(len(train), batch_size)
     checkpoint = session.next_checkpoint()
     parts = dict(model=model, optimizer=optimizer, scheduler=scheduler, batches=batches)
-    start, history = checkpoint.resume(parts)
+    start, history = checkpoint.resume(parts, _settings(optimizer, scheduler, steps, batch_size, len(train)))
     every, begun = max(1, steps // evaluations), time.monotonic() - history.seconds
     where = next(model.parameters()).device
     bar = progress(range(start, steps), checkpoint.name, initial=start, total=steps)
@@ -163,21 +179,25 @@ def fit(
                 history.valid.append(evaluate(model, loss, valid))
                 bar.set_postfix_str(f"loss {history.train[-1]:.3f}, valid {history.valid[-1]:.3f}", refresh=False)
             history.seconds = time.monotonic() - begun
-            if interrupted or step + 1 == steps or checkpoint.due():
+            stop = bool(interrupted)  # asked once: what comes later waits for the next step
+            if stop or step + 1 == steps or checkpoint.due():
                 checkpoint.save(parts, step + 1, history)
-            if interrupted:
-                raise KeyboardInterrupt
+            if stop:
+                break
     return history
 
 
 @contextlib.contextmanager
 def _deferred_interrupt():
-    """A list that an interrupt fills, so that a step is finished before it counts; a second one acts at once."""
+    """A list that an interrupt fills. It is raised at the end, so that a step is finished before it counts.
+
+    A second interrupt acts at once.
+    """
     interrupts: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(signal.SIGINT) or signal.default_int_handler
 
     def note(signum, frame):
         interrupts.append(signum)
@@ -188,24 +208,37 @@ def _deferred_interrupt():
         yield interrupts
     finally:
         signal.signal(signal.SIGINT, before)
+    if interrupts:
+        raise KeyboardInterrupt
 
 
 @torch.no_grad()
 def evaluate(model: nn.Module, loss: Callable[[Tensor], Tensor], data, batch_size: int = 1024) -> float:
     """Mean loss over `data`, in eval mode."""
     model.eval()
-    data = torch.as_tensor(data)
+    data = _tensor(data)
     where = next(model.parameters()).device
     parts = data.split(batch_size)
     return sum(loss(part.to(where)).item() * len(part) for part in parts) / len(data)
+
+
+def _tensor(data) -> Tensor:
+    """As a tensor that shares its memory if it may: torch warns about arrays that are read-only."""
+    frozen = isinstance(data, np.ndarray) and not data.flags.writeable
+    return torch.tensor(data) if frozen else torch.as_tensor(data)
 
 
 def _require_scalar(value, step: int) -> None:
     if not isinstance(value, Tensor) or value.numel() != 1:
         got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
         raise KitError(f"The loss must be one number, the mean over the batch; got {got}.")
-    if not torch.isfinite(value):
+    if not value.requires_grad:
         raise KitError(
+            "The loss does not depend on the model's parameters: is it under no_grad, detached, or the loss of "
+            "another model?"
+        )
+    if not torch.isfinite(value):
+        raise Diverged(
             f"The loss became {value.item()} at step {step + 1}. Look for a log or a division of zero, "
             "or lower the learning rate."
         )
@@ -231,31 +264,42 @@ class _Batches:
         self.order, self.at = state["order"], state["at"]
 
 
+def _settings(optimizer: torch.optim.Optimizer, scheduler, *numbers: int) -> str:
+    """What must stay the same for a run to go on: with anything else it would be another run."""
+    groups = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
+    return repr((type(optimizer).__name__, groups, type(scheduler).__name__, *numbers))
+
+
 class Checkpoint:
     """The state of one `fit` on disk, until everything is trained. Without a path it keeps nothing."""
 
     def __init__(self, path: Path | None = None, name: str = ""):
-        self.path, self.name = path, name
+        self.path, self.name, self.settings = path, name, ""
         self._saved = time.monotonic()
 
     def due(self) -> bool:
         return time.monotonic() - self._saved > CHECKPOINT_SECONDS
 
-    def resume(self, parts: dict) -> tuple[int, History]:
+    def resume(self, parts: dict, settings: str) -> tuple[int, History]:
         """(step to go on from, history so far); loads the state of `parts`. Raises KitError if it does not fit."""
+        self.settings = settings
         if self.path is None or not self.path.exists():
             return 0, History()
-        state = torch.load(self.path, weights_only=True)
+        state = _read_checkpoint(self.path, self.name)
+        fits = state.get("settings") == settings
         try:
             for name, part in parts.items():
-                if part is not None:
+                if fits and part is not None:
                     part.load_state_dict(state[name])
-        except (KeyError, RuntimeError, ValueError):
+        except (RuntimeError, ValueError):
+            fits = False
+        if not fits:
             raise KitError(
-                f"{exercise_of(self.name)}: an interrupted run of {self.name!r} was made by another model or "
-                f"optimiser. Train from the start with trained({self.name!r}, …, retrain=True)."
-            ) from None
-        torch.set_rng_state(state["rng"])
+                f"{exercise_of(self.name)}: an interrupted run of {self.name!r} was made by another model, "
+                "optimiser, data or number of steps. Put back what you changed to go on, or train from the start "
+                f"with trained({self.name!r}, …, retrain=True)."
+            )
+        _set_random_state(state["random"])
         print(f"{self.name}: going on from step {state['step']:,} (retrain=True starts over).")
         return state["step"], History(**state["history"])
 
@@ -263,30 +307,53 @@ class Checkpoint:
         self._saved = time.monotonic()
         if self.path is None:
             return
-        state = {k: p.state_dict() for k, p in parts.items() if p is not None}
-        state |= dict(step=step, history=asdict(history), rng=torch.get_rng_state())
+        state = {k: _plain(p.state_dict()) for k, p in parts.items() if p is not None}
+        state |= dict(step=step, settings=self.settings, history=asdict(history), random=_random_state())
         with _atomic(self.path) as temporary:
             torch.save(state, temporary)
 
 
-def trained(name: str, model: nn.Module, fit: Callable[[nn.Module], History | None], retrain: bool = False) -> nn.Module:
+def _read_checkpoint(file: Path, name: str) -> dict:
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever the reader makes of a damaged file
+        raise KitError(
+            f"{exercise_of(name)}: artifacts/{file.name}, kept from an interrupted run, cannot be read "
+            f"({type(error).__name__}). Train from the start with trained({name!r}, …, retrain=True)."
+        ) from None
+
+
+def _plain(value):
+    """NumPy's numbers as Python's (a learning rate may be one): a file of weights alone takes no others."""
+    if type(value) is dict:
+        return {k: _plain(v) for k, v in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_plain(v) for v in value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def trained(name: str, model: nn.Module, fit: Callable, retrain: bool = False) -> nn.Module:
     """`model` with trained weights: loaded from artifacts/<name>.safetensors, or trained by `fit(model)` and saved.
 
-    fit: trains the model in place, and may return its History. retrain: train although weights exist; the
-    old ones stay beside the new as <name>.previous.safetensors. An interrupt loses nothing: run the cell
-    again. Returns the model in eval mode. Raises KitError for weights that do not fit the model.
+    fit: trains the model in place, and may return its History, or a list of losses. retrain: train from the
+    start although weights exist; the old ones stay beside the new as <name>.previous.safetensors. An interrupt
+    loses nothing: run the cell again. Returns the model in eval mode. Raises KitError for weights that do not
+    fit the model, and if the training diverged.
     """
     __tracebackhide__ = True
     file = session.folder / f"{name}.safetensors"
     if retrain:
-        _set_aside(file)
         session.forget(name)
-    if file.exists():
+    if file.exists() and not retrain and not session.is_unfinished(name):
         history = _load(name, file, model)
         print(f"{name}: loaded the weights trained before in {history.seconds:.0f} s (retrain=True trains anew).")
     else:
-        history = _train(name, model, fit)
-        _save(name, file, model, history)
+        try:
+            history = _train(name, model, fit, retrain)
+            _save(name, file, model, history)
+        except Diverged:
+            session.forget(name)  # to go on from there would be to diverge again
+            raise
         session.forget(name)
         print(f"{name}: trained in {history.seconds:.1f} s, saved to artifacts/{file.name}.")
     session.models[name], session.histories[name] = model.eval(), history
@@ -301,7 +368,7 @@ def history(name: str) -> History:
 
 
 def exercise_of(name: str) -> str:
-    """"Exercise 1.2" for an artifact called "made.smiley"; the artifact's own name outside the course."""
+    """The exercise that an artifact belongs to: "made.smiley" to "Exercise 1.2"; its own name outside the course."""
     from autograder import exercises
 
     try:
@@ -310,43 +377,63 @@ def exercise_of(name: str) -> str:
         return repr(name)
 
 
-def _train(name: str, model: nn.Module, fit: Callable) -> History:
+class Interrupted(KitError):
+    """Training was interrupted by the student; it can go on."""
+
+
+class Diverged(KitError):
+    """The loss or the weights became nan or infinite: nothing of this training is worth keeping."""
+
+
+def _train(name: str, model: nn.Module, fit: Callable, retrain: bool) -> History:
     __tracebackhide__ = True
     begun = time.monotonic()
     session.folder.mkdir(parents=True, exist_ok=True)
     session.begin(name)
     try:
-        with seeded(zlib.crc32(name.encode()) + int(os.environ.get("DEEPUL_SEED", "0"))):
+        with seeded(zlib.crc32(name.encode()) + _extra_seed()):
             session.restore_weights(name, model)
             result = fit(model)
     except KeyboardInterrupt:
         session.keep_weights(name, model)
-        raise Interrupted(f"{name}: training was interrupted; nothing is lost. Run this cell again to go on.") from None
+        again = "again, without retrain=True," if retrain else "again"
+        raise Interrupted(f"{name}: training was interrupted. Run this cell {again} to go on.") from None
     finally:
         session.end()
-    history = result if isinstance(result, History) else History(train=[float(v) for v in result or []])
-    if not history.steps:
-        history.steps = list(range(1, len(history.train) + 1))
+    history = _as_history(result)
     history.seconds = history.seconds or time.monotonic() - begun
     return history
 
 
-class Interrupted(KitError):
-    """Training was interrupted by the student; it can go on."""
+def _as_history(result) -> History:
+    """What a training function returned: its History, a list of losses, or something that says nothing of them."""
+    if isinstance(result, History):
+        return result
+    try:
+        losses = [float(v.item() if hasattr(v, "item") else v) for v in result]
+    except (TypeError, ValueError, RuntimeError):  # whatever it is, the weights are worth keeping
+        losses = []
+    return History(steps=list(range(1, len(losses) + 1)), train=losses)
+
+
+def _not_finite(weights: dict) -> list[str]:
+    return [k for k, v in weights.items() if v.is_floating_point() and not torch.isfinite(v).all()]
 
 
 def _save(name: str, file: Path, model: nn.Module, history: History) -> None:
     from safetensors.torch import save_file
 
     weights = {k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}
-    bad = [k for k, v in weights.items() if v.is_floating_point() and not torch.isfinite(v).all()]
+    bad = _not_finite(weights)
     if bad:
-        raise KitError(
-            f"{exercise_of(name)}: training ended with nan or infinite values in {', '.join(bad)}; not saved. "
+        raise Diverged(
+            f"{exercise_of(name)}: training ended with nan or infinite values in {_listed(bad)}; not saved. "
             "Lower the learning rate, or look for a log of zero."
         )
     with _atomic(file) as temporary:
         save_file(weights, temporary, metadata={"name": name, "history": json.dumps(_thinned(history))})
+        if file.exists():
+            shutil.copyfile(file, file.with_name(f"{name}.previous.safetensors"))
 
 
 def _thinned(history: History, most: int = 400) -> dict:
@@ -371,7 +458,10 @@ def _load(name: str, file: Path, model: nn.Module) -> History:
         ) from None
     _require_fit(name, file, weights, model.state_dict())
     model.load_state_dict(weights)
-    return History(**json.loads(metadata.get("history", "{}")))
+    try:
+        return History(**json.loads(metadata.get("history", "{}")))
+    except (ValueError, TypeError):  # the weights are good without it
+        return History()
 
 
 def _require_fit(name: str, file: Path, stored: dict, wanted: dict) -> None:
@@ -382,7 +472,7 @@ def _require_fit(name: str, file: Path, stored: dict, wanted: dict) -> None:
         "unexpected": sorted(stored.keys() - wanted.keys()),
         "of another shape": sorted(shapes),
     }
-    said = "; ".join(f"{what}: {', '.join(names)}" for what, names in problems.items() if names)
+    said = "; ".join(f"{what}: {_listed(names)}" for what, names in problems.items() if names)
     if said:
         raise KitError(
             f"{exercise_of(name)}: the weights in artifacts/{file.name} do not fit your model ({said}). "
@@ -391,9 +481,13 @@ def _require_fit(name: str, file: Path, stored: dict, wanted: dict) -> None:
         )
 
 
-def _set_aside(file: Path) -> None:
-    if file.exists():
-        os.replace(file, file.with_name(f"{file.stem}.previous.safetensors"))
+def _shapes(weights: dict) -> dict:
+    return {k: v.shape for k, v in weights.items()}
+
+
+def _listed(names: list[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 @contextlib.contextmanager
@@ -402,6 +496,8 @@ def _atomic(file: Path):
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         yield temporary
+        with open(temporary, "rb+") as written:
+            os.fsync(written.fileno())  # or a power cut could leave the new name without its content
         os.replace(temporary, file)
     finally:
         temporary.unlink(missing_ok=True)
@@ -410,13 +506,24 @@ def _atomic(file: Path):
 @contextlib.contextmanager
 def seeded(seed: int):
     """Every usual source of randomness starts from `seed`, and is put back afterwards."""
-    state, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 - students may use either
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        try:
-            yield
-        finally:
-            random.setstate(state)
-            np.random.set_state(legacy)  # noqa: NPY002
+    before = _random_state()
+    _seed(seed)
+    try:
+        yield
+    finally:
+        _set_random_state(before)
+
+
+def _random_state() -> dict:
+    """Where every usual source of randomness stands, in plain values."""
+    kind, keys, *rest = np.random.get_state()  # noqa: NPY002 - students may use either
+    state = {"python": random.getstate(), "numpy": [kind, keys.tolist(), *rest], "torch": torch.get_rng_state()}
+    return state | ({"cuda": torch.cuda.get_rng_state_all()} if torch.cuda.is_initialized() else {})
+
+
+def _set_random_state(state: dict) -> None:
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])  # noqa: NPY002
+    torch.set_rng_state(state["torch"])
+    if "cuda" in state:
+        torch.cuda.set_rng_state_all(state["cuda"])

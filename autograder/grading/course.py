@@ -14,6 +14,10 @@ class CourseError(Exception):
     """Something in the course folder is not in order; says what, where, and what to do."""
 
 
+class SourceError(Exception):
+    """The source notebook is not in order; says which cell, and what to do."""
+
+
 @dataclass(frozen=True)
 class Course:
     """root: the folder that holds submitted/, autograded/, feedback/ and gradebook.db."""

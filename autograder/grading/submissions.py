@@ -6,6 +6,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from autograder import notebooks
 from autograder.grading.course import Course, CourseError
 
 MOST_BYTES = 200 * 2**20  # of one unpacked submission; a homework with its weights has a few
@@ -60,6 +61,10 @@ def lay_out(submission: Submission, homework: str, course: Course) -> None:
         shutil.copyfile(submission.path, target / f"{homework}.ipynb")
     _drop_links(target)
     _find_notebook(target, homework)
+    try:
+        notebooks.read(target / f"{homework}.ipynb")
+    except ValueError as error:
+        raise CourseError(f"{error} Ask the student to send it again.") from None
 
 
 def _unpack(archive: Path, target: Path) -> None:
@@ -88,9 +93,8 @@ def _find_notebook(target: Path, homework: str) -> None:
     wanted = target / f"{homework}.ipynb"
     if wanted.exists():
         return
-    notebooks = [p for p in sorted(target.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
-    same = [p for p in notebooks if p.name == wanted.name]
-    chosen = (same or notebooks)[:1]
+    found = [p for p in sorted(target.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
+    chosen = ([p for p in found if p.name == wanted.name] or found)[:1]
     if not chosen:
         raise CourseError(f"there is no notebook in it (looked for {homework}.ipynb).")
     if chosen[0].parent != target:

@@ -14,17 +14,13 @@ from nbgrader.preprocessors import ClearSolutions
 
 from autograder import exercises, notebooks
 from autograder.exercises import ROOT, Exercise
-from autograder.grading.course import Course
+from autograder.grading.course import Course, SourceError
 
 HEADING = re.compile(r"^## Exercise (\d+\.\d+) · (.+)$", re.MULTILINE)
 FIGURE = re.compile(r"!\[[^\]]*\]\(figures/([\w.-]+\.png)\)")
 # Two renderings of the same figure differ by less than this (root mean square over pixels of 0 … 1): one
 # sample more or less in a bin, on a processor that rounds otherwise.
 SAME_PICTURE = 0.02
-
-
-class SourceError(Exception):
-    """The source notebook is not in order; says which cell, and what to do."""
 
 
 def source_file(homework: str) -> Path:

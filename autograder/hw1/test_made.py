@@ -48,13 +48,15 @@ def test_each_output_depends_on_all_earlier_inputs(student, seed):
     "log p(x) = Σ_i log softmax(logits_i)[x_i]: softmax over the bins, pick the bin that x_i is in, sum over the "
     "dimensions, in nats."
 )
-def test_log_prob_is_the_sum_of_the_conditionals(student, seed):
+def test_log_density_is_the_sum_of_the_conditionals(student, seed):
     made, x = small(student, seed), discrete.states(DIMS, BINS)
     require(agrees(made.log_prob(x), picked(made.verb("logits", DIMS, BINS)(x), x)))
 
 
 @points(3, needs="shapes_and_levels")
-@hint("Over all states p sums to one: is log_prob summed (not averaged) over the dimensions, and in nats?")
+@hint(
+    "Over all states p sums to one. If no mask leaks: is log_prob summed, not averaged, over the dimensions, in nats?"
+)
 def test_probabilities_sum_to_one(student, seed):
     require(discrete.sums_to_one(small(student, seed, dims=3).log_prob, 3, BINS, seed))
     require(discrete.sums_to_one(small(student, seed).log_prob, DIMS, BINS, seed))

@@ -99,12 +99,12 @@ MUTANTS = (
     Mutant(
         "softmax-over-dimensions", "made", "normalises over the dimensions instead of the bins",
         (("F.log_softmax(self.logits(x), dim=-1)", "F.log_softmax(self.logits(x), dim=1)"),),
-        "log_prob_is_the_sum_of_the_conditionals",
+        "log_density_is_the_sum_of_the_conditionals",
     ),
     Mutant(
         "targets-shifted", "made", "scores each dimension with the logits of the next",
         ((TOTAL, "return log_p.gather(-1, x.roll(1, dims=1)[..., None]).squeeze(-1).sum(dim=1)"),),
-        "log_prob_is_the_sum_of_the_conditionals",
+        "log_density_is_the_sum_of_the_conditionals",
     ),
     Mutant(
         "averaged-over-dimensions", "made", "averages over the dimensions instead of summing",

@@ -10,8 +10,13 @@ LogProb = Callable[[np.ndarray], np.ndarray]
 
 # Float32 log-probabilities of up to a few thousand states, exponentiated and summed, err below 1e-5.
 SUM_TOLERANCE = 1e-4
-# A right sampler fails one time in ten thousand; a wrong one shows p-values below 1e-20 at 4,000 draws.
-P_VALUE = 1e-4
+# Rare enough for a class of hundreds with several such checks each: a right sampler fails a few times in a
+# million (the tail is a little heavier than χ² says). A wrong one shows p-values below 1e-20 at 4,000 draws.
+P_VALUE = 1e-6
+# χ² wants every group of states to be expected about this often (Cochran's rule).
+FEW = 5
+# Wrong log-probabilities may be huge; beyond this their exponentials would overflow when summed.
+HUGE = 600.0
 
 
 def states(dims: int, levels: int) -> np.ndarray:
@@ -35,40 +40,52 @@ def sums_to_one(log_prob: LogProb, dims: int, levels: int, seed: int = 0) -> Fin
     required = f"1 over all {levels**dims:,} states, within {SUM_TOLERANCE:g}"
     if not np.isfinite(log_p[~np.isneginf(log_p)]).all():
         return Finding(0.0, "some log-probabilities are nan or +inf", required)
-    with np.errstate(over="ignore"):
-        total = float(np.exp(log_p).sum())
+    p = np.exp(np.minimum(log_p, HUGE))
+    total = float(p.sum())
     ok = abs(total - 1) <= SUM_TOLERANCE
-    plot = {"kind": "bars", "series": {"p(x)": np.exp(log_p)}, "x": "state"} if len(log_p) <= 128 else {}
+    plot = {"kind": "bars", "series": {"p(x)": p}, "x": "state"} if len(p) <= 128 else {}
     return Finding(float(ok), f"probabilities sum to {total:.5g}", required, total, plot)
 
 
 def sampler_matches(samples: np.ndarray, log_prob: LogProb, levels: int, seed: int = 0) -> Finding:
     """χ² of `samples`, int (n, dims), against the enumerated probabilities.
 
-    States expected fewer than five times are merged into one (Cochran's rule); a draw of a state to which
-    the density gives no mass at all fails outright.
+    States expected fewer than five times are merged, the rarest first. Those of the first group are expected
+    too seldom for χ²: too many of them are judged by the Poisson distribution of their number. A draw of a
+    state to which the density gives no mass at all, or of one outside the levels, fails outright.
     """
-    from scipy.stats import chisquare
-
     n, dims = samples.shape
-    p = np.exp(table(log_prob, dims, levels, seed))
-    counts = np.bincount(np.ravel_multi_index(samples.T, (levels,) * dims), minlength=levels**dims)
+    p = np.exp(np.minimum(table(log_prob, dims, levels, seed), HUGE))
     required = f"agreement (p > {P_VALUE:g})"
-    expected = n * p / p.sum()
-    rare = expected < 5
-    observed = np.append(counts[~rare], counts[rare].sum())
-    wanted = np.append(expected[~rare], expected[rare].sum())
-    if wanted[-1] < 5:  # too little to stand alone: it joins the smallest of the others
-        smallest = int(np.argmin(wanted[:-1]))
-        observed[smallest] += observed[-1]
-        wanted[smallest] += wanted[-1]
-        observed, wanted = observed[:-1], wanted[:-1]
-    p_value = float(chisquare(observed, wanted * observed.sum() / wanted.sum()).pvalue) if len(wanted) > 1 else 1.0
+    outside = int(((samples < 0) | (samples >= levels)).any(axis=1).sum())
+    if outside:
+        return Finding(0.0, f"{outside:,} of {n:,} samples lie outside the levels 0 … {levels - 1}", required)
+    if not (np.isfinite(p).all() and p.any()):
+        return Finding(0.0, "the density to compare with is not finite, or nowhere above zero", required)
+    counts = np.bincount(np.ravel_multi_index(samples.T, (levels,) * dims), minlength=levels**dims)
+    p_value = _p_value(counts, n * p / p.sum())
     distance = float(np.abs(counts / n - p).sum() / 2)
     plot = {"kind": "bars", "series": {"density": p, "samples": counts / n}, "x": "state"}
     measured = f"{distance:.1%} of {n:,} samples misplaced (χ² p = {p_value:.2g})"
     ok = p_value > P_VALUE and not counts[p == 0].any()
     return Finding(float(ok), measured, required, p_value, plot if len(p) <= 128 else {})
+
+
+def _p_value(counts: np.ndarray, expected: np.ndarray) -> float:
+    """How probable counts at least as far from `expected` are, under a right sampler."""
+    from scipy.stats import chisquare, poisson
+
+    order = np.argsort(expected)
+    counts, expected = counts[order], expected[order]
+    group = (np.cumsum(expected) // FEW).astype(int)
+    rare = group == 0  # together expected fewer than five times
+    too_many = float(poisson.sf(counts[rare].sum() - 1, expected[rare].sum()))
+    observed, wanted = (np.bincount(group[~rare], v[~rare]) for v in (counts, expected))
+    observed, wanted = observed[wanted > 0], wanted[wanted > 0]
+    if len(wanted) < 2 or not observed.any():
+        return too_many
+    fit = float(chisquare(observed, wanted * observed.sum() / wanted.sum()).pvalue)
+    return min(1.0, 2 * min(too_many, fit))  # two tests: the better of two chances counts half
 
 
 def excess_nats(log_prob: LogProb, pmf: np.ndarray, seed: int = 0) -> float:

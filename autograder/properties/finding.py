@@ -12,6 +12,7 @@ class Finding:
     value: the number behind `measured`, if there is one (calibration records it).
     plot: data of a small picture: {"kind": "bars" | "matrix", ...}; see autograder.display.
     slip: what the measurement suggests went wrong, if it says more than the check's own hint.
+    Raises ValueError for a share that is none.
     """
 
     share: float
@@ -20,6 +21,10 @@ class Finding:
     value: float | None = None
     plot: dict = field(default_factory=dict)
     slip: str = ""
+
+    def __post_init__(self):
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"A share lies between 0 and 1, got {self.share}.")
 
     @property
     def passed(self) -> bool:

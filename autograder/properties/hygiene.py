@@ -22,10 +22,18 @@ def rows_are_independent(function: Callable, x: np.ndarray) -> Finding:
     whole = np.asarray(function(x), dtype=np.float64)
     backwards = np.asarray(function(x[::-1].copy()), dtype=np.float64)[::-1]
     single = np.asarray(function(x[:1]), dtype=np.float64)
-    error = max(np.abs(whole - backwards).max(), np.abs(whole[:1] - single).max()) / (1 + np.abs(whole).max())
-    ok = bool(error <= SAME)
+    error = max(_difference(whole, backwards, whole), _difference(whole[:1], single, whole))
+    ok = error <= SAME
     measured = "rows are independent" if ok else f"a row changes by {error:.2g} with the rest of its batch"
     return Finding(float(ok), measured, "each row depends on its own example alone")
+
+
+def _difference(a: np.ndarray, b: np.ndarray, scale: np.ndarray) -> float:
+    """The largest difference, relative to the size of `scale`; infinite where only one is finite, or either nan."""
+    same = a == b  # infinities of one sign too
+    with np.errstate(invalid="ignore"):
+        error = np.where(same, 0, np.nan_to_num(np.abs(a - b), nan=np.inf)).max()
+    return float(error / (1 + np.abs(scale[np.isfinite(scale)]).max(initial=0)))
 
 
 def in_range(samples: np.ndarray, levels: int) -> Finding:

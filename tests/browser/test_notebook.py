@@ -1,0 +1,86 @@
+"""What a student sees: the homework in JupyterLab, in a real browser.
+
+Pictures of it are left in build/pictures; `make pictures` puts those that the README shows into docs/.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from autograder import mutants
+from autograder.exercises import ROOT
+from autograder.handout.submit import solution_cells, write_submission
+from tests.browser.conftest import run_all
+
+pytestmark = pytest.mark.slow
+HANDOUT = ROOT / "homeworks" / "hw1"
+WEIGHTS = ("logistic_mixture", "made.smiley", "made.moons")
+TALL = 9000  # the whole notebook at once: JupyterLab draws no cell that is out of sight
+
+
+def hand_in(folder: Path, solved=("logistic_mixture", "made"), change=None, artifacts=WEIGHTS) -> None:
+    cells = solution_cells("hw1")
+    if change:
+        cells = mutants.apply(mutants.by_name("hw1", change), cells)
+    write_submission(HANDOUT / "hw1.ipynb", folder / "hw1", cells, solved, artifacts)
+    shutil.copytree(HANDOUT / "figures", folder / "hw1" / "figures")
+
+
+def picture(locator, name: str) -> None:
+    folder = ROOT / "build" / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    locator.screenshot(path=folder / name)
+
+
+def shown_errors(page) -> list[str]:
+    selector = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error'], [data-mime-type*='stderr']"
+    return page.locator(selector).all_inner_texts()
+
+
+def test_a_finished_notebook_runs_clean_and_shows_full_marks(browser, jupyter):
+    hand_in(jupyter.folder)
+    page = jupyter.open(browser, "hw1/hw1.ipynb", height=TALL)
+    run_all(page)
+    tables = page.locator(".deepul")
+    assert tables.count() == 2
+    assert "15 / 15" in tables.nth(0).inner_text()
+    assert "20 / 20" in tables.nth(1).inner_text()
+    assert shown_errors(page) == []
+    assert page.locator(".jp-RenderedImage img").count() >= 8
+    picture(page.locator(".jp-WindowedPanel-viewport").first, "notebook.png")
+
+
+def test_training_shows_a_bar_and_writes_nothing_to_stderr(browser, jupyter):
+    hand_in(jupyter.folder, artifacts=())
+    page = jupyter.open(browser, "hw1/hw1.ipynb", height=TALL)
+    run_all(page)
+    assert shown_errors(page) == []
+    assert "made.smiley: trained in" in page.locator(".jp-Notebook").inner_text()
+    assert sorted(p.name for p in (jupyter.folder / "hw1" / "artifacts").iterdir()) == sorted(
+        f"{name}.safetensors" for name in WEIGHTS
+    )
+
+
+def test_a_wrong_mask_is_explained(browser, jupyter):
+    hand_in(jupyter.folder, change="mask-transposed")
+    page = jupyter.open(browser, "hw1/hw1.ipynb", height=TALL)
+    run_all(page)
+    table = page.locator(".deepul").nth(1)
+    assert "outputs 2, 3, 4 move when their own input changes" in table.inner_text()
+    assert "Some output sees its own input" in table.inner_text()
+    picture(table, "check.png")
+
+
+def test_a_blank_handout_says_what_is_missing_without_the_kits_own_traceback(browser, jupyter):
+    shutil.copytree(HANDOUT, jupyter.folder / "hw1", ignore=shutil.ignore_patterns("artifacts"))
+    page = jupyter.open(browser, "hw1/hw1.ipynb", height=TALL)
+    run_all(page)  # stops at the first stub, as Jupyter does
+    assert any("NotImplementedError: Exercise 1.1 is not implemented yet" in e for e in shown_errors(page))
+    for source in ("class MaskedLinear", "class MADE", 'check("made")'):
+        page.locator(".jp-CodeCell", has_text=source).first.locator(".cm-content").click()
+        page.keyboard.press("Control+Enter")
+    table = page.locator(".deepul").first
+    table.wait_for(timeout=30_000)
+    assert "Exercise 1.2 is not implemented yet." in table.inner_text()
+    assert not any("/autograder/" in e or "/deepul_utils/" in e for e in shown_errors(page))

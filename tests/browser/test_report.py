@@ -1,0 +1,46 @@
+"""What a TA sees: the report page in a real browser."""
+
+import pytest
+
+from autograder import exercises
+from autograder.grading import batch, report
+from autograder.validate import score
+from tests.browser.test_notebook import picture
+
+pytestmark = pytest.mark.slow
+
+
+def graded(student: str, change=None) -> batch.Graded:
+    scores = [score("hw1", e.name, change if change and change.exercise == e.name else None).to_json()
+              for e in exercises.of_homework("hw1")]  # fmt: skip
+    return batch.Graded(student, scores)
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory):
+    """The report of a class in which most are right, some made a slip, and one could not be graded."""
+    from autograder import mutants
+
+    slips = [m for m in mutants.of_homework("hw1") if not m.retrain]
+    results = [graded(f"student-{k:02d}", change) for k, change in enumerate([None, None, None, *slips])]
+    lost = batch.Graded("student-99", not_graded=True, problems=["The submission could not be read: it is empty."])
+    lost.scores = [batch._blank(e, "not graded", None, lost.problems[0]) for e in exercises.of_homework("hw1")]
+    return report.write(tmp_path_factory.mktemp("report"), "hw1", [*results, lost])
+
+
+def test_the_report_shows_the_class_and_opens_a_student(browser, page_file):
+    page = browser.new_page(viewport={"width": 1100, "height": 1250})
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(page_file.as_uri())
+    assert "Grades of hw1" in page.inner_text("h1")
+    assert "35 / 35" in page.locator("#student-00").inner_text()
+    table = page.locator("#student-05 .deepul").first
+    assert not table.is_visible()
+    page.locator("#student-05 summary").first.click()
+    assert table.is_visible()
+    assert "not graded" in page.locator("#student-99").inner_text()
+    assert errors == []
+    page.locator("#student-05 summary").first.click()
+    page.evaluate("scrollTo(0, 0)")
+    picture(page, "report.png")
