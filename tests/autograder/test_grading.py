@@ -151,9 +151,9 @@ def test_plain_nbgrader_autograde_gives_partial_credit(course):
     handout = release(course, "hw1", figures=False) / "hw1.ipynb"
     cells = mutants.apply(mutants.by_name("hw1", "argmax-sampling"), solution_cells("hw1"))
     write_submission(handout, course.root / "submitted" / "ada" / "hw1", cells, demo.ALL, demo.WEIGHTS)
-    folders = [f"--CourseDirectory.{k}={v}" for k, v in
-               {"root": course.root, "source_directory": course.source, "release_directory": course.release}.items()]  # fmt: skip
-    command = [Path(sys.executable).parent / "nbgrader", "autograde", "hw1", *folders]
+    folders = {"root": course.root, "source_directory": course.source, "release_directory": course.release}
+    options = [f"--CourseDirectory.{name}={folder}" for name, folder in folders.items()]
+    command = [Path(sys.executable).parent / "nbgrader", "autograde", "hw1", *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     with course.gradebook() as gradebook:
