@@ -8,10 +8,9 @@ import platform
 import shutil
 import statistics
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-from autograder import exercises, notebooks, runner
+from autograder import environment, exercises, notebooks, runner
 from autograder.exercises import ROOT
 
 
@@ -31,7 +30,7 @@ def calibrate(homework: str, seeds: int, progress=lambda text: None) -> dict:
     source = ROOT / "solutions" / homework / f"{homework}.py"
     runs: dict[str, list[dict]] = {}
     for seed in range(seeds):
-        with tempfile.TemporaryDirectory() as folder, _environment(DEEPUL_SEED=str(seed)):
+        with tempfile.TemporaryDirectory() as folder, environment.variables(DEEPUL_SEED=str(seed)):
             progress(f"{homework}: training with seed {seed}")
             measured, seconds = _one_run(homework, source, Path(folder))
             if seed == 0:
@@ -89,14 +88,3 @@ def _keep_artifacts(made: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for file in made.glob("*.safetensors"):
         shutil.copyfile(file, target / file.name)
-
-
-@contextlib.contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    before = {k: os.environ.get(k) for k in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            os.environ.pop(key) if value is None else os.environ.update({key: value})

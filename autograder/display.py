@@ -17,7 +17,7 @@ STYLE = """<style>
 .deepul .bar{height:5px;border-radius:3px;background:#8884;overflow:hidden;margin-bottom:.5em}
 .deepul .bar i{display:block;height:100%;background:#1a7f5a}
 .deepul tr{background:none!important}
-.deepul table{border-collapse:collapse;width:100%;margin:0}
+.deepul table{border-collapse:collapse;width:100%;margin:0;table-layout:auto}
 .deepul td,.deepul th{padding:.4em .6em;text-align:left!important;vertical-align:top;border:0;
  border-top:1px solid #8883;
  background:none!important;white-space:normal}

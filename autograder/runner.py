@@ -10,6 +10,7 @@ import io
 import json
 import os
 import traceback
+import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -51,7 +52,7 @@ def run(exercise: exercises.Exercise, session: "Session") -> None:
              "--assert=plain", "--import-mode=importlib", *options],
             plugins=[session],
         )  # fmt: skip
-    if code == pytest.ExitCode.INTERRUPTED:
+    if session.interrupted:
         raise KeyboardInterrupt
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not session.results:
         raise RuntimeError(f"the checks of {exercise} did not run (pytest: {code!r}) {sink.getvalue()}")
@@ -59,11 +60,13 @@ def run(exercise: exercises.Exercise, session: "Session") -> None:
 
 @contextlib.contextmanager
 def _own_environment():
-    """pytest's variables belong to whoever runs the kit's own tests; plugins that are installed stay out."""
+    """pytest's variables and warnings' filters are somebody else's; plugins that are installed stay out."""
     kept = {k: os.environ.pop(k) for k in list(os.environ) if k.startswith("PYTEST_")}
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         del os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
         os.environ.update(kept)
@@ -86,6 +89,7 @@ class Session:
         self.student, self.salt, self.references = student, salt, references
         self.results: list[CheckResult] = []
         self.measured: dict[str, dict] = {}
+        self.interrupted = False
         self._findings: list = []
 
     def seed(self, what: str) -> int:
@@ -107,27 +111,29 @@ class Session:
                 report.outcome, report.longrepr = "failed", self.results[-1].measured
         return report
 
+    def pytest_keyboard_interrupt(self, excinfo):
+        self.interrupted = excinfo.type is KeyboardInterrupt  # pytest raises a kind of its own for other ends
+
     def _result(self, item, call) -> CheckResult:
         test, findings = item.function, self._findings
         error = call.excinfo.value if call.excinfo else None
         last = min(reversed(findings), key=lambda f: f.share, default=None)
+        if error is None and last is None:
+            error = RuntimeError("this check required nothing")
         result = CheckResult(
             name=test.__name__.removeprefix("test_"), title=_title(test.__name__), max_points=test.points,
             hint=test.hint, seconds=round(call.duration, 3),
         )  # fmt: skip
-        if last:
-            result.measured, result.required, result.plot = last.measured, last.required, last.plot
         if error is None or isinstance(error, checks.CheckFailed):
-            share = last.share if last else 0.0
-            result.outcome = "passed" if share >= 1 else "partial" if share > 0 else "failed"
-            result.points = test.points * share
-            result.hint = (last.slip if last else "") or result.hint
+            result.outcome = "passed" if last.passed else "partial" if last.share else "failed"
+            result.measured, result.required, result.plot = last.measured, last.required, last.plot
+            result.points, result.hint = test.points * last.share, last.slip or result.hint
         elif isinstance(error, pytest.skip.Exception):
             result.outcome, result.measured = "skipped", error.msg
         elif isinstance(error, StudentCodeError):
             waits = error.kind in ("not implemented", "untrained")
-            result.outcome, result.measured, result.hint = "skipped" if waits else "failed", error.message, ""
-            result.required, result.kind = "", error.kind
+            result.outcome, result.kind = "skipped" if waits else "failed", error.kind
+            result.measured, result.hint = error.message, ""
         else:
             result.outcome, result.points = "not graded", None
             result.measured = "the checker itself failed; this is not a mistake of yours"

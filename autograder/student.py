@@ -160,7 +160,7 @@ def _alarm(seconds: float):
         raise TimeLimit
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again and again: a bare `except:` swallows one
     try:
         yield
     finally:

@@ -122,7 +122,7 @@ class Workbench:
             if function is None:
                 raise StudentCodeError("missing", f"{type(obj).__name__} has no method {method}.")
         device = next((p.device for p in obj.parameters()), "cpu")
-        # Copies: what the student's code does to its arguments must not reach the check's own arrays.
+        # Copied, because an array that came through a buffer is read-only, and torch warns about such.
         args = [torch.tensor(a, device=device) if isinstance(a, np.ndarray) else a for a in args]
         with seeded(seed), _mode(obj, train), students_code(label):
             yield function, args

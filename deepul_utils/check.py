@@ -1,5 +1,6 @@
 """check(name): the very checks that grade, run on what this notebook defines so far."""
 
+import os
 import re
 import sys
 
@@ -24,7 +25,8 @@ def check(name: str):
     except ValueError as error:
         raise KitError(str(error)) from None
     caller = sys._getframe(1).f_globals
-    score = runner.check(name, LocalStudent(caller, training.session.models))
+    salt = os.environ.get("DEEPUL_SALT", runner.LIVE_SALT)  # the grader gives its own
+    score = runner.check(name, LocalStudent(caller, training.session.models), salt)
     explain_missing(score.results, _failed_cells)
     return score
 

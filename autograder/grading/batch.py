@@ -3,12 +3,11 @@
 import contextlib
 import csv
 import json
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autograder import exercises
+from autograder import environment, exercises
 from autograder.grading import submissions
 from autograder.grading.course import Course, CourseError, reason
 from autograder.grading.submissions import Submission
@@ -50,11 +49,11 @@ def prepare(course: Course, homework: str) -> None:
 
 def grade(course: Course, homework: str, found: list[Submission], done: Callable = lambda graded: None) -> list[Graded]:
     """Grade the submissions one by one with nbgrader; `done` is told of each. One bad one stops no other."""
-    os.environ["DEEPUL_SALT"] = course.salt
     api = course.api()
     results = []
     for submission in found:
-        result = _grade_one(api, course, homework, submission)
+        with environment.variables(DEEPUL_SALT=course.salt):  # the kernel inherits it; see deepul_utils.check
+            result = _grade_one(api, course, homework, submission)
         results.append(result)
         done(result)
     return results

@@ -79,13 +79,12 @@ def _p_value(counts: np.ndarray, expected: np.ndarray) -> float:
     counts, expected = counts[order], expected[order]
     group = (np.cumsum(expected) // FEW).astype(int)
     rare = group == 0  # together expected fewer than five times
-    too_many = float(poisson.sf(counts[rare].sum() - 1, expected[rare].sum()))
+    tests = [float(poisson.sf(counts[rare].sum() - 1, expected[rare].sum()))] if rare.any() else []
     observed, wanted = (np.bincount(group[~rare], v[~rare]) for v in (counts, expected))
     observed, wanted = observed[wanted > 0], wanted[wanted > 0]
-    if len(wanted) < 2 or not observed.any():
-        return too_many
-    fit = float(chisquare(observed, wanted * observed.sum() / wanted.sum()).pvalue)
-    return min(1.0, 2 * min(too_many, fit))  # two tests: the better of two chances counts half
+    if len(wanted) > 1 and observed.any():
+        tests.append(float(chisquare(observed, wanted * observed.sum() / wanted.sum()).pvalue))
+    return min(1.0, len(tests) * min(tests))  # the better of two chances counts half
 
 
 def excess_nats(log_prob: LogProb, pmf: np.ndarray, seed: int = 0) -> float:

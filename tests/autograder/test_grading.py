@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder import demo, mutants
+from autograder import demo, mutants, validate
 from autograder.exercises import ROOT
 from autograder.grading import batch, report, submissions
 from autograder.grading.course import Course, CourseError
@@ -181,6 +181,12 @@ def test_the_demo_class_is_graded_as_it_should_be(tmp_path):
     shown = json.dumps(by_student["syntax_error"].scores)
     assert "MADE is not defined: its cell stopped with SyntaxError in line 1: expected ':'" in shown
     assert by_student["broken"].not_graded
+
+    # Seeds come from the course's salt, not from the live one that every student can see.
+    sampled = {c["measured"] for s in by_student["complete"].scores for c in s["checks"] if "samples" in c["name"]}
+    live = {r.measured for e in demo.ALL for r in validate.score("hw1", e).results if "samples" in r.name}
+    assert len(sampled) == len(live) == 2
+    assert not sampled & live
 
     batch.write_csv(tmp_path / "grades.csv", "hw1", results)
     rows = list(csv.DictReader((tmp_path / "grades.csv").read_text(encoding="utf-8").splitlines()))

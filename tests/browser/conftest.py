@@ -16,6 +16,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync",
          "--disable-component-update", "--disable-quic"]  # fmt: skip
 
+IDLE = ".jp-Notebook-ExecutionIndicator[data-status='idle']"
+
 
 @pytest.fixture(scope="session")
 def browser():
@@ -76,6 +78,7 @@ class Lab:
         page = browser.new_page(viewport={"width": 1280, "height": height})
         page.goto(f"{self.url}/lab/tree/{notebook}?reset", timeout=120_000)
         page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=120_000)
+        page.locator(IDLE).first.wait_for(timeout=120_000)
         page.keyboard.press("Control+b")  # no file browser: the notebook takes the whole width
         return page
 
@@ -84,9 +87,12 @@ def run_all(page, seconds: int = 240) -> None:
     """Run → Run All Cells, and wait until the kernel is idle again."""
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
-    page.wait_for_timeout(3000)
-    page.wait_for_function(
-        """() => { const cells = [...document.querySelectorAll('.jp-InputPrompt')].map(p => p.textContent);
-                   return cells.length && !cells.some(t => t.includes('*')); }""",
-        timeout=seconds * 1000,
-    )
+    # Some cell has run, none waits; an error empties the queue a moment after it shows, so look twice.
+    for _ in range(2):
+        page.wait_for_function(
+            """() => { const cells = [...document.querySelectorAll('.jp-InputPrompt')].map(p => p.textContent);
+                       return cells.some(t => /\\d/.test(t)) && !cells.some(t => t.includes('*')); }""",
+            timeout=seconds * 1000,
+        )
+        page.wait_for_timeout(1500)
+    page.locator(IDLE).first.wait_for(timeout=seconds * 1000)

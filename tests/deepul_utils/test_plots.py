@@ -106,7 +106,7 @@ def test_samples_1d_shows_frequencies_beside_both_pmfs():
 def test_samples_1d_without_pmf():
     assert steps(plots.samples_1d([0, 2, 2, 1]))["4 samples"].tolist() == [0.25, 0.25, 0.5]
     assert list(steps(plots.samples_1d([1], model_pmf=P))) == ["1 samples", "model"]
-    with pytest.raises(ValueError, match="integer levels, got float64"):
+    with pytest.raises(ValueError, match="integer levels, got fractions"):
         plots.samples_1d([0.5])
 
 

@@ -184,9 +184,7 @@ def test_levels_are_the_quantised_samples():
 @every_set
 def test_streams_are_separate_and_repeatable(name):
     dist = toy.get(name)
-    draws = [
-        dist.sample(4000, seed, split) for split in ("train", "validation", "test") for seed in (0, 1, 2**200)
-    ]
+    draws = [dist.sample(4000, seed, split) for split in ("train", "validation", "test") for seed in (0, 1, 2**200)]
     rows = np.concatenate(draws)
     # float32 pairs hardly ever meet by chance, single float32 numbers now and then
     allowed = 0 if dist.dims == 2 else len(rows) // 50
@@ -194,9 +192,7 @@ def test_streams_are_separate_and_repeatable(name):
     for a in range(len(draws)):
         assert all(not np.array_equal(draws[a][:5], draws[b][:5]) for b in range(a))
     assert np.array_equal(dist.sample(100, 7, "test"), dist.sample(100, 7, "test"))
-    levels = [
-        grid_of(dist).sample(50, seed, split).tobytes() for split in ("train", "test") for seed in (0, 1)
-    ]
+    levels = [grid_of(dist).sample(50, seed, split).tobytes() for split in ("train", "test") for seed in (0, 1)]
     assert len(set(levels)) == 4
 
 
@@ -332,9 +328,7 @@ def test_cells_far_from_all_mass_keep_a_finite_log_prob():
     for name in MIXTURES:
         assert (grid_of(toy.get(name)).pmf > 0).all()
     p = toy.discrete("axis_gaussian", 25).pmf
-    assert p[:, -1] / p[:, 0] == pytest.approx(
-        p[0, -1] / p[0, 0], rel=1e-6
-    )  # the upper tail keeps its digits
+    assert p[:, -1] / p[:, 0] == pytest.approx(p[0, -1] / p[0, 0], rel=1e-6)  # the upper tail keeps its digits
 
 
 def test_edges_has_mass_beyond_both_ends():

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import termios
 import textwrap
 import threading
 import time
@@ -266,7 +267,9 @@ def test_weights_without_a_history_are_weights(folder, metadata):
 def test_retrain_keeps_the_old_weights_beside_the_new(folder):
     trained("made.smiley", new(), fit=plain)
     old = (folder / "made.smiley.safetensors").read_bytes()
-    trained("made.smiley", new(), fit=lambda m: plain(m, lr=0.1), retrain=True)
+    with (folder / "made.smiley.safetensors").open("rb") as reader:  # somebody is reading it
+        trained("made.smiley", new(), fit=lambda m: plain(m, lr=0.1), retrain=True)
+        assert reader.read() == old
     assert left(folder) == ["made.smiley.previous.safetensors", "made.smiley.safetensors"]
     assert (folder / "made.smiley.previous.safetensors").read_bytes() == old
     assert (folder / "made.smiley.safetensors").read_bytes() != old
@@ -418,7 +421,7 @@ def uninterrupted(recipe):
 @pytest.mark.parametrize("at", [{1}, {2}, {4}, {7}], ids=str)
 def test_a_resumed_run_equals_an_uninterrupted_one(recipe, uninterrupted, at, folder):
     model, interrupts = run_through("demo", recipe, at)
-    assert interrupts >= 2
+    assert interrupts >= 1
     assert_same("demo", "reference", model, uninterrupted)
     assert left(folder) == ["demo.safetensors"]
 
@@ -459,6 +462,22 @@ def test_an_interrupt_while_a_checkpoint_is_written(recipe, uninterrupted, folde
             trained("demo", new(), fit=lambda m: recipe(m, m.loss))
     model, _ = run_through("demo", recipe)
     assert_same("demo", "reference", model, uninterrupted)
+
+
+def test_an_interrupt_just_before_the_decision_to_stop(monkeypatch, capsys):
+    calls = []
+
+    def due(self):
+        calls.append(1)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return False
+
+    monkeypatch.setattr(training.Checkpoint, "due", due)
+    with pytest.raises(training.Interrupted):
+        trained("demo", new(), fit=plain)
+    trained("demo", new(), fit=plain)
+    assert "going on from step 4" in capsys.readouterr().out
 
 
 def two_stages(model, loss):
@@ -600,6 +619,16 @@ def test_other_settings_do_not_go_on_silently(folder, change, capsys):
     interrupt("other")
     trained("other", new(), fit=change, retrain=True)
     assert "going on" not in capsys.readouterr().out
+
+
+def test_another_schedule_is_another_setting():
+    def train(model, loss, schedule=torch.optim.lr_scheduler.CosineAnnealingLR):
+        options = adam(model.parameters())
+        return fit(model, loss, DATA, **options, scheduler=schedule(options["optimizer"], 20))
+
+    interrupt("demo", train)
+    with pytest.raises(KitError, match="was made by another"):
+        trained("demo", new(), fit=lambda m: train(m, m.loss, torch.optim.lr_scheduler.StepLR))
 
 
 def test_a_checkpoint_of_another_model_is_said_in_words():
@@ -848,6 +877,7 @@ def test_nothing_goes_to_stderr_where_nobody_watches(folder):
 
 def test_nothing_goes_to_stderr_in_a_terminal(folder):
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(ours, (24, 100))
     process = run_cell(folder, theirs)
     os.close(theirs)
     shown = b""

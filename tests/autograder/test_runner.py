@@ -1,0 +1,267 @@
+"""Running checks: what becomes of every way in which one can end, and that nothing around it takes part."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from autograder import exercises, runner
+from autograder.exercises import ROOT
+from autograder.properties import loss
+from autograder.score import Score
+from autograder.student import LocalStudent
+
+HEAD = """
+import pytest
+from autograder.checks import hint, points, require
+from autograder.properties.finding import Finding
+from autograder.workbench import StudentCodeError
+
+def found(share, measured="so much", **more):
+    return Finding(share, measured, "all of it", plot={"kind": "bars", "x": "i", "series": {measured: [1]}}, **more)
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """run(tests) -> {check: its result}, of checks that are written on the spot."""
+
+    def run(tests: str, student=None, salt: str = "salt", references: dict | None = None) -> dict:
+        file = tmp_path / f"test_made_up_{len(list(tmp_path.iterdir()))}.py"
+        file.write_text(HEAD + textwrap.dedent(tests), encoding="utf-8")
+        session = runner.Session(student or LocalStudent({}, {}), salt, references or {})
+        runner.run(SimpleNamespace(test_file=file), session)
+        return {r.name: r for r in session.results}
+
+    return run
+
+
+# ---- outcomes ------------------------------------------------------------------------------------------
+
+
+def test_the_worst_finding_decides(run):
+    results = run("""
+        @points(4)
+        @hint("look here")
+        def test_all_hold():
+            require(found(1))
+            require(found(1, "the last"))
+
+        @points(4)
+        @hint("look here")
+        def test_one_holds_in_part():
+            require(found(1))
+            require(found(0.25, "a quarter", slip="this slip"))
+            require(found(0.5, "half"))
+
+        @points(4)
+        @hint("look here")
+        def test_one_does_not_hold():
+            require(found(0.5))
+            require(found(0, "nothing"))
+            raise TypeError("never reached")
+    """)
+    all_hold, partly, none = results.values()
+    assert (all_hold.outcome, all_hold.points, all_hold.measured) == ("passed", 4, "the last")
+    assert (partly.outcome, partly.points, partly.measured, partly.hint) == ("partial", 1, "a quarter", "this slip")
+    assert partly.plot["series"] == {"a quarter": [1]}
+    assert (none.outcome, none.points, none.measured, none.hint) == ("failed", 0, "nothing", "look here")
+    assert none.required == "all of it"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["raise TypeError('ours')", "raise ValueError('ours')", "raise KeyError('ours')", "assert 1 == 2, 'ours'",
+     "raise RecursionError('ours')", "raise SystemExit('ours')", "raise pytest.fail.Exception('ours')",
+     "raise ExceptionGroup('ours', [OSError()])", "found(float('nan'))"],
+)  # fmt: skip
+def test_a_fault_of_ours_is_not_graded(run, fault):
+    result = run(f"""
+        @points(4)
+        @hint("look here")
+        def test_one():
+            require(found(0.5))
+            {fault}
+    """)["one"]
+    assert (result.outcome, result.points, result.required, result.plot) == ("not graded", None, "", {})
+    assert "not a mistake of yours" in result.measured
+    assert "Traceback" in result.fault
+    assert "ours" in result.fault or "between 0 and 1" in result.fault
+    score = Score(exercises.get("made"), [result])
+    assert float(score) == 0
+    assert "could not be run" in score.headline
+
+
+def test_a_fault_before_the_check_starts_is_not_graded(run):
+    result = run("""
+        @pytest.fixture
+        def broken():
+            raise OSError("ours")
+
+        @points(4)
+        def test_one(broken):
+            require(found(1))
+    """)["one"]
+    assert (result.outcome, result.points) == ("not graded", None)
+
+
+def test_a_check_that_requires_nothing_is_a_fault(run):
+    assert run("@points(4)\ndef test_one(): pass")["one"].outcome == "not graded"
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [("not implemented", "skipped"), ("untrained", "skipped"), ("missing", "failed"), ("raised", "failed"),
+     ("wrong shape", "failed"), ("wrong type", "failed"), ("time limit", "failed"), ("no gradient", "failed")],
+)  # fmt: skip
+def test_a_slip_in_the_students_code_is_said_and_earns_nothing(run, kind, outcome):
+    result = run(f"""
+        @points(4)
+        @hint("look here")
+        def test_one():
+            require(found(1, "before"))
+            raise StudentCodeError({kind!r}, "what happened")
+    """)["one"]
+    assert (result.outcome, result.points, result.kind, result.measured) == (outcome, 0, kind, "what happened")
+    assert (result.required, result.hint, result.plot) == ("", "", {})
+
+
+def test_checks_wait_for_those_that_they_need(run):
+    results = run("""
+        @points(1)
+        def test_in_part(): require(found(0.5))
+        @points(1, needs="in_part")
+        def test_second(): require(found(1))
+        @points(1, needs=("third", "second"))
+        def test_first(): require(found(1))
+        @points(1)
+        def test_third(): require(found(1))
+        @points(1, needs="third")
+        def test_fourth(): require(found(1))
+    """)
+    assert [r.outcome for r in results.values()] == ["partial", "skipped", "skipped", "passed", "passed"]
+    assert results["second"].measured == "needs “In part” first"
+    assert results["first"].measured == "needs “Third” first"
+    assert [r.points for r in results.values()] == [0.5, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("name", [e.name for e in exercises.EXERCISES])
+def test_every_check_needs_what_comes_before_it(name):
+    import importlib
+
+    exercise = exercises.get(name)
+    module = importlib.import_module(f"autograder.{exercise.homework}.test_{name}")
+    seen: set[str] = set()
+    for check, test in vars(module).items():
+        if check.startswith("test_"):
+            assert set(test.needs) <= seen, check
+            assert test.hint, check
+            seen.add(check.removeprefix("test_"))
+
+
+def test_checks_that_cannot_be_collected_are_no_score(run):
+    with pytest.raises(RuntimeError, match="did not run"):
+        run("import nothing_of_this_name")
+    with pytest.raises(RuntimeError, match="did not run"):
+        run("")
+
+
+def test_an_interrupt_is_an_interrupt(run):
+    with pytest.raises(KeyboardInterrupt):
+        run("@points(1)\ndef test_one(): raise KeyboardInterrupt")
+
+
+# ---- seeds, data, references ---------------------------------------------------------------------------
+
+DRAWN = """
+from deepul_utils import toy
+@points(1)
+def test_one(seed, held_out):
+    require(found(1, f"{seed} {held_out(toy.get('moons'), 3).tolist()}"))
+@points(1)
+def test_two(seed, held_out):
+    require(found(1, f"{seed} {held_out(toy.get('moons'), 3).tolist()}"))
+"""
+
+
+def test_seeds_and_held_out_data_follow_from_salt_and_check(run):
+    first, again, other = run(DRAWN, salt="a"), run(DRAWN, salt="a"), run(DRAWN, salt="b")
+    assert first["one"].measured == again["one"].measured
+    assert len({r.measured for r in (*first.values(), *other.values())}) == 4
+
+
+def test_a_loss_is_graded_by_its_reference(run):
+    tests = """
+        @points(2)
+        def test_one(graded):
+            graded("made.moons", 0.3, limit=4.0, baseline=0.5)
+    """
+    reference = {"made.moons": {"mean": 0.1, "sd": 0.0}}
+    expected = loss.graded(0.3, reference["made.moons"], 4.0, 0.5).share
+    assert run(tests, references=reference)["one"].points == pytest.approx(2 * expected)
+    assert run(tests)["one"].outcome == "not graded"  # no reference: our fault
+
+
+# ---- what is around it ---------------------------------------------------------------------------------
+
+
+def test_output_and_environment_are_left_alone(run, capfd, monkeypatch):
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--collect-only")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "")
+    before = dict(os.environ)
+    warnings.simplefilter("error")  # as a student's notebook may
+    results = run("""
+        import sys, warnings
+
+        @points(1)
+        def test_one():
+            print("x")
+            print("x", file=sys.stderr)
+            warnings.warn("x")
+            require(found(1))
+    """)
+    assert results["one"].outcome == "passed"
+    assert dict(os.environ) == before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_lies_in_the_students_folder_takes_no_part(run, tmp_path, monkeypatch):
+    folder = tmp_path / "submission"
+    folder.mkdir()
+    (folder / "conftest.py").write_text("raise RuntimeError('mine')")
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = --collect-only")
+    (folder / "pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = '--collect-only'")
+    monkeypatch.chdir(folder)
+    assert run("@points(1)\ndef test_one(): require(found(1))")["one"].outcome == "passed"
+
+
+def pytest_on(notebook: Path, exercise: str = "logistic_mixture") -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "pytest", f"autograder/hw1/test_{exercise}.py", "--notebook", notebook, "-q"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_pytest_on_a_finished_notebook_whatever_its_name(tmp_path):
+    source = (ROOT / "solutions" / "hw1" / "hw1.py").read_text(encoding="utf-8").split("# ## Exercise 1.2")[0]
+    (tmp_path / "artifacts").symlink_to(ROOT / "solutions" / "hw1" / "artifacts")
+    (tmp_path / "ada.py").write_text(source.replace("torch.round(", "torch.floor("), encoding="utf-8")
+    done = pytest_on(tmp_path / "ada.py")
+    assert done.returncode == 1
+    assert "samples misplaced" in done.stdout
+    assert "1 failed, 4 passed" in done.stdout
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "No such file"), ("{}", "is not a Jupyter notebook")])
+def test_pytest_on_what_is_no_notebook(tmp_path, content, said):
+    notebook = tmp_path / "ada.ipynb"
+    if content:
+        notebook.write_text(content)
+    done = pytest_on(notebook)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"ERROR: --notebook: {'' if content is None else notebook.name}" in done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,647 @@
+"""The door to student code: arrays in, arrays out, and every slip said in the student's terms."""
+
+import itertools
+import json
+import linecache
+import os
+import random
+import time
+import warnings
+from collections import OrderedDict, namedtuple
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from autograder import student as door
+from autograder.student import LocalStudent, TimeLimit, time_limit
+from autograder.workbench import StudentCodeError, Workbench, decode, encode
+
+NOTEBOOK = """
+import random, time
+import numpy as np
+import torch
+from torch import nn
+
+class Model(nn.Module):
+    def __init__(self, dims=3, rate=0.5):
+        super().__init__()
+        self.dims = dims
+        self.scale = nn.Parameter(torch.zeros(dims))
+        self.net = nn.Sequential(nn.Linear(dims, 4), nn.Tanh(), nn.Dropout(rate), nn.Linear(4, 1))
+        self.unused = nn.Parameter(torch.ones(2))
+        self.frozen = nn.Parameter(torch.ones(2), requires_grad=False)
+
+    def log_prob(self, x):
+        return self.net(x).squeeze(1) + (self.scale * x).sum(dim=1)
+
+    def both(self, x):
+        return self.log_prob(x), x
+
+    def sample(self, n):
+        return torch.randn(n, self.dims) + random.random() + np.random.rand()
+
+    def column(self, x):
+        return self.log_prob(x)[:, None]
+
+    def nothing(self, x):
+        self.log_prob(x)
+
+    def in_place(self, x):
+        x *= 2
+        return x.sum(dim=1)
+
+    def cut(self, x):
+        return self.log_prob(x).detach()
+
+    def mode(self, x):
+        return torch.tensor([m.training for m in self.modules()]).float()
+
+    def buffer(self, x):
+        if not hasattr(self, "kept"):
+            self.kept = torch.zeros(len(x))
+        self.kept += 1
+        return self.kept
+
+    def broken(self, x):
+        y = x @ torch.zeros(7, 7)
+        return y
+
+    def in_library(self, x):
+        return random.choice([])
+
+    def stub(self, x):
+        raise NotImplementedError("Exercise 1.2 is not implemented yet: Model.stub")
+
+    def give(self, what):
+        return VALUES[what]
+
+    def level(self, kind):
+        return torch.tensor(VALUES[kind])
+
+def double(x):
+    return 2 * x
+
+def loop(seconds):
+    end = time.time() + seconds
+    while time.time() < end:
+        pass
+
+def sleep(seconds):
+    time.sleep(seconds)
+
+def stubborn(seconds):
+    end = time.time() + seconds
+    while time.time() < end:
+        try:
+            loop(seconds)
+        except Exception:
+            pass
+
+def swallows(seconds):
+    try:
+        loop(seconds)
+    except:
+        pass
+    loop(seconds)
+
+class NotAModule:
+    pass
+
+def returns_none(*args):
+    pass
+
+class Lazy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.LazyLinear(2)
+        self.empty = nn.Parameter(torch.zeros(0, 3))
+        self.whole = nn.Parameter(torch.zeros(3, dtype=torch.long), requires_grad=False)
+
+    def log_prob(self, x):
+        return self.net(x).sum(dim=1)
+
+class OwnTrain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.zeros(1))
+
+    def train(self, data):
+        raise RuntimeError("this is my own training loop")
+
+    def log_prob(self, x):
+        return x.sum(dim=1) + self.w
+
+class Wrong(nn.Module):
+    def __init__(self, dims):
+        super().__init__()
+        self.a = undefined_name
+"""
+
+
+@pytest.fixture
+def namespace():
+    linecache.cache["<cell>"] = (len(NOTEBOOK), None, NOTEBOOK.splitlines(keepends=True), "<cell>")
+    names: dict = {"VALUES": {}}
+    exec(compile(NOTEBOOK, "<cell>", "exec"), names)
+    return names
+
+
+@pytest.fixture
+def student(namespace):
+    return LocalStudent(namespace, {})
+
+
+@pytest.fixture
+def model(student):
+    return student.new("Model")
+
+
+X = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+
+
+def slip(kind: str, match: str):
+    """The student's mistake, of that kind, said with these words."""
+    return pytest.raises(StudentCodeError, match=match, check=lambda error: error.kind == kind)
+
+
+# ---- messages ------------------------------------------------------------------------------------------
+
+numbers = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
+keys = st.sampled_from(["array", "dict", "a", ""])
+values = st.recursive(
+    numbers, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=12
+)
+
+
+@given(values)
+@settings(deadline=None, derandomize=True)
+def test_values_come_back_as_they_were(value):
+    message, arrays = encode(value)
+    assert decode(json.loads(json.dumps(message)), arrays) == value
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((0, 3)), np.array(2.5), np.array([True, False]), np.arange(6, dtype=np.uint8).reshape(2, 3)[:, ::-1],
+     np.float32(1.5), np.int64(3), np.array([np.nan, np.inf])],
+    ids=["empty", "0-d", "bool", "strided", "scalar", "integer", "nan"],
+)  # fmt: skip
+def test_arrays_come_back_as_they_were(array):
+    message, arrays = encode({"array": [array, {"dict": (array, 1)}], "dict": array})
+    back = decode(json.loads(json.dumps(message)), arrays)
+    for got in (back["array"][0], back["array"][1]["dict"][0], back["dict"]):
+        assert type(got) is np.ndarray
+        assert got.dtype == array.dtype
+        assert np.array_equal(got, array, equal_nan=got.dtype.kind == "f")
+    assert back["array"][1]["dict"][1] == 1
+
+
+Pair = namedtuple("Pair", "mean scale")
+
+
+def test_tensors_come_back_as_arrays():
+    grad = torch.ones(2, requires_grad=True)
+    value = {"a": (grad * 2, [torch.tensor(1)]), "b": Pair(torch.zeros(1, dtype=torch.bfloat16), nn.Parameter(grad)),
+             "c": OrderedDict(x=torch.Size([3]))}  # fmt: skip
+    back = decode(*encode(value))
+    assert back["a"][0].tolist() == [2, 2]
+    assert back["b"][0].dtype == np.float32
+    assert back["c"] == {"x": [3]}
+    assert all(type(v) in (np.ndarray, list, dict) for v in (*back["a"], *back["b"], back["c"]))
+
+
+class Number(float):
+    def __eq__(self, other):
+        return True
+
+    __hash__ = float.__hash__
+
+
+class Lying(dict):
+    def items(self):
+        raise RuntimeError("no")
+
+
+CYCLE: list = []
+CYCLE.append(CYCLE)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [object(), lambda: 1, nn.Linear(1, 1), np.array([object()]), np.array(["text"]), np.array([1j]), torch.ones(1) * 1j,
+     Number(3), 1j, {1, 2}, b"bytes", iter([1]), [[object()]], {"a": print}, Lying(a=1), CYCLE, float,
+     np.datetime64("2020"), torch.ones(2).to_sparse(), torch.ones(2, device="meta"), np.ma.masked_array([object()])],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_nothing_but_numbers_comes_back(namespace, student, model, value):
+    namespace["VALUES"]["it"] = value
+    with pytest.raises(StudentCodeError):
+        model.call("give", "it")
+
+
+def test_what_comes_back_is_a_copy(model):
+    """A student may return the same buffer every time; and parameters go on to be trained."""
+    first, second = model.call("buffer", X), model.call("buffer", X)
+    assert first.tolist() == [1] * 5
+    assert second.tolist() == [2] * 5
+    parameters = model.parameters()
+    before = parameters["scale"].copy()
+    with torch.no_grad():
+        model._student.bench.objects[0].scale.add_(1)
+    assert np.array_equal(parameters["scale"], before)
+
+
+def test_what_goes_in_is_a_copy(model):
+    x = X.copy()
+    x.flags.writeable = False  # as arrays from a buffer are
+    assert model.call("in_place", x) == pytest.approx(2 * X.sum(axis=1), rel=1e-5)
+    assert np.array_equal(x, X)
+
+
+def test_keyword_arguments_may_have_any_name(namespace, student):
+    namespace["keyed"] = lambda array, dict, name="n": [array + 1, dict["array"], name]
+    assert student.call("keyed", array=np.float64(1), dict={"array": 5}) == [2.0, 5, "n"]
+
+
+def test_requests_are_json(namespace):
+    """The same messages work between processes."""
+    bench, sent = Workbench(namespace, {}), []
+
+    class Wire(door.Student):
+        def request(self, message, arrays, limit):
+            sent.append(json.dumps(message))
+            for array in arrays:
+                array.flags.writeable = False  # as they come out of a buffer; torch warns about such
+            reply, back = bench.handle(json.loads(sent[-1]), arrays)
+            return json.loads(json.dumps(reply)), back
+
+    model = Wire().new("Model", dims=3)
+    assert model.log_prob(X).shape == (5,)
+    assert model.gradient("log_prob", X).shape == X.shape
+    assert len(sent) == 3
+
+
+# ---- time limits ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", ["sleep", "loop", "stubborn", "swallows"])
+def test_what_takes_too_long_is_stopped(student, function):
+    begun = time.monotonic()
+    with slip("time limit", rf"{function} took longer than 0.3 s\."):
+        student.call(function, 30, limit=0.3)
+    assert time.monotonic() - begun < 3
+    assert student.call("double", np.ones(2)).tolist() == [2, 2]  # and everything works on
+
+
+def test_a_timer_that_did_not_strike_is_gone(student):
+    student.call("double", np.ones(2), limit=0.2)
+    time.sleep(0.3)
+
+
+def test_the_limit_without_alarms():
+    """As on Windows."""
+    with pytest.raises(TimeLimit), door._interrupt_main(0.2):
+        sum(1 for _ in itertools.count())
+    with door._interrupt_main(0.2):
+        pass
+    time.sleep(0.3)
+    with pytest.raises(KeyboardInterrupt), door._interrupt_main(5):
+        raise KeyboardInterrupt
+
+
+def test_in_a_side_thread_there_is_no_limit():
+    import threading
+
+    done = []
+
+    def work():
+        with time_limit(0.05):
+            time.sleep(0.1)
+        done.append(1)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [1]
+
+
+# ---- randomness and modes ------------------------------------------------------------------------------
+
+
+def draw() -> tuple:
+    return random.random(), np.random.random(), torch.rand(1).item()  # noqa: NPY002
+
+
+def test_seeds_make_it_repeatable_and_leave_the_callers_numbers_alone(student):
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002
+    expected = draw()
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002
+    one, same, other = (student.new("Model", seed=s) for s in (3, 3, 4))
+    assert np.array_equal(one.log_prob(X), same.log_prob(X))
+    assert not np.array_equal(one.log_prob(X), other.log_prob(X))
+    assert np.array_equal(one.sample(4, 3, seed=5), one.sample(4, 3, seed=5))
+    assert not np.array_equal(one.sample(4, 3, seed=5), one.sample(4, 3, seed=6))
+    one.gradient("log_prob", X)
+    with pytest.raises(StudentCodeError):
+        one.call("broken", X)
+    with pytest.raises(StudentCodeError):
+        student.call("loop", 9, limit=0.05)
+    assert draw() == expected
+
+
+def test_calls_run_in_eval_mode_unless_asked_and_the_mode_is_put_back(namespace, student):
+    trained = namespace["Model"]()
+    trained.train()
+    trained.net[2].eval()
+    student.bench.models["model"] = trained
+    handle = student.trained("model")
+    before = [m.training for m in trained.modules()]
+    assert handle.call("mode", X).tolist() == [0] * 6
+    assert handle.call("mode", X, train=True).tolist() == [1] * 6
+    handle.gradient("log_prob", X)
+    with pytest.raises(StudentCodeError):
+        handle.call("broken", X, train=True)
+    assert [m.training for m in trained.modules()] == before
+    assert np.array_equal(handle.log_prob(X), handle.log_prob(X))
+    assert not np.array_equal(
+        handle.call("log_prob", X, train=True, seed=1), handle.call("log_prob", X, train=True, seed=2)
+    )
+
+
+def test_a_method_called_train_is_the_students_business(student):
+    assert student.new("OwnTrain").log_prob(X).shape == (5,)
+
+
+def test_nothing_needs_gradients_unless_asked(namespace, student, model):
+    namespace["needs"] = lambda x: float(torch.is_grad_enabled())
+    assert student.call("needs", X) == 0.0
+    try:
+        torch.set_grad_enabled(False)  # a student's leftover
+        assert np.abs(model.gradient("log_prob", X)).max() > 0
+    finally:
+        torch.set_grad_enabled(True)
+
+
+# ---- construction --------------------------------------------------------------------------------------
+
+
+def test_perturb_moves_every_parameter_off_its_initial_value(student, namespace):
+    plain, moved, more = (student.new("Model", seed=1, perturb=p).parameters() for p in (0.0, 1.0, 4.0))
+    assert (plain["scale"] == 0).all()
+    for name in plain:
+        assert (moved[name] != plain[name]).all(), name
+        assert moved[name].dtype == plain[name].dtype
+        assert 4 * (moved[name] - plain[name]) == pytest.approx(more[name] - plain[name], rel=1e-3, abs=1e-5)
+    again, other = (student.new("Model", seed=s).parameters() for s in (1, 2))
+    assert all(np.array_equal(moved[k], again[k]) for k in moved)
+    assert not any(np.array_equal(moved[k], other[k]) for k in moved)
+
+
+def test_perturbation_is_as_large_as_a_default_initialisation(student, namespace):
+    namespace["Wide"] = lambda: nn.Linear(400, 300)
+    weight, bias = (student.new("Wide", perturb=3.0).parameters()[k] for k in ("weight", "bias"))
+    assert weight.std() == pytest.approx(3 / 20, rel=0.1)
+    assert bias.std() == pytest.approx(3 / 2, rel=0.1)
+
+
+def test_parameters_that_have_no_values_yet_or_no_size(student):
+    lazy = student.new("Lazy")
+    assert lazy.log_prob(X).shape == (5,)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        ("Nothing", "missing", r"^the notebook defines no Nothing\.$"),
+        ("NotAModule", "wrong type", "NotAModule should be a torch.nn.Module, not NotAModule"),
+        ("returns_none", "wrong type", r"returns_none should be a torch.nn.Module, not None \(is a return missing\?\)"),
+        ("NOTEBOOK", "missing", "defines no NOTEBOOK"),
+        ("VALUES", "raised", r"VALUES\(\) raised TypeError: 'dict' object is not callable"),
+    ],
+)
+def test_what_cannot_be_constructed(student, name, kind, said):
+    with slip(kind, said):
+        student.new(name)
+
+
+def test_what_was_not_trained(student):
+    with slip("untrained", r"nothing was trained under the name 'made.x': run the cell with trained\('made.x', …\)"):
+        student.trained("made.x")
+
+
+# ---- slips ---------------------------------------------------------------------------------------------
+
+
+def line_of(text: str) -> int:
+    return NOTEBOOK[: NOTEBOOK.index(text)].count("\n") + 1
+
+
+def test_an_error_names_the_line_of_the_students_cell(student, model):
+    line = line_of("y = x @")
+    with slip("raised", rf"Model.broken raised RuntimeError: .* — in broken, line {line} of its cell: y = x @ torch"):
+        model.call("broken", X)
+    with slip(
+        "raised", rf"^Wrong\(dims=2\) raised NameError: .* — in __init__, line {line_of('self.a = undefined')} of"
+    ):
+        student.new("Wrong", dims=2)
+
+
+def test_an_error_inside_a_library_names_the_students_line_all_the_same(model):
+    line = line_of("return random.choice")
+    with slip("raised", rf"IndexError: .* — in in_library, line {line} of its cell: return random.choice\(\[\]\)"):
+        model.call("in_library", X)
+
+
+def test_wrong_arguments_name_no_line_of_ours(model):
+    with slip("raised", r"^Model.log_prob raised TypeError: .*takes 2 positional arguments but 3 were given$"):
+        model.call("log_prob", X, X)
+
+
+def test_a_stub_is_not_implemented(namespace, model):
+    with slip("not implemented", "^Exercise 1.2 is not implemented yet: Model.stub$"):
+        model.call("stub", X)
+    namespace["Model"].stub = lambda self, x: (_ for _ in ()).throw(NotImplementedError)
+    with slip("not implemented", "^Model.stub is not implemented yet$"):
+        model.call("stub", X)
+
+
+def test_torchs_own_not_implemented_is_a_slip(namespace, model):
+    namespace["Model"].stub = lambda self, x: nn.functional.log_softmax(x.long(), dim=-1)
+    with slip("raised", "not implemented for 'Long'"):
+        model.call("stub", X)
+    namespace["Model"].stub = nn.Module.forward
+    with slip("raised", "is missing the required"):
+        model.call("stub", X)
+
+
+@pytest.mark.parametrize(
+    "error", [SystemExit(3), StopIteration(), RecursionError(), MemoryError(), AssertionError("mine")]
+)
+def test_any_error_is_the_students(namespace, model, error):
+    def fail(self, x):
+        raise error
+
+    namespace["Model"].stub = fail
+    with slip("raised", rf"Model.stub raised {type(error).__name__}"):
+        model.call("stub", X)
+
+
+def test_an_interrupt_is_nobodys_slip(namespace, model):
+    def stop(self, x):
+        raise KeyboardInterrupt
+
+    namespace["Model"].stub = stop
+    with pytest.raises(KeyboardInterrupt):
+        model.call("stub", X)
+
+
+def test_a_method_that_is_missing(model):
+    with slip("missing", "Model has no method logits"):
+        model.call("logits", X)
+    with slip("raised", r"Model.dims raised TypeError: 'int' object is not callable"):
+        model.call("dims", X)
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "said"),
+    [
+        ("column", "wrong shape", r"^Model.column\(x\) should have shape \(5,\), got \(5, 1\)\.$"),
+        ("nothing", "wrong type", r"^Model.nothing\(x\) returned None: is a return missing\?$"),
+        ("both", "wrong type", r"^Model.both\(x\) should be one array of shape \(5,\), got a list\.$"),
+    ],
+)
+def test_wrong_results(model, method, kind, said):
+    with slip(kind, said):
+        model.verb(method)(X)
+
+
+@pytest.mark.parametrize("value", [3, 2.5, True, "text", {"a": 1}, np.zeros((5, 5))], ids=str)
+def test_what_is_no_array_of_the_shape(value):
+    with pytest.raises(StudentCodeError, match="should"):
+        door.expect(value, (5,), "it")
+
+
+# ---- samples -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [[[0, 2], [1, 1]], [[0.0, 2.0], [1.0, 1.0]], [[True, False], [True, True]],
+     np.array([[0, 2], [1, 1]], dtype=np.uint8), np.array([[0, 2], [1, 1]], dtype=np.int8),
+     np.array([[0, 2], [1, 1]], dtype=np.float16)],
+    ids=["int", "float", "bool", "uint8", "int8", "half"],
+)  # fmt: skip
+def test_whole_numbers_of_any_type_are_levels(namespace, model, drawn):
+    namespace["Model"].sample = lambda self, n: torch.tensor(drawn)
+    levels = model.sample(2, 2, integer=True)
+    assert np.issubdtype(levels.dtype, np.signedinteger)
+    assert np.array_equal(levels, drawn)
+
+
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf, -np.inf, 1e-3])
+def test_fractions_are_no_levels(namespace, model, value):
+    namespace["Model"].sample = lambda self, n: torch.tensor([[0.0, value]])
+    with slip("wrong type", r"Model.sample\(1\) should be integer levels, got float32 fractions"):
+        model.sample(1, 2, integer=True)
+    assert model.sample(1, 2).shape == (1, 2)
+
+
+def test_the_number_of_samples_is_checked(model):
+    with slip("wrong shape", r"Model.sample\(7\) should have shape \(7, 2\), got \(7, 3\)"):
+        model.sample(7, 2)
+
+
+# ---- gradients -----------------------------------------------------------------------------------------
+
+
+def differences(function, x: np.ndarray, step: float = 1e-2) -> np.ndarray:
+    """Central differences of Σ function(x) in every entry of x."""
+    grad = np.zeros(x.shape)
+    for index in np.ndindex(*x.shape):
+        up, down = x.copy(), x.copy()
+        up[index] += step
+        down[index] -= step
+        grad[index] = (function(up).astype(np.float64).sum() - function(down).astype(np.float64).sum()) / (2 * step)
+    return grad
+
+
+def test_the_gradient_by_the_input(model):
+    weight = np.array([1, -2, 0, 0.5, 3], dtype=np.float32)
+    assert model.gradient("log_prob", X) == pytest.approx(differences(model.log_prob, X), abs=2e-3)
+    by_hand = differences(lambda x: weight * model.log_prob(x), X)
+    assert model.gradient("log_prob", X, cotangent=weight) == pytest.approx(by_hand, abs=2e-3)
+    assert model.gradient("both", X) == pytest.approx(model.gradient("log_prob", X))  # the first of a tuple
+
+
+def test_the_gradient_by_the_parameters(namespace, student, model):
+    grads, parameters = model.gradient("log_prob", X, wrt="parameters"), model.parameters()
+    assert list(grads) == list(parameters)
+    assert grads["unused"] is None
+    assert grads["frozen"] is None
+    module = student.bench.objects[0]
+    for name in ("scale", "net.0.weight", "net.3.bias"):
+        tensor = module.get_parameter(name)
+
+        def at(values, tensor=tensor):
+            with torch.no_grad():
+                tensor.copy_(torch.tensor(values))
+            return model.log_prob(X)
+
+        before = parameters[name]
+        assert grads[name] == pytest.approx(differences(at, before), abs=3e-3)
+        at(before)
+    assert all(p.grad is None for p in module.parameters())
+
+
+def test_gradients_that_do_not_flow(model):
+    with slip("no gradient", "no gradient flows through cut"):
+        model.gradient("cut", X)
+    with slip("wrong type", "nothing should return a tensor, not None"):
+        model.gradient("nothing", X)
+    with slip("wrong shape", r"column should have shape \(5,\), got \(5, 1\)"):
+        model.gradient("column", X, cotangent=np.ones(5, dtype=np.float32))
+    with slip("missing", "has no method"):
+        model.gradient("logits", X)
+
+
+def test_code_that_works_in_place_on_its_input_has_a_gradient(model):
+    assert model.gradient("in_place", X) == pytest.approx(np.full(X.shape, 2.0))
+
+
+def test_an_input_that_is_not_used_has_gradient_zero(namespace, model):
+    namespace["Model"].constant = lambda self, x: self.scale.sum().expand(len(x))
+    assert np.array_equal(model.gradient("constant", X), np.zeros_like(X))
+
+
+# ---- output --------------------------------------------------------------------------------------------
+
+
+def test_what_students_print_is_kept_and_goes_nowhere(namespace, student, capfd):
+    def chatty(x):
+        print("hello")
+        print("oh", file=__import__("sys").stderr)
+        warnings.warn("a warning", stacklevel=1)
+        return x
+
+    namespace["chatty"] = chatty
+    student.call("chatty", X)
+    assert capfd.readouterr() == ("", "")
+    assert student.take_printed() == "hello\noh\n"
+    assert student.take_printed() == ""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        student.call("chatty", X)
+        warnings.warn("ours", stacklevel=1)
+    assert [str(w.message) for w in seen] == ["ours"]
+
+
+def test_the_door_needs_no_signal_where_there_is_none(monkeypatch, student):
+    monkeypatch.delattr(door.signal, "setitimer")
+    assert student.call("double", np.ones(1), limit=5).tolist() == [2]
+    with slip("time limit", "loop took longer than 0.2 s"):
+        student.call("loop", 30, limit=0.2)
+    assert os.getpid()
