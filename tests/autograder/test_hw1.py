@@ -9,11 +9,13 @@ from autograder.properties import discrete
 
 MUTANTS, VARIANTS = mutants.of_homework("hw1"), variants.of_homework("hw1")
 EXERCISES = [e.name for e in exercises.of_homework("hw1")]
+QUICK = ("hardly-trained", "distributions-library")  # trained in a second: one of either kind in every test run
 
 
 def cases(changes):
     """Each as a test of its own; what must be trained is slow."""
-    return [pytest.param(c, id=c.name, marks=[pytest.mark.slow] if c.retrain else []) for c in changes]
+    slow = [c.retrain and c.name not in QUICK for c in changes]
+    return [pytest.param(c, id=c.name, marks=[pytest.mark.slow] * s) for c, s in zip(changes, slow, strict=True)]
 
 
 @pytest.fixture(scope="module")

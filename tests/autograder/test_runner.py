@@ -74,6 +74,14 @@ def test_the_worst_finding_decides(run):
     assert none.required == "all of it"
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_pytest_counts_what_holds_in_part_as_failed(run, monkeypatch, share):
+    codes, main = [], pytest.main
+    monkeypatch.setattr(pytest, "main", lambda *args, **options: codes.append(main(*args, **options)) or codes[0])
+    run(f"@points(1)\ndef test_one(): require(found({share}))")
+    assert codes == [pytest.ExitCode.OK if share == 1 else pytest.ExitCode.TESTS_FAILED]
+
+
 @pytest.mark.parametrize(
     "fault",
     ["raise TypeError('ours')", "raise ValueError('ours')", "raise KeyError('ours')", "assert 1 == 2, 'ours'",
@@ -212,7 +220,7 @@ def test_a_loss_is_graded_by_its_reference(run):
 
 def test_output_and_environment_are_left_alone(run, capfd, monkeypatch):
     monkeypatch.setenv("PYTEST_ADDOPTS", "--collect-only")
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "")
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", raising=False)
     before = dict(os.environ)
     warnings.simplefilter("error")  # as a student's notebook may
     results = run("""
@@ -235,7 +243,7 @@ def test_what_lies_in_the_students_folder_takes_no_part(run, tmp_path, monkeypat
     folder.mkdir()
     (folder / "conftest.py").write_text("raise RuntimeError('mine')")
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --collect-only")
-    (folder / "pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = '--collect-only'")
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --collect-only")  # nor beside the checks
     monkeypatch.chdir(folder)
     assert run("@points(1)\ndef test_one(): require(found(1))")["one"].outcome == "passed"
 
