@@ -95,7 +95,7 @@ def svg(plot: dict) -> str:
 
 def _bars(plot: dict, width: int = 420, height: int = 90) -> str:
     """Each series as columns over the same states."""
-    series = {k: np.asarray(v, dtype=float) for k, v in plot["series"].items()}
+    series = {k: np.nan_to_num(np.asarray(v, dtype=float)) for k, v in plot["series"].items()}
     n = max(len(v) for v in series.values())
     top = max(v.max() for v in series.values()) or 1.0
     slot, each = width / n, width / n * 0.85 / len(series)
@@ -103,7 +103,7 @@ def _bars(plot: dict, width: int = 420, height: int = 90) -> str:
         f"<rect x='{i * slot + k * each:.1f}' y='{height - v / top * height:.1f}' width='{each:.1f}' "
         f"height='{v / top * height:.1f}' fill='{SERIES[k % 2]}'/>"
         for k, values in enumerate(series.values())
-        for i, v in enumerate(np.nan_to_num(values))
+        for i, v in enumerate(values)
     )
     legend = "".join(
         f"<tspan fill='{SERIES[k % 2]}' font-weight='700'>■ </tspan><tspan dx='2'>{escape(name)}  </tspan>"

@@ -85,7 +85,7 @@ def _run(source: str, filename: str, namespace: dict, errors: dict[str, str]) ->
         exec(compile(tree, filename, "exec", dont_inherit=True), namespace)
         if last is not None:
             return eval(compile(ast.Expression(last.value), filename, "eval", dont_inherit=True), namespace)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         errors[source] = describe(error)
     return None
 

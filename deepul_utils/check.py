@@ -20,6 +20,8 @@ def check(name: str):
     from autograder import exercises, runner
     from autograder.student import LocalStudent
 
+    if not isinstance(name, str):
+        raise KitError('check wants the name of an exercise, in quotes: check("made").')
     try:
         exercises.get(name)
     except ValueError as error:

@@ -400,6 +400,8 @@ def _train(name: str, model: nn.Module, fit: Callable, retrain: bool) -> History
         raise Interrupted(f"{name}: training was interrupted. Run this cell {again} to go on.") from None
     finally:
         session.end()
+    if callable(result) and not isinstance(result, nn.Module):
+        raise KitError(f"{exercise_of(name)}: `fit` trained nothing, it made a function. Call it: fit=train(…).")
     history = _as_history(result)
     history.seconds = history.seconds or time.monotonic() - begun
     return history

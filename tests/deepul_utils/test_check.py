@@ -15,6 +15,7 @@ import torch
 
 from autograder import exercises
 from autograder.handout.submit import solution_cells
+from autograder.score import CheckResult, Score
 from deepul_utils import check as live_check
 from deepul_utils import training
 from deepul_utils.errors import KitError
@@ -74,6 +75,13 @@ def test_what_is_not_implemented_is_said_so(stub, where):
     assert score.headline in score.text()
 
 
+def test_an_exercise_that_is_half_written_is_no_longer_unwritten():
+    written = CheckResult("a", "A", 1, 1.0, "passed")
+    stub = CheckResult("b", "B", 1, 0.0, "skipped", kind="not implemented")
+    assert Score(exercises.get("made"), [written, stub]).headline == "1 of 2 checks to go."
+    assert Score(exercises.get("made"), [written]).headline == "Everything holds."
+
+
 def test_a_slip_that_torch_calls_not_implemented_is_a_slip():
     """torch raises NotImplementedError for a log-softmax of integers."""
     score = checked(MADE, ("F.log_softmax(self.logits(x), dim=-1)", "F.log_softmax(self.logits(x).long(), dim=-1)"))
@@ -113,6 +121,11 @@ def test_an_exercise_that_does_not_exist(name, said):
         checked(MADE, name=name)
     assert str(error.value).startswith(said)
     assert "logistic_mixture, made" in str(error.value)
+
+
+def test_an_exercise_without_its_quotes():
+    with pytest.raises(KitError, match=r'in quotes: check\("made"\)'):
+        live_check(torch.nn.Linear(1, 1))
 
 
 def test_an_interrupt_stops_the_check():
@@ -211,16 +224,12 @@ def test_the_score_is_a_plain_float_and_its_data_are_plain_json():
 
 
 def test_points_are_no_binary_fractions():
-    from autograder.score import CheckResult, Score
-
     results = [CheckResult("a", "A", 1, p) for p in (0.1, 0.2, None)]
     assert repr(Score(exercises.get("made"), results)) == "0.3"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, np.float32("nan"), np.array([1.0, np.nan])])
 def test_what_json_cannot_say_is_null(value):
-    from autograder.score import CheckResult, Score
-
     plot = {"kind": "bars", "x": "state", "series": {"p": [value], "q": np.array([0.5])}}
     score = Score(exercises.get("made"), [CheckResult("a", "A", 1, np.float64(0.5), plot=plot)])
     assert type(score + 0) is float

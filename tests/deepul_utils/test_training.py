@@ -173,6 +173,17 @@ def test_no_return_value_of_the_training_function_loses_the_weights(folder, resu
     assert len(training.history("demo").steps) == len(training.history("demo").train)
 
 
+def test_a_training_function_that_was_not_called_is_said(folder):
+    """fit=train_made where fit=train_made(smiley) was meant."""
+
+    def train_made(data):
+        return lambda model: plain(model)
+
+    with pytest.raises(KitError, match=r"Exercise 1\.2: `fit` trained nothing, it made a function"):
+        trained("made.smiley", new(), fit=train_made)
+    assert left(folder) == []
+
+
 def test_history_is_thinned_to_means_over_stretches(folder):
     losses = np.arange(2500, dtype=float)
     trained("demo", new(), fit=lambda m: losses.tolist())
