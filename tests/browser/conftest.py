@@ -43,14 +43,16 @@ def jupyter(tmp_path):
 class Lab:
     def __init__(self, folder: Path):
         self.folder = folder
+        self.pages = []
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         settings = folder / "config"
         options = ["--no-browser", f"--port={port}", "--ip=127.0.0.1", "--IdentityProvider.token=", "--allow-root",
-                   f"--ServerApp.root_dir={folder}", "--LabApp.news_url=", "--LabApp.check_for_updates_class="
-                   "jupyterlab.NeverCheckForUpdate", "--ServerApp.shutdown_no_activity_timeout=600"]  # fmt: skip
+                   "--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={folder}", "--LabApp.news_url=",
+                   "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+                   "--ServerApp.shutdown_no_activity_timeout=600"]  # fmt: skip
         environment = os.environ | {"JUPYTER_CONFIG_DIR": str(settings), "JUPYTERLAB_SETTINGS_DIR": str(settings)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *options],
@@ -70,21 +72,28 @@ class Lab:
         raise RuntimeError("JupyterLab did not start within a minute")
 
     def stop(self) -> None:
+        for page in self.pages:
+            page.close()
         self.process.terminate()
         self.process.wait(timeout=20)
 
     def open(self, browser, notebook: str, height: int = 1400):
         """A page with the notebook open and its kernel ready."""
         page = browser.new_page(viewport={"width": 1280, "height": height})
+        self.pages.append(page)
         page.goto(f"{self.url}/lab/tree/{notebook}?reset", timeout=120_000)
         page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=120_000)
-        page.locator(IDLE).first.wait_for(timeout=120_000)
+        # The indicator says "idle" before there is a kernel, and JupyterLab drops what is run then without a word.
+        page.wait_for_function(
+            "jupyterapp.shell.currentWidget?.context?.sessionContext?.session?.kernel?.status === 'idle'",
+            timeout=120_000,
+        )
         page.keyboard.press("Control+b")  # no file browser: the notebook takes the whole width
         return page
 
 
 def run_all(page, seconds: int = 240) -> None:
-    """Run → Run All Cells, and wait until the kernel is idle again."""
+    """Run → Run All Cells, and wait until no cell waits any more."""
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
     # Some cell has run, none waits; an error empties the queue a moment after it shows, so look twice.
