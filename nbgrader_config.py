@@ -18,7 +18,15 @@ c.GenerateAssignment.preprocessors = [
     "nbgrader.preprocessors.ComputeChecksums",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
-# A notebook whose artifacts are missing trains while it is graded.
-c.Execute.timeout = 900
-# Nobody else on the machine may listen to what passes between nbgrader and a kernel.
-c.KernelManager.transport_encryption = "auto"
+# Submissions are untrusted: they are put in order, run in a sandbox, and checked outside it.
+c.Autograde.sanitize_preprocessors = [
+    "autograder.grading.nbgrader_steps.Normalise",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+c.Autograde.autograde_preprocessors = [
+    "autograder.grading.nbgrader_steps.TrustedExecute",
+    "nbgrader.preprocessors.LimitOutput",
+    "nbgrader.preprocessors.SaveAutoGrades",
+    "nbgrader.preprocessors.AssignLatePenalties",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]

@@ -49,44 +49,74 @@ def grade(
         typer.Argument(help="Folder of submissions: folders, .zip or .ipynb files. Default: submitted/ of the course."),
     ] = None,
     course: CourseFolder = Path("."),
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Submissions at once; 0: one a core.")] = 0,
+    cluster: Annotated[str, typer.Option(help="Grade on a Dask cluster instead, e.g. tcp://host:8786.")] = "",
+    only: Annotated[list[str] | None, typer.Option(help="Grade this student only; may be repeated.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Grade again what was graded and has not changed.")] = False,
+    retrain: Annotated[
+        float, typer.Option(min=0, max=1, help="Audit: train this share from scratch too, and compare.")
+    ] = 0.0,
 ):
-    """Grade a folder of submissions: gradebook, grades.csv and a report page."""
+    """Grade a folder of submissions in a sandbox: gradebook, grades.csv and a report page.
+
+    Run it again after an interruption and it goes on where it was; what has not changed is not graded again. Exit
+    code: 0 all are graded, 1 some could not be graded, 2 nothing was graded.
+    """
     from autograder.grading import submissions as found
-    from autograder.grading.course import Course
+    from autograder.grading.batch import Options
+    from autograder.grading.course import Course, CourseError
 
     exercises.of_homework(homework)
     opened = Course.at(course)
-    where = submissions or opened.root / "submitted"
-    _grade(opened, homework, found.find(where, homework), opened.root / "reports" / homework)
+    listed = found.find(submissions or opened.root / "submitted", homework)
+    if only:
+        unknown = sorted(set(only) - {s.student for s in listed})
+        if unknown:
+            there = ", ".join(s.student for s in listed)
+            raise CourseError(f"There is no submission of {', '.join(unknown)}. There are: {there}.")
+        listed = [s for s in listed if s.student in only]
+    options = Options(force=force, audit=retrain, jobs=jobs, cluster=cluster)
+    _grade(opened, homework, listed, opened.root / "reports" / homework, options)
 
 
-def _grade(course, homework: str, found: list, folder: Path) -> None:
+def _grade(course, homework: str, found: list, folder: Path, options=None) -> None:
     """Grade, show a progress bar and a line a student, and write grades.csv and the report into `folder`.
 
     Exits with 1 if a submission could not be graded.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from autograder.grading import batch, report
+    from autograder.grading import batch, report, sandbox
 
+    options = options or batch.Options()
+    if not options.cluster:
+        sandbox.require()
+    console.print(f"Each submission may use: {options.limits}.", style="dim", highlight=False)
     begun = time.monotonic()
-    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                  console=console, transient=True) as bar:  # fmt: skip
-        task = bar.add_task("preparing the assignment", total=len(found))
-        batch.prepare(course, homework)
+    try:
+        with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                      console=console, transient=True) as bar:  # fmt: skip
+            task = bar.add_task("preparing the assignment", total=len(found))
 
-        def done(graded: batch.Graded) -> None:
-            bar.update(task, advance=1, description=f"graded {graded.student}")
+            def done(graded: batch.Graded) -> None:
+                bar.update(task, advance=1, description=f"graded {graded.student}")
 
-        bar.update(task, description=f"grading {homework}")
-        results = batch.grade(course, homework, found, done)
+            results = batch.grade(course, homework, found, options, done)
+    except KeyboardInterrupt:
+        console.print("Interrupted. What was graded is kept: the same command goes on from here.")
+        raise typer.Exit(130) from None
+    seconds = time.monotonic() - begun
     batch.write_csv(folder / "grades.csv", homework, results)
     page = report.write(folder / "report", homework, results)
     _show(homework, results)
-    seconds = time.monotonic() - begun
-    console.print(f"Graded {len(results)} submissions in {seconds:.0f} s.")
+    fresh = sum(r.fresh for r in results)
+    unchanged = f", {len(results) - fresh} had not changed" if fresh < len(results) else ""
+    console.print(f"{len(results)} submissions: {fresh} graded in {seconds:.0f} s{unchanged}.", highlight=False)
+    for result in results:
+        if result.audited:
+            console.print(f"  audit of {result.student}: {result.audited}", highlight=False)
     console.print(f"  table   {_relative(folder / 'grades.csv')}\n  report  {_relative(page)}", highlight=False)
-    if any(r.not_graded for r in results):
+    if any(r.not_graded or r.incomplete for r in results):
         raise typer.Exit(1)
 
 
@@ -108,6 +138,8 @@ def _show(homework: str, results: list) -> None:
         total = "[yellow]not graded[/yellow]" if result.not_graded else f"[bold]{number(result.points)}[/bold]"
         if result.not_graded:
             lost = result.problems
+        if result.stopped:
+            lost = [f"stopped: {result.stopped}", *lost]
         waiting = [] if lost else sorted({s["headline"] for s in result.scores if s["points"] < s["max_points"]})
         table.add_row(result.student, *cells, total, escape("\n".join(lost or waiting)))
     console.print(table)
@@ -147,7 +179,7 @@ def _relative(path: Path) -> str:
 
 def main() -> None:
     """Run the command; what went wrong is said in a sentence, and the exit code is 2."""
-    from autograder.grading.course import CourseError, SourceError
+    from autograder.grading.course import CourseError, SandboxError, SourceError
 
     try:
         app()
@@ -156,7 +188,7 @@ def main() -> None:
             raise
         console.print("[red]deepul:[/red] this command needs the instructor's kit, with the solutions.")
         sys.exit(2)
-    except (CourseError, SourceError, ValueError) as error:
+    except (CourseError, SourceError, SandboxError, ValueError) as error:
         console.print(f"[red]deepul:[/red] {escape(str(error))}", highlight=False)
         sys.exit(2)
 

@@ -1,35 +1,52 @@
-"""Grading a class: every submission through nbgrader, every check into one table."""
+"""Grading a class: read, normalise, grade what is new in parallel, record in one place, whatever happens."""
 
-import contextlib
 import csv
+import hashlib
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from autograder import environment, exercises
-from autograder.grading import submissions
-from autograder.grading.course import Course, CourseError, reason
+from autograder import exercises
+from autograder.grading import submissions, workers
+from autograder.grading.cache import Cache, key, kit_version, write_atomically
+from autograder.grading.course import Course, CourseError
+from autograder.grading.limits import Limits
+from autograder.grading.normalise import Normalised, normalise
+from autograder.grading.record import Recorder
 from autograder.grading.submissions import Submission
-from autograder.notebooks import CHECK_CALL
-from autograder.score import MIME
+from autograder.grading.workers import Job
+from autograder.score import CheckResult
 
 COLUMNS = ("student", "assignment", "exercise", "check", "outcome", "points", "max_points", "measured", "required")
+AUDIT_DIFFERENCE = 0.05  # of all points: two trainings of one right solution differ by less
 
 
 @dataclass
 class Graded:
     """One student's submission: a score (Score.to_json()) for each exercise, or the reason why there is none.
 
-    problems: what the TA should know, in words. not_graded: the grading itself failed. figures: the last
-    one of each exercise, as base64 PNG.
+    problems: what the TA should look at, in words. changes: what was put in order before grading. not_graded: there
+    is no grade, through our fault or because nothing could be read. incomplete: some checks of ours failed.
+    stopped: what the student's code did that ended grading early. figures: the last one of each exercise, as base64
+    PNG. audited: what training from scratch gave. fresh: graded in this run, not found graded before.
     """
 
     student: str
     scores: list[dict] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
     not_graded: bool = False
+    incomplete: bool = False
+    stopped: str = ""
     figures: dict[str, str] = field(default_factory=dict)
+    audited: str = ""
+    fresh: bool = True
+    seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def points(self) -> float:
@@ -40,103 +57,238 @@ class Graded:
         return sum(s["max_points"] for s in self.scores)
 
 
-def prepare(course: Course, homework: str) -> None:
-    """Make sure that the course's gradebook knows the assignment as it is now."""
-    from autograder.handout.build import release
+@dataclass(frozen=True)
+class Options:
+    """How a class is graded. audit: this share is trained from scratch too, and compared. force: forget the cache."""
 
-    release(course, homework, figures=False)
+    limits: Limits = field(default_factory=Limits)
+    force: bool = False
+    audit: float = 0.0
+    jobs: int = 0  # 0: as many as there are cores
+    cluster: str = ""
 
-
-def grade(course: Course, homework: str, found: list[Submission], done: Callable = lambda graded: None) -> list[Graded]:
-    """Grade the submissions one by one with nbgrader; `done` is told of each. One bad one stops no other."""
-    api = course.api()
-    results = []
-    for submission in found:
-        with environment.variables(DEEPUL_SALT=course.salt):  # the kernel inherits it; see deepul_utils.check
-            result = _grade_one(api, course, homework, submission)
-        results.append(result)
-        done(result)
-    return results
-
-
-def _grade_one(api, course: Course, homework: str, submission: Submission) -> Graded:
-    result = Graded(submission.student)
-    try:
-        submissions.lay_out(submission, homework, course)
-    except (CourseError, OSError) as error:
-        return _without_grade(course, homework, result, f"The submission could not be read: {error}")
-    answer = api.autograde(homework, submission.student, force=True, create=True)
-    if not answer["success"]:
-        return _without_grade(course, homework, result, f"nbgrader could not grade it: {reason(answer)}")
-    notebook = course.root / "autograded" / submission.student / homework / f"{homework}.ipynb"
-    result.figures = figures(notebook)
-    return read_scores(notebook, homework, result)
+    def executor(self) -> tuple[AbstractContextManager[Callable[[], Executor]], int]:
+        """Where to grade, and how many submissions at once."""
+        if self.cluster:
+            return workers.cluster(self.cluster), 2 * workers.cluster_size(self.cluster)
+        number = self.jobs or len(os.sched_getaffinity(0))
+        return workers.local(number), number + 1  # one waits, so that no worker does
 
 
-def _without_grade(course: Course, homework: str, result: Graded, problem: str) -> Graded:
-    """No grade from this run: an older one must not stand in its place."""
-    from nbgrader.api import MissingEntry
+def prepare(course: Course, homework: str) -> dict:
+    """The released notebook of the homework, and the course's gradebook knowing it; made anew if the source is new."""
+    from autograder.handout.build import release, source_file
 
-    with course.gradebook() as gradebook, contextlib.suppress(MissingEntry):  # never graded before
-        gradebook.remove_submission(homework, result.student)
-    result.not_graded = True
-    result.problems.append(problem)
-    result.scores = [_blank(e, "not graded", None, problem) for e in exercises.of_homework(homework)]
-    return result
+    notebook = course.release / homework / f"{homework}.ipynb"
+    mark = course.root / ".deepul" / "released" / homework
+    digest = hashlib.sha256(source_file(homework).read_bytes() + kit_version().encode()).hexdigest()
+    fresh = mark.exists() and mark.read_text(encoding="ascii") == digest and notebook.exists()
+    if not (fresh and course.knows(homework)):
+        release(course, homework, figures=False)
+        write_atomically(mark, digest)
+    return json.loads(notebook.read_text(encoding="utf-8"))
 
 
-def read_scores(notebook: Path, homework: str, result: Graded) -> Graded:
-    """Fill `result` with the scores that the grade cells of a graded notebook show."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+def grade(
+    course: Course,
+    homework: str,
+    found: list[Submission],
+    options: Options = Options(),
+    done: Callable[[Graded], None] = lambda graded: None,
+) -> list[Graded]:
+    """Grade submissions, in the order of `found`. One bad one stops no other; `done` is told of each when recorded."""
+    with _only_one(course):
+        handout = prepare(course, homework)
+        with Recorder(course, homework) as recorder:
+            run = _Class(course, homework, handout, options)
+            results = {}
+            for graded in run.grade(found, recorder):
+                results[graded.student] = graded
+                done(graded)
+            if options.audit:
+                run.audit(results, found)
+    return [results[s.student] for s in found]
+
+
+class _only_one:
+    """Two graders on one course would undo each other's work: the second is told so."""
+
+    def __init__(self, course: Course):
+        self.file = course.root / ".deepul" / "lock"
+
+    def __enter__(self) -> None:
+        import fcntl
+
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self.stream = self.file.open("a")
+        try:
+            fcntl.flock(self.stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise CourseError(f"Another `deepul grade` is at work in {self.file.parent.parent}: wait for it.") from None
+
+    def __exit__(self, *_) -> None:
+        self.stream.close()  # the lock goes with it, also when the process is killed
+
+
+class _Class:
+    """One run over a class: what is known comes from the cache, the rest from workers, all in one place."""
+
+    def __init__(self, course: Course, homework: str, handout: dict, options: Options):
+        self.course, self.homework, self.handout, self.options = course, homework, handout, options
+        self.cache = Cache(course.root / ".deepul" / "cache")
+
+    def grade(self, found: list[Submission], recorder: Recorder) -> Iterator[Graded]:
+        """Yields students as they are recorded."""
+        for student, job, result, fresh in self._results(found, self._read):
+            if job is None or (result["fault"] and not result["scores"]):
+                problem = f"could not be graded: {result['fault']}" if job else f"could not be read: {result['fault']}"
+                recorder.remove(student)
+                yield without_grade(student, self.homework, f"The submission {problem}")
+                continue
+            if self.options.force or not recorder.is_recorded(student, job.key):
+                normal = job.submission
+                recorder.record(student, job.key, result["notebook"], normal.files, normal.changes)
+            graded = read_scores(student, self.homework, result, job.submission.changes)
+            graded.fresh = fresh
+            yield graded
+
+    def audit(self, graded: dict[str, Graded], found: list[Submission]) -> None:
+        """Train a random share from scratch, and tell where that gives other points than the weights handed in."""
+        chosen = [s for s in found if self._is_audited(s.student) and not graded[s.student].not_graded]
+        for student, job, result, _ in self._results(chosen, lambda s: _without_weights(self._read(s))):
+            was = graded[student]
+            if job is None or result["fault"]:
+                was.problems.append(f"Audit: training from scratch failed: {result['fault'].strip().splitlines()[-1]}")
+                continue
+            new = sum(s["points"] for s in result["scores"].values())
+            was.audited = f"{new:g} of {was.max_points:g} points trained from scratch, {was.points:g} as handed in"
+            if abs(new - was.points) > AUDIT_DIFFERENCE * was.max_points:
+                was.problems.append(f"Audit disagrees: {was.audited}. {result['stopped']}".strip())
+
+    def _results(self, found: list[Submission], read: Callable) -> Iterator[tuple[str, Job | None, dict, bool]]:
+        """(student, job, result, whether it was graded just now); without a job where nothing could be read."""
+        opened, at_once = self.options.executor()
+        with opened as executor:
+            for (student, job, known), result in workers.run(self._wanted(found, read), executor, at_once):
+                if job and not known and not result["fault"]:
+                    self.cache.put(job.key, result)
+                yield student, job, result, not known
+
+    def _wanted(self, found: list[Submission], read: Callable) -> Iterator[tuple[str, Job | None, dict | None]]:
+        """(student, job, the result if there is no need to grade), read one by one."""
+        for submission in found:
+            try:
+                normal = read(submission)
+            except (CourseError, OSError) as error:
+                yield submission.student, None, {"fault": str(error)}
+                continue
+            options, salt = self.options, self.course.salt
+            name = key(normal, self.homework, salt, options.limits)
+            job = Job(name, normal, self.homework, salt, options.limits, kit_version())
+            yield submission.student, job, None if options.force else self.cache.get(name)
+
+    def _read(self, submission: Submission) -> Normalised:
+        files, left_out = submissions.read(submission, self.homework)
+        _keep_submitted(self.course, self.homework, submission, files)
+        return normalise(files, self.homework, self.handout, left_out)
+
+    def _is_audited(self, student: str) -> bool:
+        digest = hashlib.sha256(f"{self.course.salt}/audit/{self.homework}/{student}".encode()).digest()
+        return int.from_bytes(digest[:4], "big") < self.options.audit * 2**32
+
+
+def _without_weights(normal: Normalised) -> Normalised:
+    return replace(normal, files={n: c for n, c in normal.files.items() if not n.startswith("artifacts/")})
+
+
+def _keep_submitted(course: Course, homework: str, submission: Submission, files: dict[str, bytes]) -> None:
+    """The submission as it came, in nbgrader's own place. The time of its arrival is not the student's to write."""
+    target = course.root / "submitted" / submission.student / homework
+    if submission.path.resolve() == target.resolve():
+        return
+    shutil.rmtree(target, ignore_errors=True)
+    for name, content in files.items():
+        if name != "timestamp.txt":
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_bytes(content)
+
+
+def without_grade(student: str, homework: str, problem: str) -> Graded:
+    """A student without a grade, and why."""
+    scores = [
+        blank(e.name, e.number, e.title, e.points, "not graded", None, problem) for e in exercises.of_homework(homework)
+    ]
+    return Graded(student, scores, [problem], not_graded=True)
+
+
+def read_scores(student: str, homework: str, result: dict, changes: list[str]) -> Graded:
+    """What a TA sees of a graded notebook. result: Execution.to_json()."""
+    cells = result["notebook"]["cells"]
+    graded = Graded(student, list(result["scores"].values()), list(result["problems"]), changes)
+    graded.seconds, graded.figures, graded.stopped = result["seconds"], figures(cells), result["stopped"]
+    graded.incomplete = bool(result["fault"])
     for exercise in exercises.of_homework(homework):
-        cell = next((c for c in cells if _grade_id(c) == f"check-{exercise.name}"), None)
-        outputs = cell["outputs"] if cell and CHECK_CALL.search("".join(cell["source"])) else []
-        shown = [o["data"][MIME] for o in outputs if MIME in o.get("data", {})]
-        if shown:
-            result.scores.append(shown[-1])
-        else:
-            why = _why_no_score(outputs)
-            result.scores.append(_blank(exercise, "failed", 0.0, why))
-            result.problems.append(f"{exercise}: {why}")
-    result.problems += _oddities(result, cells)
-    return result
+        if exercise.name not in result["scores"]:
+            raise RuntimeError(f"{exercise} has no score: the handout has no check for it")
+    for grade_id in result["unprotected"]:
+        graded.scores.append(_unprotected(grade_id, cells))
+        graded.problems.append(
+            f"Not protected: the points of the cell {grade_id} were given in the student's own kernel, where a line of "
+            "the student's code can change them. Cells with check(…) are graded outside it."
+        )
+    if result["stopped"]:
+        graded.problems.append(f"Grading stopped early: {result['stopped']}. What was graded until then counts.")
+    graded.problems += changes + _faults(graded) + _oddities(cells)
+    return graded
+
+
+def _unprotected(grade_id: str, cells: list[dict]) -> dict:
+    """The score of an instructor's own grade cell, by nbgrader's rule."""
+    from nbformat import from_dict
+    from nbgrader.utils import determine_grade
+
+    cell = next(c for c in cells if _grade_id(c) == grade_id)
+    points, most = determine_grade(from_dict(cell))
+    outcome = "passed" if points == most else "partial" if points else "failed"
+    return blank(grade_id, "", f"Cell {grade_id} (not protected)", most, outcome, points or 0.0, "nbgrader's own rule")
 
 
 def _grade_id(cell: dict) -> str:
     return cell.get("metadata", {}).get("nbgrader", {}).get("grade_id", "")
 
 
-def _why_no_score(outputs: list[dict]) -> str:
-    errors = [f"{o['ename']}: {o['evalue']}" for o in outputs if o["output_type"] == "error"]
-    return f"the check stopped with {errors[-1]}" if errors else "the check's cell is missing or gave no score"
-
-
-def _oddities(result: Graded, cells: list[dict]) -> list[str]:
-    """What a TA would want to look at."""
-    found = [
-        f"“{c['title']}” could not be run: {c['fault'].strip().splitlines()[-1]}"
-        for s in result.scores for c in s["checks"] if c["outcome"] == "not graded" and c["fault"]
+def _faults(graded: Graded) -> list[str]:
+    """Checks of ours that failed; the student loses nothing by them without a word."""
+    return [
+        f"“{c['title']}” could not be run, through no fault of the student's: {c['fault'].strip().splitlines()[-1]}"
+        for s in graded.scores for c in s["checks"] if c["outcome"] == "not graded" and c["fault"]
     ]  # fmt: skip
-    failed = False
+
+
+def _oddities(cells: list[dict]) -> list[str]:
+    """Cells that stopped with an error that a TA would want to look at."""
+    found, failed = [], False
     for cell in cells:
         for output in cell.get("outputs", []):
             # What is not written yet is no oddity, and neither are the names that are missing because of it.
+            said = output.get("ename") in ("NotRun", "Stopped")
             stub = output.get("ename") == "NotImplementedError" and output["evalue"].startswith("Exercise ")
-            follows = stub or (failed and output.get("ename") == "NameError")
+            follows = stub or said or (failed and output.get("ename") == "NameError")
             if output["output_type"] == "error":
                 failed = True
                 if not follows:
-                    line = "".join(cell["source"]).strip().splitlines()[0][:60]
+                    line = cell["source"].strip().splitlines()[0][:60]
                     found.append(f"The cell “{line}” stopped with {output['ename']}: {output['evalue']}"[:300])
     return found
 
 
-def figures(notebook: Path) -> dict[str, str]:
+def figures(cells: list[dict]) -> dict[str, str]:
     """{exercise: the last figure before its check, a base64 PNG} of a graded notebook."""
     last, found = None, {}
-    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+    for cell in cells:
         for output in cell.get("outputs", []):
-            last = output.get("data", {}).get("image/png", last)
+            shown = output.get("data", {}).get("image/png", last)
+            last = shown if isinstance(shown, str) else last
         if _grade_id(cell).startswith("check-"):
             if last:
                 found[_grade_id(cell).removeprefix("check-")] = last
@@ -144,11 +296,11 @@ def figures(notebook: Path) -> dict[str, str]:
     return found
 
 
-def _blank(exercise: exercises.Exercise, outcome: str, points: float | None, why: str) -> dict:
-    check = dict(name="", title="The exercise as a whole", outcome=outcome, points=points, max_points=exercise.points,
-                 measured=why, required="", hint="", plot={}, seconds=0.0, kind="", fault="")  # fmt: skip
-    return {"exercise": exercise.name, "number": exercise.number, "title": exercise.title, "points": points or 0.0,
-            "max_points": exercise.points, "headline": why, "printed": "", "checks": [check]}  # fmt: skip
+def blank(name: str, number: str, title: str, most: float, outcome: str, points: float | None, why: str) -> dict:
+    """A score that stands for a whole exercise: one row, and a reason."""
+    check = asdict(CheckResult("", "The exercise as a whole", most, points, outcome, why))
+    return {"exercise": name, "number": number, "title": title, "points": points or 0.0, "max_points": most,
+            "headline": why, "printed": "", "checks": [check]}  # fmt: skip
 
 
 def rows(homework: str, results: Iterable[Graded]) -> list[dict]:
@@ -164,8 +316,10 @@ def rows(homework: str, results: Iterable[Graded]) -> list[dict]:
 
 
 def write_csv(file: Path, homework: str, results: list[Graded]) -> None:
+    """Write the table of all checks; a spreadsheet will not take what a student wrote for a formula."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, COLUMNS)
         writer.writeheader()
-        writer.writerows(rows(homework, results))
+        for row in rows(homework, results):
+            writer.writerow({k: "'" + v if isinstance(v, str) and v[:1] in "=+@" and v else v for k, v in row.items()})

@@ -14,6 +14,10 @@ class CourseError(Exception):
     """Something in the course folder is not in order; says what, where, and what to do."""
 
 
+class SandboxError(Exception):
+    """The sandbox itself does not work; says what to do. Never a fault of a submission."""
+
+
 class SourceError(Exception):
     """The source notebook is not in order; says which cell, and what to do."""
 
@@ -50,7 +54,6 @@ class Course:
         """nbgrader's programming interface on this folder."""
         from nbgrader.apps import NbGraderAPI
         from nbgrader.coursedir import CourseDirectory
-        from traitlets.config import PyFileConfigLoader
 
         # A mapping of nbgrader's that SQLAlchemy 2.1 grumbles about; harmless, and not for a TA to read.
         warnings.filterwarnings("ignore", message="Object of type <Submitted", module="nbgrader")
@@ -58,12 +61,32 @@ class Course:
         bin_folder = str(Path(sys.executable).parent)
         if bin_folder not in os.environ["PATH"].split(os.pathsep):
             os.environ["PATH"] = bin_folder + os.pathsep + os.environ["PATH"]
+        config = self.config()
+        self.root.mkdir(parents=True, exist_ok=True)
+        return NbGraderAPI(coursedir=CourseDirectory(config=config), config=config)
+
+    def config(self):
+        """The kit's configuration of nbgrader, for this folder."""
+        from traitlets.config import PyFileConfigLoader
+
         config = PyFileConfigLoader("nbgrader_config.py", path=str(ROOT)).load_config()
         config.CourseDirectory.root = str(self.root)
         config.CourseDirectory.source_directory = str(self.source)
         config.CourseDirectory.release_directory = str(self.release)
-        self.root.mkdir(parents=True, exist_ok=True)
-        return NbGraderAPI(coursedir=CourseDirectory(config=config), config=config)
+        return config
+
+    def knows(self, homework: str) -> bool:
+        """Whether the gradebook has the assignment."""
+        from nbgrader.api import MissingEntry
+
+        if not (self.root / "gradebook.db").exists():
+            return False
+        with self.gradebook() as gradebook:
+            try:
+                gradebook.find_assignment(homework)
+            except MissingEntry:
+                return False
+        return True
 
     def generate_assignment(self, homework: str) -> None:
         """nbgrader generate_assignment. Raises CourseError with nbgrader's own reason."""

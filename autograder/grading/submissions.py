@@ -1,15 +1,19 @@
-"""Finding submissions in whatever folder a TA has, and laying them out as nbgrader wants them."""
+"""Finding submissions in whatever folder a TA has, and reading one: bounded, and never following a link."""
 
+import os
 import re
-import shutil
+import stat
 import zipfile
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from autograder import notebooks
-from autograder.grading.course import Course, CourseError
+from autograder.grading.course import CourseError
 
 MOST_BYTES = 200 * 2**20  # of one unpacked submission; a homework with its weights has a few
+MOST_FILES = 2000
+MOST_FILE = 64 * 2**20  # the largest weights of the course have a tenth
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,9 @@ def find(folder: Path, homework: str) -> list[Submission]:
             continue
         student = student_id(path, homework)
         if student in found:
-            raise CourseError(f"{path.name} and {found[student].path.name} both belong to {student}: keep one of them.")
+            raise CourseError(
+                f"{path.name} and {found[student].path.name} both belong to {student}: keep one of them in {folder}."
+            )
         nested = path / homework
         found[student] = Submission(student, nested if nested.is_dir() else path)
     if not found:
@@ -46,58 +52,68 @@ def student_id(path: Path, homework: str) -> str:
     return re.sub(rf"^{re.escape(homework)}[-_ ]", "", name)
 
 
-def lay_out(submission: Submission, homework: str, course: Course) -> None:
-    """Copy one submission to submitted/<student>/<homework>. Raises CourseError saying what is wrong with it."""
-    target = course.root / "submitted" / submission.student / homework
-    if submission.path.resolve() == target.resolve():
-        return
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    if submission.path.is_dir():
-        shutil.copytree(submission.path, target, dirs_exist_ok=True, symlinks=True)
-    elif submission.path.suffix == ".zip":
-        _unpack(submission.path, target)
+def read(submission: Submission, homework: str) -> tuple[dict[str, bytes], list[str]]:
+    """({name: content} of all regular files, what was left out and why). Raises CourseError for what is unreadable."""
+    path, left_out = submission.path, []
+    if path.is_symlink():
+        raise CourseError(f"{path.name} is a link to somewhere else, not a submission.")
+    if path.is_dir():
+        members = _in_folder(path, left_out)
+    elif path.suffix == ".zip":
+        members = _in_archive(path, left_out)
     else:
-        shutil.copyfile(submission.path, target / f"{homework}.ipynb")
-    _drop_links(target)
-    _find_notebook(target, homework)
+        members = iter([(f"{homework}.ipynb", path.stat().st_size, path.read_bytes)])
     try:
-        notebooks.read(target / f"{homework}.ipynb")
-    except ValueError as error:
-        raise CourseError(f"{error} Ask the student to send it again.") from None
+        return _contents(path, members, left_out), left_out
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+        # RuntimeError: encrypted. NotImplementedError: packed in a way that Python does not know.
+        reason = "it is encrypted" if "encrypted" in str(error) else "it is damaged"
+        raise CourseError(
+            f"{path.name} is no readable zip file ({reason}); ask the student to send it again."
+        ) from None
 
 
-def _unpack(archive: Path, target: Path) -> None:
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            members = [m for m in opened.infolist() if not m.is_dir()]
-            if sum(m.file_size for m in members) > MOST_BYTES:
-                raise CourseError(f"{archive.name} unpacks to more than {MOST_BYTES // 2**20} MB.")
-            for member in members:
-                parts = PurePosixPath(member.filename.replace("\\", "/")).parts
-                if ".." in parts or PurePosixPath(member.filename).is_absolute():
-                    raise CourseError(f"{archive.name} holds a file outside its own folder: {member.filename!r}.")
-                opened.extract(member, target)
-    except zipfile.BadZipFile:
-        raise CourseError(f"{archive.name} is no readable zip file; ask the student to send it again.") from None
+def _contents(path: Path, members: Iterator, left_out: list[str]) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    total = 0
+    for name, size, content in members:
+        if size > MOST_FILE:
+            left_out.append(f"{name}: it has {size / 2**20:,.0f} MB, the most is {MOST_FILE // 2**20} MB")
+            continue
+        total += size
+        if total > MOST_BYTES:
+            raise CourseError(f"{path.name} unpacks to more than {MOST_BYTES // 2**20} MB.")
+        if len(files) >= MOST_FILES:
+            raise CourseError(f"{path.name} holds more than {MOST_FILES:,} files.")
+        files[name] = content()
+    return files
 
 
-def _drop_links(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if path.is_symlink():
-            path.unlink()
+def _in_folder(folder: Path, left_out: list[str]) -> Iterator:
+    for where, folders, names in os.walk(folder):
+        for name in sorted(folders):
+            if os.path.islink(os.path.join(where, name)):
+                left_out.append(f"{name}: a link to somewhere else")
+        for name in sorted(names):
+            path = Path(where, name)
+            mode = path.lstat().st_mode
+            if not stat.S_ISREG(mode):
+                kind = "a link to somewhere else" if stat.S_ISLNK(mode) else "no ordinary file"
+                left_out.append(f"{path.relative_to(folder)}: {kind}")
+                continue
+            yield path.relative_to(folder).as_posix(), path.lstat().st_size, path.read_bytes
 
 
-def _find_notebook(target: Path, homework: str) -> None:
-    """Bring the notebook to <target>/<homework>.ipynb, with what lies beside it, from wherever it was."""
-    wanted = target / f"{homework}.ipynb"
-    if wanted.exists():
-        return
-    found = [p for p in sorted(target.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts]
-    chosen = ([p for p in found if p.name == wanted.name] or found)[:1]
-    if not chosen:
-        raise CourseError(f"there is no notebook in it (looked for {homework}.ipynb).")
-    if chosen[0].parent != target:
-        shutil.copytree(chosen[0].parent, target, dirs_exist_ok=True)
-    if not wanted.exists():
-        (target / chosen[0].name).rename(wanted)
+def _in_archive(path: Path, left_out: list[str]) -> Iterator:
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            name = member.filename.replace("\\", "/")
+            pure = PurePosixPath(name)
+            if ".." in pure.parts or pure.is_absolute() or re.match(r"[A-Za-z]:", name):
+                raise CourseError(f"{path.name} holds a file outside its own folder: {member.filename!r}.")
+            if member.is_dir():
+                continue
+            if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
+                left_out.append(f"{name}: a link or a device")
+                continue
+            yield str(pure), member.file_size, lambda member=member: archive.read(member)

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import stat
 import subprocess
 import sys
 import zipfile
@@ -29,10 +30,8 @@ def notebook(path: Path, text: str = '{"cells": []}') -> Path:
     return path
 
 
-def laid_out(course: Course, path: Path) -> Path:
-    submission = submissions.Submission("ada", path)
-    submissions.lay_out(submission, "hw1", course)
-    return course.root / "submitted" / "ada" / "hw1"
+def read(path: Path) -> tuple[dict[str, bytes], list[str]]:
+    return submissions.read(submissions.Submission("ada", path), "hw1")
 
 
 def test_finds_folders_zips_notebooks_and_nbgraders_own_layout(tmp_path):
@@ -60,55 +59,80 @@ def test_says_what_is_wrong_with_the_folder(tmp_path):
         submissions.find(tmp_path, "hw1")
 
 
-def test_unpacks_a_zip_whose_notebook_lies_deep_and_is_renamed(course, tmp_path):
-    with zipfile.ZipFile(tmp_path / "ada.zip", "w") as archive:
-        archive.writestr("my homework/final (2).ipynb", '{"cells": [], "n": 1}')
-        archive.writestr("my homework/artifacts/made.smiley.safetensors", "weights")
-    folder = laid_out(course, tmp_path / "ada.zip")
-    assert (folder / "hw1.ipynb").read_text() == '{"cells": [], "n": 1}'
-    assert (folder / "artifacts" / "made.smiley.safetensors").read_text() == "weights"
-
-
-@pytest.mark.parametrize("name", ["../outside.txt", "/etc/outside.txt", "a/../../outside.txt", "..\\outside.txt"])
-def test_refuses_an_archive_that_reaches_outside(course, tmp_path, name):
+@pytest.mark.parametrize(
+    "name", ["../outside.txt", "/etc/outside.txt", "a/../../outside.txt", "..\\outside.txt", "C:x"]
+)
+def test_refuses_an_archive_that_reaches_outside(tmp_path, name):
     with zipfile.ZipFile(tmp_path / "ada.zip", "w") as archive:
         archive.writestr(name, "x")
     with pytest.raises(CourseError, match="outside its own folder"):
-        laid_out(course, tmp_path / "ada.zip")
-    assert not list(tmp_path.rglob("outside.txt"))
+        read(tmp_path / "ada.zip")
 
 
-def test_refuses_what_is_no_zip_what_is_too_big_and_what_has_no_notebook(course, tmp_path, monkeypatch):
+def test_refuses_what_is_no_zip_and_what_is_too_big(tmp_path, monkeypatch):
     (tmp_path / "ada.zip").write_bytes(b"not a zip")
     with pytest.raises(CourseError, match="no readable zip"):
-        laid_out(course, tmp_path / "ada.zip")
+        read(tmp_path / "ada.zip")
     with zipfile.ZipFile(tmp_path / "ada.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("hw1.ipynb", "0" * 10_000)
+    whole = (tmp_path / "ada.zip").read_bytes()
+    (tmp_path / "ada.zip").write_bytes(whole[:20] + bytes(20) + whole[40:])  # damaged inside
+    with pytest.raises(CourseError, match="no readable zip"):
+        read(tmp_path / "ada.zip")
+    (tmp_path / "ada.zip").write_bytes(whole)
     monkeypatch.setattr(submissions, "MOST_BYTES", 5_000)
     with pytest.raises(CourseError, match="unpacks to more than"):
-        laid_out(course, tmp_path / "ada.zip")
-    with pytest.raises(CourseError, match="is not a Jupyter notebook"):
-        laid_out(course, notebook(tmp_path / "hw1-ada.ipynb", '{"cells": 1'))
-    (tmp_path / "ada").mkdir()
-    with pytest.raises(CourseError, match="no notebook"):
-        laid_out(course, tmp_path / "ada")
+        read(tmp_path / "ada.zip")
 
 
-def test_links_are_not_followed(course, tmp_path):
+def test_a_zip_bomb_is_not_unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / "ada.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for k in range(5):
+            archive.writestr(f"{k}.bin", bytes(submissions.MOST_FILE))
+    with pytest.raises(CourseError, match="unpacks to more than"):
+        read(tmp_path / "ada.zip")
+
+
+def test_what_is_too_large_or_no_ordinary_file_is_left_out_and_said(tmp_path):
     secret = notebook(tmp_path / "secret.txt", "solutions")
-    notebook(tmp_path / "ada" / "hw1.ipynb")
-    os.symlink(secret, tmp_path / "ada" / "stolen.txt")
-    os.symlink(tmp_path, tmp_path / "ada" / "folder")
-    folder = laid_out(course, tmp_path / "ada")
-    assert {p.name for p in folder.iterdir()} == {"hw1.ipynb"}
+    folder = tmp_path / "ada"
+    notebook(folder / "hw1.ipynb")
+    os.symlink(secret, folder / "stolen.txt")
+    os.symlink(tmp_path, folder / "folder")
+    os.mkfifo(folder / "pipe")
+    with (folder / "huge.safetensors").open("wb") as file:
+        file.truncate(2 * 2**30)  # two gigabytes that take no disk
+    files, left_out = read(folder)
+    assert set(files) == {"hw1.ipynb"}
+    assert sorted(left_out) == [
+        "folder: a link to somewhere else",
+        "huge.safetensors: it has 2,048 MB, the most is 64 MB",
+        "pipe: no ordinary file",
+        "stolen.txt: a link to somewhere else",
+    ]
 
 
-def test_a_new_submission_replaces_the_old_one_whole(course, tmp_path):
+def test_a_link_inside_a_zip_is_left_out(tmp_path):
+    with zipfile.ZipFile(tmp_path / "ada.zip", "w") as archive:
+        archive.writestr("hw1.ipynb", "{}")
+        link = zipfile.ZipInfo("stolen.txt")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "/etc/passwd")
+    files, left_out = read(tmp_path / "ada.zip")
+    assert set(files) == {"hw1.ipynb"}
+    assert left_out == ["stolen.txt: a link or a device"]
+
+
+def test_a_submission_is_kept_as_it_came_but_for_the_time_it_claims(course, tmp_path):
     notebook(tmp_path / "ada" / "hw1.ipynb")
-    notebook(tmp_path / "ada" / "old.txt", "old")
-    laid_out(course, tmp_path / "ada")
-    (tmp_path / "ada" / "old.txt").unlink()
-    assert {p.name for p in laid_out(course, tmp_path / "ada").iterdir()} == {"hw1.ipynb"}
+    submission = submissions.Submission("ada", tmp_path / "ada")
+    target = course.root / "submitted" / "ada" / "hw1"
+    notebook(target / "old.txt", "old")
+    batch._keep_submitted(course, "hw1", submission, {"hw1.ipynb": b"{}", "timestamp.txt": b"1999", "a/b": b"c"})
+    assert {p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()} == {"hw1.ipynb", "a/b"}
+    submission = submissions.Submission("ada", target)  # nbgrader's own layout: nothing to copy
+    batch._keep_submitted(course, "hw1", submission, {})
+    assert (target / "hw1.ipynb").exists()
 
 
 def test_the_salt_is_made_once_and_differs_between_courses(course, tmp_path):
@@ -117,27 +141,9 @@ def test_the_salt_is_made_once_and_differs_between_courses(course, tmp_path):
     assert course.salt != Course.at(tmp_path / "other").salt
 
 
-def graded_notebook(tmp_path, outputs: list[dict]) -> Path:
-    def cell(name: str, outputs: list[dict]) -> dict:
-        return {"cell_type": "code", "source": [f'check("{name}")'], "outputs": outputs,
-                "metadata": {"nbgrader": {"grade_id": f"check-{name}", "grade": True}}}  # fmt: skip
-
-    cells = [cell("logistic_mixture", outputs), cell("made", [])]
-    return notebook(tmp_path / "hw1.ipynb", json.dumps({"cells": cells}))
-
-
-def test_a_check_that_stopped_or_gave_nothing_is_told_and_earns_nothing(tmp_path):
-    error = {"output_type": "error", "ename": "CellTimeoutError", "evalue": "no reply"}
-    result = batch.read_scores(graded_notebook(tmp_path, [error]), "hw1", batch.Graded("ada"))
-    assert result.points == 0
-    assert result.max_points == 35
-    assert any("CellTimeoutError: no reply" in p for p in result.problems)
-    assert any("the check's cell is missing or gave no score" in p for p in result.problems)
-
-
 def test_the_report_shows_everybody_and_escapes_what_students_write(tmp_path):
     result = batch.Graded("<b>eve</b>", problems=["<script>alert(1)</script>"], not_graded=True)
-    fine = batch.Graded("ada", scores=[batch._blank(batch.exercises.get("made"), "passed", 20.0, "<i>fine</i>")])
+    fine = batch.Graded("ada", scores=[batch.blank("made", "1.2", "MADE", 20, "passed", 20.0, "<i>fine</i>")])
     page = report.write(tmp_path, "hw1", [result, fine]).read_text(encoding="utf-8")
     assert "<script>alert" not in page
     assert "<i>fine" not in page
@@ -164,7 +170,6 @@ def test_plain_nbgrader_autograde_gives_partial_credit(course):
 def test_the_demo_class_is_graded_as_it_should_be(tmp_path):
     """The main job, end to end: what each submission earns, and on which checks it loses points."""
     course, found = demo.prepare(tmp_path / "demo", "hw1", tell=print)
-    batch.prepare(course, "hw1")
     broken = notebook(tmp_path / "broken" / "hw1.ipynb", "this is no notebook")
     found.append(submissions.Submission("broken", broken.parent))
     results = batch.grade(course, "hw1", found)
@@ -202,6 +207,8 @@ def test_the_demo_class_is_graded_as_it_should_be(tmp_path):
     # A submission that was graded once and is broken now keeps no old score.
     blank = next(s for s in found if s.student == "complete")
     notebook(course.root / "handed_in" / "complete" / "hw1.ipynb", "{")
+    assert (course.root / "autograded" / "complete" / "hw1").exists()
     assert batch.grade(course, "hw1", [blank])[0].not_graded
     with course.gradebook() as gradebook:
-        assert "complete" not in {s.student.id for s in gradebook.assignment_submissions("hw1") if s.score}
+        assert "complete" not in {s.student.id for s in gradebook.assignment_submissions("hw1")}
+    assert not (course.root / "autograded" / "complete" / "hw1").exists()

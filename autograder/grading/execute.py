@@ -1,0 +1,176 @@
+"""Grading one submission: its cells run in the sandbox, its checks here."""
+
+import hashlib
+import math
+import re
+import time
+from dataclasses import asdict, dataclass, field
+
+from autograder import runner
+from autograder.grading.course import SandboxError
+from autograder.grading.kernel import Kernel, KernelStudent, Ran, Stopped
+from autograder.grading.limits import Limits
+from autograder.grading.normalise import Normalised
+from autograder.grading.sandbox import Sandbox
+from autograder.notebooks import CHECK_CALL
+from autograder.score import Score
+from deepul_utils.check import explain_missing
+
+TRAINED = re.compile(r"""\btrained\(\s*["']([\w.]+)["']""")
+
+
+@dataclass
+class Execution:
+    """What came of a submission.
+
+    notebook: with its outputs, as a student would have seen them. scores: {exercise: Score.to_json()}.
+    problems: what a TA should look at. stopped: what the student's code did that ended grading early, or "".
+    fault: why it could not be graded through no fault of the student's, or "". unprotected: grade ids of cells
+    whose points were given in the student's kernel. seconds: where the time went.
+    """
+
+    notebook: dict
+    scores: dict[str, dict] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    stopped: str = ""
+    fault: str = ""
+    unprotected: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict:
+        return asdict(self)
+
+
+class Grader:
+    """Grades submissions one after another in one sandbox, which it makes when needed and replaces when broken."""
+
+    def __init__(self, limits: Limits):
+        self.limits = limits
+        self._sandbox: Sandbox | None = None
+
+    def grade(self, submission: Normalised, homework: str, salt: str) -> Execution:
+        """Grade one submission. A fault of the sandbox is tried again once, and never thrown at a student."""
+        first = self._grade(submission, homework, salt)
+        if not first.fault:
+            return first
+        self.close()  # a fresh sandbox for the second time
+        second = self._grade(submission, homework, salt)
+        second.problems.append(f"Graded twice: the first time failed ({first.fault.strip().splitlines()[-1]}).")
+        return second
+
+    def _grade(self, submission: Normalised, homework: str, salt: str) -> Execution:
+        run = _Run(submission, homework, salt, self.limits)
+        try:
+            began = time.monotonic()
+            if self._sandbox is None or not self._sandbox.alive:
+                self._sandbox = Sandbox(self.limits)
+            run.seconds["warm"] = time.monotonic() - began
+            run.grade(self._sandbox)
+        except SandboxError as error:
+            run.result.fault = str(error)
+        return run.result
+
+    def close(self) -> None:
+        if self._sandbox:
+            self._sandbox.close()
+            self._sandbox = None
+
+
+class _Run:
+    def __init__(self, submission: Normalised, homework: str, salt: str, limits: Limits):
+        self.files, self.homework, self.salt, self.limits = submission.files, homework, salt, limits
+        self.result = Execution(submission.notebook)
+        self.seconds = self.result.seconds
+        self.failed_cells: dict[str, str] = {}
+        self.count = 0
+
+    def grade(self, sandbox: Sandbox) -> None:
+        began = time.monotonic()
+        seed = int.from_bytes(hashlib.sha256(self.salt.encode()).digest()[:4], "big") >> 1
+        kernel = Kernel(sandbox, self.files, seed)
+        try:
+            kernel.wait_until_ready()
+            self.seconds |= {"start": time.monotonic() - began, "cells": 0.0, "checks": 0.0}
+            for cell in self.result.notebook["cells"]:
+                if cell["cell_type"] == "code" and cell["source"].strip():
+                    self._cell(cell, kernel)
+        finally:
+            kernel.close()
+        if self.result.stopped and kernel.ended:
+            self.result.stopped = self.result.stopped.replace(kernel.ended.split(" (")[0], kernel.ended)
+        self.result.fault = "\n".join(
+            c["fault"] for s in self.result.scores.values() for c in s["checks"] if c["outcome"] == "not graded"
+        )
+
+    def _cell(self, cell: dict, kernel: Kernel) -> None:
+        began, name = time.monotonic(), checked(cell)
+        if name:
+            self._check(cell, name, kernel)
+        elif self.result.stopped:
+            cell["outputs"] = [_error("NotRun", f"not run: {self.result.stopped}")]
+        else:
+            self._run(cell, kernel)
+            if is_grade(cell):
+                self._unprotected(cell)
+        self.count += 1
+        cell["execution_count"] = self.count
+        for output in cell["outputs"]:
+            if output["output_type"] == "execute_result":
+                output["execution_count"] = self.count
+        self.seconds["checks" if name else "cells"] += time.monotonic() - began
+
+    def _check(self, cell: dict, name: str, kernel: Kernel) -> None:
+        score = runner.check(name, KernelStudent(kernel), self.salt)
+        explain_missing(score.results, self.failed_cells)
+        self.result.scores[name] = score.to_json()
+        cell["outputs"] = [shown(score)]
+
+    def _run(self, cell: dict, kernel: Kernel) -> None:
+        source = cell["source"]
+        missing = [n for n in TRAINED.findall(source) if f"artifacts/{n}.safetensors" not in self.files]
+        limit = self.limits.training if missing else self.limits.cell
+        try:
+            ran = kernel.execute(source, limit)
+        except Stopped as error:
+            line = source.strip().splitlines()[0][:60]
+            self.result.stopped = f"{error}, in the cell “{line}”"
+            ran = Ran([_error("Stopped", self.result.stopped)], str(error))
+        cell["outputs"] = ran.outputs
+        if ran.error:
+            self.failed_cells[source] = ran.error
+
+    def _unprotected(self, cell: dict) -> None:
+        """An instructor's own asserts: graded as in nbgrader, but a number that is no grade counts as 0."""
+        grade_id, points = cell["metadata"]["nbgrader"]["grade_id"], cell["metadata"]["nbgrader"]["points"]
+        self.result.unprotected.append(grade_id)
+        for output in cell["outputs"]:
+            if output["output_type"] == "execute_result" and not _is_grade(output["data"].get("text/plain"), points):
+                output["data"] = {"text/plain": "0.0"}
+                self.result.problems.append(f"The cell {grade_id} ended in a value that is no grade: counted as 0.")
+
+
+def checked(cell: dict) -> str | None:
+    """The exercise that a grade cell checks; None for every other cell. The course's text, never the student's."""
+    found = CHECK_CALL.search(cell["source"]) if is_grade(cell) else None
+    return found[1] if found else None
+
+
+def is_grade(cell: dict) -> bool:
+    return bool(cell["metadata"].get("nbgrader", {}).get("grade")) and cell["cell_type"] == "code"
+
+
+def shown(score: Score) -> dict:
+    """A score as the output of its cell."""
+    return {"output_type": "execute_result", "data": score._repr_mimebundle_(), "metadata": {}, "execution_count": None}
+
+
+def _is_grade(text: object, points: float) -> bool:
+    try:
+        value = float(text) if isinstance(text, str) else math.nan
+    except ValueError:
+        return False
+    return 0 <= value <= points
+
+
+def _error(name: str, text: str) -> dict:
+    return {"output_type": "error", "ename": name, "evalue": text, "traceback": [text]}

@@ -1,0 +1,256 @@
+"""The grader's side of a sandboxed kernel: runs cells, and asks the student's code for arrays.
+
+Jupyter's protocol over ipc. Everything that arrives is untrusted: frames are bounded before they are read,
+replies belong to the request that asked or are dropped, and every wait has an end.
+"""
+
+import re
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import zmq
+from jupyter_client.session import Session
+
+from autograder.grading import wire
+from autograder.grading.course import SandboxError
+from autograder.grading.sandbox import Process, Sandbox
+from autograder.student import Student
+from autograder.workbench import StudentCodeError
+
+GRACE = 3.0  # seconds a kernel has to heed an interrupt, and to answer beyond a request's own limit
+MOST_FRAME = 80 * 2**20  # bytes of one frame on the shell channel
+MOST_OUTPUT = 8 * 2**20  # bytes of one message of output, and of all output of a cell
+
+
+@dataclass
+class Ran:
+    """What came of a cell: outputs as in a notebook; error is "" or one line."""
+
+    outputs: list[dict] = field(default_factory=list)
+    error: str = ""
+
+
+class Stopped(Exception):
+    """The kernel is gone; says why, in the words of the course."""
+
+
+class Kernel:
+    """A running kernel of one submission."""
+
+    def __init__(self, sandbox: Sandbox, files: dict[str, bytes], seed: int):
+        self.limits = sandbox.limits
+        self.process: Process = sandbox.start(files, seed)
+        self._deadline = time.monotonic() + self.limits.total
+        connection = self.process.connection
+        self._session = Session(key=connection["key"].encode(), signature_scheme=connection["signature_scheme"])
+        self._session.check_pid = False
+        self._context = zmq.Context()
+        self._shell = self._socket(zmq.DEALER, "shell", MOST_FRAME, 16)
+        self._iopub = self._socket(zmq.SUB, "iopub", MOST_OUTPUT, 64)
+        self._iopub.setsockopt(zmq.SUBSCRIBE, b"")
+        self._poller = zmq.Poller()
+        self._poller.register(self._shell, zmq.POLLIN)
+        self._poller.register(self._iopub, zmq.POLLIN)
+        self.ended = ""  # why the kernel is gone
+
+    def _socket(self, kind: int, channel: str, most: int, waiting: int):
+        connection = self.process.connection
+        socket = self._context.socket(kind)
+        for option, value in ((zmq.LINGER, 0), (zmq.MAXMSGSIZE, most), (zmq.RCVHWM, waiting),
+                              (zmq.RECONNECT_IVL, 20)):  # fmt: skip
+            socket.setsockopt(option, value)
+        socket.connect(f"ipc://{connection['ip']}-{connection[f'{channel}_port']}")
+        return socket
+
+    def wait_until_ready(self) -> None:
+        """Until both channels are connected. Raises SandboxError if that never happens."""
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not self.process.stopped:
+            sent = self._send("kernel_info_request", {})
+            until = time.monotonic() + 0.5
+            while time.monotonic() < until:
+                channel, message = self._receive(until)
+                if channel is self._iopub and message and message["parent_header"].get("msg_id") == sent:
+                    return
+        raise SandboxError(f"the kernel did not come up. {self.process.stopped}")
+
+    def execute(self, source: str, limit: float) -> Ran:
+        """Run a cell. Raises Stopped if the kernel is gone, or has to go because of this cell."""
+        sent = self._send("execute_request", {"code": source, "silent": False, "store_history": True,
+                                              "user_expressions": {}, "allow_stdin": False,
+                                              "stop_on_error": False})  # fmt: skip
+        ran, size, idle, reply = _Outputs(), 0, None, None
+        end, interrupted = time.monotonic() + limit, False
+        while not (idle and reply):
+            now = time.monotonic()
+            if now > self._deadline:
+                self._stop(f"time limit of {self.limits.total / 60:g} min for the whole notebook")
+            if now > end and reply:
+                break  # an output that was too large took the end of the cell with it
+            if now > end and interrupted:
+                self._stop(f"time limit of {limit:g} s a cell")
+            if now > end:
+                interrupted, end = True, now + GRACE
+                self.process.interrupt()
+            channel, message = self._receive(min(end, now + 0.1))
+            if message is None or message["parent_header"].get("msg_id") != sent:
+                continue
+            if channel is self._shell:
+                reply = message["content"]
+                end = min(end, time.monotonic() + GRACE)
+            elif message["header"]["msg_type"] == "status":
+                idle = message["content"].get("execution_state") == "idle"
+            else:
+                size += message["size"]
+                if size <= MOST_OUTPUT:
+                    ran.add(message["header"]["msg_type"], message["content"])
+        outputs = ran.outputs
+        if not idle or size > MOST_OUTPUT:
+            outputs.append(_text(f"[the rest of the output, over {MOST_OUTPUT // 2**20} MB, was left out]\n"))
+        error = ""
+        if interrupted:
+            error = f"time limit: stopped after {limit:g} s"
+            outputs.append({"output_type": "error", "ename": "TimeLimit", "evalue": error, "traceback": [error]})
+        elif reply.get("status") == "error":
+            error = _described(str(reply.get("ename")), str(reply.get("evalue")))
+        return Ran(outputs, error)
+
+    def request(self, message: dict, arrays: list[np.ndarray], limit: float) -> tuple[object, list[np.ndarray], str]:
+        """One request to the student's code: (result, arrays, what it printed).
+
+        Raises StudentCodeError, Stopped, or RuntimeError for a fault of ours.
+        """
+        heads, buffers = wire.buffers(arrays)
+        sent = self._send("deepul_request", {"message": message, "arrays": heads, "limit": limit}, buffers)
+        end = min(time.monotonic() + limit + GRACE, self._deadline)
+        while True:
+            if time.monotonic() > end:
+                self._stop(f"time limit of {limit:g} s a call, in {message.get('name') or message.get('method')}")
+            channel, reply = self._receive(end)
+            if channel is self._shell and reply and reply["parent_header"].get("msg_id") == sent:
+                return _unpacked(reply)
+
+    def close(self) -> None:
+        self._context.destroy(linger=0)
+        self.ended = self.process.close()
+
+    def _stop(self, why: str) -> None:
+        self.process.stop(why)
+        raise Stopped(why)
+
+    def _send(self, kind: str, content: dict, buffers: list | None = None) -> str:
+        if self.process.stopped:
+            raise Stopped(self.process.stopped)
+        message = self._session.msg(kind, content)
+        self._session.send(self._shell, message, buffers=buffers)
+        return message["header"]["msg_id"]
+
+    def _receive(self, end: float):
+        """(channel, message) or (None, None) when nothing came in a tenth of a second or by `end`."""
+        wait = max(0.0, min(end - time.monotonic(), 0.1))
+        ready = dict(self._poller.poll(1000 * wait))
+        for socket in (self._iopub, self._shell):  # outputs first: they were sent before the reply
+            if socket in ready:
+                frames = socket.recv_multipart(copy=False)
+                try:
+                    return socket, self._understood(frames)
+                except (ValueError, TypeError, KeyError, RecursionError):
+                    return socket, None  # not a message of the protocol: as if it had not come
+        if self.process.stopped:
+            raise Stopped(self.process.stopped)
+        return None, None
+
+    def _understood(self, frames: list) -> dict:
+        _, parts = self._session.feed_identities(frames, copy=False)
+        message = self._session.deserialize(parts, copy=False)
+        if not (isinstance(message["content"], dict) and isinstance(message["parent_header"], dict)):
+            raise ValueError("no message of the protocol")
+        return message | {"size": sum(len(f) for f in frames)}
+
+
+def _unpacked(reply: dict) -> tuple[object, list[np.ndarray], str]:
+    content = reply["content"]
+    printed = content.get("printed")
+    printed = printed[-wire.MOST_PRINTED :] if isinstance(printed, str) else ""
+    error = content.get("error")
+    if isinstance(error, list) and len(error) == 2 and all(isinstance(e, str) for e in error):
+        raise StudentCodeError(error[0][:40], error[1][:4000])
+    if "fault" in content:
+        raise RuntimeError(f"in the kernel: {str(content['fault'])[-4000:]}")
+    try:
+        return content.get("result"), wire.arrays(content.get("arrays"), reply["buffers"]), printed
+    except wire.WireError as error:
+        raise StudentCodeError("wrong type", f"the notebook answered with {error}.") from None
+
+
+def _described(name: str, text: str) -> str:
+    """One line about the error of a cell; IPython names a file that nobody knows, where a line is of use."""
+    place = re.fullmatch(r"(.*) \(.*, line (\d+)\)", text)
+    return (f"{name} in line {place[2]}: {place[1]}" if place else f"{name}: {text}")[:1000]
+
+
+class _Outputs:
+    """The outputs of a cell, as a notebook keeps them."""
+
+    def __init__(self):
+        self.outputs: list[dict] = []
+        self._clear = False
+
+    def add(self, kind: str, content: dict) -> None:
+        if kind == "clear_output":
+            self._clear = True
+            if not content.get("wait"):
+                self._take_clear()
+            return
+        output = _output(kind, content)
+        if output is None:
+            return
+        self._take_clear()
+        last = self.outputs[-1] if self.outputs else {}
+        if kind == "stream" and last.get("output_type") == "stream" and last["name"] == output["name"]:
+            last["text"] += output["text"]
+        else:
+            self.outputs.append(output)
+
+    def _take_clear(self) -> None:
+        if self._clear:
+            self.outputs, self._clear = [], False
+
+
+def _output(kind: str, content: dict) -> dict | None:
+    """One message of output as a notebook keeps it; None for what is none. Only strings and plain JSON get in."""
+    if kind == "stream":
+        return _text(str(content.get("text", "")), "stderr" if content.get("name") == "stderr" else "stdout")
+    if kind in ("display_data", "execute_result") and isinstance(content.get("data"), dict):
+        shown = {"output_type": kind, "data": {str(k): v for k, v in content["data"].items()}, "metadata": {}}
+        return shown | ({"execution_count": None} if kind == "execute_result" else {})
+    if kind == "error":
+        lines = content.get("traceback")
+        return {"output_type": "error", "ename": str(content.get("ename")), "evalue": str(content.get("evalue")),
+                "traceback": [str(line) for line in lines] if isinstance(lines, list) else []}  # fmt: skip
+    return None
+
+
+def _text(text: str, name: str = "stdout") -> dict:
+    return {"output_type": "stream", "name": name, "text": text}
+
+
+class KernelStudent(Student):
+    """A notebook in a sandboxed kernel. When the kernel is gone, every further request says why."""
+
+    def __init__(self, kernel: Kernel):
+        self.kernel = kernel
+        self._printed: list[str] = []
+
+    def take_printed(self) -> str:
+        printed, self._printed = "".join(self._printed), []
+        return printed
+
+    def request(self, message, arrays, limit):
+        try:
+            result, out, printed = self.kernel.request(message, arrays, limit)
+        except Stopped as error:
+            raise StudentCodeError("stopped", f"grading of this notebook stopped: {error}.") from None
+        self._printed.append(printed)
+        return result, out

@@ -1,0 +1,35 @@
+"""What a submission may use while it is graded."""
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Times in seconds of wall clock unless said otherwise, sizes in bytes.
+
+    cell: one cell. training: a cell that calls trained(…) without weights handed in. total: the notebook with
+    its checks. cpu: seconds of processor of one process. memory: of all processes together, and the most one
+    process may ask for. processes, threads: at one time. file: the largest file. disk: all files.
+    """
+
+    cell: float = 120.0
+    training: float = 900.0
+    total: float = 2700.0
+    cpu: int = 3600
+    memory: int = 4 * 2**30
+    processes: int = 32
+    threads: int = 256
+    file: int = 256 * 2**20
+    disk: int = 512 * 2**20
+    open_files: int = 1024
+
+    def to_json(self) -> dict:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.cell:g} s a cell ({self.training:g} s to train), {self.total / 60:g} min in all, "
+            f"{self.memory / 2**30:g} GiB of memory, {self.processes} processes, {self.threads} threads, "
+            f"{self.disk // 2**20} MB of files ({self.file // 2**20} MB each), {self.open_files} open files, "
+            f"1 MB of text a cell, no network"
+        )

@@ -1,0 +1,76 @@
+"""The trusted grader as steps of nbgrader's own: `nbgrader autograde hw1` and formgrader's button use them.
+
+nbgrader_config.py names both. Normalise stands first, before anything of the student's is run; TrustedExecute stands
+in the place of nbgrader's Execute.
+"""
+
+import atexit
+import json
+from pathlib import Path
+
+from nbformat import from_dict
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import Dict
+
+from autograder.grading import submissions
+from autograder.grading.course import Course
+from autograder.grading.execute import Grader
+from autograder.grading.limits import Limits
+from autograder.grading.normalise import Normalised, normalise
+from autograder.grading.record import with_note, write_beside
+
+_graders: dict[Limits, Grader] = {}
+
+
+class _Step(NbGraderPreprocessor):
+    def _course(self) -> Course:
+        """The course that nbgrader is at work in, wherever it was started."""
+        folders = CourseDirectory(config=self.config)
+        root = Path(folders.root)
+        return Course(root, root / folders.source_directory, root / folders.release_directory)
+
+    def _submission(self, resources) -> Normalised:
+        """The submission as the student sent it, put in order."""
+        course, about = self._course(), resources["nbgrader"]
+        homework = about["assignment"]
+        folder = course.root / "submitted" / about["student"] / homework
+        handout = json.loads((course.release / homework / f"{homework}.ipynb").read_text(encoding="utf-8"))
+        files, left_out = submissions.read(submissions.Submission(about["student"], folder), homework)
+        return normalise(files, homework, handout, left_out)
+
+
+class Normalise(_Step):
+    """Put a submission in order before it is graded; see autograder.grading.normalise."""
+
+    def preprocess(self, nb, resources):
+        """(the notebook in order, resources); what nbgrader copied beside it is put in order too."""
+        normal = self._submission(resources)
+        for change in normal.changes:
+            self.log.warning("%s: %s", resources["nbgrader"]["student"], change)
+        about = resources["nbgrader"]
+        write_beside(self._course().root / "autograded" / about["student"] / about["assignment"], normal.files)
+        return from_dict(normal.notebook), resources
+
+
+class TrustedExecute(_Step):
+    """Run a notebook in the sandbox and its checks outside it; see autograder.grading.execute."""
+
+    limits = Dict(help="What a submission may use, e.g. {'cell': 60, 'memory': 2**30}; see Limits.").tag(config=True)
+
+    def preprocess(self, nb, resources):
+        """(the notebook with its outputs and scores, resources). Raises RuntimeError if it could not be graded."""
+        about, limits = resources["nbgrader"], Limits(**self.limits)
+        if limits not in _graders:
+            _graders[limits] = Grader(limits)
+            atexit.register(_graders[limits].close)
+        normal = self._submission(resources)
+        result = _graders[limits].grade(normal, about["assignment"], self._course().salt)
+        if result.fault:
+            # Raised, so that nbgrader records no grade where there is none.
+            raise RuntimeError(f"{about['student']} could not be graded, through no fault of theirs: {result.fault}")
+        for problem in (*result.problems, *([f"Grading stopped early: {result.stopped}"] if result.stopped else [])):
+            self.log.warning("%s: %s", about["student"], problem)
+        for grade_id in result.unprotected:
+            self.log.warning("%s: the points of the cell %s are not protected", about["student"], grade_id)
+        return from_dict(with_note(result.notebook, normal.changes)), resources

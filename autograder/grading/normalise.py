@@ -1,0 +1,250 @@
+"""A submission as it is graded: valid, bounded, with the course's own cells in their places.
+
+Nothing is run here. Whatever was changed is said in words that student and TA both read.
+"""
+
+import copy
+import importlib.metadata
+import json
+import re
+import sys
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import PurePosixPath
+
+from autograder.grading.course import CourseError
+from autograder.notebooks import CHECK_CALL
+
+MOST_NOTEBOOK = 40 * 2**20  # bytes of a notebook, with the outputs that a student left in it
+MOST_SOURCE = 2 * 2**20  # characters of one cell
+MOST_CELLS = 2000
+NOTEBOOK = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"}}  # fmt: skip
+
+
+@dataclass
+class Normalised:
+    """notebook: nbformat 4 without outputs. files: what lies beside it. changes: what a reader should know."""
+
+    notebook: dict
+    files: dict[str, bytes]
+    changes: list[str] = field(default_factory=list)
+
+
+def normalise(files: dict[str, bytes], homework: str, handout: dict, left_out: list[str] = ()) -> Normalised:
+    """The submission that will be graded. handout: the released notebook.
+
+    Raises CourseError, in words for the TA, where there is no notebook to grade.
+    """
+    changes = [f"Left out {text}." for text in left_out]
+    name, files = _notebook_of(files, homework, changes)
+    cells = _cells(name, files.pop(name))
+    files = _beside(files, str(PurePosixPath(name).parent), changes)
+    cells = _with_courses_cells(cells, handout["cells"], changes)
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cell-{number:04d}"
+    notebook = {"cells": cells, "metadata": copy.deepcopy(NOTEBOOK), "nbformat": 4, "nbformat_minor": 5}
+    return Normalised(notebook, files, changes)
+
+
+def _notebook_of(files: dict[str, bytes], homework: str, changes: list[str]) -> tuple[str, dict[str, bytes]]:
+    """The name of the notebook, wherever it lies and whatever it is called, and all files but other notebooks."""
+    found = sorted(
+        (n for n in files if n.endswith(".ipynb") and not _is_hidden(n)), key=lambda n: (n.count("/"), n)
+    )  # fmt: skip
+    if not found:
+        raise CourseError(f"there is no notebook in it (looked for {homework}.ipynb).")
+    named = [n for n in found if PurePosixPath(n).name == f"{homework}.ipynb"]
+    alike = [n for n in found if homework in PurePosixPath(n).name.lower()]
+    chosen = (named or alike or found)[0]
+    if not named:
+        changes.append(f"The notebook is called {PurePosixPath(chosen).name}; taken as {homework}.ipynb.")
+    others = [n for n in found if n != chosen]
+    if others:
+        changes.append(f"There are {len(found)} notebooks; graded was {chosen}, left out: {', '.join(others)[:300]}.")
+    return chosen, {n: c for n, c in files.items() if n not in others}
+
+
+def _is_hidden(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return "__MACOSX" in parts or any(p.startswith(".") for p in parts)
+
+
+def _cells(name: str, content: bytes) -> list[dict]:
+    """The cells, with nothing in them but kind, source and metadata."""
+    if len(content) > MOST_NOTEBOOK:
+        raise CourseError(
+            f"{name} has {len(content) / 2**20:.0f} MB; the most is {MOST_NOTEBOOK // 2**20} MB. Ask the student to "
+            "clear the outputs (Edit → Clear Outputs of All Cells) and send it again."
+        )
+    if not content.strip():
+        raise CourseError(f"{name} is empty; ask the student to send it again.")
+    try:
+        notebook = json.loads(content)
+        if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
+            if isinstance(notebook, dict) and "worksheets" in notebook:
+                raise CourseError(
+                    f"{name} has the format of 2014 (nbformat {notebook.get('nbformat')}). Opening and saving it in "
+                    "JupyterLab converts it."
+                )
+            raise ValueError("no list of cells")
+        if len(notebook["cells"]) > MOST_CELLS:
+            raise CourseError(f"{name} has {len(notebook['cells']):,} cells; the most is {MOST_CELLS:,}.")
+        return [_cell(c) for c in notebook["cells"]]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise CourseError(
+            f"{name} is not a Jupyter notebook ({type(error).__name__}: {str(error)[:200]}). Ask the student to send "
+            "it again."
+        ) from None
+
+
+def _cell(cell: dict) -> dict:
+    source = cell["source"]
+    source = "".join(source) if isinstance(source, list) else source
+    if not isinstance(source, str) or cell["cell_type"] not in ("code", "markdown", "raw"):
+        raise ValueError("a cell without source")
+    if len(source) > MOST_SOURCE:
+        raise ValueError(f"a cell of {len(source):,} characters")
+    metadata = cell.get("metadata")
+    nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    grade_id = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
+    return _made(cell["cell_type"], source.encode("utf-8", "replace").decode(), {"was": grade_id})
+
+
+def _made(kind: str, source: str, metadata: dict) -> dict:
+    cell = {"cell_type": kind, "metadata": metadata, "source": source}
+    return cell | ({"outputs": [], "execution_count": None} if kind == "code" else {})
+
+
+def _beside(files: dict[str, bytes], folder: str, changes: list[str]) -> dict[str, bytes]:
+    """What lies beside the notebook and may be seen by it."""
+    kept: dict[str, bytes] = {}
+    for name, content in files.items():
+        if _is_hidden(name):
+            continue
+        if folder != "." and not name.startswith(folder + "/"):
+            continue
+        short = name if folder == "." else name[len(folder) + 1 :]
+        if "\x00" in short or len(short) > 200:
+            changes.append(f"Left out {short[:60]!r}: no name for a file.")
+        elif shadowed := _shadows(short):
+            changes.append(f"Left out {short}: it would stand in the place of the module {shadowed}.")
+        else:
+            kept[short] = content
+    return kept
+
+
+def _shadows(name: str) -> str | None:
+    """The installed module that a file would hide."""
+    parts = PurePosixPath(name).parts
+    if not re.search(r"\.(py|pyc|pyd|so|pth)$", name):
+        return None
+    top = parts[0].split(".")[0]
+    return top if top in _installed() else None
+
+
+@cache
+def _installed() -> frozenset[str]:
+    ours = {"deepul_utils", "autograder", "sitecustomize", "usercustomize"}
+    return frozenset(ours | sys.stdlib_module_names | set(importlib.metadata.packages_distributions()))
+
+
+def _with_courses_cells(cells: list[dict], course: list[dict], changes: list[str]) -> list[dict]:
+    """The student's cells in the student's order, with the cells that nbgrader keeps account of as the course has them.
+
+    A cell is recognised by its id in nbgrader's metadata, or else by what it holds, because other editors drop
+    the metadata.
+    """
+    wanted = {c["metadata"]["nbgrader"]["grade_id"]: c for c in course if "nbgrader" in c["metadata"]}
+    mine: dict[str, dict] = {}
+    kept = []
+    for cell in cells:
+        name = cell["metadata"].pop("was")
+        if not isinstance(name, str) or name not in wanted:
+            kept.append(cell)
+            continue
+        if name not in mine:
+            mine[name] = cell
+            kept.append(cell)
+        elif _locked(wanted[name]):
+            changes.append(f"The cell {name} occurs more than once: the first one counts, the copy was left out.")
+        else:
+            changes.append(f"The cell {name} occurs more than once: each copy was run, as in your notebook.")
+            kept.append(cell)
+    for name in wanted:
+        if name not in mine and (found := _recognised(wanted[name], kept, mine)):
+            mine[name] = found
+    _put_back(kept, wanted, mine, changes)
+    for name, cell in mine.items():
+        _restore(cell, wanted[name], name, changes)
+    _checks_after_solutions(kept, wanted, mine, changes)
+    return kept
+
+
+def _locked(cell: dict) -> bool:
+    return bool(cell["metadata"]["nbgrader"].get("locked") or cell["metadata"]["nbgrader"].get("grade"))
+
+
+def _recognised(wanted: dict, cells: list[dict], mine: dict[str, dict]) -> dict | None:
+    """A cell that lost its metadata: a check by its call, a solution by the name that it defines."""
+    taken = [id(c) for c in mine.values()]
+    for cell in cells:
+        if cell["cell_type"] == "code" and id(cell) not in taken and _alike(cell["source"], _source(wanted)):
+            return cell
+    return None
+
+
+def _alike(source: str, wanted: str) -> bool:
+    call = CHECK_CALL.search(wanted)
+    if call:
+        found = CHECK_CALL.search(source)
+        return bool(found) and found[1] == call[1]
+    defined = re.search(r"^(class|def) (\w+)", wanted, re.MULTILINE)
+    return bool(defined) and re.search(rf"^{defined[1]} {defined[2]}\b", source, re.MULTILINE) is not None
+
+
+def _source(cell: dict) -> str:
+    return "".join(cell["source"])
+
+
+def _put_back(cells: list[dict], wanted: dict, mine: dict[str, dict], changes: list[str]) -> None:
+    """Deleted cells, behind the one that they followed."""
+    before = None
+    for name, original in wanted.items():
+        if name not in mine:
+            place = 1 + next(i for i, c in enumerate(cells) if c is mine[before]) if before else 0
+            mine[name] = _made(original["cell_type"], _source(original), {})
+            cells.insert(place, mine[name])
+            changes.append(f"The cell {name} was missing and was put back as it was handed out.")
+        before = name
+
+
+def _restore(cell: dict, original: dict, name: str, changes: list[str]) -> None:
+    """The course's metadata for every such cell; its kind and text too where students should change nothing."""
+    if cell["cell_type"] != original["cell_type"]:
+        changes.append(f"The cell {name} was a {cell['cell_type']} cell; made a {original['cell_type']} cell again.")
+    source = cell["source"]
+    if _locked(original) and source.strip() != _source(original).strip():
+        changes.append(f"The text of the cell {name} was changed, and was put back as it was handed out.")
+        source = _source(original)
+    restored = _made(original["cell_type"], source, copy.deepcopy(original["metadata"]))
+    cell.clear()
+    cell.update(restored)
+
+
+def _checks_after_solutions(cells: list[dict], wanted: dict, mine: dict[str, dict], changes: list[str]) -> None:
+    """A check that was moved before the cells that it checks goes behind them."""
+
+    def exercise(cell: dict) -> str:
+        return cell["metadata"].get("deepul", {}).get("exercise", "")
+
+    for name, original in wanted.items():
+        if not original["metadata"]["nbgrader"].get("grade") or not exercise(original):
+            continue
+        check = mine[name]
+        place = next(i for i, c in enumerate(cells) if c is check)
+        later = [i for i, c in enumerate(cells) if i > place and exercise(c) == exercise(check)]
+        if later:
+            cells.insert(later[-1] + 1, check)
+            del cells[place]
+            changes.append(f"The cell {name} stood before what it checks, and was moved behind it.")

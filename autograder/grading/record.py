@@ -1,0 +1,115 @@
+"""The one writer of nbgrader's gradebook: what was graded becomes nbgrader's own record."""
+
+import contextlib
+import json
+import shutil
+from pathlib import Path
+
+from autograder.grading.cache import write_atomically
+from autograder.grading.course import Course
+from autograder.notebooks import CHECK_CALL
+from autograder.score import MIME
+
+
+class Recorder:
+    """Writes grades of one homework into the gradebook, and notebooks into autograded/. A context manager.
+
+    What was recorded from which result is kept beside, so that a run that was killed goes on where it was, and
+    one that changes nothing writes nothing.
+    """
+
+    def __init__(self, course: Course, homework: str):
+        self.course, self.homework = course, homework
+        self._gradebook = course.gradebook()
+        self._coursedir = course.api().coursedir
+        self._known = {s.student.id for s in self._gradebook.assignment_submissions(homework)}
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._gradebook.close()
+
+    def is_recorded(self, student: str, key: str) -> bool:
+        mark = self._mark(student)
+        return student in self._known and mark.exists() and mark.read_text(encoding="ascii") == key
+
+    def record(self, student: str, key: str, notebook: dict, files: dict[str, bytes], changes: list[str]) -> None:
+        """Make `notebook`, a graded one, the student's record."""
+        self._mark(student).unlink(missing_ok=True)  # whatever happens from here on: the old record is no longer whole
+        folder = self.course.root / "autograded" / student / self.homework
+        write_beside(folder, files)
+        write_atomically(folder / f"{self.homework}.ipynb", json.dumps(with_note(notebook, changes), indent=1))
+        self._grades(student, notebook)
+        self._known.add(student)
+        write_atomically(self._mark(student), key)
+
+    def remove(self, student: str) -> None:
+        """There is no grade: an older one must not stand in its place. A TA's manual grades and comments stay."""
+        from nbgrader.api import MissingEntry
+
+        self._mark(student).unlink(missing_ok=True)
+        shutil.rmtree(self.course.root / "autograded" / student / self.homework, ignore_errors=True)
+        with contextlib.suppress(MissingEntry):  # never graded before
+            submission = self._gradebook.find_submission(self.homework, student)
+            grades = [g for n in submission.notebooks for g in n.grades]
+            by_hand = any(g.manual_score is not None or g.extra_credit for g in grades)
+            if by_hand or any(c.manual_comment for n in submission.notebooks for c in n.comments):
+                for grade in grades:
+                    grade.auto_score, grade.needs_manual_grade = None, True
+                self._gradebook.db.commit()
+            else:
+                self._gradebook.remove_submission(self.homework, student)
+        self._known.discard(student)
+
+    def _mark(self, student: str) -> Path:
+        return self.course.root / ".deepul" / "recorded" / self.homework / student
+
+    def _grades(self, student: str, notebook: dict) -> None:
+        """nbgrader's own reading of the cells, then what it cannot know: a check of ours that failed is no 0."""
+        from nbformat import from_dict
+        from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
+
+        gradebook = self._gradebook
+        gradebook.update_or_create_student(student)
+        arrived = self._coursedir.get_existing_timestamp(str(self.course.root / "submitted" / student / self.homework))
+        when = {"timestamp": arrived} if arrived else {}
+        gradebook.update_or_create_submission(self.homework, student, **when)
+        saver = SaveAutoGrades()
+        saver.gradebook, saver.notebook_id = gradebook, self.homework
+        saver.assignment_id, saver.student_id = self.homework, student
+        graded = from_dict(notebook)
+        for number, cell in enumerate(graded.cells):
+            saver.preprocess_cell(cell, {}, number)
+            if _has_fault(cell):
+                grade = gradebook.find_grade(cell.metadata.nbgrader.grade_id, self.homework, self.homework, student)
+                grade.needs_manual_grade = True
+        gradebook.db.commit()
+        if arrived:
+            names = dict(assignment=self.homework, notebook=self.homework, student=student)
+            url = f"sqlite:///{self.course.root / 'gradebook.db'}"
+            late = AssignLatePenalties(config=self.course.config())
+            late.preprocess(graded, {"nbgrader": names | {"db_url": url}})
+
+
+def _has_fault(cell: dict) -> bool:
+    shown = [o["data"][MIME] for o in cell.get("outputs", []) if MIME in o.get("data", {})]
+    faulty = any(c["outcome"] == "not graded" for score in shown for c in score["checks"])
+    return faulty and bool(CHECK_CALL.search(cell["source"]))
+
+
+def write_beside(folder: Path, files: dict[str, bytes]) -> None:
+    """Make `files` the whole content of a folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
+def with_note(notebook: dict, changes: list[str]) -> dict:
+    """The notebook with a first cell that tells its reader what was changed before grading."""
+    if not changes:
+        return notebook
+    text = "**Before grading, this notebook was put in order:**\n\n" + "\n".join(f"- {c}" for c in changes)
+    note = {"cell_type": "markdown", "id": "what-was-changed", "metadata": {}, "source": text}
+    return notebook | {"cells": [note, *notebook["cells"]]}

@@ -1,0 +1,253 @@
+"""The sandbox: bubblewrap around a warm process that forks one kernel for each submission.
+
+Inside there is no network; the system, Python and the packages can be read and not written; of the kit there is
+only what a notebook imports and the grader's end of the wire. The course, the gradebook, homes and everybody
+else's submissions do not exist there.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from autograder.exercises import ROOT
+from autograder.grading.course import SandboxError
+from autograder.grading.limits import Limits
+
+START_SECONDS = 120  # a warm process imports torch; a machine under load takes its time
+VISIBLE = (
+    "deepul_utils", "data",
+    *(f"autograder/{name}.py" for name in ("__init__", "exercises", "student", "workbench")),
+    *(f"autograder/grading/{name}.py" for name in ("__init__", "zygote", "kernel_side", "wire")),
+)  # fmt: skip
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/fonts",
+          "/etc/localtime", "/etc/alternatives")  # fmt: skip
+FIRST_UID = 60_000  # started by root, each sandbox gets an ordinary user of its own from here on
+MOST_GROWTH = 768 * 2**20  # of the grader's own memory while one submission is graded
+HOW_TO_INSTALL = (
+    "Submissions are untrusted code, and are graded only in a sandbox. It needs bubblewrap, which needs Linux: "
+    "sudo apt install bubblewrap (Debian, Ubuntu) or sudo dnf install bubblewrap (Fedora); on macOS and Windows "
+    "grade in a Linux container or virtual machine."
+)
+
+
+class Sandbox:
+    """A warm process in bubblewrap. `start` gives a kernel for one submission; one at a time."""
+
+    def __init__(self, limits: Limits):
+        self.limits = limits
+        # Sockets have short names: not below $TMPDIR, which may be anywhere.
+        self.exchange = Path(tempfile.mkdtemp(prefix="deepul-", dir="/tmp" if os.path.isdir("/tmp") else None))
+        self.exchange.chmod(0o711)
+        self.uid = FIRST_UID + os.getpid() % 5000 if os.getuid() == 0 else None
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(
+            command(self.exchange), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            bufsize=1, env={},
+        )  # fmt: skip
+        try:
+            self._answer(START_SECONDS)
+        except SandboxError:
+            self.close()
+            raise
+        self._known = set(_descendants(self._process.pid))
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def start(self, files: dict[str, bytes], seed: int) -> "Process":
+        """A kernel whose /student holds `files` ({relative name: content}), listening. Raises SandboxError."""
+        name = secrets.token_hex(4)
+        own = self.exchange / name
+        (own / "files").mkdir(parents=True)
+        for file, content in files.items():
+            (own / "files" / file).parent.mkdir(parents=True, exist_ok=True)
+            (own / "files" / file).write_bytes(content)
+        ports = {f"{channel}_port": k for k, channel in enumerate(("shell", "iopub", "stdin", "control", "hb"), 1)}
+        connection = {"transport": "ipc", "ip": f"/exchange/{name}/k", "key": secrets.token_hex(16),
+                      "signature_scheme": "hmac-sha256", **ports}  # fmt: skip
+        (own / "connection.json").write_text(json.dumps(connection))
+        if self.uid is not None:
+            for path in (own, *own.rglob("*")):
+                os.chown(path, self.uid, self.uid)
+        started = self._ask(START_SECONDS, do="start", name=name, uid=self.uid, limits=self.limits.to_json(), seed=seed)
+        return Process(self, own, connection | {"ip": str(own / "k")}, started)
+
+    def _ask(self, seconds: float, **command) -> dict:
+        with self._lock:
+            try:
+                print(json.dumps(command), file=self._process.stdin, flush=True)
+            except OSError:
+                raise SandboxError("the sandbox ended by itself") from None
+            return self._answer(seconds)
+
+    def _answer(self, seconds: float) -> dict:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            line = self._process.stdout.readline() if selector.select(seconds) else ""
+        if not line:
+            self._process.kill()
+            said = self._process.stderr.read()[-600:].strip()
+            raise SandboxError(f"the sandbox did not start or stopped answering. {explained(said)}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise SandboxError(explained(answer["error"]))
+        return answer
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            with contextlib.suppress(OSError):  # what was still to be written goes nowhere now
+                stream.close()
+        shutil.rmtree(self.exchange, ignore_errors=True)
+
+
+class Process:
+    """The process of one kernel, watched from outside. `stopped` says why it had to end, or ""."""
+
+    def __init__(self, sandbox: Sandbox, folder: Path, connection: dict, started: dict):
+        self.connection = connection
+        self._sandbox, self._folder = sandbox, folder
+        self._keeper, self._pid = started["keeper"], started["pid"]
+        self.stopped = ""
+        self._closing = threading.Event()
+        self._own_memory = _memory(os.getpid())
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
+
+    def interrupt(self) -> None:
+        with contextlib.suppress(SandboxError):  # it ended meanwhile: nothing left to interrupt
+            self._sandbox._ask(10, do="signal", pid=self._pid, number=int(signal.SIGINT))
+
+    def stop(self, why: str) -> None:
+        """End it and all that it started."""
+        self.stopped = self.stopped or why
+        with contextlib.suppress(SandboxError):
+            self._sandbox._ask(10, do="signal", pid=self._pid, number=int(signal.SIGKILL))
+
+    def _watch(self) -> None:
+        limits = self._sandbox.limits
+        while not self._closing.wait(0.1):
+            alive = [p for p in _descendants(self._sandbox._process.pid) if p not in self._sandbox._known]
+            if not alive:
+                self.stopped = self.stopped or "the notebook ended its own kernel"
+                return
+            if len(alive) > limits.processes:
+                self.stop(f"process limit: it started over {limits.processes} processes")
+            elif sum(map(_memory, alive)) > limits.memory:
+                self.stop(f"memory limit: it used over {limits.memory / 2**30:g} GiB")
+            elif _memory(os.getpid()) - self._own_memory > MOST_GROWTH:
+                self.stop("output limit: it sent more than the grader takes")
+
+    def close(self) -> str:
+        """End it, and say why it had ended before, if it had."""
+        ended_before = self.stopped
+        self._closing.set()
+        self._watcher.join()
+        self.stop("")
+        with contextlib.suppress(SandboxError):
+            code = self._sandbox._ask(30, do="ended", keeper=self._keeper)["code"]
+            if ended_before == "the notebook ended its own kernel":
+                ended_before += f" ({_ending(code)})"
+        shutil.rmtree(self._folder, ignore_errors=True)
+        return ended_before
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    names = {signal.SIGXCPU: "limit of processor time", signal.SIGSEGV: "it crashed: segmentation fault",
+             signal.SIGKILL: "killed; the machine may have run out of memory"}  # fmt: skip
+    return names.get(-code, signal.Signals(-code).name)
+
+
+def command(exchange: Path) -> list[str]:
+    """The command line of a sandbox. Raises SandboxError where bubblewrap is missing."""
+    bwrap = shutil.which("bwrap")
+    if not bwrap:
+        raise SandboxError(HOW_TO_INSTALL)
+    mounts: list[tuple[str, ...]] = [("ro-bind", p, p) for p in SYSTEM if os.path.exists(p) and not os.path.islink(p)]
+    mounts += [("symlink", os.readlink(p), p) for p in SYSTEM if os.path.islink(p)]
+    if Path(sys.base_prefix) != Path("/usr"):
+        mounts.append(("ro-bind", sys.base_prefix, sys.base_prefix))
+    python = sys.executable
+    if sys.prefix != sys.base_prefix:  # a virtual environment
+        mounts.append(("ro-bind", sys.prefix, "/venv"))
+        python = f"/venv/{Path(sys.executable).relative_to(sys.prefix)}"
+    mounts += [("ro-bind", str(ROOT / f), f"/kit/{f}") for f in VISIBLE if (ROOT / f).exists()]
+    mounts += [("bind", "/proc", "/proc"), ("dev", "/dev"), ("tmpfs", "/tmp"), ("dir", "/student"),
+               ("bind", str(exchange), "/exchange")]  # fmt: skip
+    words = [bwrap, "--die-with-parent", "--new-session", "--clearenv", "--unshare-pid", "--unshare-net",
+             "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]  # fmt: skip
+    words += ["--cap-add", "ALL"] if os.getuid() == 0 else ["--unshare-user"]
+    seen: set[Path] = set()
+    for kind, *places in mounts:
+        for parent in reversed(Path(places[-1]).parents):
+            if parent not in seen and str(parent) != "/":
+                seen.add(parent)
+                words += ["--perms", "0755", "--dir", str(parent)]
+        words += [f"--{kind}", *places]
+        seen.add(Path(places[-1]))
+    words += ["--remount-ro", "/", "--remount-ro", "/dev", "--chdir", "/student"]
+    environment = {
+        "PATH": f"{Path(python).parent}:/usr/bin:/bin", "PYTHONPATH": "/kit",
+        "HOME": "/tmp", "USER": "student", "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1", "MPLCONFIGDIR": "/tmp", "IPYTHONDIR": "/tmp/ipython", "JUPYTER_CONFIG_DIR": "/tmp",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    }  # fmt: skip
+    for name, value in environment.items():
+        words += ["--setenv", name, value]
+    return [*words, python, "-P", "-m", "autograder.grading.zygote"]
+
+
+def explained(said: str) -> str:
+    """What bubblewrap or the kernel said, with what to do about it."""
+    if "ermission denied" in said or "not permitted" in said:
+        return (
+            f"{said} This machine does not let ordinary users make namespaces. Run as root, or allow it: "
+            "sudo sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0"
+        )
+    return said
+
+
+def _descendants(pid: int) -> list[int]:
+    """The processes that `pid` started, and theirs."""
+    found, ask = [], [pid]
+    while ask:
+        parent = ask.pop()
+        with contextlib.suppress(OSError):  # it ended while we looked
+            for task in os.listdir(f"/proc/{parent}/task"):
+                with contextlib.suppress(OSError):
+                    children = [int(c) for c in Path(f"/proc/{parent}/task/{task}/children").read_text().split()]
+                    found += children
+                    ask += children
+    return found
+
+
+def _memory(pid: int) -> int:
+    """Resident bytes of a process; 0 when it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
+
+
+def require() -> None:
+    """Raises SandboxError, saying what to do, where no sandbox can be made."""
+    with tempfile.TemporaryDirectory(prefix="deepul-") as exchange:
+        words = command(Path(exchange))
+        probe = [*words[: words.index("-P") - 1], "/usr/bin/env", "true"]
+        done = subprocess.run(probe, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SandboxError(f"No sandbox can be made here. {explained(done.stderr.strip())}")

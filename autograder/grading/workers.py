@@ -1,0 +1,130 @@
+"""Where submissions are graded: in processes beside this one, or on a Dask cluster. The same function in both."""
+
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+
+from autograder import environment
+from autograder.grading.course import CourseError
+from autograder.grading.limits import Limits
+from autograder.grading.normalise import Normalised
+
+SET_PARENT_DEATH_SIGNAL = 1
+TRIES = 2
+THREADS = dict(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE")
+
+_lock = threading.Lock()  # a Dask worker may have several threads, and pytest is not made for that
+_graders: dict[Limits, object] = {}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One submission with all that a worker anywhere needs to grade it."""
+
+    key: str
+    submission: Normalised
+    homework: str
+    salt: str
+    limits: Limits
+    kit_version: str
+
+
+def work(job: Job) -> dict:
+    """Grade one submission in this process: Execution.to_json()."""
+    from autograder.grading.cache import kit_version
+    from autograder.grading.execute import Execution, Grader
+
+    if kit_version() != job.kit_version:
+        fault = "the worker has another version of the kit or of its packages than the grader: install the same there."
+        return Execution(job.submission.notebook, fault=fault).to_json()
+    with _lock:
+        if job.limits not in _graders:
+            _graders[job.limits] = Grader(job.limits)
+        return _graders[job.limits].grade(job.submission, job.homework, job.salt).to_json()
+
+
+def run(wanted: Iterable[tuple[str, Job | None, dict | None]], open_executor: Callable, at_once: int) -> Iterator:
+    """(item, result) of each item (student, job, result), as they are done; those with a result pass through.
+
+    Items are taken as workers become free, so that few are in memory, and no worker starts before one is needed. A
+    worker that is lost takes its submissions with it; they are tried again once, and then come back as not graded.
+    """
+    from autograder.grading.execute import Execution
+
+    wanted, again = iter(wanted), []
+    executor, running, tries = None, {}, Counter()
+    try:
+        while True:
+            while len(running) < at_once and (item := again.pop() if again else next(wanted, None)):
+                student, job, result = item
+                if result is not None:
+                    yield item, result
+                    continue
+                executor = executor or open_executor()
+                tries[student] += 1
+                running[executor.submit(work, job)] = item
+            if not running:
+                return
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            if any(isinstance(f.exception(), BrokenExecutor) for f in done):  # all that it ran fail together
+                done, _ = wait(running)
+                executor.shutdown(wait=False)
+                executor = None
+            for future in done:
+                item, error = running.pop(future), future.exception()
+                if error is None:
+                    yield item, future.result()
+                elif tries[item[0]] < TRIES:
+                    again.append(item)
+                else:
+                    fault = f"the worker was lost {TRIES} times ({type(error).__name__}: {error})"
+                    yield item, Execution(item[1].submission.notebook, fault=fault).to_json()
+    finally:
+        if executor:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def local(number: int) -> Iterator[Callable[[], Executor]]:
+    """Processes on this machine, forked from one that has imported what they need."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["autograder.grading.execute"])
+    with environment.variables(**THREADS):
+        yield lambda: ProcessPoolExecutor(number, mp_context=context, initializer=_die_with_the_grader)
+
+
+def _die_with_the_grader() -> None:
+    """If the grader is killed, no worker goes on without it; its sandbox ends with the worker."""
+    ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() == 1:
+        os._exit(1)
+
+
+@contextlib.contextmanager
+def cluster(address: str) -> Iterator[Callable[[], Executor]]:
+    """A Dask cluster. Raises CourseError if it does not answer, or if Dask is not installed."""
+    try:
+        from distributed import Client
+    except ModuleNotFoundError:
+        raise CourseError("--cluster needs Dask: pip install --group cluster, in the kit's folder.") from None
+    try:
+        client = Client(address, timeout=20, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise CourseError(f"No Dask scheduler answers at {address}: {error}") from None
+    with client:
+        yield lambda: client.get_executor(pure=False)
+
+
+def cluster_size(address: str) -> int:
+    """How many workers a cluster has; at least 1, because some may still be on their way."""
+    from distributed import Client
+
+    with Client(address, timeout=20, set_as_default=False) as client:
+        return max(1, len(client.scheduler_info(n_workers=-1)["workers"]))

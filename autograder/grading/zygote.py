@@ -1,0 +1,220 @@
+"""Runs inside the sandbox: a process with everything imported, which forks one kernel for each submission.
+
+Importing torch takes longer than most submissions do, so it is done once. What is forked shares nothing with
+its neighbours: before a line of the student's runs, the child has its own user, process, mount and IPC
+namespaces, its own empty /student, /tmp and /dev/shm of bounded size, no sight of where submissions come in, no
+privileges, and limits on what it may use. The wall to the rest of the machine is bubblewrap's, around all of it
+(see sandbox.py).
+
+Commands come as JSON lines on stdin, answers go to stdout. Nothing of the student's runs in this process.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+EXCHANGE = Path("/exchange")
+STUDENT_ID = 1000  # the student's uid, as the student sees it
+NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000
+NOSUID, NODEV, NOEXEC, RDONLY = 2, 4, 8, 1
+SET_DUMPABLE, CAPBSET_DROP, NO_NEW_PRIVS = 4, 24, 38
+CAPABILITY_VERSION_3 = 0x20080522
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def main() -> None:
+    """Import everything, say so, then serve commands until stdin closes."""
+    commands, answers = sys.stdin, os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    _warm_up()
+    print(json.dumps({"ready": True}), file=answers, flush=True)
+    for line in commands:
+        command = json.loads(line)
+        try:
+            answer = globals()[f"do_{command.pop('do')}"](**command)
+        except OSError as error:
+            answer = {"error": str(error)}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def _warm_up() -> None:
+    """What notebooks and kernels import. No thread may start here: it would not survive the fork."""
+    import torch
+
+    import deepul_utils
+    from autograder import student  # noqa: F401
+
+    torch.set_num_threads(1)  # the same result on every machine and under any load
+    for name in ("plots", "tensors", "toy"):
+        getattr(deepul_utils, name)
+
+
+def do_start(name: str, uid: int | None, limits: dict, seed: int) -> dict:
+    """Fork a kernel for the submission in /exchange/<name>; answers with its process ids here and its own."""
+    ready, tell = os.pipe()
+    keeper = os.fork()
+    if keeper == 0:
+        os.close(ready)
+        _keep(name, uid, limits, seed, tell)
+    os.close(tell)
+    with os.fdopen(ready, "rb") as stream:
+        said = stream.read()
+    answer = {"keeper": keeper}
+    for line in said.splitlines():
+        answer |= json.loads(line)
+    if "ready" not in answer:
+        os.waitpid(keeper, 0)
+        answer.setdefault("error", "the kernel ended before it was ready")
+    return answer
+
+
+def do_signal(pid: int, number: int) -> dict:
+    """Send a signal to a kernel."""
+    os.kill(pid, number)
+    return {}
+
+
+def do_ended(keeper: int) -> dict:
+    """How a kernel ended: an exit code, or minus the number of a signal; waits for the end."""
+    _, status = os.waitpid(keeper, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return {"code": code - 256 if code > 128 else code}
+
+
+def _keep(name: str, uid: int | None, limits: dict, seed: int, tell: int) -> None:
+    """Become an ordinary user in namespaces of its own, fork the kernel, and end as it ends."""
+    try:
+        if uid is not None:  # started by root: limits bind only an ordinary user
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            libc.prctl(SET_DUMPABLE, 1, 0, 0, 0)
+        uid, gid = os.getuid(), os.getgid()
+        _call(libc.unshare, NEWUSER | NEWNS | NEWPID | NEWIPC | NEWUTS)
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{STUDENT_ID} {uid} 1")
+        Path("/proc/self/gid_map").write_text(f"{STUDENT_ID} {gid} 1")
+        kernel = os.fork()
+        if kernel == 0:
+            _become_kernel(name, limits, seed, tell)
+        _tell(tell, pid=kernel)
+    except OSError as error:
+        _tell(tell, error=f"no sandbox of its own: {error}")
+        os._exit(1)
+    _, status = os.waitpid(kernel, 0)
+    code = os.waitstatus_to_exitcode(status)
+    os._exit(code if code >= 0 else 256 + code)
+
+
+def _become_kernel(name: str, limits: dict, seed: int, tell: int) -> None:
+    code = 1
+    try:
+        try:
+            own = EXCHANGE / name
+            _wall_off(own, limits)
+            _silence()
+            app = _kernel(own / "connection.json", seed)
+            # The sockets are bound by now: nothing of where submissions come in needs to be seen any more.
+            _mount("tmpfs", EXCHANGE, RDONLY | NOSUID | NODEV | NOEXEC, "size=4k")
+            _give_up_privileges(limits)
+        except BaseException as error:
+            _tell(tell, error=f"{type(error).__name__}: {error}")
+            raise
+        _tell(tell, ready=True)
+        app.start()
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _tell(pipe: int, **said) -> None:
+    """One line of the answer to `start`; lines as short as these are never torn apart."""
+    os.write(pipe, json.dumps(said).encode() + b"\n")
+    os.close(pipe)
+
+
+def _wall_off(own: Path, limits: dict) -> None:
+    """Own /proc, and own small /student, /tmp and /dev/shm; the submission's files are copied into /student."""
+    _mount("proc", Path("/proc"), NOSUID | NODEV | NOEXEC)
+    for folder, size in (
+        ("/student", limits["disk"]),
+        ("/tmp", limits["disk"] // 2),
+        ("/dev/shm", limits["disk"] // 2),
+    ):
+        _mount("tmpfs", Path(folder), NOSUID | NODEV, f"size={size},nr_inodes=20000,mode=0700")
+    Path("/proc/sys/user/max_user_namespaces").write_text("0")
+    Path("/proc/self/oom_score_adj").write_text("1000")  # if the machine runs out of memory: this one first
+    shutil.copytree(own / "files", "/student", dirs_exist_ok=True)
+    os.chdir("/student")
+    os.setsid()
+
+
+def _silence() -> None:
+    """What goes past Python to the process's own streams goes nowhere: a full pipe would stop the kernel."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+
+
+def _kernel(connection_file: Path, seed: int):
+    """An IPython kernel that listens; it answers the grader's requests beside Jupyter's own."""
+    from ipykernel.kernelapp import IPKernelApp
+    from traitlets.config import Config
+
+    import deepul_utils.training as training
+
+    config = Config()
+    config.IPKernelApp.connection_file = str(connection_file)
+    config.IPKernelApp.outstream_class = "autograder.grading.kernel_side.BoundedStream"
+    config.IPKernelApp.capture_fd_output = False
+    config.IPKernelApp.log_level = 50
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.cache_size = 0  # Out[…] would keep every tensor that a cell ends in
+    app = IPKernelApp.instance(config=config)
+    app.initialize(["--IPKernelApp.quiet=True"])
+    training.session = training.Session(Path("/student/artifacts"))
+    training.session.grading = True
+    training.seed_everything(seed)
+    from autograder.grading import kernel_side
+
+    kernel_side.serve(app.kernel, training.session)
+    return app
+
+
+def _give_up_privileges(limits: dict) -> None:
+    """No capability, none to come, and limits that cannot be raised again."""
+    for capability in range(64):
+        libc.prctl(CAPBSET_DROP, capability, 0, 0, 0)  # those beyond the last known one do not exist
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    _call(libc.capset, ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)()))
+    _call(libc.prctl, NO_NEW_PRIVS, 1, 0, 0, 0)
+    for kind, most in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CPU, limits["cpu"]),
+        (resource.RLIMIT_DATA, limits["memory"]),
+        (resource.RLIMIT_FSIZE, limits["file"]),
+        (resource.RLIMIT_NOFILE, limits["open_files"]),
+        (resource.RLIMIT_NPROC, limits["threads"]),
+    ):
+        resource.setrlimit(kind, (most, most))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit is an error, not the end
+
+
+def _mount(kind: str, where: Path, flags: int, data: str = "") -> None:
+    _call(libc.mount, kind.encode(), str(where).encode(), kind.encode(), ctypes.c_ulong(flags), data.encode())
+
+
+def _call(function, *arguments) -> None:
+    if function(*arguments):
+        number = ctypes.get_errno()
+        raise OSError(number, f"{function.__name__}: {os.strerror(number)}")
+
+
+if __name__ == "__main__":
+    main()
