@@ -53,6 +53,9 @@ def grade(
     cluster: Annotated[str, typer.Option(help="Grade on a Dask cluster instead, e.g. tcp://host:8786.")] = "",
     only: Annotated[list[str] | None, typer.Option(help="Grade this student only; may be repeated.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Grade again what was graded and has not changed.")] = False,
+    limit: Annotated[
+        list[str] | None, typer.Option(help="Change what a submission may use, e.g. --limit cell=60; may be repeated.")
+    ] = None,
     retrain: Annotated[
         float, typer.Option(min=0, max=1, help="Audit: train this share from scratch too, and compare.")
     ] = 0.0,
@@ -65,6 +68,7 @@ def grade(
     from autograder.grading import submissions as found
     from autograder.grading.batch import Options
     from autograder.grading.course import Course, CourseError
+    from autograder.grading.limits import Limits
 
     exercises.of_homework(homework)
     opened = Course.at(course)
@@ -75,7 +79,8 @@ def grade(
             there = ", ".join(s.student for s in listed)
             raise CourseError(f"There is no submission of {', '.join(unknown)}. There are: {there}.")
         listed = [s for s in listed if s.student in only]
-    options = Options(force=force, audit=retrain, jobs=jobs, cluster=cluster)
+    limits = Limits.parse(limit or [])
+    options = Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster)
     _grade(opened, homework, listed, opened.root / "reports" / homework, options)
 
 

@@ -14,6 +14,9 @@ from deepul_utils.check import describe
 
 CHECK_CALL = re.compile(r"""^\s*check\(\s*["']([\w.]+)["']\s*\)\s*$""", re.MULTILINE)
 
+TRAINED = re.compile(r"""\btrained\(\s*["']([\w.]+)["']""")
+HEADING = re.compile(r"^## Exercise ([\d.]+) ", re.MULTILINE)
+
 
 @dataclass
 class Cell:
@@ -94,7 +97,7 @@ def section(cells: list[Cell], number: str) -> list[Cell]:
     """The cells of one exercise, and those before the first: what it needs to run alone."""
     kept, here = [], True
     for cell in cells:
-        heading = re.search(r"^## Exercise ([\d.]+) ", cell.source, re.MULTILINE) if cell.kind == "markdown" else None
+        heading = HEADING.search(cell.source) if cell.kind == "markdown" else None
         if heading:
             here = heading[1] == number
         if here:

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import re
 import time
 from dataclasses import asdict, dataclass, field
 
@@ -12,11 +11,9 @@ from autograder.grading.kernel import Kernel, KernelStudent, Ran, Stopped
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised
 from autograder.grading.sandbox import Sandbox
-from autograder.notebooks import CHECK_CALL
+from autograder.notebooks import CHECK_CALL, TRAINED
 from autograder.score import Score
 from deepul_utils.check import explain_missing
-
-TRAINED = re.compile(r"""\btrained\(\s*["']([\w.]+)["']""")
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """What a submission may use while it is graded."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,20 @@ class Limits:
     file: int = 256 * 2**20
     disk: int = 512 * 2**20
     open_files: int = 1024
+
+    @classmethod
+    def parse(cls, changes: list[str]) -> "Limits":
+        """The usual limits with changes such as "cell=60". Raises ValueError naming the limits there are."""
+        values = {}
+        for change in changes:
+            name, _, value = change.partition("=")
+            kinds = {f.name: type(f.default) for f in fields(cls)}
+            try:
+                values[name] = kinds[name](value)
+            except (KeyError, ValueError):
+                known = ", ".join(f"{k}={v:g}" for k, v in cls().to_json().items())
+                raise ValueError(f"--limit {change}: give one of {known} with a number of yours.") from None
+        return cls(**values)
 
     def to_json(self) -> dict:
         return asdict(self)

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import PurePosixPath
 
 from autograder.grading.course import CourseError
-from autograder.notebooks import CHECK_CALL
+from autograder.notebooks import CHECK_CALL, HEADING, TRAINED
 
 MOST_NOTEBOOK = 40 * 2**20  # bytes of a notebook, with the outputs that a student left in it
 MOST_SOURCE = 2 * 2**20  # characters of one cell
@@ -212,11 +212,33 @@ def _put_back(cells: list[dict], wanted: dict, mine: dict[str, dict], changes: l
     before = None
     for name, original in wanted.items():
         if name not in mine:
-            place = 1 + next(i for i, c in enumerate(cells) if c is mine[before]) if before else 0
+            place = _index(cells, mine[before]) + 1 if before else 0
+            if original["metadata"]["nbgrader"].get("grade"):
+                place = _end_of_part(cells, place, [mine[n] for n in wanted if n in mine])
             mine[name] = _made(original["cell_type"], _source(original), {})
             cells.insert(place, mine[name])
             changes.append(f"The cell {name} was missing and was put back as it was handed out.")
         before = name
+
+
+def _index(cells: list[dict], cell: dict) -> int:
+    """Where this very cell stands; others may be equal to it."""
+    return next(i for i, c in enumerate(cells) if c is cell)
+
+
+def _end_of_part(cells: list[dict], place: int, others: list[dict]) -> int:
+    """The place, from `place` on, before the next exercise's heading or the next of the `others`."""
+    known = {id(c) for c in others}
+    for i in range(place, len(cells)):
+        heading = cells[i]["cell_type"] == "markdown" and HEADING.search(cells[i]["source"])
+        if heading or id(cells[i]) in known:
+            return i
+    return len(cells)
+
+
+def _trains(cell: dict, exercise: str) -> bool:
+    """Whether a cell trains something of this exercise."""
+    return cell["cell_type"] == "code" and any(n.split(".")[0] == exercise for n in TRAINED.findall(cell["source"]))
 
 
 def _restore(cell: dict, original: dict, name: str, changes: list[str]) -> None:
@@ -242,9 +264,10 @@ def _checks_after_solutions(cells: list[dict], wanted: dict, mine: dict[str, dic
         if not original["metadata"]["nbgrader"].get("grade") or not exercise(original):
             continue
         check = mine[name]
-        place = next(i for i, c in enumerate(cells) if c is check)
-        later = [i for i, c in enumerate(cells) if i > place and exercise(c) == exercise(check)]
+        place = _index(cells, check)
+        later = [c for c in cells[place + 1 :] if exercise(c) == exercise(check) or _trains(c, exercise(check))]
         if later:
-            cells.insert(later[-1] + 1, check)
             del cells[place]
+            others = [mine[n] for n in wanted if exercise(wanted[n]) != exercise(original)]
+            cells.insert(_end_of_part(cells, _index(cells, later[-1]) + 1, others), check)
             changes.append(f"The cell {name} stood before what it checks, and was moved behind it.")

@@ -45,7 +45,8 @@ class Sandbox:
     def __init__(self, limits: Limits):
         self.limits = limits
         # Sockets have short names: not below $TMPDIR, which may be anywhere.
-        self.exchange = Path(tempfile.mkdtemp(prefix="deepul-", dir="/tmp" if os.path.isdir("/tmp") else None))
+        _sweep()
+        self.exchange = Path(tempfile.mkdtemp(prefix=f"deepul-{os.getpid()}-", dir="/tmp"))
         self.exchange.chmod(0o711)
         self.uid = FIRST_UID + os.getpid() % 5000 if os.getuid() == 0 else None
         self._lock = threading.Lock()
@@ -138,13 +139,15 @@ class Process:
     def _watch(self) -> None:
         limits = self._sandbox.limits
         while not self._closing.wait(0.1):
-            alive = [p for p in _descendants(self._sandbox._process.pid) if p not in self._sandbox._known]
+            # A process that has ended and waits to be asked how has no memory any more.
+            used = {p: _memory(p) for p in _descendants(self._sandbox._process.pid) if p not in self._sandbox._known}
+            alive = [p for p, memory in used.items() if memory]
             if not alive:
                 self.stopped = self.stopped or "the notebook ended its own kernel"
                 return
             if len(alive) > limits.processes:
                 self.stop(f"process limit: it started over {limits.processes} processes")
-            elif sum(map(_memory, alive)) > limits.memory:
+            elif sum(used.values()) > limits.memory:
                 self.stop(f"memory limit: it used over {limits.memory / 2**30:g} GiB")
             elif _memory(os.getpid()) - self._own_memory > MOST_GROWTH:
                 self.stop("output limit: it sent more than the grader takes")
@@ -221,6 +224,14 @@ def explained(said: str) -> str:
     return said
 
 
+def _sweep() -> None:
+    """Remove what graders that were killed left behind."""
+    for folder in Path("/tmp").glob("deepul-*-*"):
+        owner = folder.name.split("-")[1]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and folder.stat().st_uid == os.getuid():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _descendants(pid: int) -> list[int]:
     """The processes that `pid` started, and theirs."""
     found, ask = [], [pid]
@@ -245,7 +256,7 @@ def _memory(pid: int) -> int:
 
 def require() -> None:
     """Raises SandboxError, saying what to do, where no sandbox can be made."""
-    with tempfile.TemporaryDirectory(prefix="deepul-") as exchange:
+    with tempfile.TemporaryDirectory() as exchange:
         words = command(Path(exchange))
         probe = [*words[: words.index("-P") - 1], "/usr/bin/env", "true"]
         done = subprocess.run(probe, capture_output=True, text=True, check=False)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from multiprocessing.util import Finalize
 
 from autograder import environment
 from autograder.grading.course import CourseError
@@ -47,6 +48,7 @@ def work(job: Job) -> dict:
     with _lock:
         if job.limits not in _graders:
             _graders[job.limits] = Grader(job.limits)
+            Finalize(None, _graders[job.limits].close, exitpriority=1)  # when this worker ends
         return _graders[job.limits].grade(job.submission, job.homework, job.salt).to_json()
 
 

@@ -1,0 +1,391 @@
+"""What hostile and broken submissions do, one row each: attacks.md of the project, as real submissions.
+
+`Attack.make` gets a folder that holds a submission (blank, or complete with its weights), and does to it what the
+attacker does. `points` is what an honest grader gives; `told` is what the TA must read, `shown` what must, and
+`hidden` what must not occur anywhere in the graded notebook.
+"""
+
+import json
+import os
+import stat
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Attack:
+    name: str
+    stock: str  # what stock nbgrader and otter do, from attacks.md
+    make: Callable[[Path], None]
+    points: float = 0
+    complete: bool = False  # made from the complete solution rather than from the blank handout
+    told: str = ""
+    shown: str = ""
+    hidden: str = ""
+    not_graded: bool = False
+
+
+def edit(folder: Path, change: Callable[[list[dict]], None]) -> None:
+    """Change the cells of the notebook in `folder`."""
+    file = folder / "hw1.ipynb"
+    notebook = json.loads(file.read_text())
+    change(notebook["cells"])
+    file.write_text(json.dumps(notebook))
+
+
+def code(text: str) -> Callable[[Path], None]:
+    """A first cell that runs `text`."""
+    source = textwrap.dedent(text).strip()
+    cell = {"cell_type": "code", "metadata": {}, "source": source, "outputs": [], "execution_count": None}
+    return lambda folder: edit(folder, lambda cells: cells.insert(1, dict(cell, id="attack")))
+
+
+def is_check(cell: dict) -> bool:
+    return cell["metadata"].get("nbgrader", {}).get("grade", False)
+
+
+def in_checks(text: str) -> Callable[[Path], None]:
+    """`text` in the place of every grade cell."""
+    return lambda folder: edit(folder, lambda cells: [c.update(source=text) for c in cells if is_check(c)])
+
+
+def file(name: str, content: str | bytes = "raise SystemExit") -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+
+    return make
+
+
+def weights(change: Callable[[dict], dict]) -> Callable[[Path], None]:
+    """Every weights file, changed."""
+
+    def make(folder: Path) -> None:
+        from safetensors.numpy import load_file, save_file
+
+        for path in sorted((folder / "artifacts").glob("*.safetensors")):
+            save_file({k: np.ascontiguousarray(v) for k, v in change(load_file(path)).items()}, path)
+
+    return make
+
+
+def links(folder: Path) -> None:
+    course = folder.parent.parent
+    os.symlink(course / "gradebook.db", folder / "mine.db")
+    os.symlink("/etc/passwd", folder / "passwd.txt")
+    os.symlink(course, folder / "course")
+
+
+def pickled(folder: Path) -> None:
+    """A pickle that leaves a mark when it is loaded."""
+    for path in (folder / "artifacts").glob("*.safetensors"):
+        path.write_bytes(b"cposix\nsystem\n(S'touch /tmp/pickle-ran /student/pickle-ran'\ntR.")
+    code_after = "import os; print('pickle ran:', os.path.exists('/student/pickle-ran'))"
+    edit(folder, lambda cells: cells.append({"cell_type": "code", "metadata": {}, "source": code_after, "outputs": [],
+                                             "execution_count": None, "id": "after"}))  # fmt: skip
+
+
+def huge(folder: Path) -> None:
+    for path in (folder / "artifacts").glob("*.safetensors"):
+        with path.open("wb") as stream:
+            stream.truncate(2 * 2**30)
+
+
+def duplicated(cells: list[dict]) -> None:
+    cells += [dict(c, id=f"copy-{k}") for k, c in enumerate(cells) if c["cell_type"] == "code"]
+
+
+def moved(cells: list[dict]) -> None:
+    checks = [c for c in cells if is_check(c)]
+    cells[:] = [*checks, *(c for c in cells if not is_check(c))]
+
+
+def retyped(cells: list[dict]) -> None:
+    for cell in filter(is_check, cells):
+        cell["cell_type"] = "markdown"
+        del cell["outputs"], cell["execution_count"]
+
+
+LOOK = """
+import os, glob, pathlib
+places = [r"{course}", r"{kit}/solutions", r"{kit}/autograder/hw1", r"{kit}/tests", "/kit/autograder/hw1",
+          "/kit/autograder/mutants", "/kit/solutions", r"{home}", "/exchange/*", "/tmp/deepul-*",
+          "/proc/1/root{course}",
+          "/proc/[0-9]*/root/exchange/*", "/etc/shadow", "/etc/passwd", "/var", "/home/*", "/root/.ssh"]
+seen = []
+for place in places:
+    for found in glob.glob(place):
+        try:
+            seen += [f"{{found}}/{{n}}" for n in os.listdir(found)] if os.path.isdir(found) else [found]
+        except PermissionError:
+            pass
+seen = [s for s in seen if "site-packages" not in s and not s.startswith("{base}") and s != "{outer}"]
+print("seen:", seen)
+print("salt:", [k for k in os.environ if "SALT" in k])
+"""
+
+SQL = """
+import glob, sqlite3
+for found in glob.glob("/**/gradebook.db", recursive=True) + [r"{course}/gradebook.db"]:
+    try:
+        sqlite3.connect(found).execute("UPDATE grade SET auto_score = 999, manual_score = 999")
+    except sqlite3.Error as error:
+        print("no gradebook:", error)
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(4242)"], start_new_session=True)
+"""
+
+SOURCES = """
+import sys, inspect
+class MADE:
+    def __init__(self, *a, **k):
+        text = []
+        frame = sys._getframe()
+        while frame:
+            text.append(frame.f_code.co_filename)
+            try: text.append(inspect.getsource(frame.f_code))
+            except OSError: pass
+            text.append(repr(frame.f_locals)[:3000])
+            frame = frame.f_back
+        raise ValueError("LEAK " + " ".join(text)[-20000:])
+"""
+
+FLOOD = """
+import zmq
+from ipykernel.kernelapp import IPKernelApp
+socket = IPKernelApp.instance().kernel.shell_stream
+import threading, os
+import ipykernel
+app = IPKernelApp.instance()
+frame = b"x" * 50_000_000
+for k in range(400):
+    app.iopub_socket.send_multipart([b"id", b"<IDS|MSG>", b"", b"{}", b"{}", b"{}", b"{}"] + [frame] * 40)
+"""
+
+FORGE = """
+import json
+from ipykernel.kernelapp import IPKernelApp
+kernel = IPKernelApp.instance().kernel
+def forged(stream, ident, parent):
+    for content in ({{"result": 1, "arrays": []}},
+                    {{"result": {{"array": 0}}, "arrays": [{{"dtype": "|O", "shape": [1]}}]}},
+                    {{"result": {{"array": 0}}, "arrays": [{{"dtype": "<f4", "shape": [1 << 40]}}]}}, [1], "x", None):
+        kernel.session.send(stream, "deepul_reply", content, parent, ident=ident, buffers=[b"12345678"])
+kernel.shell_handlers["deepul_request"] = forged
+"""
+
+
+def table(course: Path, kit: Path) -> list[Attack]:
+    """All rows. course: the folder that the class is graded in."""
+    import sys
+
+    names = dict(course=course, kit=kit, home=Path.home(), base=sys.base_prefix, outer=Path(sys.base_prefix).parent)
+    home = next((p for p in (sys.base_prefix, str(kit)) if p.startswith(str(Path.home()) + "/")), "")
+    names["outer"] = str(Path.home() / Path(home).relative_to(Path.home()).parts[0]) if home else ""
+
+    def formed(text: str) -> Callable[[Path], None]:
+        return code(text.format(**names))
+
+    return [
+        # Fooling what compares.
+        Attack("patched_compare", "full marks", code("""
+            import numpy, torch
+            torch.allclose = torch.equal = lambda *a, **k: True
+            numpy.testing.assert_allclose = lambda *a, **k: None
+            import pytest
+            pytest.raises = None
+            import deepul_utils
+            deepul_utils.check = check = lambda name: 100.0
+        """)),
+        Attack("shadowed_builtins", "full marks", code("""
+            import builtins
+            builtins.float = float = lambda *a: 1e9
+            builtins.isinstance = isinstance = lambda *a: True
+            builtins.check = check = lambda name: 20.0
+            builtins.__import__ = lambda *a, **k: None
+        """)),
+        Attack("input_transformer", "6 of 6", code("""
+            get_ipython().input_transformers_post.append(lambda lines: [])
+        """)),
+        Attack("ast_transformer", "6 of 6", code("""
+            import ast
+            class Strip(ast.NodeTransformer):
+                def visit_Expr(self, node): return ast.Expr(ast.Constant(20.0))
+            get_ipython().ast_transformers.append(Strip())
+        """)),
+        Attack("replaced_do_execute", "6 of 6", code("""
+            from ipykernel.ipkernel import IPythonKernel
+            async def do_execute(self, *a, **k):
+                return {"status": "ok", "execution_count": 1, "user_expressions": {}, "payload": []}
+            IPythonKernel.do_execute = do_execute
+            get_ipython().run_cell = lambda *a, **k: None
+        """)),
+        Attack("skip_execution_tag", "6 of 6", lambda folder: edit(
+            folder, lambda cells: [c["metadata"].update(tags=["skip-execution"]) for c in cells if is_check(c)])),
+        *(Attack(f"grade_is_{name}", stock, in_checks(text), told="was changed, and was put back")
+          for name, text, stock in (
+            ("numpy_zero", "import numpy as np\nnp.float64(0)", "full marks"),
+            ("nan", "float('nan')", "full marks"),
+            ("none", "None", "full marks"),
+            ("negative", "-1", "full marks"),
+            ("string", "'0'", "full marks"),
+            ("too_much", "1000.0", "whole submission fails"),
+            ("infinite", "float('inf')", "whole submission fails"),
+        )),
+        # Reading and writing what is not the student's.
+        Attack("reads_everything", "all readable", formed(LOOK), shown="seen: []\\nsalt: []"),
+        Attack("symlinks", "copied into autograded/ and feedback", links, told="a link to somewhere else"),
+        Attack("writes_its_own_score", "sticks", formed(SQL)),
+        Attack("network", "allowed", code("""
+            import socket
+            try:
+                socket.create_connection(("127.0.0.1", 22), timeout=2)
+                print("network: connected")
+            except OSError as error:
+                print("network: none")
+            print("interfaces:", [n for _, n in socket.if_nameindex()])
+        """), shown="network: none\\ninterfaces: ['lo']"),
+        Attack("writes_outside", "allowed", code("""
+            import os
+            done = []
+            for place in ("/kit/deepul_utils/training.py", "/usr/x", "/x", "/venv/x", "/exchange/x", "/dev/x",
+                          "/proc/sys/x"):
+                try:
+                    open(place, "a").write("x")
+                    done.append(place)
+                except OSError:
+                    pass
+            print("written:", done)
+        """), shown="written: []"),
+        Attack("leaks_test_source", "hidden test leaks", lambda folder: edit(folder, lambda cells: [
+            c.update(source=SOURCES) for c in cells if c["metadata"].get("nbgrader", {}).get("grade_id") == "made-MADE"
+        ]), shown="LEAK", hidden="is_strict_order"),
+        Attack("forged_replies", "not tried", lambda folder: formed(FORGE)(folder)),
+        Attack("looks_at_neighbours", "not tried", code("""
+            import os
+            print("processes:", sorted(int(p) for p in os.listdir("/proc") if p.isdigit()), "uid", os.getuid())
+            import ctypes
+            libc = ctypes.CDLL(None, use_errno=True)
+            print("namespace:", libc.unshare(0x10000000), "unmount:", libc.umount(b"/exchange"), libc.umount(b"/proc"))
+            print("root:", os.system("id -u >/dev/null; test $(id -u) = 0"))
+            try:
+                os.setuid(0)
+                print("became root")
+            except OSError:
+                print("stays a student")
+        """), shown="processes: [1] uid 1000\\nnamespace: -1 unmount: -1 -1\\nroot: 256\\nstays a student"),
+        # Using up what there is.
+        Attack("endless_loop", "38 s, submission dropped", code("while True: pass"), told="time limit"),
+        Attack("endless_loop_that_will_not_stop", "38 s, submission dropped", code("""
+            import signal
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            while True:
+                try:
+                    while True: pass
+                except KeyboardInterrupt: pass
+        """), told="time limit of 5 s a cell"),
+        Attack("sleeps", "38 s, submission dropped", code("import time\ntime.sleep(3600)"), told="time limit"),
+        Attack("exits", "no grade", code("import os\nos._exit(0)"), told="ended its own kernel (exit code 0)"),
+        Attack("kills_its_parent", "grader killed, later students ungraded", code("""
+            import os, signal
+            for target in (os.getppid(), 0, -1, 1, os.getpid()):
+                try: os.kill(target, signal.SIGKILL)
+                except OSError: pass
+            print("still here")
+        """), shown="still here"),
+        Attack("crashes", "no grade", code("import ctypes\nctypes.string_at(0)"), told="segmentation fault"),
+        Attack("one_huge_line", "659 MB peak", code("print('x' * 100_000_000)"),
+               shown="cut here: the cell printed over"),
+        Attack("two_million_lines", "25 s", code("for k in range(2_000_000): print(k)"),
+               shown="cut here: the cell printed over"),
+        Attack("flood_of_messages", "not tried", code(FLOOD), told="limit"),
+        Attack("fork_bomb", "no limit", code("""
+            import os
+            while True:
+                try: os.fork()
+                except OSError: pass
+        """), told="limit"),
+        Attack("thread_storm", "no limit", code("""
+            import threading, time
+            started = 0
+            try:
+                while started < 5000:
+                    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+                    started += 1
+            except RuntimeError:
+                pass
+            print("under 300 threads:", started < 300)
+        """), shown="under 300 threads: True"),
+        Attack("memory_bomb", "no limit", code("x = bytearray(8 * 2**30)"), told="MemoryError"),
+        Attack("memory_bomb_in_processes", "no limit", code("""
+            import os, time
+            for k in range(4):
+                if os.fork() == 0:
+                    hold = [bytearray(b"x" * 100_000_000) for _ in range(20)]
+                    time.sleep(60)
+            time.sleep(60)
+        """), told="memory limit"),
+        Attack("disk_filler", "no limit", code("""
+            import os
+            total = 0
+            try:
+                for k in range(100):
+                    with open(f"/student/{k}", "wb") as stream:
+                        for _ in range(20): total += stream.write(bytes(10_000_000))
+            except OSError as error:
+                print("stopped:", error.strerror, total < 600_000_000)
+        """), shown="stopped: No space left on device True"),
+        Attack("open_files", "no limit", code("""
+            kept = []
+            try:
+                while True: kept.append(open("/dev/null"))
+            except OSError as error:
+                print("stopped:", error.strerror)
+            del kept
+        """), shown="stopped: Too many open files"),
+        # Modules and files.
+        Attack("shadows_torch", "shadows the real one", file("torch/__init__.py"), 35, complete=True,
+               told="in the place of the module torch"),
+        Attack("shadows_the_kit", "shadows the real one", file("deepul_utils.py"), 35, complete=True,
+               told="in the place of the module deepul_utils"),
+        Attack("pickle_for_weights", "code runs", pickled, 26, complete=True, shown="pickle ran: False",
+               told="no readable weights file"),
+        Attack("weights_of_wrong_shape", "crash", weights(lambda w: {k: v.repeat(2, -1) for k, v in w.items()}), 26,
+               complete=True, told="do not fit your model"),
+        Attack("weights_with_nan", "crash", weights(lambda w: {k: np.full_like(v, np.nan) for k, v in w.items()}), 26,
+               complete=True),
+        Attack("two_gigabytes_of_weights", "crash", huge, 35, complete=True, told="2,048 MB"),
+        # Broken notebooks.
+        Attack("cells_deleted", "aborts the batch", lambda folder: edit(
+            folder, lambda cells: cells.__setitem__(slice(None), [c for c in cells if not is_check(c)])), 35,
+            complete=True, told="was missing and was put back"),
+        Attack("cells_duplicated", "aborts the batch", lambda folder: edit(folder, duplicated), 35, complete=True,
+               told="occurs more than once"),
+        Attack("cells_moved", "0 or aborts", lambda folder: edit(folder, moved), 35, complete=True,
+               told="was moved behind it"),
+        Attack("cells_of_another_type", "aborts the batch", lambda folder: edit(folder, retyped), 35, complete=True,
+               told="made a code cell again"),
+        Attack("old_schema", "aborts the batch", lambda folder: edit(folder, lambda cells: [
+            c["metadata"]["nbgrader"].update(schema_version=1) for c in cells if "nbgrader" in c["metadata"]]), 35,
+            complete=True),
+        Attack("invalid_json", "aborts the batch", lambda folder: (folder / "hw1.ipynb").write_text('{"cells": ['),
+               not_graded=True, told="is not a Jupyter notebook"),
+        Attack("empty_file", "aborts the batch", lambda folder: (folder / "hw1.ipynb").write_text(""),
+               not_graded=True, told="hw1.ipynb is empty"),
+        Attack("renamed", "no grade", lambda folder: (folder / "hw1.ipynb").rename(folder / "HW1 final (2).ipynb"), 35,
+               complete=True, told="taken as hw1.ipynb"),
+        # A right answer that stock nbgrader gives 0.
+        Attack("warns", "0", code("""
+            import sys, warnings
+            warnings.warn("careful")
+            print("to stderr", file=sys.stderr)
+        """), 35, complete=True),
+    ]  # fmt: skip
+
+
+def is_device(path: Path) -> bool:
+    return not stat.S_ISREG(path.lstat().st_mode)
