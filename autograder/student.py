@@ -40,7 +40,11 @@ class Student(ABC):
 
     def ask(self, limit: float = TIME_LIMIT, **request):
         message, arrays = encode(request)
-        return decode(*self.request(message["dict"], arrays, limit))
+        result, out = self.request(message["dict"], arrays, limit)
+        try:
+            return decode(result, out)
+        except (LookupError, TypeError, ValueError, RecursionError):  # the other side need not be ours any more
+            raise StudentCodeError("wrong type", "the notebook answered with something that is no array.") from None
 
     def new(self, name: str, *args, seed: int = 0, perturb: float = 1.0, **kwargs) -> "Handle":
         """A new object of the student's class `name`, in eval mode, with random weights.

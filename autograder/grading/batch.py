@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
@@ -67,12 +66,9 @@ class Options:
     jobs: int = 0  # 0: as many as there are cores
     cluster: str = ""
 
-    def executor(self) -> tuple[AbstractContextManager[Callable[[], Executor]], int]:
+    def workers(self) -> AbstractContextManager[tuple[Callable[[], Executor], int]]:
         """Where to grade, and how many submissions at once."""
-        if self.cluster:
-            return workers.cluster(self.cluster), 2 * workers.cluster_size(self.cluster)
-        number = self.jobs or len(os.sched_getaffinity(0))
-        return workers.local(number), number + 1  # one waits, so that no worker does
+        return workers.cluster(self.cluster) if self.cluster else workers.local(self.jobs)
 
 
 def prepare(course: Course, homework: str) -> dict:
@@ -167,8 +163,7 @@ class _Class:
 
     def _results(self, found: list[Submission], read: Callable) -> Iterator[tuple[str, Job | None, dict, bool]]:
         """(student, job, result, whether it was graded just now); without a job where nothing could be read."""
-        opened, at_once = self.options.executor()
-        with opened as executor:
+        with self.options.workers() as (executor, at_once):
             for (student, job, known), result in workers.run(self._wanted(found, read), executor, at_once):
                 if job and not known and not result["fault"]:
                     self.cache.put(job.key, result)

@@ -84,15 +84,11 @@ class _Run:
     def grade(self, sandbox: Sandbox) -> None:
         began = time.monotonic()
         seed = int.from_bytes(hashlib.sha256(self.salt.encode()).digest()[:4], "big") >> 1
-        kernel = Kernel(sandbox, self.files, seed)
-        try:
-            kernel.wait_until_ready()
+        with Kernel(sandbox, self.files, seed) as kernel:
             self.seconds |= {"start": time.monotonic() - began, "cells": 0.0, "checks": 0.0}
             for cell in self.result.notebook["cells"]:
                 if cell["cell_type"] == "code" and cell["source"].strip():
                     self._cell(cell, kernel)
-        finally:
-            kernel.close()
         if self.result.stopped and kernel.ended:
             self.result.stopped = self.result.stopped.replace(kernel.ended.split(" (")[0], kernel.ended)
         self.result.fault = "\n".join(

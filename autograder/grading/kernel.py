@@ -36,7 +36,10 @@ class Stopped(Exception):
 
 
 class Kernel:
-    """A running kernel of one submission."""
+    """A running kernel of one submission, ready when made; `close` it, or use it in a `with`.
+
+    Raises SandboxError if it does not come up.
+    """
 
     def __init__(self, sandbox: Sandbox, files: dict[str, bytes], seed: int):
         self.limits = sandbox.limits
@@ -53,6 +56,17 @@ class Kernel:
         self._poller.register(self._shell, zmq.POLLIN)
         self._poller.register(self._iopub, zmq.POLLIN)
         self.ended = ""  # why the kernel is gone
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "Kernel":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
 
     def _socket(self, kind: int, channel: str, most: int, waiting: int):
         connection = self.process.connection
@@ -63,8 +77,8 @@ class Kernel:
         socket.connect(f"ipc://{connection['ip']}-{connection[f'{channel}_port']}")
         return socket
 
-    def wait_until_ready(self) -> None:
-        """Until both channels are connected. Raises SandboxError if that never happens."""
+    def _wait_until_ready(self) -> None:
+        """Until an answer to a message of ours arrives on the channel of outputs, so that none is missed."""
         end = time.monotonic() + 60
         while time.monotonic() < end and not self.process.stopped:
             sent = self._send("kernel_info_request", {})
@@ -164,8 +178,11 @@ class Kernel:
     def _understood(self, frames: list) -> dict:
         _, parts = self._session.feed_identities(frames, copy=False)
         message = self._session.deserialize(parts, copy=False)
-        if not (isinstance(message["content"], dict) and isinstance(message["parent_header"], dict)):
+        if not isinstance(message["parent_header"], dict):
             raise ValueError("no message of the protocol")
+        if not isinstance(message["content"], dict):
+            said = "the notebook answered with something that is no answer."
+            message["content"] = {"status": "error", "ename": "Error", "evalue": said, "error": ["wrong type", said]}
         return message | {"size": sum(len(f) for f in frames)}
 
 

@@ -1,8 +1,8 @@
 """Where submissions are graded: in processes beside this one, or on a Dask cluster. The same function in both."""
 
 import contextlib
-import ctypes
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import threading
@@ -17,8 +17,8 @@ from autograder.grading.course import CourseError
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised
 
-SET_PARENT_DEATH_SIGNAL = 1
 TRIES = 2
+CONNECT_SECONDS = 10
 THREADS = dict(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE")
 
 _lock = threading.Lock()  # a Dask worker may have several threads, and pytest is not made for that
@@ -89,44 +89,47 @@ def run(wanted: Iterable[tuple[str, Job | None, dict | None]], open_executor: Ca
                     fault = f"the worker was lost {TRIES} times ({type(error).__name__}: {error})"
                     yield item, Execution(item[1].submission.notebook, fault=fault).to_json()
     finally:
+        for future in running:
+            future.cancel()
         if executor:
-            executor.shutdown(wait=False, cancel_futures=True)
+            executor.shutdown(wait=False)
 
 
 @contextlib.contextmanager
-def local(number: int) -> Iterator[Callable[[], Executor]]:
-    """Processes on this machine, forked from one that has imported what they need."""
+def local(number: int) -> Iterator[tuple[Callable[[], Executor], int]]:
+    """(how to open an executor, how many submissions to give it at once) of processes on this machine.
+
+    They are forked from one that has imported what they need.
+    """
+    number = number or len(os.sched_getaffinity(0))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["autograder.grading.execute"])
     with environment.variables(**THREADS):
-        yield lambda: ProcessPoolExecutor(number, mp_context=context, initializer=_die_with_the_grader)
+        opened = lambda: ProcessPoolExecutor(number, mp_context=context, initializer=_die_with_the_grader)  # noqa: E731
+        yield opened, number + 1  # one waits, so that no worker does
 
 
 def _die_with_the_grader() -> None:
     """If the grader is killed, no worker goes on without it; its sandbox ends with the worker."""
-    ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-    if os.getppid() == 1:
-        os._exit(1)
+
+    def watch() -> None:
+        multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextlib.contextmanager
-def cluster(address: str) -> Iterator[Callable[[], Executor]]:
-    """A Dask cluster. Raises CourseError if it does not answer, or if Dask is not installed."""
+def cluster(address: str) -> Iterator[tuple[Callable[[], Executor], int]]:
+    """The same of a Dask cluster. Raises CourseError if it does not answer, or if Dask is not installed."""
     try:
         from distributed import Client
     except ModuleNotFoundError:
         raise CourseError("--cluster needs Dask: pip install --group cluster, in the kit's folder.") from None
     try:
-        client = Client(address, timeout=20, set_as_default=False)
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
         raise CourseError(f"No Dask scheduler answers at {address}: {error}") from None
     with client:
-        yield lambda: client.get_executor(pure=False)
-
-
-def cluster_size(address: str) -> int:
-    """How many workers a cluster has; at least 1, because some may still be on their way."""
-    from distributed import Client
-
-    with Client(address, timeout=20, set_as_default=False) as client:
-        return max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+        size = len(client.scheduler_info(n_workers=-1)["workers"])
+        yield lambda: client.get_executor(pure=False), 2 * max(1, size)  # workers may still be on their way

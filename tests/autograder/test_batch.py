@@ -1,0 +1,296 @@
+"""A class through the real command: killed and resumed, on a cluster, cached, audited, and always the same grades."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from autograder import demo
+from autograder.exercises import ROOT
+from autograder.grading import batch, normalise, submissions
+from autograder.grading.course import Course
+from autograder.grading.execute import Grader
+from autograder.grading.limits import Limits
+from autograder.handout.build import release
+from autograder.handout.submit import solution_cells, write_submission
+
+pytestmark = pytest.mark.slow
+DEEPUL = Path(sys.executable).parent / "deepul"
+STUDENTS = ("ada", "ben", "cleo", "dan", "eve", "finn")
+
+
+@pytest.fixture(scope="module")
+def handed_in(tmp_path_factory) -> Path:
+    """Six submissions, none equal to another: every other one has solved both exercises."""
+    root = tmp_path_factory.mktemp("handed-in")
+    handout = release(Course.at(root / "maker"), "hw1", figures=False) / "hw1.ipynb"
+    for number, student in enumerate(STUDENTS):
+        solved = demo.ALL if number % 2 else demo.ALL[:1]
+        write_submission(
+            handout, root / "all" / student, solution_cells("hw1"), solved, demo.WEIGHTS,
+            change=lambda source, student=student: f"# {student}\n{source}",
+        )  # fmt: skip
+    return root / "all"
+
+
+def command(course: Path, handed_in: Path, *options: str) -> list:
+    return [DEEPUL, "grade", "hw1", handed_in, "--course", course, "-j", "2", *options]
+
+
+def grade(course: Path, handed_in: Path, *options: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command(course, handed_in, *options), capture_output=True, text=True, check=False, timeout=300
+    )  # fmt: skip
+
+
+def grades(course: Path) -> tuple[list[dict], dict[str, float]]:
+    """(grades.csv, {student: score in nbgrader's gradebook})."""
+    with (course / "reports" / "hw1" / "grades.csv").open(encoding="utf-8") as stream:
+        table = list(csv.DictReader(stream))
+    with Course.at(course).gradebook() as gradebook:
+        return table, {s.student.id: s.score for s in gradebook.assignment_submissions("hw1")}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(handed_in, tmp_path_factory) -> Path:
+    """A course in which the class was graded in one go."""
+    course = tmp_path_factory.mktemp("undisturbed")
+    done = grade(course, handed_in)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 submissions: 6 graded" in done.stdout
+    return course
+
+
+def same_secret(course: Path, undisturbed: Path) -> Path:
+    """A fresh course with the same salt, so that grades can be compared bit for bit."""
+    course.mkdir()
+    shutil.copy(undisturbed / ".deepul-salt", course)
+    return course
+
+
+def test_killed_at_any_point_and_run_again_it_ends_in_the_same_grades(handed_in, undisturbed, tmp_path):
+    course = same_secret(tmp_path / "killed", undisturbed)
+    recorded = course / ".deepul" / "recorded" / "hw1"
+
+    def count(folder: Path) -> int:
+        return len([p for p in folder.glob("*") if not p.name.startswith(".")])
+
+    moments = [
+        lambda: (course / "gradebook.db").exists(),  # while the assignment is made
+        lambda: count(course / ".deepul" / "cache") >= 1,  # between the first result and its record
+        lambda: (course / "autograded").exists() and count(course / "autograded") > count(recorded),  # while recording
+        lambda: count(recorded) >= 3,
+    ]
+    for moment in moments:
+        process = subprocess.Popen(
+            command(course, handed_in), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=os.environ | {"MARK": str(course)},
+        )  # fmt: skip
+        while not moment() and process.poll() is None:
+            time.sleep(0.002)
+        assert process.poll() is None, "it was to be killed before its end"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    before = count(recorded)
+    done = grade(course, handed_in)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert before >= 3
+    assert "had not changed" in done.stdout
+    assert grades(course) == grades(undisturbed)
+    assert not _left_of(course)
+
+
+def _left_of(course: Path) -> list[str]:
+    """Workers of graders that were killed; they have ten seconds to notice."""
+    for _ in range(100):
+        left = [p for p in Path("/proc").glob("[0-9]*/environ") if f"MARK={course}\0".encode() in _read(p)]
+        if not left:
+            return []
+        time.sleep(0.1)
+    return [str(_read(p.with_name("cmdline"))) for p in left]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # it ended
+        return b""
+
+
+def test_what_has_not_changed_is_not_graded_again(handed_in, undisturbed, tmp_path):
+    before = grades(undisturbed)
+    done = grade(undisturbed, handed_in)
+    assert "6 submissions: 0 graded" in done.stdout
+    assert grades(undisturbed) == before
+
+    changed = tmp_path / "changed"
+    shutil.copytree(handed_in, changed)
+    notebook = changed / "ben" / "hw1.ipynb"
+    notebook.write_text(notebook.read_text().replace("# ben", "# Ben"))
+    course = tmp_path / "course"
+    shutil.copytree(undisturbed, course)
+    assert "6 submissions: 1 graded" in grade(course, changed).stdout
+    assert "1 submissions: 1 graded" in grade(course, changed, "--only", "ada", "--force").stdout
+
+
+def test_exit_codes_and_words_for_wrong_calls(handed_in, undisturbed, tmp_path):
+    wrong = grade(undisturbed, handed_in, "--only", "nobody")
+    assert wrong.returncode == 2
+    assert "There is no submission of nobody" in wrong.stdout
+    wrong = grade(undisturbed, handed_in, "--limit", "speed=1")
+    assert wrong.returncode == 2
+    assert "give one of cell=120" in wrong.stdout
+    broken = tmp_path / "broken"
+    shutil.copytree(handed_in / "ada", broken / "ada")
+    (broken / "zed").mkdir()
+    course = tmp_path / "course"
+    shutil.copytree(undisturbed, course)
+    done = grade(course, broken)
+    assert done.returncode == 1
+    assert "there is no notebook in it" in " ".join(done.stdout.split())
+    for printed in (wrong, done):
+        assert "Traceback" not in printed.stdout + printed.stderr
+
+
+def test_two_graders_on_one_course_do_not_mix(handed_in, undisturbed, tmp_path):
+    course = same_secret(tmp_path / "both", undisturbed)
+    first = subprocess.Popen(command(course, handed_in), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (course / ".deepul" / "lock").exists() and first.poll() is None:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    second = grade(course, handed_in)
+    assert second.returncode == 2
+    assert "Another `deepul grade` is at work" in second.stdout
+    assert first.wait() == 0
+    assert grades(course) == grades(undisturbed)
+
+
+def test_a_lost_worker_costs_nobody_a_grade(handed_in, undisturbed, tmp_path):
+    course = same_secret(tmp_path / "lost", undisturbed)
+    process = subprocess.Popen(command(course, handed_in), stdout=subprocess.PIPE, text=True)
+    killed = False
+    while not killed and process.poll() is None:
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            if b"grading.zygote" in (text := _read(path)) and text.startswith(b"/usr/bin/bwrap"):
+                worker = int((path.parent / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                if b"bwrap" not in _read(Path(f"/proc/{worker}/cmdline")):
+                    time.sleep(1.0)  # let it be at work
+                    os.kill(worker, signal.SIGKILL)
+                    killed = True
+                    break
+        time.sleep(0.01)
+    printed, _ = process.communicate(timeout=200)
+    assert killed
+    assert process.returncode == 0, printed
+    assert grades(course) == grades(undisturbed)
+
+
+def test_a_cluster_gives_the_same_grades_also_when_it_loses_a_worker(handed_in, undisturbed, tmp_path):
+    course = same_secret(tmp_path / "cluster", undisturbed)
+    contact = tmp_path / "scheduler.json"
+    quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def start(module: str, *options: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.{module}", "--scheduler-file", contact, "--no-dashboard",
+             *options], **quiet,
+        )  # fmt: skip
+
+    scheduler = start("dask_scheduler", "--port", "0", "--host", "127.0.0.1")
+    workers = [start("dask_worker", "--no-nanny", "--nthreads", "1", "--name", f"w{k}") for k in range(2)]
+    try:
+        while not contact.exists():
+            time.sleep(0.1)
+        address = json.loads(contact.read_text())["address"]
+        process = subprocess.Popen(
+            [*command(course, handed_in), "--cluster", address],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        cache = course / ".deepul" / "cache"
+        while not (cache.exists() and list(cache.glob("*.json"))) and process.poll() is None:
+            time.sleep(0.05)
+        workers[0].kill()
+        printed = process.communicate(timeout=200)
+        assert process.returncode == 0, printed
+        assert "6 submissions: 6 graded" in printed[0]
+    finally:
+        for process in (*workers, scheduler):
+            process.kill()
+            process.wait()
+    assert grades(course) == grades(undisturbed)
+
+
+def test_a_cluster_that_is_not_there_is_said(handed_in, tmp_path):
+    done = grade(tmp_path / "course", handed_in, "--cluster", "tcp://127.0.0.1:9")
+    assert done.returncode == 2
+    assert "No Dask scheduler answers at tcp://127.0.0.1:9" in " ".join(done.stdout.split())
+
+
+def test_the_same_grade_bit_for_bit_twenty_times_under_load(handed_in):
+    stop = threading.Event()
+    load = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    handout = json.loads((ROOT / "homeworks" / "hw1" / "hw1.ipynb").read_text())
+    files, left_out = submissions.read(submissions.Submission("ben", handed_in / "ben"), "hw1")
+    grader, seen = Grader(Limits()), set()
+    try:
+        for _ in range(20):
+            result = grader.grade(normalise.normalise(dict(files), "hw1", handout, left_out), "hw1", "a salt")
+            for score in result.scores.values():
+                for check in score["checks"]:
+                    del check["seconds"]
+            seen.add(json.dumps(result.scores, sort_keys=True))
+    finally:
+        stop.set()
+        grader.close()
+        for process in load:
+            process.kill()
+            process.wait()
+    assert len(seen) == 1
+    assert sum(s["points"] for s in json.loads(seen.pop()).values()) == 35
+
+
+def test_an_audit_trains_from_scratch_and_tells_who_handed_in_weights_of_another(handed_in, undisturbed, tmp_path):
+    mixed = tmp_path / "mixed"
+    shutil.copytree(handed_in / "ben", mixed / "ben")
+    shutil.copytree(handed_in / "dan", mixed / "dan")
+    notebook = mixed / "dan" / "hw1.ipynb"
+    text = notebook.read_text()
+    shorter, changes = re.subn(r"(steps(: int)?) = \d+", r"\1 = 20", text)
+    assert changes == 2
+    notebook.write_text(shorter)  # such training cannot have given these weights
+    done = grade(tmp_path / "course", mixed, "--retrain", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = (tmp_path / "course" / "reports" / "hw1" / "report" / "index.html").read_text(encoding="utf-8")
+    ben, dan = (report.split(f'id="{s}"')[1].split("</details>")[0] for s in ("ben", "dan"))
+    assert "Audit disagrees" in dan
+    assert "Audit disagrees" not in ben
+    assert "audit of ben: 35 of 35 points trained from scratch" in done.stdout
+
+
+def test_an_instructors_own_grade_cell_counts_and_is_called_not_protected(tmp_path):
+    course = Course.at(tmp_path)
+    folder = release(course, "hw1", figures=False)
+    handout = json.loads((folder / "hw1.ipynb").read_text())
+    cells = handout["cells"]
+    own = dict(schema_version=3, task=False, locked=True, solution=False, grade=True, grade_id="own-asserts", points=3)
+    cells.append({"cell_type": "code", "id": "own", "metadata": {"nbgrader": own}, "source": ""})
+    write_submission(folder / "hw1.ipynb", tmp_path / "ada", solution_cells("hw1"), demo.ALL, demo.WEIGHTS)
+    executor = Grader(Limits())
+    files, left_out = submissions.read(submissions.Submission("ada", tmp_path / "ada"), "hw1")
+    for change, points in (("", 3.0), ("float('inf')", 0.0), ("None", 3.0)):
+        cells[-1]["source"] = f"assert MADE is not None\n{change}"
+        normal = normalise.normalise(dict(files), "hw1", handout, left_out)
+        assert normal.changes == ["The cell own-asserts was missing and was put back as it was handed out."]
+        graded = batch.read_scores("ada", "hw1", executor.grade(normal, "hw1", "salt").to_json(), normal.changes)
+        assert graded.points == 35 + points
+        assert any("Not protected: the points of the cell own-asserts" in p for p in graded.problems)
+    executor.close()

@@ -1,0 +1,221 @@
+"""The sandboxed kernel: what runs in it, what it cannot do, and what the grader hears of it."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autograder import exercises, runner
+from autograder.exercises import ROOT
+from autograder.grading import sandbox
+from autograder.grading.course import SandboxError
+from autograder.grading.kernel import Kernel, KernelStudent, Stopped
+from autograder.grading.limits import Limits
+from autograder.grading.sandbox import Sandbox
+from autograder.handout.submit import solution_cells, without_markers
+from autograder.workbench import StudentCodeError
+
+LIMITS = Limits(cell=3, total=60, memory=3 << 29)
+
+
+@pytest.fixture(scope="module")
+def box():
+    made = Sandbox(LIMITS)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def kernel(box):
+    with Kernel(box, {"notes/hello.txt": b"hello"}, seed=1) as made:
+        yield made
+
+
+def printed(ran) -> str:
+    return "".join(o.get("text", "") for o in ran.outputs)
+
+
+def test_cells_run_and_show_what_jupyter_would_show(kernel):
+    ran = kernel.execute("print(open('notes/hello.txt').read())\n1 + 1", 3)
+    assert printed(ran) == "hello\n"
+    assert ran.outputs[-1]["data"]["text/plain"] == "2"
+    ran = kernel.execute("from matplotlib import pyplot as plt\nplt.plot([1, 2]);", 10)
+    assert "image/png" in ran.outputs[-1]["data"]
+    ran = kernel.execute("1 / 0", 3)
+    assert ran.error == "ZeroDivisionError: division by zero"
+    ran = kernel.execute("def f(:", 3)
+    assert ran.error.startswith("SyntaxError in line 1: ")
+    ran = kernel.execute("from IPython.display import clear_output\nprint(1)\nclear_output()\nprint(2)", 3)
+    assert printed(ran) == "2\n"
+
+
+def test_every_check_runs_on_a_sandboxed_notebook(box):
+    """The very tests that run live, unchanged: full marks for the solution."""
+    folder = ROOT / "solutions" / "hw1" / "artifacts"
+    with Kernel(box, {f"artifacts/{p.name}": p.read_bytes() for p in folder.iterdir()}, seed=1) as kernel:
+        for cell in solution_cells("hw1"):
+            if cell.kind == "code" and "check(" not in cell.source:
+                assert kernel.execute(without_markers(cell.source), 60).error == ""
+        for exercise in exercises.of_homework("hw1"):
+            score = runner.check(exercise.name, KernelStudent(kernel), "a salt")
+            assert score == score.max_points, score.text()
+
+
+def test_errors_come_back_in_the_words_of_the_exercise(kernel):
+    student = KernelStudent(kernel)
+    with pytest.raises(StudentCodeError, match="the notebook defines no Nothing"):
+        student.new("Nothing")
+    kernel.execute("def f(x):\n    print('seen')\n    return x['no']", 3)
+    with pytest.raises(StudentCodeError, match=r"f raised .* line 3 of its cell: return x\['no'\]"):
+        student.call("f", np.zeros(3))
+    kernel.execute("def f(x):\n    print('seen')\n    return x", 3)
+    student.call("f", np.zeros(3))
+    assert student.take_printed() == "seen\n"
+
+
+def test_twenty_round_trips_of_most_of_a_megabyte_take_less_than_a_second(kernel):
+    kernel.execute("def f(x): return x + 1", 3)
+    student, x = KernelStudent(kernel), np.random.default_rng(0).normal(size=200_000).astype(np.float32)
+    began = time.monotonic()
+    for _ in range(20):
+        y = student.call("f", x)
+    assert time.monotonic() - began < 1.0  # measured: 0.09 s
+    np.testing.assert_array_equal(y, x + 1)
+
+
+def test_a_call_that_takes_too_long_is_stopped_and_the_kernel_goes_on(kernel):
+    kernel.execute("def slow(x):\n    while True: pass\ndef f(x): return x", 3)
+    student = KernelStudent(kernel)
+    with pytest.raises(StudentCodeError, match="slow took longer than 1 s"):
+        student.call("slow", np.zeros(1), limit=1)
+    assert student.call("f", np.zeros(1)).shape == (1,)
+
+
+def test_a_call_that_will_not_stop_ends_the_kernel_and_later_calls_say_why(kernel):
+    kernel.execute(
+        "import signal\ndef f(x):\n    signal.setitimer(signal.ITIMER_REAL, 0)\n"
+        "    signal.signal(signal.SIGINT, signal.SIG_IGN)\n    while True: pass",
+        3,
+    )
+    student = KernelStudent(kernel)
+    for _ in range(2):
+        with pytest.raises(StudentCodeError, match="grading of this notebook stopped: time limit of 1 s a call"):
+            student.call("f", np.zeros(1), limit=1)
+
+
+@pytest.mark.parametrize("reply", [
+    "None", "{}", "{'result': {'array': 0}, 'arrays': []}", "{'result': 1, 'arrays': 7}",
+    "{'result': {'array': 0}, 'arrays': [{'dtype': '|O', 'shape': [1]}]}",
+    "{'result': {'array': 0}, 'arrays': [{'dtype': '<f8', 'shape': [1 << 60]}]}",
+    "{'result': {'array': 5}, 'arrays': [{'dtype': '<f8', 'shape': [1]}]}",
+    "{'result': {'array': []}, 'arrays': [{'dtype': '<f8', 'shape': [1]}]}",
+    "{'result': " + "[" * 50 + "]" * 50 + ", 'arrays': [{'dtype': '<f8', 'shape': [1]}]}",
+])  # fmt: skip
+def test_a_reply_that_is_none_is_the_students_and_never_the_graders_error(kernel, reply):
+    kernel.execute(
+        "from ipykernel.kernelapp import IPKernelApp\nk = IPKernelApp.instance().kernel\n"
+        f"k.shell_handlers['deepul_request'] = lambda stream, ident, parent: k.session.send(stream, 'deepul_reply', "
+        f"{reply}, parent, ident=ident, buffers=[b'12345678'])",
+        3,
+    )
+    score = runner.check("made", KernelStudent(kernel))
+    assert score == 0
+    assert {r.outcome for r in score.results} <= {"failed", "skipped"}, [r.fault for r in score.results]
+
+
+@pytest.mark.parametrize(("source", "why"), [
+    ("import os; os._exit(7)", "ended its own kernel (exit code 7)"),
+    ("import ctypes; ctypes.string_at(0)", "segmentation fault"),
+    ("import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", "limit: it "),
+    ("import signal\nsignal.signal(2, signal.SIG_IGN)\nwhile True: pass", "time limit of 1 s a cell"),
+    ("import mmap\nm = mmap.mmap(-1, 2 << 30)\nwhile True: m.write(bytes(1 << 26))", "memory limit"),
+])  # fmt: skip
+def test_too_many_processes_end_a_kernel():
+    box = Sandbox(Limits(processes=4))
+    sleepers = "import os, time\nfor k in range(6):\n  if os.fork() == 0: time.sleep(60)\ntime.sleep(60)"
+    with Kernel(box, {}, seed=1) as kernel, pytest.raises(Stopped, match="process limit: it started over 4 processes"):
+        kernel.execute(sleepers, 30)
+    box.close()
+
+
+def test_what_ends_a_kernel_is_said(box, source, why):
+    began = time.monotonic()
+    with Kernel(box, {}, seed=1) as kernel, pytest.raises(Stopped):
+        kernel.execute(source, 1 if why.startswith("time limit") else 10)
+    assert why in kernel.ended
+    assert time.monotonic() - began < 12
+
+
+def test_after_a_kernel_the_next_one_is_as_new(box):
+    leave = "import torch; torch.left = 1\nfor p in ('/tmp', '/dev/shm', '/student'): open(f'{p}/left', 'w').close()"
+    look = "import glob, torch\nprint(glob.glob('/*/left') + glob.glob('/*/*/left'), hasattr(torch, 'left'))"
+    with Kernel(box, {"secret.txt": b"mine"}, seed=1) as kernel:
+        assert kernel.execute(leave, 3).error == ""
+    with Kernel(box, {}, seed=1) as kernel:
+        assert printed(kernel.execute(look, 3)) == "[] False\n"
+
+
+def test_the_same_numbers_in_every_kernel(box):
+    """Students who set no seed are graded on the same random numbers each time."""
+    source = "import random, numpy, torch\nprint(random.random(), numpy.random.rand(), torch.rand(1).item(), hash('a'))"
+    drawn = []
+    for _ in range(2):
+        with Kernel(box, {}, seed=5) as kernel:
+            drawn.append(printed(kernel.execute(source, 3)))
+    assert drawn[0] == drawn[1]
+
+
+def test_a_check_in_a_students_own_cell_is_left_to_the_grader(kernel):
+    ran = kernel.execute("from deepul_utils import check\ncheck('made')", 3)
+    assert ran.error == ""
+    assert "graded" in printed(ran)
+
+
+def test_without_bubblewrap_nothing_is_graded_and_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(sandbox.shutil, "which", lambda name: None)
+    with pytest.raises(SandboxError, match="sudo apt install bubblewrap"):
+        sandbox.require()
+
+
+def test_a_sandbox_that_cannot_be_made_says_why(monkeypatch):
+    monkeypatch.setattr(sandbox.shutil, "which", lambda name: "/bin/false")
+    with pytest.raises(SandboxError, match="No sandbox can be made here"):
+        sandbox.require()
+
+
+def test_what_killed_graders_left_is_swept(tmp_path):
+    left = Path("/tmp/deepul-999999999-left")
+    left.mkdir()
+    made = Sandbox(LIMITS)
+    assert not left.exists()
+    assert made.exchange.name.startswith(f"deepul-{os.getpid()}-")
+    made.close()
+    assert not made.exchange.exists()
+
+
+def test_a_killed_grader_takes_its_sandbox_along():
+    source = (
+        "from autograder.grading.sandbox import Sandbox\nfrom autograder.grading.limits import Limits\nimport time\n"
+        "made = Sandbox(Limits())\nprint(made._process.pid, flush=True)\ntime.sleep(60)"
+    )
+    grader = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True)
+    inside = Path(f"/proc/{int(grader.stdout.readline())}")
+    assert inside.exists()
+    grader.kill()
+    grader.communicate()
+    for _ in range(100):
+        if not inside.exists():
+            break
+        time.sleep(0.05)
+    assert not inside.exists()
+
+
+def test_limits_are_given_by_name():
+    assert Limits.parse(["cell=60", "memory=1000000"]) == Limits(cell=60, memory=1_000_000)
+    for wrong in ("cell", "cell=long", "speed=3"):
+        with pytest.raises(ValueError, match="give one of cell=120, training=900"):
+            Limits.parse([wrong])
