@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 HOMEWORKS := $(notdir $(patsubst %/,%,$(wildcard solutions/hw*/)))
 
-.PHONY: setup demo test test-slow test-all lint release calibrate pictures clean venv-package
+.PHONY: setup demo test test-slow test-all lint release calibrate pictures clean venv-package bubblewrap
 
 setup: $(READY)
 
@@ -14,9 +14,15 @@ $(READY): requirements.txt pyproject.toml
 	    { echo "Python 3.11 or newer is needed, for example: make setup PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
 	    { rm -rf $(VENV); $(MAKE) --no-print-directory venv-package && $(PYTHON) -m venv $(VENV); }
+	@command -v bwrap >/dev/null || $(MAKE) --no-print-directory bubblewrap
 	@echo "Installing the pinned packages into $(VENV) (once; a minute or two) …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[dev]'
 	@touch $@
+
+# Submissions are graded in a sandbox; everything else works without it.
+bubblewrap:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq bubblewrap >/dev/null; \
+	else echo "To grade submissions you need bubblewrap: sudo apt install bubblewrap (Linux only)."; fi
 
 # Debian keeps venv in a package of its own.
 venv-package:
