@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import PurePosixPath
 
 from autograder.grading.course import CourseError
-from autograder.notebooks import CHECK_CALL, HEADING, TRAINED
+from autograder.grading.submissions import is_file_name, shown
+from autograder.notebooks import CHECK_CALL, TRAINED
 
 MOST_NOTEBOOK = 40 * 2**20  # bytes of a notebook, with the outputs that a student left in it
 MOST_SOURCE = 2 * 2**20  # characters of one cell
@@ -39,7 +40,7 @@ def normalise(files: dict[str, bytes], homework: str, handout: dict, left_out: l
     changes = [f"Left out {text}." for text in left_out]
     name, files = _notebook_of(files, homework, changes)
     cells = _cells(name, files.pop(name))
-    files = _beside(files, str(PurePosixPath(name).parent), changes)
+    files = _beside(files, PurePosixPath(name).parent, f"{homework}.ipynb", changes)
     cells = _with_courses_cells(cells, handout["cells"], changes)
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number:04d}"
@@ -50,7 +51,7 @@ def normalise(files: dict[str, bytes], homework: str, handout: dict, left_out: l
 def _notebook_of(files: dict[str, bytes], homework: str, changes: list[str]) -> tuple[str, dict[str, bytes]]:
     """The name of the notebook, wherever it lies and whatever it is called, and all files but other notebooks."""
     found = sorted(
-        (n for n in files if n.endswith(".ipynb") and not _is_hidden(n)), key=lambda n: (n.count("/"), n)
+        (n for n in files if n.lower().endswith(".ipynb") and not _is_hidden(n)), key=lambda n: (n.count("/"), n)
     )  # fmt: skip
     if not found:
         raise CourseError(f"there is no notebook in it (looked for {homework}.ipynb).")
@@ -58,10 +59,11 @@ def _notebook_of(files: dict[str, bytes], homework: str, changes: list[str]) -> 
     alike = [n for n in found if homework in PurePosixPath(n).name.lower()]
     chosen = (named or alike or found)[0]
     if not named:
-        changes.append(f"The notebook is called {PurePosixPath(chosen).name}; taken as {homework}.ipynb.")
+        changes.append(f"The notebook is called {shown(PurePosixPath(chosen).name)}; taken as {homework}.ipynb.")
     others = [n for n in found if n != chosen]
     if others:
-        changes.append(f"There are {len(found)} notebooks; graded was {chosen}, left out: {', '.join(others)[:300]}.")
+        listed = ", ".join(shown(n) for n in others)[:300]
+        changes.append(f"There are {len(found)} notebooks; graded was {shown(chosen)}, left out: {listed}.")
     return chosen, {n: c for n, c in files.items() if n not in others}
 
 
@@ -72,6 +74,7 @@ def _is_hidden(name: str) -> bool:
 
 def _cells(name: str, content: bytes) -> list[dict]:
     """The cells, with nothing in them but kind, source and metadata."""
+    name = shown(name)
     if len(content) > MOST_NOTEBOOK:
         raise CourseError(
             f"{name} has {len(content) / 2**20:.0f} MB; the most is {MOST_NOTEBOOK // 2**20} MB. Ask the student to "
@@ -83,8 +86,9 @@ def _cells(name: str, content: bytes) -> list[dict]:
         notebook = json.loads(content)
         if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
             if isinstance(notebook, dict) and "worksheets" in notebook:
+                version = shown(str(notebook.get("nbformat")))
                 raise CourseError(
-                    f"{name} has the format of 2014 (nbformat {notebook.get('nbformat')}). Opening and saving it in "
+                    f"{name} has the format of 2014 (nbformat {version}). Opening and saving it in "
                     "JupyterLab converts it."
                 )
             raise ValueError("no list of cells")
@@ -116,21 +120,29 @@ def _made(kind: str, source: str, metadata: dict) -> dict:
     return cell | ({"outputs": [], "execution_count": None} if kind == "code" else {})
 
 
-def _beside(files: dict[str, bytes], folder: str, changes: list[str]) -> dict[str, bytes]:
+def _beside(files: dict[str, bytes], folder: PurePosixPath, notebook: str, changes: list[str]) -> dict[str, bytes]:
     """What lies beside the notebook and may be seen by it."""
     kept: dict[str, bytes] = {}
+    outside = []
     for name, content in files.items():
+        path = PurePosixPath(name)
         if _is_hidden(name):
             continue
-        if folder != "." and not name.startswith(folder + "/"):
+        if not path.is_relative_to(folder):
+            outside.append(shown(name))
             continue
-        short = name if folder == "." else name[len(folder) + 1 :]
-        if "\x00" in short or len(short) > 200:
-            changes.append(f"Left out {short[:60]!r}: no name for a file.")
+        short = str(path.relative_to(folder))
+        if not is_file_name(short):
+            changes.append(f"Left out {shown(short)}: no name for a file.")
+        elif short == notebook or short.startswith(notebook + "/"):
+            changes.append(f"Left out {shown(short)}: it would stand in the place of the notebook.")
         elif shadowed := _shadows(short):
-            changes.append(f"Left out {short}: it would stand in the place of the module {shadowed}.")
+            changes.append(f"Left out {shown(short)}: it would stand in the place of the module {shadowed}.")
         else:
             kept[short] = content
+    if outside:
+        listed = ", ".join(outside)[:300]
+        changes.append(f"Left out what does not lie in the folder of the notebook ({shown(str(folder))}): {listed}.")
     return kept
 
 
@@ -155,7 +167,7 @@ def _with_courses_cells(cells: list[dict], course: list[dict], changes: list[str
     A cell is recognised by its id in nbgrader's metadata, or else by what it holds, because other editors drop
     the metadata.
     """
-    wanted = {c["metadata"]["nbgrader"]["grade_id"]: c for c in course if "nbgrader" in c["metadata"]}
+    wanted = {_grade_id(c): c for c in course if _grade_id(c)}
     mine: dict[str, dict] = {}
     kept = []
     for cell in cells:
@@ -174,51 +186,97 @@ def _with_courses_cells(cells: list[dict], course: list[dict], changes: list[str
     for name in wanted:
         if name not in mine and (found := _recognised(wanted[name], kept, mine)):
             mine[name] = found
-    _put_back(kept, wanted, mine, changes)
+    _put_back(kept, course, mine, changes)
     for name, cell in mine.items():
         _restore(cell, wanted[name], name, changes)
-    _checks_after_solutions(kept, wanted, mine, changes)
+    _checks_after_solutions(kept, course, mine, changes)
     return kept
 
 
 def _locked(cell: dict) -> bool:
-    return bool(cell["metadata"]["nbgrader"].get("locked") or cell["metadata"]["nbgrader"].get("grade"))
+    """nbgrader's own rule: a cell that is solution and grade is an answer that a TA reads, and stays as written."""
+    about = cell["metadata"]["nbgrader"]
+    return not about.get("solution") and bool(about.get("grade") or about.get("locked"))
 
 
 def _recognised(wanted: dict, cells: list[dict], mine: dict[str, dict]) -> dict | None:
-    """A cell that lost its metadata: a check by its call, a solution by the name that it defines."""
+    """A cell that lost its metadata: a solution by the name that it defines, all else by its text."""
     taken = [id(c) for c in mine.values()]
     for cell in cells:
-        if cell["cell_type"] == "code" and id(cell) not in taken and _alike(cell["source"], _source(wanted)):
+        if cell["cell_type"] == wanted["cell_type"] and id(cell) not in taken and _alike(cell["source"], wanted):
             return cell
     return None
 
 
-def _alike(source: str, wanted: str) -> bool:
-    call = CHECK_CALL.search(wanted)
-    if call:
-        found = CHECK_CALL.search(source)
-        return bool(found) and found[1] == call[1]
-    defined = re.search(r"^(class|def) (\w+)", wanted, re.MULTILINE)
-    return bool(defined) and re.search(rf"^{defined[1]} {defined[2]}\b", source, re.MULTILINE) is not None
+def _alike(source: str, wanted: dict) -> bool:
+    name = _defined(wanted)
+    if name:
+        return re.search(rf"^(async[ \t]+)?(class|def)[ \t]+{name}\b", source, re.MULTILINE) is not None
+    # A cell that does more than the course's own is the student's: its text must not be replaced.
+    lines = _statements(source)
+    call = CHECK_CALL.match(_source(wanted))
+    found = CHECK_CALL.match(lines[0]) if call and len(lines) == 1 else None
+    return bool(lines) and (lines == _statements(_source(wanted)) or (bool(found) and found[1] == call[1]))
+
+
+def _statements(source: str) -> list[str]:
+    """The lines without space around them, and without those that say nothing to Python."""
+    lines = (line.strip() for line in source.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _defined(wanted: dict) -> str | None:
+    """The name that a solution cell of the course defines."""
+    found = None if _locked(wanted) else re.search(r"^(?:class|def) (\w+)", _source(wanted), re.MULTILINE)
+    return found[1] if found else None
+
+
+def _binds(source: str, name: str) -> bool:
+    """Whether a cell gives `name` a value: it defines, assigns or imports it."""
+    defined = rf"^(async[ \t]+)?(class|def)[ \t]+{name}\b|^{name}[ \t]*(:[^=\n]*)?=(?!=)"
+    imported = rf"^(from[ \t]+\S+[ \t]+)?import\b[^\n]*\b{name}\b"
+    in_lines = re.sub(r"\([^()]*\)", lambda found: found[0].replace("\n", " "), source)  # from a import (\n…\n)
+    return bool(re.search(defined, source, re.MULTILINE) or re.search(imported, in_lines, re.MULTILINE))
 
 
 def _source(cell: dict) -> str:
     return "".join(cell["source"])
 
 
-def _put_back(cells: list[dict], wanted: dict, mine: dict[str, dict], changes: list[str]) -> None:
-    """Deleted cells, behind the one that they followed."""
-    before = None
-    for name, original in wanted.items():
+def _put_back(cells: list[dict], course: list[dict], mine: dict[str, dict], changes: list[str]) -> None:
+    """Deleted cells, in the place that they have in the handout."""
+    before = -1  # the place of the cell that comes before in the handout
+    for original in course:
+        name = _grade_id(original)
+        if name is None:
+            continue
         if name not in mine:
-            place = _index(cells, mine[before]) + 1 if before else 0
-            if original["metadata"]["nbgrader"].get("grade"):
-                place = _end_of_part(cells, place, [mine[n] for n in wanted if n in mine])
-            mine[name] = _made(original["cell_type"], _source(original), {})
-            cells.insert(place, mine[name])
-            changes.append(f"The cell {name} was missing and was put back as it was handed out.")
-        before = name
+            source, said = _source(original), "as it was handed out"
+            defined = _defined(original)
+            if defined and any(c["cell_type"] == "code" and _binds(c["source"], defined) for c in cells):
+                source, said = "", f"empty, because another cell makes {defined}"
+            mine[name] = _made(original["cell_type"], source, {})
+            cells.insert(_place(cells, course, name, mine, before), mine[name])
+            changes.append(f"The cell {name} was missing and was put back {said}.")
+        before = _index(cells, mine[name])
+
+
+def _place(cells: list[dict], course: list[dict], name: str, mine: dict[str, dict], after: int) -> int:
+    """Where a cell belongs: before the first cell that follows it in the handout and still stands behind `after`.
+
+    So a check comes behind the training that it grades, also where the student's text between is another.
+    """
+    here = next(i for i, c in enumerate(course) if _grade_id(c) == name)
+    texts: dict[str, int] = {}
+    for i, cell in enumerate(cells):
+        if i > after:
+            texts.setdefault(cell["source"].strip(), i)
+    for following in course[here + 1 :]:
+        own = mine.get(_grade_id(following) or "")
+        place = _index(cells, own) if own else texts.get(_source(following).strip() or None, -1)
+        if place > after:
+            return place
+    return len(cells)
 
 
 def _index(cells: list[dict], cell: dict) -> int:
@@ -226,19 +284,8 @@ def _index(cells: list[dict], cell: dict) -> int:
     return next(i for i, c in enumerate(cells) if c is cell)
 
 
-def _end_of_part(cells: list[dict], place: int, others: list[dict]) -> int:
-    """The place, from `place` on, before the next exercise's heading or the next of the `others`."""
-    known = {id(c) for c in others}
-    for i in range(place, len(cells)):
-        heading = cells[i]["cell_type"] == "markdown" and HEADING.search(cells[i]["source"])
-        if heading or id(cells[i]) in known:
-            return i
-    return len(cells)
-
-
-def _trains(cell: dict, exercise: str) -> bool:
-    """Whether a cell trains something of this exercise."""
-    return cell["cell_type"] == "code" and any(n.split(".")[0] == exercise for n in TRAINED.findall(cell["source"]))
+def _grade_id(cell: dict) -> str | None:
+    return cell["metadata"].get("nbgrader", {}).get("grade_id")
 
 
 def _restore(cell: dict, original: dict, name: str, changes: list[str]) -> None:
@@ -246,28 +293,37 @@ def _restore(cell: dict, original: dict, name: str, changes: list[str]) -> None:
     if cell["cell_type"] != original["cell_type"]:
         changes.append(f"The cell {name} was a {cell['cell_type']} cell; made a {original['cell_type']} cell again.")
     source = cell["source"]
-    if _locked(original) and source.strip() != _source(original).strip():
-        changes.append(f"The text of the cell {name} was changed, and was put back as it was handed out.")
+    if _locked(original):
+        if source.strip() != _source(original).strip():
+            changes.append(f"The text of the cell {name} was changed, and was put back as it was handed out.")
         source = _source(original)
     restored = _made(original["cell_type"], source, copy.deepcopy(original["metadata"]))
     cell.clear()
     cell.update(restored)
 
 
-def _checks_after_solutions(cells: list[dict], wanted: dict, mine: dict[str, dict], changes: list[str]) -> None:
-    """A check that was moved before the cells that it checks goes behind them."""
-
-    def exercise(cell: dict) -> str:
-        return cell["metadata"].get("deepul", {}).get("exercise", "")
-
-    for name, original in wanted.items():
-        if not original["metadata"]["nbgrader"].get("grade") or not exercise(original):
+def _checks_after_solutions(cells: list[dict], course: list[dict], mine: dict[str, dict], changes: list[str]) -> None:
+    """A check that was moved before the cells that it checks goes back to its place behind them."""
+    for name, check in mine.items():
+        exercise = _exercise(check)
+        if not _is_grade(check) or not exercise:
             continue
-        check = mine[name]
-        place = _index(cells, check)
-        later = [c for c in cells[place + 1 :] if exercise(c) == exercise(check) or _trains(c, exercise(check))]
-        if later:
-            del cells[place]
-            others = [mine[n] for n in wanted if exercise(wanted[n]) != exercise(original)]
-            cells.insert(_end_of_part(cells, _index(cells, later[-1]) + 1, others), check)
+        checked = [c for c in cells if not _is_grade(c) and (_exercise(c) == exercise or _trains(c, exercise))]
+        last = max((_index(cells, c) for c in checked), default=-1)
+        if _index(cells, check) < last:
+            del cells[_index(cells, check)]
+            cells.insert(_place(cells, course, name, mine, last - 1), check)
             changes.append(f"The cell {name} stood before what it checks, and was moved behind it.")
+
+
+def _exercise(cell: dict) -> str:
+    return cell["metadata"].get("deepul", {}).get("exercise", "")
+
+
+def _is_grade(cell: dict) -> bool:
+    return bool(cell["metadata"].get("nbgrader", {}).get("grade"))
+
+
+def _trains(cell: dict, exercise: str) -> bool:
+    """Whether a cell trains something of this exercise."""
+    return cell["cell_type"] == "code" and any(n.split(".")[0] == exercise for n in TRAINED.findall(cell["source"]))

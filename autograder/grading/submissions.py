@@ -1,8 +1,11 @@
 """Finding submissions in whatever folder a TA has, and reading one: bounded, and never following a link."""
 
+import errno
+import lzma
 import os
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,6 +17,12 @@ from autograder.grading.course import CourseError
 MOST_BYTES = 200 * 2**20  # of one unpacked submission; a homework with its weights has a few
 MOST_FILES = 2000
 MOST_FILE = 64 * 2**20  # the largest weights of the course have a tenth
+MOST_NAME = 255  # bytes of one part of a name, as file systems have it
+MOST_PATH = 1000  # bytes of a whole name; it stands behind the course folder's own
+# What zipfile raises for archives that are damaged or made to break it. RuntimeError: encrypted, mostly.
+# NotImplementedError: packed in a way that Python does not know. ValueError: a name that is no text.
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
+           NotImplementedError, RuntimeError, EOFError, ValueError)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,7 @@ def find(folder: Path, homework: str) -> list[Submission]:
         raise CourseError(f"There is no folder {folder}. Give the folder that holds the students' submissions.")
     found: dict[str, Submission] = {}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not (path.is_dir() or path.suffix in (".zip", ".ipynb")):
+        if path.name.startswith(".") or not (path.is_dir() or path.suffix.lower() in (".zip", ".ipynb")):
             continue
         student = student_id(path, homework)
         if student in found:
@@ -40,7 +49,7 @@ def find(folder: Path, homework: str) -> list[Submission]:
                 f"{path.name} and {found[student].path.name} both belong to {student}: keep one of them in {folder}."
             )
         nested = path / homework
-        found[student] = Submission(student, nested if nested.is_dir() else path)
+        found[student] = Submission(student, nested if nested.is_dir() and not path.is_symlink() else path)
     if not found:
         raise CourseError(f"{folder} holds no submissions: no folders, no .zip and no .ipynb files.")
     return list(found.values())
@@ -59,14 +68,15 @@ def read(submission: Submission, homework: str) -> tuple[dict[str, bytes], list[
         raise CourseError(f"{path.name} is a link to somewhere else, not a submission.")
     if path.is_dir():
         members = _in_folder(path, left_out)
-    elif path.suffix == ".zip":
+    elif path.suffix.lower() == ".zip":
         members = _in_archive(path, left_out)
     else:
         members = iter([(f"{homework}.ipynb", path.stat().st_size, path.read_bytes)])
     try:
         return _contents(path, members, left_out), left_out
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
-        # RuntimeError: encrypted. NotImplementedError: packed in a way that Python does not know.
+    except (*DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # the disk's fault; without a number it is bz2's, and a seek to nowhere has EINVAL
         reason = "it is encrypted" if "encrypted" in str(error) else "it is damaged"
         raise CourseError(
             f"{path.name} is no readable zip file ({reason}); ask the student to send it again."
@@ -75,10 +85,19 @@ def read(submission: Submission, homework: str) -> tuple[dict[str, bytes], list[
 
 def _contents(path: Path, members: Iterator, left_out: list[str]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
+    folders: set[str] = set()
     total = 0
     for name, size, content in members:
+        name = name.encode("utf-8", "replace").decode()  # Linux takes any bytes for a name
+        if not is_file_name(name):
+            left_out.append(f"{shown(name)}: no name for a file")
+            continue
+        above = {str(p) for p in PurePosixPath(name).parents}
+        if name in folders or above & files.keys():
+            left_out.append(f"{shown(name)}: a file and a folder have one name")
+            continue
         if size > MOST_FILE:
-            left_out.append(f"{name}: it has {size / 2**20:,.0f} MB, the most is {MOST_FILE // 2**20} MB")
+            left_out.append(f"{shown(name)}: it has {size / 2**20:,.0f} MB, the most is {MOST_FILE // 2**20} MB")
             continue
         total += size
         if total > MOST_BYTES:
@@ -86,20 +105,37 @@ def _contents(path: Path, members: Iterator, left_out: list[str]) -> dict[str, b
         if len(files) >= MOST_FILES:
             raise CourseError(f"{path.name} holds more than {MOST_FILES:,} files.")
         files[name] = content()
+        folders |= above
     return files
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a relative name can be written on any disk of ours."""
+    try:
+        parts = [p.encode() for p in PurePosixPath(name).parts]
+    except UnicodeEncodeError:
+        return False
+    long = len(name.encode()) > MOST_PATH or any(len(p) > MOST_NAME for p in parts)
+    return bool(parts) and "\x00" not in name and b".." not in parts and not long
+
+
+def shown(name: str) -> str:
+    """What a student called a file, fit for one line that others read."""
+    short = name if len(name) <= 80 else f"{name[:40]}…{name[-39:]}"
+    return "".join(c if c.isprintable() else "?" for c in short)
 
 
 def _in_folder(folder: Path, left_out: list[str]) -> Iterator:
     for where, folders, names in os.walk(folder):
         for name in sorted(folders):
             if os.path.islink(os.path.join(where, name)):
-                left_out.append(f"{name}: a link to somewhere else")
+                left_out.append(f"{shown(name)}: a link to somewhere else")
         for name in sorted(names):
             path = Path(where, name)
             mode = path.lstat().st_mode
             if not stat.S_ISREG(mode):
                 kind = "a link to somewhere else" if stat.S_ISLNK(mode) else "no ordinary file"
-                left_out.append(f"{path.relative_to(folder)}: {kind}")
+                left_out.append(f"{shown(str(path.relative_to(folder)))}: {kind}")
                 continue
             yield path.relative_to(folder).as_posix(), path.lstat().st_size, path.read_bytes
 
@@ -111,9 +147,9 @@ def _in_archive(path: Path, left_out: list[str]) -> Iterator:
             pure = PurePosixPath(name)
             if ".." in pure.parts or pure.is_absolute() or re.match(r"[A-Za-z]:", name):
                 raise CourseError(f"{path.name} holds a file outside its own folder: {member.filename!r}.")
-            if member.is_dir():
+            if not name or member.is_dir():
                 continue
             if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
-                left_out.append(f"{name}: a link or a device")
+                left_out.append(f"{shown(name)}: a link or a device")
                 continue
             yield str(pure), member.file_size, lambda member=member: archive.read(member)
