@@ -12,7 +12,7 @@ from autograder.student import LocalStudent
 from deepul_utils import training
 from deepul_utils.check import describe
 
-CHECK_CALL = re.compile(r"""^\s*check\(\s*["']([\w.]+)["']\s*\)\s*$""", re.MULTILINE)
+CHECK_CALL = re.compile(r"""^[ \t]*check\(\s*["']([\w.]+)["']\s*\)[ \t]*$""", re.MULTILINE)
 
 TRAINED = re.compile(r"""\btrained\(\s*["']([\w.]+)["']""")
 HEADING = re.compile(r"^## Exercise ([\d.]+) ", re.MULTILINE)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from autograder.grading.cache import write_atomically
 from autograder.grading.course import Course
-from autograder.notebooks import CHECK_CALL
+from autograder.grading.execute import checked
 from autograder.score import MIME
 
 
@@ -93,9 +93,11 @@ class Recorder:
 
 
 def _has_fault(cell: dict) -> bool:
-    shown = [o["data"][MIME] for o in cell.get("outputs", []) if MIME in o.get("data", {})]
-    faulty = any(c["outcome"] == "not graded" for score in shown for c in score["checks"])
-    return faulty and bool(CHECK_CALL.search(cell["source"]))
+    """Whether a check of ours failed in this cell. Only the grader itself writes the outputs of such a cell."""
+    if not checked(cell):
+        return False
+    scores = [o["data"][MIME] for o in cell["outputs"] if MIME in o.get("data", {})]
+    return any(c["outcome"] == "not graded" for score in scores for c in score["checks"])
 
 
 def write_beside(folder: Path, files: dict[str, bytes]) -> None:

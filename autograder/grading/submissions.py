@@ -5,7 +5,6 @@ import lzma
 import os
 import re
 import stat
-import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ MOST_NAME = 255  # bytes of one part of a name, as file systems have it
 MOST_PATH = 1000  # bytes of a whole name; it stands behind the course folder's own
 # What zipfile raises for archives that are damaged or made to break it. RuntimeError: encrypted, mostly.
 # NotImplementedError: packed in a way that Python does not know. ValueError: a name that is no text.
-DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError,
            NotImplementedError, RuntimeError, EOFError, ValueError)  # fmt: skip
 
 
@@ -58,7 +57,8 @@ def find(folder: Path, homework: str) -> list[Submission]:
 def student_id(path: Path, homework: str) -> str:
     """ "ada" for ada/, ada.zip, hw1-ada.zip and hw1_ada.ipynb."""
     name = path.stem if path.is_file() else path.name
-    return re.sub(rf"^{re.escape(homework)}[-_ ]", "", name)
+    short = re.sub(rf"^{re.escape(homework)}[-_ ]", "", name) or name
+    return short.encode("utf-8", "replace").decode()  # a name that is no UTF-8 could be written nowhere
 
 
 def read(submission: Submission, homework: str) -> tuple[dict[str, bytes], list[str]]:

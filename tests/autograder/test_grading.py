@@ -48,6 +48,12 @@ def test_finds_folders_zips_notebooks_and_nbgraders_own_layout(tmp_path):
     }  # fmt: skip
 
 
+def test_every_name_of_a_submission_gives_a_student(tmp_path):
+    notebook(tmp_path / "hw1-.ipynb")
+    notebook(Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")) / "hw1.ipynb")
+    assert {s.student for s in submissions.find(tmp_path, "hw1")} == {"hw1-", "caf?"}
+
+
 def test_says_what_is_wrong_with_the_folder(tmp_path):
     with pytest.raises(CourseError, match="There is no folder"):
         submissions.find(tmp_path / "nowhere", "hw1")

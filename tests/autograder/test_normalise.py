@@ -464,7 +464,7 @@ def test_a_name_in_any_bytes_is_read_and_written(tmp_path):
 def archive(path, members: list[tuple[str, bytes]], how: int = zipfile.ZIP_STORED):
     with zipfile.ZipFile(path, "w", how) as target:
         for name, content in members:
-            target.writestr(zipfile.ZipInfo(name) if name else zipfile.ZipInfo("x"), content, how)
+            target.writestr(zipfile.ZipInfo(name), content, how)
     return path
 
 
