@@ -17,6 +17,7 @@ from autograder.grading import batch, report, submissions
 from autograder.grading.course import Course, CourseError
 from autograder.handout.build import release
 from autograder.handout.submit import solution_cells, write_submission
+from tests.autograder import attacks
 
 
 @pytest.fixture
@@ -162,7 +163,12 @@ def test_plain_nbgrader_autograde_gives_partial_credit(course):
     """What a TA who knows nbgrader types; formgrader's button does the same."""
     handout = release(course, "hw1", figures=False) / "hw1.ipynb"
     cells = mutants.apply(mutants.by_name("hw1", "argmax-sampling"), solution_cells("hw1"))
-    write_submission(handout, course.root / "submitted" / "ada" / "hw1", cells, demo.ALL, demo.WEIGHTS)
+    handed_in = course.root / "submitted" / "ada" / "hw1"
+    write_submission(handout, handed_in, cells, demo.ALL, demo.WEIGHTS)
+    # Hostile too: nothing of this may be run outside the sandbox, copied, or change a grade.
+    os.symlink("/etc/passwd", handed_in / "stolen.txt")
+    notebook(handed_in / "torch" / "__init__.py", "raise SystemExit")
+    attacks.code("import os; print('sandboxed:', os.getpid())")(handed_in)
     folders = {"root": course.root, "source_directory": course.source, "release_directory": course.release}
     options = [f"--CourseDirectory.{name}={folder}" for name, folder in folders.items()]
     command = [Path(sys.executable).parent / "nbgrader", "autograde", "hw1", *options]
@@ -170,6 +176,10 @@ def test_plain_nbgrader_autograde_gives_partial_credit(course):
     assert done.returncode == 0, done.stderr
     with course.gradebook() as gradebook:
         assert gradebook.find_submission("hw1", "ada").score == 32
+    graded = course.root / "autograded" / "ada" / "hw1"
+    assert "sandboxed: 1" in (graded / "hw1.ipynb").read_text()
+    assert not (graded / "stolen.txt").exists()
+    assert not (graded / "torch").exists()
 
 
 @pytest.mark.slow
