@@ -129,8 +129,9 @@ def _show(homework: str, results: list) -> None:
     from autograder.display import number
 
     listed = exercises.of_homework(homework)
+    most = {s["exercise"]: s["max_points"] for r in results for s in r.scores}
     table = Table("student", box=SIMPLE_HEAD)
-    for title in (*(f"{e.number}\nof {e.points:g}" for e in listed), f"total\nof {sum(e.points for e in listed):g}"):
+    for title in (*(f"{e.number}\nof {most[e.name]:g}" for e in listed), f"total\nof {sum(most.values()):g}"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("where points were lost")
     for result in results:

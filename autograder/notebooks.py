@@ -7,10 +7,11 @@ import linecache
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from autograder.student import LocalStudent
-from deepul_utils import training
-from deepul_utils.check import describe
+if TYPE_CHECKING:  # what runs notebooks needs torch; what only reads them does not wait for it
+    from autograder.student import LocalStudent
+    from deepul_utils import training
 
 CHECK_CALL = re.compile(r"""^[ \t]*check\(\s*["']([\w.]+)["']\s*\)[ \t]*$""", re.MULTILINE)
 
@@ -28,9 +29,9 @@ class Cell:
 class Ran:
     """A notebook that was run: its student, and the error of each cell that stopped, {source: error}."""
 
-    student: LocalStudent
+    student: "LocalStudent"
     namespace: dict
-    session: training.Session
+    session: "training.Session"
     errors: dict[str, str]
     values: list[object]  # what each cell ends in, as Jupyter would display it; None for all else
 
@@ -43,7 +44,7 @@ def read(path: Path) -> list[Cell]:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         return [Cell(c["cell_type"], "".join(c["source"])) for c in cells]
     except (ValueError, KeyError, TypeError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
-        raise ValueError(f"{path.name} is not a Jupyter notebook ({describe(error)}).") from None
+        raise ValueError(f"{path.name} is not a Jupyter notebook ({type(error).__name__}: {error}).") from None
 
 
 def read_percent(text: str) -> list[Cell]:
@@ -63,6 +64,9 @@ def run_cells(cells: list[Cell], folder: Path, artifacts: Path, name: str = "not
 
     Cells that call check() are left out: the caller runs the checks.
     """
+    from autograder.student import LocalStudent
+    from deepul_utils import training
+
     before, training.session = training.session, training.Session(artifacts)
     session = training.session
     namespace = {"__name__": "__main__", "display": lambda *values: None}
@@ -80,6 +84,8 @@ def run_cells(cells: list[Cell], folder: Path, artifacts: Path, name: str = "not
 
 def _run(source: str, filename: str, namespace: dict, errors: dict[str, str]) -> object:
     """Run one cell; the value of its last expression, as Jupyter would display it."""
+    from deepul_utils.check import describe
+
     code = re.sub(r"^%.*$", "pass", source, flags=re.MULTILINE)  # line magics: %matplotlib inline
     linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
     try:

@@ -3,20 +3,21 @@
 import csv
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from autograder import exercises
+from autograder.exercises import ROOT
 from autograder.grading import submissions, workers
 from autograder.grading.cache import Cache, key, kit_version, write_atomically
 from autograder.grading.course import Course, CourseError
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised, normalise
-from autograder.grading.record import Recorder
+from autograder.grading.record import Recorder, marks
 from autograder.grading.submissions import Submission
 from autograder.grading.workers import Job
 from autograder.score import CheckResult
@@ -66,23 +67,45 @@ class Options:
     jobs: int = 0  # 0: as many as there are cores
     cluster: str = ""
 
-    def workers(self) -> AbstractContextManager[tuple[Callable[[], Executor], int]]:
-        """Where to grade, and how many submissions at once."""
-        return workers.cluster(self.cluster) if self.cluster else workers.local(self.jobs)
+    @property
+    def number(self) -> int:
+        return self.jobs or len(os.sched_getaffinity(0))
+
+    def workers(self) -> AbstractContextManager[workers.Workers]:
+        """Where to grade."""
+        return workers.cluster(self.cluster) if self.cluster else workers.local(self.number)
 
 
 def prepare(course: Course, homework: str) -> dict:
     """The released notebook of the homework, and the course's gradebook knowing it; made anew if the source is new."""
-    from autograder.handout.build import release, source_file
+    from autograder.handout.build import release
 
-    notebook = course.release / homework / f"{homework}.ipynb"
-    mark = course.root / ".deepul" / "released" / homework
-    digest = hashlib.sha256(source_file(homework).read_bytes() + kit_version().encode()).hexdigest()
-    fresh = mark.exists() and mark.read_text(encoding="ascii") == digest and notebook.exists()
-    if not (fresh and course.knows(homework)):
+    if not is_prepared(course, homework):
         release(course, homework, figures=False)
-        write_atomically(mark, digest)
-    return json.loads(notebook.read_text(encoding="utf-8"))
+        write_atomically(_prepared_mark(course, homework), _source_version(homework))
+    return json.loads((course.release / homework / f"{homework}.ipynb").read_text(encoding="utf-8"))
+
+
+def recorded(course: Course, homework: str) -> int:
+    """How many submissions were recorded before; fewer than there are: some are to be graded."""
+    folder = marks(course, homework)
+    return len(list(folder.iterdir())) if folder.exists() and is_prepared(course, homework) else 0
+
+
+def is_prepared(course: Course, homework: str) -> bool:
+    """Whether handout and gradebook are those of the source as it is now."""
+    mark, notebook = _prepared_mark(course, homework), course.release / homework / f"{homework}.ipynb"
+    current = mark.exists() and mark.read_text(encoding="ascii") == _source_version(homework)
+    return current and notebook.exists() and course.knows(homework)
+
+
+def _prepared_mark(course: Course, homework: str) -> Path:
+    return course.root / ".deepul" / "released" / homework
+
+
+def _source_version(homework: str) -> str:
+    source = ROOT / "solutions" / homework / f"{homework}.py"
+    return hashlib.sha256(source.read_bytes() + kit_version().encode()).hexdigest()
 
 
 def grade(
@@ -93,10 +116,12 @@ def grade(
     done: Callable[[Graded], None] = lambda graded: None,
 ) -> list[Graded]:
     """Grade submissions, in the order of `found`. One bad one stops no other; `done` is told of each when recorded."""
-    with _only_one(course):
+    with _only_one(course), options.workers() as opened:
+        if not options.cluster and (options.force or recorded(course, homework) < len(found)):
+            opened.warm_up(options.limits, min(options.number, len(found)))
         handout = prepare(course, homework)
         with Recorder(course, homework) as recorder:
-            run = _Class(course, homework, handout, options)
+            run = _Class(course, homework, handout, options, opened)
             results = {}
             for graded in run.grade(found, recorder):
                 results[graded.student] = graded
@@ -129,7 +154,8 @@ class _only_one:
 class _Class:
     """One run over a class: what is known comes from the cache, the rest from workers, all in one place."""
 
-    def __init__(self, course: Course, homework: str, handout: dict, options: Options):
+    def __init__(self, course: Course, homework: str, handout: dict, options: Options, opened: workers.Workers):
+        self.workers = opened
         self.course, self.homework, self.handout, self.options = course, homework, handout, options
         self.cache = Cache(course.root / ".deepul" / "cache")
 
@@ -163,11 +189,10 @@ class _Class:
 
     def _results(self, found: list[Submission], read: Callable) -> Iterator[tuple[str, Job | None, dict, bool]]:
         """(student, job, result, whether it was graded just now); without a job where nothing could be read."""
-        with self.options.workers() as (executor, at_once):
-            for (student, job, known), result in workers.run(self._wanted(found, read), executor, at_once):
-                if job and not known and not result["fault"]:
-                    self.cache.put(job.key, result)
-                yield student, job, result, not known
+        for (student, job, known), result in workers.run(self._wanted(found, read), self.workers):
+            if job and not known and not result["fault"]:
+                self.cache.put(job.key, result)
+            yield student, job, result, not known
 
     def _wanted(self, found: list[Submission], read: Callable) -> Iterator[tuple[str, Job | None, dict | None]]:
         """(student, job, the result if there is no need to grade), read one by one."""

@@ -1,5 +1,6 @@
 """Grading one submission: its cells run in the sandbox, its checks here."""
 
+import contextlib
 import hashlib
 import math
 import time
@@ -9,9 +10,9 @@ from autograder import runner
 from autograder.grading.course import SandboxError
 from autograder.grading.kernel import Kernel, KernelStudent, Ran, Stopped
 from autograder.grading.limits import Limits
-from autograder.grading.normalise import Normalised
+from autograder.grading.normalise import Normalised, checked, is_grade
 from autograder.grading.sandbox import Sandbox
-from autograder.notebooks import CHECK_CALL, TRAINED
+from autograder.notebooks import TRAINED
 from autograder.score import Score
 from deepul_utils.check import explain_missing
 
@@ -44,6 +45,11 @@ class Grader:
     def __init__(self, limits: Limits):
         self.limits = limits
         self._sandbox: Sandbox | None = None
+
+    def warm_up(self) -> None:
+        """Start the sandbox now. That it cannot be started is said when something is graded."""
+        with contextlib.suppress(SandboxError):
+            self._sandbox = self._sandbox or Sandbox(self.limits)
 
     def grade(self, submission: Normalised, homework: str, salt: str) -> Execution:
         """Grade one submission. A fault of the sandbox is tried again once, and never thrown at a student."""
@@ -140,16 +146,6 @@ class _Run:
             if output["output_type"] == "execute_result" and not _is_grade(output["data"].get("text/plain"), points):
                 output["data"] = {"text/plain": "0.0"}
                 self.result.problems.append(f"The cell {grade_id} ended in a value that is no grade: counted as 0.")
-
-
-def checked(cell: dict) -> str | None:
-    """The exercise that a grade cell checks; None for every other cell. The course's text, never the student's."""
-    found = CHECK_CALL.search(cell["source"]) if is_grade(cell) else None
-    return found[1] if found else None
-
-
-def is_grade(cell: dict) -> bool:
-    return bool(cell["metadata"].get("nbgrader", {}).get("grade")) and cell["cell_type"] == "code"
 
 
 def shown(score: Score) -> dict:

@@ -327,3 +327,13 @@ def _is_grade(cell: dict) -> bool:
 def _trains(cell: dict, exercise: str) -> bool:
     """Whether a cell trains something of this exercise."""
     return cell["cell_type"] == "code" and any(n.split(".")[0] == exercise for n in TRAINED.findall(cell["source"]))
+
+
+def checked(cell: dict) -> str | None:
+    """The exercise that a grade cell checks; None for every other cell. The course's text, never the student's."""
+    found = CHECK_CALL.search(cell["source"]) if is_grade(cell) else None
+    return found[1] if found else None
+
+
+def is_grade(cell: dict) -> bool:
+    return bool(cell["metadata"].get("nbgrader", {}).get("grade")) and cell["cell_type"] == "code"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from autograder.grading.cache import write_atomically
 from autograder.grading.course import Course
-from autograder.grading.execute import checked
+from autograder.grading.normalise import checked
 from autograder.score import MIME
 
 
@@ -63,7 +63,7 @@ class Recorder:
         self._known.discard(student)
 
     def _mark(self, student: str) -> Path:
-        return self.course.root / ".deepul" / "recorded" / self.homework / student
+        return marks(self.course, self.homework) / student
 
     def _grades(self, student: str, notebook: dict) -> None:
         """nbgrader's own reading of the cells, then what it cannot know: a check of ours that failed is no 0."""
@@ -90,6 +90,11 @@ class Recorder:
             url = f"sqlite:///{self.course.root / 'gradebook.db'}"
             late = AssignLatePenalties(config=self.course.config())
             late.preprocess(graded, {"nbgrader": names | {"db_url": url}})
+
+
+def marks(course: Course, homework: str) -> Path:
+    """The folder with a file for each student whose record is whole."""
+    return course.root / ".deepul" / "recorded" / homework
 
 
 def _has_fault(cell: dict) -> bool:

@@ -31,7 +31,7 @@ def write(folder: Path, homework: str, results: list[Graded]) -> Path:
         homework=homework, exercises=exercises.of_homework(homework), results=results, graded=graded,
         style=Markup(display.STYLE), bars=distribution(graded), checks=failing_checks(graded),
         mean=sum(r.points for r in graded) / len(graded) if graded else 0.0,
-        most=sum(e.points for e in exercises.of_homework(homework)),
+        most=max((r.max_points for r in results), default=0),
         colours=display.COLOURS, icons=display.ICONS,
     )  # fmt: skip
     file = folder / "index.html"

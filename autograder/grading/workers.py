@@ -37,39 +37,64 @@ class Job:
     kit_version: str
 
 
+class Workers:
+    """Where to grade. open: makes an executor. at_once: how many submissions to give it."""
+
+    def __init__(self, open_executor: Callable[[], Executor], at_once: int):
+        self._open, self.at_once = open_executor, at_once
+        self._warm: Executor | None = None
+
+    def warm_up(self, limits: Limits, number: int) -> None:
+        """Let workers and their sandboxes start now; they take seconds, which others may use."""
+        self._warm = self._open()
+        for _ in range(number):
+            self._warm.submit(_grader, limits)
+
+    def executor(self) -> Executor:
+        warm, self._warm = self._warm, None
+        return warm or self._open()
+
+
 def work(job: Job) -> dict:
     """Grade one submission in this process: Execution.to_json()."""
     from autograder.grading.cache import kit_version
-    from autograder.grading.execute import Execution, Grader
+    from autograder.grading.execute import Execution
 
     if kit_version() != job.kit_version:
         fault = "the worker has another version of the kit or of its packages than the grader: install the same there."
         return Execution(job.submission.notebook, fault=fault).to_json()
+    _grader(job.limits)
     with _lock:
-        if job.limits not in _graders:
-            _graders[job.limits] = Grader(job.limits)
-            Finalize(None, _graders[job.limits].close, exitpriority=1)  # when this worker ends
         return _graders[job.limits].grade(job.submission, job.homework, job.salt).to_json()
 
 
-def run(wanted: Iterable[tuple[str, Job | None, dict | None]], open_executor: Callable, at_once: int) -> Iterator:
+def _grader(limits: Limits) -> None:
+    """Make this process's grader, with its sandbox under way, unless it has one."""
+    from autograder.grading.execute import Grader
+
+    with _lock:
+        if limits not in _graders:
+            _graders[limits] = Grader(limits)
+            Finalize(None, _graders[limits].close, exitpriority=1)  # when this worker ends
+            _graders[limits].warm_up()
+
+
+def run(wanted: Iterable[tuple[str, Job | None, dict | None]], workers: Workers) -> Iterator:
     """(item, result) of each item (student, job, result), as they are done; those with a result pass through.
 
     Items are taken as workers become free, so that few are in memory, and no worker starts before one is needed. A
     worker that is lost takes its submissions with it; they are tried again once, and then come back as not graded.
     """
-    from autograder.grading.execute import Execution
-
     wanted, again = iter(wanted), []
     executor, running, tries = None, {}, Counter()
     try:
         while True:
-            while len(running) < at_once and (item := again.pop() if again else next(wanted, None)):
+            while len(running) < workers.at_once and (item := again.pop() if again else next(wanted, None)):
                 student, job, result = item
                 if result is not None:
                     yield item, result
                     continue
-                executor = executor or open_executor()
+                executor = executor or workers.executor()
                 tries[student] += 1
                 running[executor.submit(work, job)] = item
             if not running:
@@ -86,6 +111,8 @@ def run(wanted: Iterable[tuple[str, Job | None, dict | None]], open_executor: Ca
                 elif tries[item[0]] < TRIES:
                     again.append(item)
                 else:
+                    from autograder.grading.execute import Execution
+
                     fault = f"the worker was lost {TRIES} times ({type(error).__name__}: {error})"
                     yield item, Execution(item[1].submission.notebook, fault=fault).to_json()
     finally:
@@ -96,17 +123,13 @@ def run(wanted: Iterable[tuple[str, Job | None, dict | None]], open_executor: Ca
 
 
 @contextlib.contextmanager
-def local(number: int) -> Iterator[tuple[Callable[[], Executor], int]]:
-    """(how to open an executor, how many submissions to give it at once) of processes on this machine.
-
-    They are forked from one that has imported what they need.
-    """
-    number = number or len(os.sched_getaffinity(0))
+def local(number: int) -> Iterator[Workers]:
+    """Processes on this machine, forked from one that has imported what they need."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["autograder.grading.execute"])
     with environment.variables(**THREADS):
-        opened = lambda: ProcessPoolExecutor(number, mp_context=context, initializer=_die_with_the_grader)  # noqa: E731
-        yield opened, number + 1  # one waits, so that no worker does
+        pool = lambda: ProcessPoolExecutor(number, mp_context=context, initializer=_die_with_the_grader)  # noqa: E731
+        yield Workers(pool, number + 1)  # one waits, so that no worker does
 
 
 def _die_with_the_grader() -> None:
@@ -120,8 +143,8 @@ def _die_with_the_grader() -> None:
 
 
 @contextlib.contextmanager
-def cluster(address: str) -> Iterator[tuple[Callable[[], Executor], int]]:
-    """The same of a Dask cluster. Raises CourseError if it does not answer, or if Dask is not installed."""
+def cluster(address: str) -> Iterator[Workers]:
+    """A Dask cluster. Raises CourseError if it does not answer, or if Dask is not installed."""
     try:
         from distributed import Client
     except ModuleNotFoundError:
@@ -132,4 +155,4 @@ def cluster(address: str) -> Iterator[tuple[Callable[[], Executor], int]]:
         raise CourseError(f"No Dask scheduler answers at {address}: {error}") from None
     with client:
         size = len(client.scheduler_info(n_workers=-1)["workers"])
-        yield lambda: client.get_executor(pure=False), 2 * max(1, size)  # workers may still be on their way
+        yield Workers(lambda: client.get_executor(pure=False), 2 * max(1, size))  # more may be on their way

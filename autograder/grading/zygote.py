@@ -53,6 +53,32 @@ def _warm_up() -> None:
     torch.set_num_threads(1)  # the same result on every machine and under any load
     for name in ("plots", "tensors", "toy"):
         getattr(deepul_utils, name)
+    _rehearse()
+
+
+def _rehearse() -> None:
+    """What loads only when it is first used, once here instead of in every notebook: a figure, a step of training."""
+    import io
+
+    import safetensors.torch
+    import torch
+    from IPython.core.interactiveshell import InteractiveShell  # noqa: F401
+    from matplotlib import pyplot
+
+    weight = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.Adam(weight.parameters())
+    torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 2)
+    weight(torch.zeros(3, 2)).sum().backward()
+    optimizer.step()
+    safetensors.torch.save(weight.state_dict())
+    figure, axes = pyplot.subplots()
+    image = axes.imshow([[0.0, 1.0]])
+    axes.set_xlabel("$x_1$")
+    axes.plot([0, 1], label="line")
+    axes.legend()
+    figure.colorbar(image)
+    figure.savefig(io.BytesIO(), format="png", bbox_inches="tight")
+    pyplot.close("all")
 
 
 def do_start(name: str, uid: int | None, limits: dict, seed: int) -> dict:

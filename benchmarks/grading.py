@@ -1,0 +1,229 @@
+"""Grading speed against stock nbgrader and otter, in one run: python benchmarks/grading.py [--rounds 2]
+
+The same complete submissions of hw1, with weights, go through this kit (sandbox on, one and two at a time, nothing
+cached), through `nbgrader autograde` with its own Execute and the checks in the student's kernel, and through
+`otter run`. Contestants alternate. Processor time is that of every process that ended below a wrapper, which adopts
+orphans; memory is the sum over all processes alive, sampled. `--scaling` grades 10, 50 and 200 small submissions
+instead, to show that time and memory grow no faster than the class.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from autograder import demo
+from autograder.exercises import ROOT
+from autograder.grading import batch
+from autograder.grading.course import Course
+from autograder.grading.sandbox import _descendants, _memory
+from autograder.handout.build import release
+from autograder.handout.submit import solution_cells, write_submission
+
+BIN = Path(sys.executable).parent
+WRAPPER = """
+import ctypes, os, resource, subprocess, sys
+ctypes.CDLL(None).prctl(36, 1)  # orphans come to this process, and so does the time that they used
+code = subprocess.call(sys.argv[1:], stdout=sys.stderr)
+try:
+    while True: os.wait()
+except ChildProcessError:
+    pass
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(code, used.ru_utime + used.ru_stime)
+"""
+STOCK = "c = get_config()\nc.CourseDirectory.course_id = 'deepul'\nc.Execute.timeout = 900\n"
+
+
+@dataclass
+class Measured:
+    seconds: float
+    cpu: float
+    memory: int  # bytes, of all processes together at their peak
+    main_memory: int  # bytes, of the process that was started
+    parts: dict[str, float] = field(default_factory=dict)
+
+
+def measure(command: list, folder: Path) -> Measured:
+    """Run a command and measure it with everything that it starts. Raises RuntimeError if it fails."""
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRAPPER, *map(str, command)], cwd=folder, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env=os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
+    )  # fmt: skip
+    peaks = {"all": 0, "main": 0}
+
+    def watch() -> None:
+        while process.poll() is None:
+            below = _descendants(process.pid)
+            peaks["all"] = max(peaks["all"], sum(map(_memory, below)))
+            peaks["main"] = max(peaks["main"], _memory(below[0]) if below else 0)
+            time.sleep(0.1)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    said, errors = process.communicate()
+    watcher.join()
+    code, cpu = said.split()[-2:]
+    if int(code):
+        raise RuntimeError(f"{command[0]} failed: {errors[-1500:]}")
+    return Measured(time.monotonic() - began, float(cpu), peaks["all"], peaks["main"])
+
+
+def kit(folder: Path, submissions: Path, jobs: int) -> tuple[Measured, list[float]]:
+    """`deepul grade -j jobs` on a fresh course that has its assignment, as stock nbgrader has it too."""
+    batch.prepare(Course.at(folder), "hw1")
+    measured = measure([BIN / "deepul", "grade", "hw1", submissions, "--course", folder, "-j", jobs], ROOT)
+    for entry in (folder / ".deepul" / "cache").glob("*.json"):
+        for part, seconds in json.loads(entry.read_text())["seconds"].items():
+            measured.parts[part] = measured.parts.get(part, 0.0) + seconds
+    return measured, scores(folder)
+
+
+def stock(folder: Path, submissions: Path) -> tuple[Measured, list[float]]:
+    """`nbgrader autograde` as it comes, with check(…) in the student's kernel."""
+    course = Course(folder, folder / "source", folder / "release")
+    release(course, "hw1", figures=False)
+    (folder / "nbgrader_config.py").write_text(STOCK)
+    for path in submissions.iterdir():
+        shutil.copytree(path, folder / "submitted" / path.name / "hw1")
+    return measure([BIN / "nbgrader", "autograde", "hw1", "--create"], folder), scores(folder)
+
+
+def scores(folder: Path) -> list[float]:
+    with Course.at(folder).gradebook() as gradebook:
+        return [s.score for s in gradebook.assignment_submissions("hw1")]
+
+
+def otter(folder: Path, submissions: Path) -> tuple[Measured, list[float]]:
+    """`otter run` on each submission, in an environment of its own; its tests call check(…) in its kernel."""
+    environment = ROOT / "build" / "otter"
+    if not (environment / "bin" / "otter").exists():
+        subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+        packages = next((Path(sys.prefix) / "lib").glob("python3*/site-packages"))
+        own = next((environment / "lib").glob("python3*/site-packages"))
+        (own / "kit.pth").write_text(f"import site; site.addsitedir({str(packages)!r})\n")
+        install = [environment / "bin" / "pip", "install", "-q", "otter-grader==7.0.0"]
+        done = subprocess.run(install, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"otter-grader could not be installed: {done.stderr.strip().splitlines()[-1]}")
+    tests = folder / "tests"
+    tests.mkdir(parents=True)
+    for name in demo.ALL:
+        case = f">>> from deepul_utils import check\\n>>> float(check({name!r})) > 0\\nTrue"
+        suite = {
+            "cases": [{"code": case.replace("\\n", "\n")}],
+            "scored": True,
+            "setup": "",
+            "teardown": "",
+            "type": "doctest",
+        }
+        (tests / f"{name}.py").write_text(
+            f"OK_FORMAT = True\ntest = {{'name': {name!r}, 'points': 1, 'suites': [{suite!r}]}}\n"
+        )
+    archive = folder / "autograder.zip"
+    run = environment / "bin" / "otter"
+    generate = [run, "generate", "-t", tests, "-o", archive, "--no-environment"]
+    made = subprocess.run(generate, cwd=folder, capture_output=True, text=True, check=False)
+    if made.returncode:
+        raise RuntimeError(f"otter generate failed: {(made.stderr or made.stdout).strip().splitlines()[-1]}")
+    total, points = Measured(0.0, 0.0, 0, 0), []
+    for path in sorted(submissions.iterdir()):
+        (folder / path.name).mkdir()
+        one = measure([run, "run", "-a", archive, "-o", folder / path.name, path / "hw1.ipynb"], path)
+        result = json.loads((folder / path.name / "results.json").read_text())
+        points.append(sum(t.get("score", 0) for t in result["tests"] if t.get("visibility") != "hidden"))
+        total.seconds, total.cpu = total.seconds + one.seconds, total.cpu + one.cpu
+        total.memory, total.main_memory = max(total.memory, one.memory), max(total.main_memory, one.main_memory)
+    return total, points
+
+
+def write(folder: Path, number: int, solved: tuple[str, ...]) -> Path:
+    """So many submissions, none equal to another."""
+    handout = release(Course.at(folder / "maker"), "hw1", figures=False) / "hw1.ipynb"
+    for k in range(number):
+        write_submission(
+            handout, folder / "handed_in" / f"student{k:03d}", solution_cells("hw1"), solved, demo.WEIGHTS,
+            change=lambda source, k=k: f"# student {k}\n{source}",
+        )  # fmt: skip
+    return folder / "handed_in"
+
+
+def compare(rounds: int, number: int, console: Console) -> None:
+    contestants = {
+        "kit -j 1": lambda *a: kit(*a, 1), "kit -j 2": lambda *a: kit(*a, 2),
+        "stock nbgrader": stock, "otter run": otter,
+    }  # fmt: skip
+    found, failures = defaultdict(list), {}
+    with tempfile.TemporaryDirectory() as scratch:
+        submissions = write(Path(scratch) / "made", number, demo.ALL)
+        for k in range(rounds):
+            for name, run in contestants.items():
+                if name in failures:
+                    continue
+                console.print(f"round {k + 1}: {name} …", style="dim")
+                try:
+                    result = run(Path(scratch) / f"{k}-{name.replace(' ', '')}", submissions)
+                    found[name].append(result)
+                except (RuntimeError, OSError, ValueError, KeyError) as error:
+                    failures[name] = str(error)
+    table = Table(
+        "", "s / submission", "CPU s / submission", "peak MB, all", "peak MB, grader", "points", "throughput", "CPU"
+    )
+    mean = {n: tuple(sum(getattr(m, a) for m, _ in runs) / len(runs) / number for a in ("seconds", "cpu"))
+            for n, runs in found.items()}  # fmt: skip
+    base = mean.get("stock nbgrader")
+    for name, runs in found.items():
+        seconds, cpu = mean[name]
+        ratios = (f"{base[0] / seconds:.2f} ×", f"{cpu / base[1]:.2f} ×") if base else ("", "")
+        table.add_row(
+            name, f"{seconds:.2f}", f"{cpu:.2f}", *(f"{max(getattr(m, a) for m, _ in runs) / 2**20:.0f}"
+            for a in ("memory", "main_memory")), f"{sum(runs[-1][1]):g}", *ratios,
+        )  # fmt: skip
+    console.print(table)
+    for name, why in failures.items():
+        console.print(f"{name} could not be run here: {why}", highlight=False)
+    for name in ("kit -j 1", "kit -j 2"):
+        measured = found[name][-1][0]
+        parts = "  ".join(f"{part} {seconds / number:.2f}" for part, seconds in measured.parts.items())
+        console.print(f"{name}, seconds a submission inside the workers: {parts}", highlight=False)
+
+
+def scale(console: Console) -> None:
+    table = Table("submissions", "seconds", "s / submission", "peak MB, grader", "peak MB, all")
+    for number in (10, 50, 200):
+        with tempfile.TemporaryDirectory() as scratch:
+            submissions = write(Path(scratch) / "made", number, ())
+            m, _ = kit(Path(scratch) / "course", submissions, 2)
+            table.add_row(str(number), f"{m.seconds:.0f}", f"{m.seconds / number:.2f}", f"{m.main_memory / 2**20:.0f}",
+                          f"{m.memory / 2**20:.0f}")  # fmt: skip
+    console.print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--submissions", type=int, default=12)
+    parser.add_argument("--scaling", action="store_true", help="10, 50 and 200 small submissions")
+    options = parser.parse_args()
+    with contextlib.redirect_stderr(open(os.devnull, "w")):  # nbgrader's log
+        if options.scaling:
+            scale(Console(width=120))
+        else:
+            compare(options.rounds, options.submissions, Console(width=120))
+
+
+if __name__ == "__main__":
+    main()
