@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 HOMEWORKS := $(notdir $(patsubst %/,%,$(wildcard solutions/hw*/)))
 
-.PHONY: setup demo test test-slow test-all lint release calibrate pictures clean venv-package bubblewrap
+.PHONY: setup demo test test-slow test-all lint release calibrate bench pictures clean venv-package bubblewrap
 
 setup: $(READY)
 
@@ -52,6 +52,11 @@ release: setup
 # Trains every solution under five seeds. Run it after changing a solution.
 calibrate: setup
 	@for homework in $(HOMEWORKS); do $(BIN)/deepul calibrate $$homework --seeds 5 || exit 1; done
+
+# Grading speed and memory against stock nbgrader and otter (installed beside, in build/otter).
+bench: setup
+	@$(BIN)/python benchmarks/grading.py
+	@$(BIN)/python benchmarks/grading.py --scaling
 
 # The pictures in the README.
 pictures: setup demo

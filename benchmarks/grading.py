@@ -24,7 +24,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from autograder import demo
+from autograder import demo, exercises
 from autograder.exercises import ROOT
 from autograder.grading import batch
 from autograder.grading.course import Course
@@ -122,7 +122,7 @@ def otter(folder: Path, submissions: Path) -> tuple[Measured, list[float]]:
     tests = folder / "tests"
     tests.mkdir(parents=True)
     for name in demo.ALL:
-        case = f">>> from deepul_utils import check\\n>>> float(check({name!r})) > 0\\nTrue"
+        case = f">>> from deepul_utils import check\\n>>> float(check({name!r})) == {exercises.get(name).points}\\nTrue"
         suite = {
             "cases": [{"code": case.replace("\\n", "\n")}],
             "scored": True,
@@ -130,12 +130,14 @@ def otter(folder: Path, submissions: Path) -> tuple[Measured, list[float]]:
             "teardown": "",
             "type": "doctest",
         }
-        (tests / f"{name}.py").write_text(
-            f"OK_FORMAT = True\ntest = {{'name': {name!r}, 'points': 1, 'suites': [{suite!r}]}}\n"
-        )
+        test = {"name": name, "points": exercises.get(name).points, "suites": [suite]}
+        (tests / f"{name}.py").write_text(f"OK_FORMAT = True\ntest = {test!r}\n")
     archive = folder / "autograder.zip"
     run = environment / "bin" / "otter"
-    generate = [run, "generate", "-t", tests, "-o", archive, "--no-environment"]
+    # otter takes one notebook, not what lies beside it: the weights, the same in all, come with the tests.
+    shutil.copytree(next(submissions.iterdir()) / "artifacts", folder / "artifacts")
+    files = [f"artifacts/{p.name}" for p in (folder / "artifacts").iterdir()]
+    generate = [run, "generate", "-t", tests, "-o", archive, "--no-environment", *files]
     made = subprocess.run(generate, cwd=folder, capture_output=True, text=True, check=False)
     if made.returncode:
         raise RuntimeError(f"otter generate failed: {(made.stderr or made.stdout).strip().splitlines()[-1]}")
@@ -144,7 +146,7 @@ def otter(folder: Path, submissions: Path) -> tuple[Measured, list[float]]:
         (folder / path.name).mkdir()
         one = measure([run, "run", "-a", archive, "-o", folder / path.name, path / "hw1.ipynb"], path)
         result = json.loads((folder / path.name / "results.json").read_text())
-        points.append(sum(t.get("score", 0) for t in result["tests"] if t.get("visibility") != "hidden"))
+        points.append(sum(t.get("score", 0) for t in result["tests"]))
         total.seconds, total.cpu = total.seconds + one.seconds, total.cpu + one.cpu
         total.memory, total.main_memory = max(total.memory, one.memory), max(total.main_memory, one.main_memory)
     return total, points

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing.util import Finalize
 
@@ -96,7 +96,7 @@ def run(wanted: Iterable[tuple[str, Job | None, dict | None]], workers: Workers)
                     continue
                 executor = executor or workers.executor()
                 tries[student] += 1
-                running[executor.submit(work, job)] = item
+                running[_submitted(executor, job)] = item
             if not running:
                 return
             done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -120,6 +120,15 @@ def run(wanted: Iterable[tuple[str, Job | None, dict | None]], workers: Workers)
             future.cancel()
         if executor:
             executor.shutdown(wait=False)
+
+
+def _submitted(executor: Executor, job: Job) -> Future:
+    try:
+        return executor.submit(work, job)
+    except BrokenExecutor as error:  # a worker was lost before it had anything to do
+        lost = Future()
+        lost.set_exception(error)
+        return lost
 
 
 @contextlib.contextmanager
