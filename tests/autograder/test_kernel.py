@@ -127,13 +127,6 @@ def test_a_reply_that_is_none_is_the_students_and_never_the_graders_error(kernel
     assert {r.outcome for r in score.results} <= {"failed", "skipped"}, [r.fault for r in score.results]
 
 
-@pytest.mark.parametrize(("source", "why"), [
-    ("import os; os._exit(7)", "ended its own kernel (exit code 7)"),
-    ("import ctypes; ctypes.string_at(0)", "segmentation fault"),
-    ("import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", "limit: it "),
-    ("import signal\nsignal.signal(2, signal.SIG_IGN)\nwhile True: pass", "time limit of 1 s a cell"),
-    ("import mmap\nm = mmap.mmap(-1, 2 << 30)\nwhile True: m.write(bytes(1 << 26))", "memory limit"),
-])  # fmt: skip
 def test_too_many_processes_end_a_kernel():
     box = Sandbox(Limits(processes=4))
     sleepers = "import os, time\nfor k in range(6):\n  if os.fork() == 0: time.sleep(60)\ntime.sleep(60)"
@@ -142,6 +135,13 @@ def test_too_many_processes_end_a_kernel():
     box.close()
 
 
+@pytest.mark.parametrize(("source", "why"), [
+    ("import os; os._exit(7)", "ended its own kernel (exit code 7)"),
+    ("import ctypes; ctypes.string_at(0)", "segmentation fault"),
+    ("import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", "limit: it "),
+    ("import signal\nsignal.signal(2, signal.SIG_IGN)\nwhile True: pass", "time limit of 1 s a cell"),
+    ("import mmap\nm = mmap.mmap(-1, 2 << 30)\nwhile True: m.write(bytes(1 << 26))", "memory limit"),
+])  # fmt: skip
 def test_what_ends_a_kernel_is_said(box, source, why):
     began = time.monotonic()
     with Kernel(box, {}, seed=1) as kernel, pytest.raises(Stopped):
