@@ -63,7 +63,7 @@ def _rehearse() -> None:
     import safetensors.torch
     import torch
     from IPython.core.interactiveshell import InteractiveShell  # noqa: F401
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     weight = torch.nn.Linear(2, 1)
     optimizer = torch.optim.Adam(weight.parameters())
@@ -71,14 +71,14 @@ def _rehearse() -> None:
     weight(torch.zeros(3, 2)).sum().backward()
     optimizer.step()
     safetensors.torch.save(weight.state_dict())
-    figure, axes = pyplot.subplots()
+    figure = Figure()  # not by pyplot, which would settle on a backend before there is a notebook to show figures in
+    axes = figure.subplots()
     image = axes.imshow([[0.0, 1.0]])
     axes.set_xlabel("$x_1$")
     axes.plot([0, 1], label="line")
     axes.legend()
     figure.colorbar(image)
     figure.savefig(io.BytesIO(), format="png", bbox_inches="tight")
-    pyplot.close("all")
 
 
 def do_start(name: str, uid: int | None, limits: dict, seed: int) -> dict:
