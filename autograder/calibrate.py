@@ -1,4 +1,8 @@
-"""Reference losses: train the solutions under several seeds, and write down how they end."""
+"""Reference losses, and how often a right solution fails by chance: train the solutions under several seeds.
+
+Thresholds follow from what is written here: see properties/loss.py, which is the one place that turns a mean and a
+standard deviation into points.
+"""
 
 import contextlib
 import io
@@ -8,10 +12,19 @@ import platform
 import shutil
 import statistics
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from autograder import environment, exercises, notebooks, runner
-from autograder.exercises import ROOT
+from autograder.exercises import ROOT, Exercise
+from autograder.grading.cache import write_atomically
+from autograder.handout.submit import solution_cells
+from autograder.properties.finding import Finding
+
+TARGET = 1e-3  # a right solution may lose a check by chance this often
+TAIL = 0.25  # share of the draws that a tail is fitted to
 
 
 class _Open(dict):
@@ -21,47 +34,123 @@ class _Open(dict):
         return {"mean": 0.0, "sd": 0.0}
 
 
-def calibrate(homework: str, seeds: int, progress=lambda text: None) -> dict:
+def calibrate(
+    homework: str, seeds: int, draws: int, exercise: str = "", progress: Callable[[str], None] = lambda text: None
+) -> dict:
     """Train `homework`'s solutions under seeds 0 … seeds − 1; write reference.json and return it.
 
-    The weights of seed 0 become the reference artifacts. Raises RuntimeError if a solution loses a structural
-    check: a reference must be right before it is a reference.
+    exercise: this one only; the others' references stay as they are. draws: how often every check is run, spread
+    over the trained models, to estimate its false failures. The weights of seed 0 become the reference artifacts.
+    Raises RuntimeError if a solution loses a structural check: a reference must be right before it is a reference.
     """
-    source = ROOT / "solutions" / homework / f"{homework}.py"
-    runs: dict[str, list[dict]] = {}
-    for seed in range(seeds):
-        with tempfile.TemporaryDirectory() as folder, environment.variables(DEEPUL_SEED=str(seed)):
-            progress(f"{homework}: training with seed {seed}")
-            measured, seconds = _one_run(homework, source, Path(folder))
-            if seed == 0:
-                _keep_artifacts(Path(folder), source.parent / "artifacts")
-        for key, values in measured.items():
-            runs.setdefault(key, []).append(values | {"seconds": seconds[key]})
-            progress(f"  {key}: {values['excess']:.4f} nats above the limit in {seconds[key]:.1f} s")
-    reference = {key: _summary(values) for key, values in runs.items()}
-    reference["_made_by"] = {"command": f"deepul calibrate {homework} --seeds {seeds}", **_versions()}
-    text = json.dumps(reference, indent=2, sort_keys=True) + "\n"
-    (ROOT / "autograder" / homework / "reference.json").write_text(text, encoding="utf-8")
+    file = ROOT / "autograder" / homework / "reference.json"
+    reference = dict(runner.references(homework))
+    for e in exercises.of_homework(homework):
+        if exercise not in ("", e.name):
+            continue
+        made, students = _train(e, seeds, progress)
+        reference |= made
+        progress(f"{e.name}: running every check {draws} times")
+        rates = reference.setdefault("_false_failures", {})
+        rates[e.name] = _false_failures(e, students, draws, reference)
+        for check, row in rates[e.name].items():
+            if row["rate"] > TARGET or row["failures"]:
+                progress(f"  too often: {check} failed {row['failures']} of {draws}, estimated {row['rate']:.2g}")
+    reference["_made_by"] = {"command": f"deepul calibrate {homework} --seeds {seeds} --draws {draws}", **_versions()}
+    write_atomically(file, json.dumps(reference, indent=2, sort_keys=True) + "\n")
     runner.references.cache_clear()
     return reference
 
 
-def _one_run(homework: str, source: Path, artifacts: Path) -> tuple[dict, dict]:
+def _train(exercise: Exercise, seeds: int, progress: Callable[[str], None]) -> tuple[dict, list]:
+    """({reference key: its summary}, the student of every seed)."""
+    runs: dict[str, list[dict]] = {}
+    students = []
+    for seed in range(seeds):
+        with tempfile.TemporaryDirectory() as folder, environment.variables(DEEPUL_SEED=str(seed)):
+            progress(f"{exercise.name}: training with seed {seed}")
+            student, measured, seconds = _one_run(exercise, Path(folder), seed)
+            students.append(student)
+            if seed == 0:
+                _keep_artifacts(Path(folder), ROOT / "solutions" / exercise.homework / "artifacts")
+        for key, values in measured.items():
+            runs.setdefault(key, []).append(values | {"seconds": seconds.get(key, 0.0)})
+            progress(f"  {key}: {values['excess']:.4f} {values['unit']} above the limit in {seconds.get(key, 0):.1f} s")
+    return {key: _summary(values) for key, values in runs.items()}, students
+
+
+def _one_run(exercise: Exercise, artifacts: Path, seed: int) -> tuple:
+    cells = notebooks.section(solution_cells(exercise.homework), exercise.number)
+    folder = ROOT / "solutions" / exercise.homework
     with contextlib.redirect_stdout(io.StringIO()):
-        ran = notebooks.run_notebook(source, artifacts)
+        ran = notebooks.run_cells(cells, folder, artifacts, exercise.homework)
     if ran.errors:
-        raise RuntimeError(f"{source.name} does not run: {next(iter(ran.errors.values()))}")
-    measured: dict[str, dict] = {}
-    for exercise in exercises.of_homework(homework):
-        session = runner.Session(ran.student, f"calibrate-{os.environ['DEEPUL_SEED']}", _Open())
+        raise RuntimeError(f"the solution of {exercise} does not run: {next(iter(ran.errors.values()))}")
+    session = runner.Session(ran.student, f"calibrate-{seed}", _Open())
+    runner.run(exercise, session)
+    wrong = [r for r in session.results if r.outcome in ("failed", "skipped", "not graded")]
+    if wrong:
+        raise RuntimeError(f"the solution of {exercise} fails “{wrong[0].title}”: {wrong[0].measured}{wrong[0].fault}")
+    return ran.student, session.measured, {name: history.seconds for name, history in ran.session.histories.items()}
+
+
+def _false_failures(exercise: Exercise, students: list, draws: int, reference: dict) -> dict:
+    """{check: how often it failed in `draws` runs, and how often it would at its threshold}, new seeds every run."""
+    strains: dict[str, list[float]] = {}
+    losses: dict[str, dict[int, list[Finding]]] = {}
+    failures: dict[str, int] = {}
+    for draw in range(draws):
+        session = runner.Session(students[draw % len(students)], f"draw {draw}", reference)
         runner.run(exercise, session)
-        wrong = [r for r in session.results if r.outcome in ("failed", "skipped", "not graded")]
-        if wrong:
-            raise RuntimeError(
-                f"the solution of {exercise} fails “{wrong[0].title}”: {wrong[0].measured}{wrong[0].fault}"
-            )
-        measured |= session.measured
-    return measured, {name: history.seconds for name, history in ran.session.histories.items()}
+        for result in session.results:
+            failures[result.name] = failures.get(result.name, 0) + (result.outcome != "passed")
+        for check, findings in session.findings.items():
+            measured = [f for f in findings if f.value is not None and f.bound is not None]
+            for k, finding in enumerate(f for f in measured if f.kind == "loss"):
+                losses.setdefault(check, {}).setdefault(k, []).append(finding)
+            others = [strain(f) for f in measured if f.kind != "loss"]
+            if others:
+                strains.setdefault(check, []).append(max(others))
+    rows = {}
+    for check, failed in failures.items():
+        rate = tail(strains[check]) if check in strains else 0.0
+        rate += sum(loss_tail(found, len(students)) for found in losses.get(check, {}).values())
+        kind = "statistic" if check in strains else "trained" if check in losses else "exact"
+        rows[check] = {"draws": draws, "failures": failed, "rate": float(f"{rate:.2g}"), "kind": kind}
+    return rows
+
+
+def strain(finding: Finding) -> float:
+    """How much of the way to its bound a statistic went: beyond 1 it fails. Its tail is close to exponential."""
+    value, bound = finding.value, finding.bound
+    if finding.kind == "p-value":
+        return float(np.log(max(value, 1e-300)) / np.log(bound))
+    return float(bound / max(value, 1e-300) if finding.kind == "at least" else value / bound)
+
+
+def tail(strains: list[float]) -> float:
+    """P(strain > 1), from an exponential fitted to the upper quarter of what was seen (peaks over threshold).
+
+    Exact for p-values of an exact test; for lighter tails, such as a normal one, it says too much rather than too
+    little.
+    """
+    drawn = np.asarray(strains)
+    threshold = np.quantile(drawn, 1 - TAIL)
+    beyond = drawn[drawn > threshold] - threshold
+    if threshold >= 1:
+        return float((drawn > 1).mean())
+    if not len(beyond) or beyond.mean() <= 0:
+        return 0.0
+    return float(TAIL * np.exp(-(1 - threshold) / beyond.mean()))
+
+
+def loss_tail(findings: list[Finding], models: int) -> float:
+    """P(the loss of one more trained model loses points), by Student's t on those that were trained."""
+    from scipy.stats import t
+
+    values, bound = np.array([f.value for f in findings]), findings[0].bound
+    spread = values.std(ddof=1) * np.sqrt(1 + 1 / models)
+    return float(t.sf((bound - values.mean()) / spread, models - 1)) if spread > 0 else float(values.mean() > bound)
 
 
 def _summary(runs: list[dict]) -> dict:
@@ -73,18 +162,21 @@ def _summary(runs: list[dict]) -> dict:
         "limit": round(runs[0]["limit"], 6),
         "baseline": round(runs[0]["baseline"], 6),
         "seconds": round(statistics.median(r["seconds"] for r in runs), 1),
-        "unit": "nats above the limit",
+        "unit": f"{runs[0]['unit']} above the limit",
     }
 
 
 def _versions() -> dict:
-    import numpy
     import torch
 
-    return {"torch": torch.__version__, "numpy": numpy.__version__, "python": platform.python_version()}
+    return {
+        "torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version(),
+        "threads": torch.get_num_threads(), "cores": os.cpu_count(),
+    }  # fmt: skip
 
 
 def _keep_artifacts(made: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for file in made.glob("*.safetensors"):
-        shutil.copyfile(file, target / file.name)
+        if ".previous." not in file.name:
+            shutil.copyfile(file, target / file.name)

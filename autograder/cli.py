@@ -164,18 +164,100 @@ def demo(folder: Annotated[Path, typer.Option(help="Where to put everything.")] 
 def calibrate(
     homework: Homework,
     seeds: Annotated[int, typer.Option(min=2, help="How many seeds to train the solutions under.")] = 5,
+    draws: Annotated[int, typer.Option(min=20, help="How often to run every check, to estimate false failures.")] = 200,
+    exercise: Annotated[str, typer.Option(help="This exercise only, e.g. made.")] = "",
 ):
-    """Train the solutions under several seeds and write down how they end: reference.json, reference weights."""
-    from autograder.calibrate import calibrate as run
+    """Train the solutions under several seeds and write down how they end: reference.json, reference weights.
+
+    Then run every check many times on what was trained: how often does a right solution fail by chance? Exit code:
+    0 seldom enough, 1 some check fails too often.
+    """
+    from autograder import calibrate as calibration
 
     exercises.of_homework(homework)
-    reference = run(homework, seeds, progress=lambda text: console.print(text, style="dim", highlight=False))
-    table = Table("reference", "nats above the limit", "± over seeds", "limit", "baseline", "seconds")
+    say = lambda text: console.print(text, style="dim", highlight=False)  # noqa: E731
+    reference = calibration.calibrate(homework, seeds, draws, exercise, progress=say)
+    table = Table("reference", "above the limit", "± over seeds", "limit", "baseline", "seconds", box=SIMPLE_HEAD)
     for key, r in reference.items():
         if not key.startswith("_"):
             values = (r["mean"], r["sd"], r["limit"], r["baseline"])
             table.add_row(key, *(f"{v:.4f}" for v in values), f"{r['seconds']:.1f}")
     console.print(table)
+    table = Table("check", "of", "failed", "draws", "false failures, estimated", "how", box=SIMPLE_HEAD)
+    too_often = False
+    for name, rows in reference["_false_failures"].items():
+        for check, row in rows.items():
+            often = row["failures"] or row["rate"] > calibration.TARGET
+            too_often |= bool(often)
+            rate = f"{row['rate']:.1g}" if row["rate"] >= 1e-12 else "below 1e-12"
+            table.add_row(check.replace("_", " "), name, str(row["failures"]), str(row["draws"]),
+                          f"[red]{rate}[/red]" if often else rate, row["kind"])  # fmt: skip
+    console.print(table)
+    if too_often:
+        console.print(f"[red]A right solution would lose a check more often than {calibration.TARGET:g}.[/red]")
+        raise typer.Exit(1)
+
+
+@app.command()
+def validate(
+    homework: Annotated[str, typer.Argument(help="Which homework, e.g. hw1; all of them if left out.")] = "",
+    exercise: Annotated[str, typer.Option(help="This exercise only, e.g. made.")] = "",
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Cases at once; 0: one a core.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Run again what has not changed, too.")] = False,
+):
+    """Grade the grader: solutions earn everything, blanks nothing, every known slip is caught by its check.
+
+    Only what changed since the last run is run again. Exit code: 0 all is as it must be, 1 it is not.
+    """
+    import os
+
+    if exercise:
+        homework = homework or exercises.get(exercise).homework
+        if exercises.get(exercise).homework != homework:
+            raise ValueError(f"{exercise} is an exercise of {exercises.get(exercise).homework}, not of {homework}.")
+    failed = [_validate(h, exercise, jobs or os.cpu_count() or 1, force) for h in _homeworks(homework)]
+    if any(failed):
+        raise typer.Exit(1)
+
+
+def _homeworks(homework: str) -> list[str]:
+    return [exercises.of_homework(homework)[0].homework] if homework else exercises.homeworks()
+
+
+def _validate(homework: str, exercise: str, jobs: int, force: bool) -> bool:
+    """Validate one homework and show it; whether anything was not as it must be."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from autograder import matrix
+    from autograder import validate as validation
+
+    begun, fresh = time.monotonic(), 0
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                  console=console, transient=True) as bar:  # fmt: skip
+        task = bar.add_task(f"validating {homework}", total=len(validation.cases(homework, exercise)))
+
+        def done(verdict: validation.Verdict, is_fresh: bool) -> None:
+            nonlocal fresh
+            fresh += is_fresh
+            bar.update(task, advance=1, description=f"{verdict.exercise} {verdict.name}")
+            if verdict.problem:
+                console.print(f"[red]✗[/red] {verdict.exercise} · {verdict.name} ({verdict.kind}) "
+                              f"{escape(verdict.problem)}", highlight=False)  # fmt: skip
+
+        verdicts = validation.validate(homework, exercise, jobs, force, done)
+    weak = validation.weaknesses(homework, verdicts)
+    for name in dict.fromkeys(v.exercise for v in verdicts):
+        console.print(matrix.table(name, verdicts))
+    for kind, what in (("solution", "earn everything"), ("blank", "earn nothing"), ("mutant", "are caught by the check "
+                       "meant for them"), ("variant", "earn everything")):  # fmt: skip
+        here = [v for v in verdicts if v.kind == kind]
+        console.print(f"{kind:8} {sum(not v.problem for v in here)} of {len(here)} {what}", highlight=False)
+    for text in weak:
+        console.print(f"[red]weak[/red] {text}", highlight=False)
+    page = matrix.page(exercises.ROOT / "build" / "validate" / f"{homework}.html", homework, verdicts, weak)
+    console.print(f"{homework}: {fresh} cases run in {time.monotonic() - begun:.0f} s, {len(verdicts) - fresh} had not "
+                  f"changed. Page: {_relative(page)}", highlight=False)  # fmt: skip
+    return bool(weak) or any(v.problem for v in verdicts)
 
 
 def _relative(path: Path) -> str:

@@ -20,6 +20,7 @@ import pytest
 
 from autograder import checks, exercises
 from autograder.properties import loss
+from autograder.properties.finding import Finding
 from autograder.score import CheckResult, Score
 from autograder.student import Student
 from autograder.workbench import StudentCodeError
@@ -81,13 +82,15 @@ def references(homework: str) -> dict:
 class Session:
     """One run of tests: the student, the salt, the references; collects the results.
 
-    measured: {reference key: {"excess", "limit", "baseline"}} of what was graded, for calibration.
+    measured: {reference key: {"excess", "limit", "baseline"}} of what was graded; findings: what each check
+    required, by its name. Both are for calibration.
     """
 
     def __init__(self, student: Student, salt: str, references: dict):
         self.student, self.salt, self.references = student, salt, references
         self.results: list[CheckResult] = []
         self.measured: dict[str, dict] = {}
+        self.findings: dict[str, list[Finding]] = {}
         self.interrupted = False
         self._findings: list = []
 
@@ -115,6 +118,7 @@ class Session:
 
     def _result(self, item, call) -> CheckResult:
         test, findings = item.function, self._findings
+        self.findings[test.__name__.removeprefix("test_")] = findings
         error = call.excinfo.value if call.excinfo else None
         last = min(reversed(findings), key=lambda f: f.share, default=None)
         if error is None and last is None:
@@ -193,7 +197,7 @@ def graded(session) -> Callable[..., None]:
     """graded(key, excess, limit, baseline): require a loss as near to the limit as the calibrated reference."""
 
     def require(key: str, excess: float, *, limit: float, baseline: float) -> None:
-        session.measured[key] = {"excess": excess, "limit": limit, "baseline": baseline}
+        session.measured[key] = {"excess": excess, "limit": limit, "baseline": baseline, "unit": "nats"}
         checks.require(loss.graded(excess, session.references[key], limit, baseline))
 
     return require

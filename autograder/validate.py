@@ -1,28 +1,290 @@
-"""Grading the grader: what does a check make of solutions that are known to be right or wrong?"""
+"""Grading the grader: what does each check make of solutions that are known to be right or wrong?
 
+The reference solution must earn everything, the blank handout nothing, every mutant must be caught by the check
+meant for it, with words that help, and every variant must earn everything. What was found is kept in
+`autograder/mutants/hwN.json`, with a key of all that it rests on: only what changed is run again.
+"""
+
+import ast
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import os
 import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 
-from autograder import exercises, mutants, notebooks, runner
-from autograder.exercises import ROOT
+from autograder import exercises, mutants, notebooks, runner, variants
+from autograder.exercises import ROOT, Exercise
+from autograder.grading.cache import write_atomically
 from autograder.handout.submit import solution_cells
+from autograder.notebooks import Cell
 from autograder.score import Score
 
+# What a figure or a table looks like changes no verdict.
+DECIDES_NOTHING = ("autograder.display", "autograder.exercises", "deepul_utils.check", "deepul_utils.plots")
 
-def score(homework: str, exercise: str, change: mutants.Mutant | mutants.Variant | None = None) -> Score:
-    """The score of the solution of one exercise, with a change made to it.
 
-    Trains where the change asks for it; otherwise the reference weights are loaded. Raises RuntimeError if
-    the changed notebook does not run.
-    """
-    cells = solution_cells(homework)
-    if change:
-        cells = mutants.apply(change, cells)
-    cells = notebooks.section(cells, exercises.get(exercise).number)
+@dataclass(frozen=True)
+class Case:
+    """A notebook with one exercise to be graded. kind: "solution", "blank", "mutant" or "variant"."""
+
+    exercise: Exercise
+    kind: str
+    change: mutants.Mutant | mutants.Variant | None = None
+
+    @property
+    def name(self) -> str:
+        return self.change.name if self.change else self.kind
+
+    @property
+    def weights(self) -> str:
+        return self.change.weights if self.change else "none" if self.kind == "blank" else "reference"
+
+    def cells(self) -> list[Cell]:
+        """The cells of the exercise. Raises ValueError if the change does not match the solution any more."""
+        homework = self.exercise.homework
+        if self.kind == "blank":
+            return notebooks.section(_handout_cells(homework), self.exercise.number)
+        cells = solution_cells(homework)
+        changed = mutants.apply(self.change, cells) if self.change else cells
+        return notebooks.section(changed, self.exercise.number)
+
+
+@dataclass
+class Verdict:
+    """What came of a case. problem: "" where it came out as it must. outcomes: {check: outcome}."""
+
+    exercise: str
+    kind: str
+    name: str
+    problem: str
+    points: float = 0.0
+    outcomes: dict[str, str] = field(default_factory=dict)
+    said: str = ""  # what a student reads with the check meant for the mutant
+    seconds: float = 0.0
+    key: str = ""
+
+
+def cases(homework: str, exercise: str = "") -> list[Case]:
+    """All cases of a homework, or of one of its exercises."""
+    found = []
+    for e in exercises.of_homework(homework):
+        if exercise in ("", e.name):
+            found += [Case(e, "solution"), Case(e, "blank")]
+            found += [Case(e, "mutant", m) for m in mutants.of_homework(homework) if m.exercise == e.name]
+            found += [Case(e, "variant", v) for v in variants.of_homework(homework) if v.exercise == e.name]
+    return found
+
+
+def score(case: Case) -> Score:
+    """The score of a case. Raises ValueError for a change that does not match, RuntimeError if it does not run."""
+    cells, homework = case.cells(), case.exercise.homework
+    if case.weights == "none":  # nothing is trained: cells that would train, and those that rest on them, are left
+        cells = [c for c in cells if not notebooks.TRAINED.search(c.source)]
     folder = ROOT / "solutions" / homework
     with tempfile.TemporaryDirectory() as scratch:
-        artifacts = Path(scratch) if change and change.retrain else folder / "artifacts"
+        artifacts = folder / "artifacts" if case.weights == "reference" else Path(scratch)
         ran = notebooks.run_cells(cells, folder, artifacts, homework)
-        if ran.errors:
-            raise RuntimeError(f"{change.name if change else homework} does not run: {next(iter(ran.errors.values()))}")
-        return runner.check(exercise, ran.student)
+        if ran.errors and case.kind in ("solution", "variant"):
+            raise RuntimeError(f"it does not run: {next(iter(ran.errors.values()))}")
+        return runner.check(case.exercise.name, ran.student)
+
+
+def judge(case: Case, earned: Score) -> Verdict:
+    """Whether the score is what the case must get."""
+    outcomes = {r.name: r.outcome for r in earned.results}
+    verdict = Verdict(case.exercise.name, case.kind, case.name, "", float(earned), outcomes)
+    broken = [r for r in earned.results if r.outcome == "not graded"]
+    if broken:
+        verdict.problem = f"“{broken[0].title}” could not be graded: {broken[0].fault.strip().splitlines()[-1]}"
+    elif case.kind in ("solution", "variant") and earned < earned.max_points:
+        lost = next(r for r in earned.results if r.outcome != "passed")
+        verdict.problem = f"earns {earned:g} of {earned.max_points:g}: “{lost.title}” says {lost.measured}"
+    elif case.kind == "blank" and (earned or "passed" in outcomes.values()):
+        verdict.problem = f"earns {earned:g} points for nothing"
+    elif case.kind == "mutant":
+        _judge_mutant(case.change, earned, verdict)
+    return verdict
+
+
+def _judge_mutant(mutant: mutants.Mutant, earned: Score, verdict: Verdict) -> None:
+    meant = next((r for r in earned.results if r.name == mutant.caught_by), None)
+    if meant is None:
+        verdict.problem = f"is to be caught by {mutant.caught_by}, and there is no such check"
+        return
+    verdict.said = " · ".join(filter(None, (meant.measured, meant.hint)))
+    if meant.outcome not in ("failed", "partial"):
+        others = [r.title for r in earned.results if r.outcome in ("failed", "partial")]
+        by = f"only by “{'”, “'.join(others)}”, not meant for it" if others else "by nothing"
+        verdict.problem = f"is caught {by}; “{meant.title}”: {meant.outcome}"
+    elif mutant.hint not in verdict.said:
+        verdict.problem = f"is caught, but the student does not read “{mutant.hint}”: {verdict.said}"
+
+
+def evaluate(case: Case) -> Verdict:
+    """Run a case and judge it; what goes wrong with it is its problem, and stops no other."""
+    began = time.monotonic()
+    try:
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            earned = score(case)
+        verdict = judge(case, earned)
+    except (ValueError, RuntimeError) as error:
+        verdict = Verdict(case.exercise.name, case.kind, case.name, str(error))
+    verdict.seconds = round(time.monotonic() - began, 1)
+    return verdict
+
+
+def validate(
+    homework: str, exercise: str = "", jobs: int = 1, force: bool = False, done: Callable = lambda verdict, fresh: None
+) -> list[Verdict]:
+    """The verdict on every case, in order; done(verdict, fresh) is called for each as it is known.
+
+    Only what changed since the record was written is run, or everything with `force`. The record is written after
+    every case: an interruption loses nothing.
+    """
+    listed, record = cases(homework, exercise), _read_record(homework)
+    verdicts: dict[tuple, Verdict] = {}
+    todo = []
+    for case in listed:
+        known = record.get(_id(case))
+        if known and not force and not known.problem and known.key == key(case):
+            verdicts[_id(case)] = known
+            done(known, False)
+        else:
+            todo.append(case)
+    todo.sort(key=lambda c: (c.weights != "trained", -(record[_id(c)].seconds if _id(c) in record else 0)))
+    for case, verdict in _evaluated(todo, jobs):
+        verdict.key = key(case)
+        verdicts[_id(case)] = record[_id(case)] = verdict
+        _write_record(homework, record)
+        done(verdict, True)
+    _write_record(homework, record)
+    return [verdicts[_id(c)] for c in listed]
+
+
+def _evaluated(todo: list[Case], jobs: int) -> Iterator[tuple[Case, Verdict]]:
+    if jobs <= 1 or len(todo) <= 1:
+        yield from ((case, evaluate(case)) for case in todo)
+        return
+    import multiprocessing
+
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_one_thread) as pool:
+        running = {pool.submit(evaluate, case): case for case in todo}
+        try:
+            for future in as_completed(running):
+                yield running[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def weaknesses(homework: str, verdicts: list[Verdict]) -> list[str]:
+    """What the verdicts leave unproved: checks that are meant for no mutant."""
+    found = []
+    for exercise in exercises.of_homework(homework):
+        here = [v for v in verdicts if v.exercise == exercise.name]
+        if not here:
+            continue
+        meant = {m.caught_by for m in mutants.of_homework(homework) if m.exercise == exercise.name}
+        checks = next(v.outcomes for v in here if v.kind == "solution")
+        found += [f"{exercise.name}: no mutant is meant for the check {c}" for c in checks if c not in meant]
+    return found
+
+
+def key(case: Case) -> str:
+    """Changes with everything that the verdict rests on."""
+    homework = case.exercise.homework
+    parts = [repr((case.kind, case.weights, case.change)), *(c.source for c in case.cells() if c.kind == "code")]
+    parts += [importlib.metadata.version(p) for p in ("torch", "numpy", "scipy")]
+    reference = runner.references(homework)
+    parts += [repr(sorted((k, v["mean"], v["sd"]) for k, v in reference.items() if _belongs(k, case.exercise)))]
+    digest = hashlib.sha256("\0".join(parts).encode())
+    sources = [case.exercise.test_file, ROOT / "autograder" / "runner.py", ROOT / "deepul_utils" / "__init__.py"]
+    used = {m for c in case.cells() if c.kind == "code" for m in _imports(c.source, "")}
+    for file in sorted({f for s in sources for f in _closure(s)} | {f for m in used for f in _module_files(m)}):
+        digest.update(_hash(file))
+    if case.weights == "reference":
+        for file in sorted((ROOT / "solutions" / homework / "artifacts").glob("*.safetensors")):
+            if _belongs(file.stem, case.exercise):
+                digest.update(_hash(file))
+    return digest.hexdigest()[:16]
+
+
+def _belongs(name: str, exercise: Exercise) -> bool:
+    return name.split(".")[0] == exercise.name
+
+
+@cache
+def _hash(file: Path) -> bytes:
+    return hashlib.sha256(file.read_bytes()).digest()
+
+
+@cache
+def _handout_cells(homework: str) -> list[Cell]:
+    return notebooks.read(ROOT / "homeworks" / homework / f"{homework}.ipynb")
+
+
+@cache
+def _closure(file: Path) -> frozenset[Path]:
+    """The file and the kit's own files that it imports, directly or through others."""
+    found, ask = set(), [file]
+    while ask:
+        here = ask.pop()
+        if here not in found:
+            found.add(here)
+            package = ".".join(here.relative_to(ROOT).parent.parts)
+            ask += [f for m in _imports(here.read_text(encoding="utf-8"), package) for f in _module_files(m)]
+    return frozenset(found)
+
+
+def _imports(source: str, package: str) -> set[str]:
+    """The kit's modules that a source imports."""
+    with contextlib.suppress(SyntaxError):  # a mutant may be one
+        tree = ast.parse("\n".join("" if line.startswith("%") else line for line in source.splitlines()))
+        names = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                names |= {a.name for a in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names |= {node.module or package} | {f"{node.module or package}.{a.name}" for a in node.names}
+        return {n for n in names if n.startswith(("autograder", "deepul_utils")) and n not in DECIDES_NOTHING}
+    return set()
+
+
+def _module_files(module: str) -> list[Path]:
+    path = ROOT.joinpath(*module.split("."))
+    if path.is_dir():
+        return [path / "__init__.py"]
+    return [path.with_suffix(".py")] if path.with_suffix(".py").exists() else []
+
+
+def _id(case: Case) -> tuple[str, str, str]:
+    return case.exercise.name, case.kind, case.name
+
+
+def _record_file(homework: str) -> Path:
+    return ROOT / "autograder" / "mutants" / f"{homework}.json"
+
+
+def _read_record(homework: str) -> dict[tuple, Verdict]:
+    file = _record_file(homework)
+    rows = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    return {(r["exercise"], r["kind"], r["name"]): Verdict(**r) for r in rows}
+
+
+def _write_record(homework: str, record: dict[tuple, Verdict]) -> None:
+    """Of the cases that still exist, in their order."""
+    rows = [asdict(record[_id(c)]) for c in cases(homework) if _id(c) in record]
+    write_atomically(_record_file(homework), json.dumps(rows, indent=1, ensure_ascii=False) + "\n")

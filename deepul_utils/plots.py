@@ -140,7 +140,7 @@ def gallery(names: list[str] | None = None):
 def samples_1d(samples, pmf=None, model_pmf=None, title: str = ""):
     """Frequencies of levels, int (n,) or (n, 1), with the exact pmf (bins,) and the model's, if given.
 
-    Raises ValueError for samples that are no integers.
+    Raises ValueError for samples that are no integers, or outside the levels.
     """
     figure, axes = _subplots(1, 2.9, width=7)
     _samples_1d(axes[0, 0], samples, pmf, model_pmf)
@@ -277,6 +277,8 @@ def _samples_1d(ax, samples, pmf=None, model_pmf=None) -> None:
     x = x.astype(np.int64)
     given = next((p for p in (pmf, model_pmf) if p is not None), None)
     bins = len(given) if given is not None else int(x.max(initial=0)) + 1
+    if len(x) and (x.min() < 0 or x.max() >= bins):
+        raise ValueError(f"Samples are levels 0 … {bins - 1}, got {x.min()} … {x.max()}.")
     _steps(ax, np.bincount(x, minlength=bins) / max(len(x), 1), GREY, f"{len(x):,} samples", fill=True)
     if pmf is not None:
         _steps(ax, pmf, BLUE, "true")

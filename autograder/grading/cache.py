@@ -32,7 +32,8 @@ def kit_version() -> str:
         digest.update(importlib.metadata.version(package).encode())
     for folder in ("autograder", "deepul_utils"):
         for file in sorted((ROOT / folder).rglob("*")):
-            if file.suffix in (".py", ".json", ".safetensors", ".npz"):
+            proof = file.parent.name in ("mutants", "variants")  # of the checks; no grade rests on it
+            if file.suffix in (".py", ".json", ".safetensors", ".npz") and not proof:
                 digest.update(str(file.relative_to(ROOT)).encode() + file.read_bytes())
     return digest.hexdigest()
 

@@ -27,8 +27,9 @@ def test_shapes_and_levels(student, seed):
 
 @points(4, needs="shapes_and_levels")
 @hint(
-    "The edge bins reach to infinity: level 0 takes all mass below its upper edge, level L − 1 all mass above its "
-    "lower edge. And the weights π sum to one: softmax over the components."
+    "A level's mass is a difference of two CDFs, half a level to either side of it. The edge bins reach to infinity: "
+    "level 0 takes all mass below its upper edge, level L − 1 all mass above its lower edge. The weights π sum to one "
+    "(softmax over the components) and stand inside the logarithm: logsumexp of log π + log P."
 )
 def test_probabilities_sum_to_one(student, seed):
     for k in range(5):

@@ -30,8 +30,8 @@ def test_shapes_and_levels(student, seed):
 
 @points(4, needs="shapes_and_levels")
 @hint(
-    "Some output sees its own input. Hidden layers compare degrees with ≥, the output layer with >, "
-    "and every layer has its mask."
+    "Some output sees its own input. Hidden layers compare degrees with ≥, the output layer with >; every layer has "
+    "its mask, and masks its weights; all bins of one dimension share its degree."
 )
 def test_each_output_depends_only_on_earlier_inputs(student, seed):
     require(autoregressive.is_strict_order(small(student, seed).verb("logits", DIMS, BINS), DIMS, BINS, seed))
@@ -107,4 +107,4 @@ def agrees(got: np.ndarray, wanted: np.ndarray, within: float = 1e-3) -> Finding
     """Both log-probabilities are the same, up to float32 rounding of a sum of a few terms."""
     error = float(np.abs(got - wanted).max())
     measured = f"log_prob differs by up to {error:.2g} nats from Σ log softmax(logits)"
-    return Finding(float(error <= within), measured, f"the same within {within:g} nats", error)
+    return Finding(float(error <= within), measured, f"the same within {within:g} nats", error, within)

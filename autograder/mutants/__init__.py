@@ -11,8 +11,9 @@ class Mutant:
     """A realistic slip.
 
     exercise: whose solution it changes. edits: (find, replace) pairs, each to be found exactly once.
-    caught_by: the check (test name without "test_") that must catch it. retrain: whether the reference
-    weights would lose their meaning, so that it must be trained.
+    caught_by: the check (test name without "test_") that must catch it. hint: words that the student must read
+    with it. weights: "reference" where those keep their meaning; "trained" where the slip is in the training or
+    shows in what was trained; "none" where they would not load, and the check needs none.
     """
 
     name: str
@@ -20,7 +21,8 @@ class Mutant:
     slip: str
     edits: tuple[tuple[str, str], ...]
     caught_by: str
-    retrain: bool = False
+    hint: str
+    weights: str = "reference"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Variant:
     exercise: str
     difference: str
     edits: tuple[tuple[str, str], ...]
-    retrain: bool = True
+    weights: str = "trained"
 
 
 def apply(change: Mutant | Variant, cells: list[Cell]) -> list[Cell]:

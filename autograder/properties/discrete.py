@@ -44,7 +44,7 @@ def sums_to_one(log_prob: LogProb, dims: int, levels: int, seed: int = 0) -> Fin
     total = float(p.sum())
     ok = abs(total - 1) <= SUM_TOLERANCE
     plot = {"kind": "bars", "series": {"p(x)": p}, "x": "state"} if len(p) <= 128 else {}
-    return Finding(float(ok), f"probabilities sum to {total:.5g}", required, total, plot)
+    return Finding(float(ok), f"probabilities sum to {total:.5g}", required, abs(total - 1), SUM_TOLERANCE, plot=plot)
 
 
 def sampler_matches(samples: np.ndarray, log_prob: LogProb, levels: int, seed: int = 0) -> Finding:
@@ -68,7 +68,7 @@ def sampler_matches(samples: np.ndarray, log_prob: LogProb, levels: int, seed: i
     plot = {"kind": "bars", "series": {"density": p, "samples": counts / n}, "x": "state"}
     measured = f"{distance:.1%} of {n:,} samples misplaced (χ² p = {p_value:.2g})"
     ok = p_value > P_VALUE and not counts[p == 0].any()
-    return Finding(float(ok), measured, required, p_value, plot if len(p) <= 128 else {})
+    return Finding(float(ok), measured, required, p_value, P_VALUE, "p-value", plot if len(p) <= 128 else {})
 
 
 def _p_value(counts: np.ndarray, expected: np.ndarray) -> float:

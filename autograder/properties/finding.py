@@ -9,7 +9,10 @@ class Finding:
 
     share: how much of it holds, from 0 (not at all) to 1 (entirely); it is the share of the points.
     measured, required: one short phrase each, for the student's table.
-    value: the number behind `measured`, if there is one (calibration records it).
+    value: the number behind `measured`, if it is a statistic: something that differs from seed to seed.
+    bound: where the value begins to lose points. kind: how it must keep to the bound, "at most" or "at least"; a
+    "p-value" must exceed it; a "loss" is at most, and differs from one trained model to the next. Calibration
+    estimates from the three how often a right solution fails by chance.
     plot: data of a small picture: {"kind": "bars" | "matrix", ...}; see autograder.display.
     slip: what the measurement suggests went wrong, if it says more than the check's own hint.
     Raises ValueError for a share that is none.
@@ -19,6 +22,8 @@ class Finding:
     measured: str
     required: str
     value: float | None = None
+    bound: float | None = None
+    kind: str = "at most"
     plot: dict = field(default_factory=dict)
     slip: str = ""
 

@@ -25,7 +25,10 @@ def rows_are_independent(function: Callable, x: np.ndarray) -> Finding:
     error = max(_difference(whole, backwards, whole), _difference(whole[:1], single, whole))
     ok = error <= SAME
     measured = "rows are independent" if ok else f"a row changes by {error:.2g} with the rest of its batch"
-    return Finding(float(ok), measured, "each row depends on its own example alone")
+    return Finding(
+        float(ok), measured, "each row depends on its own example alone", error, SAME,
+        slip="Something mixes the examples of a batch: a sum or a normalisation over dimension 0.",
+    )  # fmt: skip
 
 
 def _difference(a: np.ndarray, b: np.ndarray, scale: np.ndarray) -> float:

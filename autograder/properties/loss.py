@@ -26,9 +26,9 @@ def graded(excess: float, reference: dict, limit: float, baseline: float) -> Fin
     required = f"at most {full:.3f} nats above the limit of {limit:.3f} (no points from {baseline:.3f} on)"
     if excess < -BELOW_LIMIT:
         return Finding(
-            0.0, f"{limit + excess:.3f} nats, {-excess:.3f} below the limit", required, excess,
+            0.0, f"{limit + excess:.3f} nats, {-excess:.3f} below the limit", required, excess, full, "loss",
             slip="A loss below the entropy of the data is impossible: this is not a normalised density.",
         )  # fmt: skip
     between = (baseline - excess) / (baseline - full) if full < excess < baseline else 0.0  # nan: nothing
     share = 1.0 if excess <= full else between
-    return Finding(share, f"{limit + excess:.3f} nats, {excess:.3f} above the limit", required, excess)
+    return Finding(share, f"{limit + excess:.3f} nats, {excess:.3f} above the limit", required, excess, full, "loss")

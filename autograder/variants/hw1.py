@@ -86,7 +86,7 @@ VARIANTS = (
         return torch.multinomial(self.log_prob(levels).exp(), n, replacement=True).unsqueeze(1)
 """),
         ),
-        retrain=False,
+        weights="reference",
     ),
     Variant(
         "distributions-library", "logistic_mixture", "torch.distributions for the mixture, levels as units",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder import demo, mutants, validate
+from autograder import demo, exercises, mutants, validate
 from autograder.exercises import ROOT
 from autograder.grading import batch, report, submissions
 from autograder.grading.course import Course, CourseError
@@ -205,7 +205,12 @@ def test_the_demo_class_is_graded_as_it_should_be(tmp_path):
 
     # Seeds come from the course's salt, not from the live one that every student can see.
     sampled = {c["measured"] for s in by_student["complete"].scores for c in s["checks"] if "samples" in c["name"]}
-    live = {r.measured for e in demo.ALL for r in validate.score("hw1", e).results if "samples" in r.name}
+    live = {
+        r.measured
+        for e in demo.ALL
+        for r in validate.score(validate.Case(exercises.get(e), "solution")).results
+        if "samples" in r.name
+    }
     assert len(sampled) == len(live) == 2
     assert not sampled & live
 

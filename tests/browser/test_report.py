@@ -4,15 +4,16 @@ import pytest
 
 from autograder import exercises
 from autograder.grading import batch, report
-from autograder.validate import score
+from autograder.validate import Case, score
 from tests.browser.test_notebook import picture
 
 pytestmark = pytest.mark.slow
 
 
 def graded(student: str, change=None) -> batch.Graded:
-    scores = [score("hw1", e.name, change if change and change.exercise == e.name else None).to_json()
-              for e in exercises.of_homework("hw1")]  # fmt: skip
+    cases = [Case(e, "mutant", change) if change and change.exercise == e.name else Case(e, "solution")
+             for e in exercises.of_homework("hw1")]  # fmt: skip
+    scores = [score(case).to_json() for case in cases]
     return batch.Graded(student, scores)
 
 
@@ -21,10 +22,9 @@ def page_file(tmp_path_factory):
     """The report of a class in which most are right, some made a slip, and one could not be graded."""
     from autograder import mutants
 
-    slips = [m for m in mutants.of_homework("hw1") if not m.retrain]
+    slips = [m for m in mutants.of_homework("hw1") if m.weights == "reference"]
     results = [graded(f"student-{k:02d}", change) for k, change in enumerate([None, None, None, *slips])]
-    lost = batch.Graded("student-99", not_graded=True, problems=["The submission could not be read: it is empty."])
-    lost.scores = [batch._blank(e, "not graded", None, lost.problems[0]) for e in exercises.of_homework("hw1")]
+    lost = batch.without_grade("student-99", "hw1", "The submission could not be read: it is empty.")
     return report.write(tmp_path_factory.mktemp("report"), "hw1", [*results, lost])
 
 

@@ -108,6 +108,8 @@ def test_samples_1d_without_pmf():
     assert list(steps(plots.samples_1d([1], model_pmf=P))) == ["1 samples", "model"]
     with pytest.raises(ValueError, match="integer levels, got fractions"):
         plots.samples_1d([0.5])
+    with pytest.raises(ValueError, match="levels 0 … 2, got -1 … 3"):
+        plots.samples_1d([-1, 3], pmf=[0.2, 0.3, 0.5])
 
 
 def test_pmf_1d():

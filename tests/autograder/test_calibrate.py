@@ -1,0 +1,78 @@
+"""How often a right solution fails by chance: the estimate against cases where the answer is known."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from autograder import calibrate, exercises, runner
+from autograder.properties import discrete, loss
+from autograder.properties.finding import Finding
+
+
+def finding(value: float, bound: float, kind: str) -> Finding:
+    return Finding(1.0, "", "", value, bound, kind)
+
+
+@pytest.mark.parametrize(("value", "bound", "kind", "strain"), [
+    (0.5, 2.0, "at most", 0.25), (3.0, 2.0, "at most", 1.5), (1e-3, 1e-6, "p-value", 0.5), (1.0, 1e-6, "p-value", 0.0),
+    (0.0, 1e-6, "p-value", 50.0), (0.9, 0.45, "at least", 0.5), (0.3, 0.45, "at least", 1.5),
+])  # fmt: skip
+def test_strain_is_beyond_one_exactly_where_the_bound_is_broken(value, bound, kind, strain):
+    assert calibrate.strain(finding(value, bound, kind)) == pytest.approx(strain)
+
+
+@pytest.mark.parametrize("bound", [1e-3, 1e-4, 1e-6])
+def test_the_tail_of_p_values_is_the_threshold(bound):
+    """p-values of a right solution are uniform, so they fall below the threshold as often as it says."""
+    rng = np.random.default_rng(0)
+    rates = [
+        calibrate.tail([calibrate.strain(finding(p, bound, "p-value")) for p in rng.random(400)]) for _ in range(40)
+    ]
+    assert np.log10(np.median(rates)) == pytest.approx(np.log10(bound), abs=0.4)
+
+
+def test_the_tail_never_says_too_little_of_a_normal_statistic():
+    rng = np.random.default_rng(1)
+    for bound in (2.5, 3.5):
+        rates = [calibrate.tail(list(np.abs(rng.normal(size=400)) / bound)) for _ in range(20)]
+        assert np.median(rates) > 2 * stats.norm.sf(bound)
+
+
+def test_a_check_that_fails_often_is_seen_to():
+    assert calibrate.tail([0.5, 0.9, 1.2, 1.4]) == 0.5
+    assert calibrate.tail(list(np.random.default_rng(2).normal(1.2, 0.1, 200))) > 0.9
+    assert calibrate.tail([0.3] * 200) == 0.0
+
+
+def test_the_loss_of_one_more_model():
+    spread = [finding(v, 0.02, "loss") for v in (0.010, 0.011, 0.009, 0.010, 0.010)]
+    assert 0 < calibrate.loss_tail(spread, 5) < 1e-3
+    close = [finding(v, 0.0105, "loss") for v in (0.010, 0.011, 0.009, 0.010, 0.010)]
+    assert 0.1 < calibrate.loss_tail(close, 5) < 0.5
+    assert calibrate.loss_tail([finding(0.01, 0.02, "loss")] * 5, 5) == 0.0
+    assert calibrate.loss_tail([finding(0.03, 0.02, "loss")] * 5, 5) == 1.0
+
+
+def test_references_hold_what_thresholds_follow_from():
+    for homework in exercises.homeworks():
+        reference = runner.references(homework)
+        assert reference["_made_by"]["command"].startswith(f"deepul calibrate {homework}")
+        for e in exercises.of_homework(homework):
+            for check, row in reference["_false_failures"][e.name].items():
+                assert row["draws"] >= 200, (e.name, check)
+                assert row["failures"] == 0, (e.name, check)
+                assert row["rate"] <= calibrate.TARGET, (e.name, check)
+        for key, row in reference.items():
+            if not key.startswith("_"):
+                assert len(row["runs"]) >= 5, key
+                assert loss.threshold(row, row["baseline"]) >= max(row["runs"]), key
+
+
+def test_statistics_say_what_their_bound_is():
+    """A statistic without its bound would be left out of the estimate, silently."""
+    p = np.array([0.2, 0.3, 0.5])
+    rng = np.random.default_rng(0)
+    found = discrete.sampler_matches(rng.choice(3, size=(500, 1), p=p), lambda x: np.log(p[x[:, 0]]), 3)
+    assert (found.kind, found.bound) == ("p-value", discrete.P_VALUE)
+    graded = loss.graded(0.01, {"mean": 0.01, "sd": 0.001}, limit=1.0, baseline=0.5)
+    assert (graded.kind, graded.bound) == ("loss", pytest.approx(0.0228))

@@ -1,0 +1,131 @@
+"""Validation tells right from wrong about the checks themselves: each kind of failure, on purpose."""
+
+import json
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from autograder import cli, exercises, matrix, mutants, validate, variants
+from autograder.exercises import ROOT
+from autograder.mutants import Mutant, Variant
+from autograder.validate import Case, Verdict
+
+MIXTURE = exercises.get("logistic_mixture")
+CLIP = "return level.clamp(0, self.levels - 1).long()[:, None]"
+EDGES = "log_p = torch.where(x == 0, left, torch.where(x == self.levels - 1, right, inside))"
+FORGOTTEN = Mutant(
+    "edge-forgotten", "logistic_mixture", "no upper edge",
+    ((EDGES, "log_p = torch.where(x == 0, left, inside)"),), "probabilities_sum_to_one", "edge bins reach to infinity",
+)  # fmt: skip
+SAME = Variant(
+    "same", "logistic_mixture", "nothing", (("left = F.logsigmoid(b)", "left = -F.softplus(-b)"),), "reference"
+)
+
+
+def judged(change: Mutant | Variant) -> Verdict:
+    return validate.evaluate(Case(MIXTURE, type(change).__name__.lower(), change))
+
+
+@pytest.fixture
+def few(monkeypatch, tmp_path):
+    """A homework with one mutant and one variant, and a record of its own."""
+    monkeypatch.setattr(mutants, "of_homework", lambda homework: [FORGOTTEN])
+    monkeypatch.setattr(variants, "of_homework", lambda homework: [SAME])
+    monkeypatch.setattr(validate, "_record_file", lambda homework: tmp_path / f"{homework}.json")
+    return tmp_path / "hw1.json"
+
+
+def test_the_solution_earns_everything_and_the_blank_handout_nothing():
+    assert validate.evaluate(Case(MIXTURE, "solution")).problem == ""
+    blank = validate.evaluate(Case(MIXTURE, "blank"))
+    assert blank.problem == ""
+    assert blank.points == 0
+    assert set(blank.outcomes.values()) == {"skipped"}, "a blank is not implemented; it is not ungraded"
+
+
+def test_a_mutant_is_caught_by_its_check_with_words_that_help():
+    found = judged(FORGOTTEN)
+    assert found.problem == ""
+    assert found.outcomes["probabilities_sum_to_one"] == "failed"
+    assert "edge bins reach to infinity" in found.said
+
+
+def replaced(**changes) -> Mutant:
+    from dataclasses import replace
+
+    return replace(FORGOTTEN, **changes)
+
+
+@pytest.mark.parametrize(("change", "problem"), [
+    (replaced(edits=(("left = F.logsigmoid(b)", "left = -F.softplus(-b)"),)), "is caught by nothing"),
+    (replaced(caught_by="samples_follow_the_density"), "only by “Probabilities sum to one”, not meant for it"),
+    (replaced(caught_by="no_such_check"), "there is no such check"),
+    (replaced(hint="turn it off and on"), "does not read “turn it off and on”"),
+    (replaced(edits=(("this is not in the source", ""),)), "'this is not in the source' occurs 0 times"),
+    (replaced(edits=(("torch", "numpy"),)), "it must occur once"),
+    (replaced(edits=(("self.pi_logits = nn", "self.other = nn"),)), "only by “Shapes and levels”"),
+    (Variant("wrong", "logistic_mixture", "", FORGOTTEN.edits, "reference"), "“Probabilities sum to one” says"),
+    (Variant("broken", "logistic_mixture", "", ((CLIP, "return leve"),), "reference"), "name 'leve' is not defined"),
+])  # fmt: skip
+def test_what_is_wrong_with_a_case_is_said(change, problem):
+    assert problem in judged(change).problem
+
+
+def test_a_fault_of_the_checks_is_a_problem_of_every_case(monkeypatch):
+    from autograder.properties import discrete
+
+    monkeypatch.setattr(discrete, "sums_to_one", lambda *_: 1 / 0)
+    assert "could not be graded: ZeroDivisionError" in judged(FORGOTTEN).problem
+    assert "could not be graded" in validate.evaluate(Case(MIXTURE, "solution")).problem
+
+
+def test_only_what_changed_is_run_again(few, monkeypatch):
+    def run(**options) -> list[str]:
+        ran = []
+        note = lambda verdict, fresh: ran.append(verdict.name) if fresh else None  # noqa: E731
+        found = validate.validate("hw1", "logistic_mixture", done=note, **options)
+        assert [v.problem for v in found] == [""] * 4
+        return ran
+
+    assert sorted(run()) == ["blank", "edge-forgotten", "same", "solution"]
+    assert {row["name"] for row in json.loads(few.read_text())} == {"solution", "blank", "edge-forgotten", "same"}
+    assert run() == []
+    assert len(run(force=True)) == 4
+    monkeypatch.setattr(mutants, "of_homework", lambda homework: [replaced(slip="said otherwise")])
+    assert run() == ["edge-forgotten"]
+    properties = ROOT / "autograder" / "properties" / "discrete.py"
+    hashed = validate._hash
+    monkeypatch.setattr(validate, "_hash", lambda file: b"changed" if file == properties else hashed(file))
+    assert len(run()) == 4
+
+
+def test_a_problem_is_run_again_and_the_command_fails(few, monkeypatch):
+    monkeypatch.setattr(mutants, "of_homework", lambda homework: [replaced(hint="turn it off and on")])
+    for _ in range(2):
+        said = CliRunner().invoke(cli.app, ["validate", "--exercise", "logistic_mixture", "-j", "1"])
+        assert said.exit_code == 1
+        text = re.sub(r"\s+", " ", said.output)
+        assert "edge-forgotten (mutant) is caught, but the student does not read" in text
+        assert "mutant 0 of 1 are caught" in text
+    assert "no mutant is meant for the check shapes_and_levels" in text
+
+
+def test_the_key_rests_on_what_decides_and_on_nothing_else():
+    files = validate._closure(MIXTURE.test_file) | validate._closure(ROOT / "autograder" / "runner.py")
+    names = {f.relative_to(ROOT).as_posix() for f in files}
+    assert {"autograder/properties/discrete.py", "autograder/properties/finding.py", "autograder/workbench.py",
+            "autograder/student.py", "deepul_utils/toy/mixture.py", "deepul_utils/training.py"} <= names  # fmt: skip
+    assert not {"autograder/display.py", "deepul_utils/plots.py", "autograder/hw1/test_made.py",
+                "autograder/properties/autoregressive.py"} & names  # fmt: skip
+
+
+def test_the_matrix_tells_who_caught_what(tmp_path, few):
+    found = validate.validate("hw1", "logistic_mixture")
+    row = matrix.rows_of("logistic_mixture", found)[0]
+    assert row["cells"][:2] == ["passed", "meant"]
+    assert set(row["cells"][3:]) == {"skipped"}
+    page = matrix.page(tmp_path / "hw1.html", "hw1", found, ["a check nobody proved"]).read_text(encoding="utf-8")
+    assert "edge-forgotten" in page
+    assert "a check nobody proved" in page
+    assert "no upper edge" in page
