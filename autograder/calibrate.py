@@ -75,7 +75,8 @@ def _train(exercise: Exercise, seeds: int, progress: Callable[[str], None]) -> t
                 _keep_artifacts(Path(folder), ROOT / "solutions" / exercise.homework / "artifacts")
         for key, values in measured.items():
             runs.setdefault(key, []).append(values | {"seconds": seconds.get(key, 0.0)})
-            progress(f"  {key}: {values['excess']:.4f} {values['unit']} above the limit in {seconds.get(key, 0):.1f} s")
+            took = f" in {seconds[key]:.1f} s" if key in seconds else ""
+            progress(f"  {key}: {values['excess']:.4f} {values['unit']}{took}")
     return {key: _summary(values) for key, values in runs.items()}, students
 
 
@@ -159,10 +160,10 @@ def _summary(runs: list[dict]) -> dict:
         "mean": round(statistics.fmean(excess), 6),
         "sd": round(statistics.stdev(excess), 6) if len(excess) > 1 else 0.0,
         "runs": [round(e, 6) for e in excess],
-        "limit": round(runs[0]["limit"], 6),
+        "limit": None if runs[0]["limit"] is None else round(runs[0]["limit"], 6),
         "baseline": round(runs[0]["baseline"], 6),
         "seconds": round(statistics.median(r["seconds"] for r in runs), 1),
-        "unit": f"{runs[0]['unit']} above the limit",
+        "unit": runs[0]["unit"] + ("" if runs[0]["limit"] is None else " above the limit"),
     }
 
 

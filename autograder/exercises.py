@@ -35,6 +35,9 @@ class Exercise:
 EXERCISES = (
     Exercise("logistic_mixture", "1.1", "A mixture of discretised logistics", "hw1"),
     Exercise("made", "1.2", "MADE: a masked autoencoder", "hw1"),
+    Exercise("pixelcnn", "1.3", "PixelCNN", "hw1"),
+    Exercise("gated_pixelcnn", "1.4", "Gated PixelCNN", "hw1"),
+    Exercise("color_pixelcnn", "1.5", "PixelCNN in colour", "hw1"),
 )
 
 
