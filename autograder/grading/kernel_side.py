@@ -31,7 +31,7 @@ def serve(kernel, session) -> None:
     """Let a kernel answer `deepul_request` messages about what its notebook defined and trained."""
     import sys
 
-    student = LocalStudent(kernel.shell.user_ns, session.models)
+    student = LocalStudent(kernel.shell.user_ns, session.models, session.samples)
     streams = (sys.stdout, sys.stderr)
 
     def fresh_cell(*_):
