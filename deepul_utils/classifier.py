@@ -148,7 +148,7 @@ def train(name: str, steps: int, seed: int = 0):
     torch.manual_seed(seed)
     model, sizes = network(name), list(heads_of(name).values())
     optimizer = torch.optim.AdamW(model.parameters(), RATE, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
+    annealing = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
     for x, y in _batches(name, steps, seed):
         logits = model(x).split(sizes, dim=1)
         # Colours of a silhouette are marked −100, which the cross entropy leaves out.
@@ -156,7 +156,7 @@ def train(name: str, steps: int, seed: int = 0):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        schedule.step()
+        annealing.step()
     return model.eval()
 
 

@@ -127,6 +127,15 @@ def test_a_reply_that_is_none_is_the_students_and_never_the_graders_error(kernel
     assert {r.outcome for r in score.results} <= {"failed", "skipped"}, [r.fault for r in score.results]
 
 
+def test_samples_that_were_drawn_reach_the_checks(box):
+    with Kernel(box, {}, seed=1) as kernel:
+        ran = kernel.execute("import torch\nfrom deepul_utils import drawn, trained\n"
+                             "trained('line', torch.nn.Linear(1, 1), fit=lambda model: None)\n"
+                             "drawn('line', lambda: torch.arange(6).view(3, 2));", 30)  # fmt: skip
+        assert not ran.error, ran.error
+        assert KernelStudent(kernel).drawn("line", 2).tolist() == [[0, 1], [2, 3], [4, 5]]
+
+
 def test_too_many_processes_end_a_kernel():
     box = Sandbox(Limits(processes=4))
     sleepers = "import os, time\nfor k in range(6):\n  if os.fork() == 0: time.sleep(60)\ntime.sleep(60)"
