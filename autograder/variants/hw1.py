@@ -297,12 +297,15 @@ VARIANTS = (
         self.bias = nn.Parameter(0.1 * torch.randn(classes, 2 * width))
         self.first = kind == "A"
 """),
-            (Body("GatedLayer.forward"), """        to_v, to_h = self.bias[y][:, :, None, None].chunk(2, dim=1)
-        read = (lambda z: z) if self.first else F.elu
-        wide = self.vertical(read(v)) + to_v
+            (Body("GatedLayer.down"), """        to_v, to_h = self.bias[y][:, :, None, None].chunk(2, dim=1)
+        wide = self.vertical(v if self.first else F.elu(v)) + to_v
         v_new = wide if self.first else v + wide
-        new = self.link(F.elu(torch.cat([self.horizontal(read(h)) + to_h, v_new], dim=1)))
-        return v_new, new if self.first else h + new
+        return v_new, torch.cat([to_h.expand_as(v_new), v_new], dim=1)
+"""),
+            (Body("GatedLayer.across"), """        to_h, v_new = link.chunk(2, dim=1)
+        own = self.horizontal(h if self.first else F.elu(h)) + to_h
+        new = self.link(F.elu(torch.cat([own, v_new], dim=1)))
+        return new if self.first else h + new
 """),
             ("GatedPixelCNN(glyphs.shape, levels=2, classes=10), fit=train_gated",
              "GatedPixelCNN(glyphs.shape, levels=2, classes=10, width=24), fit=train_gated"),

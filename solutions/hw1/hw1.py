@@ -603,7 +603,8 @@ train_glyphs, train_labels = map(torch.as_tensor, glyphs.sample_labelled(20_000)
 valid_glyphs, valid_labels = map(torch.as_tensor, glyphs.sample_labelled(400, split="validation"))
 
 # %% [markdown]
-# **Write** the convolution of either stack (a mask again), and the layer.
+# **Write** the convolution of either stack (a mask again), and the layer: `down` is the vertical stack, `across` the
+# horizontal one.
 
 
 # %%
@@ -651,11 +652,22 @@ class GatedLayer(nn.Module):
 
     def forward(self, v: torch.Tensor, h: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """v, h (B, channels, H, W), y int64 (B,) -> v', h' (B, width, H, W)."""
+        v, link = self.down(v, y)
+        return v, self.across(h, link)
+
+    def down(self, v: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """v' of the vertical stack, and what the horizontal one is told: v, y -> v', L (W_v * v) + V_h y."""
         ### BEGIN SOLUTION
         bias_v, bias_h = self.class_bias(y)[..., None, None].chunk(2, dim=1)  # (B, 2 · width, 1, 1) each
         wide = self.vertical(v)
-        new_h = self.out(gate(self.horizontal(h) + self.link(wide) + bias_h))
-        return gate(wide + bias_v), new_h if self.first else h + new_h
+        return gate(wide + bias_v), self.link(wide) + bias_h
+        ### END SOLUTION
+
+    def across(self, h: torch.Tensor, link: torch.Tensor) -> torch.Tensor:
+        """h' of the horizontal stack, row by row: h (B, channels, H, W), what `down` tells it -> (B, width, H, W)."""
+        ### BEGIN SOLUTION
+        new_h = self.out(gate(self.horizontal(h) + link))
+        return new_h if self.first else h + new_h
         ### END SOLUTION
 
 
@@ -685,16 +697,14 @@ class GatedPixelCNN(nn.Module):
         ### BEGIN SOLUTION
         later = (GatedLayer("B", width, width, classes, 3, dilation=2 ** (k % 4)) for k in range(depth - 1))
         self.layers = nn.ModuleList([GatedLayer("A", 1, width, classes, 7), *later])
-        self.head = nn.Sequential(
-            nn.ReLU(), nn.Conv2d(width, 2 * width, 1), nn.ReLU(), nn.Conv2d(2 * width, levels, 1)
-        )
+        self.head = nn.Sequential(nn.ReLU(), nn.Conv2d(width, 2 * width, 1), nn.ReLU(), nn.Conv2d(2 * width, levels, 1))
         self.reach = 3 + sum(2 ** (k % 4) for k in range(depth - 1))  # rows above that reach an output
         ### END SOLUTION
 
     def logits(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Unnormalised log p(x_i | x_{1:i−1}, y): int64 (B, 1, H, W), int64 (B,) -> (B, 1, H, W, levels)."""
         ### BEGIN SOLUTION
-        v = h = 2 * x.float() / (self.levels - 1) - 1
+        v = h = 2 * x.float() / (self.levels - 1) - 1  # levels onto [−1, 1]
         for layer in self.layers:
             v, h = layer(v, h, y)
         return self.head(h).movedim(1, -1).unsqueeze(1)
@@ -714,9 +724,16 @@ class GatedPixelCNN(nn.Module):
         _, H, W = self.shape
         x = torch.zeros(len(y), 1, H, W, dtype=torch.long)
         for i in progress(range(H), "rows"):
+            top = max(0, i - self.reach)  # nothing that is seen lies higher
+            v, links = 2 * x[:, :, top : i + 1].float() / (self.levels - 1) - 1, []
+            for layer in self.layers:  # the vertical stack sees nothing of this row: once a row is enough
+                v, link = layer.down(v, y)
+                links.append(link[:, :, -1:])
             for j in range(W):
-                top = max(0, i - self.reach)  # nothing that is seen lies higher
-                p = self.logits(x[:, :, top : i + 1], y)[:, 0, -1, j].softmax(dim=-1)
+                h = 2 * x[:, :, i : i + 1].float() / (self.levels - 1) - 1
+                for layer, link in zip(self.layers, links, strict=True):
+                    h = layer.across(h, link)
+                p = self.head(h)[:, :, 0, j].softmax(dim=-1)
                 x[:, 0, i, j] = torch.multinomial(p, 1).squeeze(-1)
         return x
         ### END SOLUTION
@@ -812,10 +829,12 @@ class ColorMaskedConv2d(nn.Conv2d):
     """A masked convolution over colour images, channels in the order of three equal groups: R, G, B.
 
     At the centre of the kernel, output group g sees the input groups before g (kind "A"), or up to g (kind "B").
+    dilation: how many pixels the kernel's positions are apart.
     """
 
-    def __init__(self, kind: str, in_channels: int, out_channels: int, kernel_size: int):
-        super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+    def __init__(self, kind: str, in_channels: int, out_channels: int, kernel_size: int, dilation: int = 1):
+        padding = dilation * (kernel_size // 2)
+        super().__init__(in_channels, out_channels, kernel_size, padding=padding, dilation=dilation)
         ### BEGIN SOLUTION
         u = torch.arange(out_channels)[:, None] * 3 // out_channels  # group of each output channel
         v = torch.arange(in_channels)[None, :] * 3 // in_channels
@@ -828,7 +847,7 @@ class ColorMaskedConv2d(nn.Conv2d):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
         ### BEGIN SOLUTION
-        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
+        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding, dilation=self.dilation)
         ### END SOLUTION
 
 
@@ -839,14 +858,17 @@ class ColorMaskedConv2d(nn.Conv2d):
 
 # %%
 class ResidualBlock(nn.Module):
-    """x + f(x), where f goes from width to width / 2 channels (1 × 1), over 3 × 3, and back (1 × 1), all of kind B."""
+    """x + f(x), where f goes from width to width / 2 channels (1 × 1), over 3 × 3, and back (1 × 1), all of kind B.
 
-    def __init__(self, width: int):
+    dilation: of the 3 × 3.
+    """
+
+    def __init__(self, width: int, dilation: int = 1):
         super().__init__()
         ### BEGIN SOLUTION
         self.net = nn.Sequential(
             nn.ReLU(), ColorMaskedConv2d("B", width, width // 2, 1),
-            nn.ReLU(), ColorMaskedConv2d("B", width // 2, width // 2, 3),
+            nn.ReLU(), ColorMaskedConv2d("B", width // 2, width // 2, 3, dilation),
             nn.ReLU(), ColorMaskedConv2d("B", width // 2, width, 1),
         )  # fmt: skip
         ### END SOLUTION
@@ -860,7 +882,8 @@ class ResidualBlock(nn.Module):
 
 # %% [markdown]
 # Feed the levels in as one-hot vectors: `levels` channels for red, then as many for green, and for blue. That keeps
-# the three groups in order. The output has `levels` logits for red, for green and for blue.
+# the three groups in order. The output has `levels` logits for red, for green and for blue. Dilations 1, 2, 4, 8 are
+# worth it here, too: the right edge of a shape depends on where its left edge was.
 
 
 # %%
@@ -876,11 +899,11 @@ class ColorPixelCNN(nn.Module):
         ### BEGIN SOLUTION
         self.net = nn.Sequential(
             ColorMaskedConv2d("A", 3 * levels, width, 7),
-            *(ResidualBlock(width) for _ in range(depth)),
+            *(ResidualBlock(width, dilation=2 ** (k % 4)) for k in range(depth)),
             nn.ReLU(), ColorMaskedConv2d("B", width, width, 1),
             nn.ReLU(), ColorMaskedConv2d("B", width, 3 * levels, 1),
         )  # fmt: skip
-        self.reach = 3 + depth  # rows above that reach an output
+        self.reach = 3 + sum(2 ** (k % 4) for k in range(depth))  # rows above that reach an output
         ### END SOLUTION
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
