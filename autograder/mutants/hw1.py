@@ -19,7 +19,7 @@ CENTRE = 'mask[kernel_size**2 // 2] = float(kind == "B")'
 GATED_DRAW = "x[:, 0, i, j] = torch.multinomial(p, 1).squeeze(-1)"
 COLOR_CENTRE = 'mask[:, :, kernel_size**2 // 2] = (u > v if kind == "A" else u >= v).float()'
 COLOR_DRAW = "x[:, c, i, j] = torch.multinomial(p, 1).squeeze(-1)"
-FEW_STEPS = ("steps = 800", "steps = 30")  # a training that ends almost before it began
+FEW_STEPS = (" steps=steps,", " steps=30,")  # a training that ends almost before it began
 
 MUTANTS = (
     Mutant(
