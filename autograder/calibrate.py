@@ -20,6 +20,7 @@ import numpy as np
 from autograder import environment, exercises, notebooks, runner
 from autograder.exercises import ROOT, Exercise
 from autograder.grading.cache import write_atomically
+from autograder.grading.course import SourceError
 from autograder.handout.submit import solution_cells
 from autograder.properties.finding import Finding
 
@@ -41,7 +42,7 @@ def calibrate(
 
     exercise: this one only; the others' references stay as they are. draws: how often every check is run, spread
     over the trained models, to estimate its false failures. The weights of seed 0 become the reference artifacts.
-    Raises RuntimeError if a solution loses a structural check: a reference must be right before it is a reference.
+    Raises SourceError if a solution does not run, or loses a structural check: a reference must be right first.
     """
     file = ROOT / "autograder" / homework / "reference.json"
     reference = dict(runner.references(homework))
@@ -86,12 +87,12 @@ def _one_run(exercise: Exercise, artifacts: Path, seed: int) -> tuple:
     with contextlib.redirect_stdout(io.StringIO()):
         ran = notebooks.run_cells(cells, folder, artifacts, exercise.homework)
     if ran.errors:
-        raise RuntimeError(f"the solution of {exercise} does not run: {next(iter(ran.errors.values()))}")
+        raise SourceError(f"the solution of {exercise} does not run: {next(iter(ran.errors.values()))}")
     session = runner.Session(ran.student, f"calibrate-{seed}", _Open())
     runner.run(exercise, session)
     wrong = [r for r in session.results if r.outcome in ("failed", "skipped", "not graded")]
     if wrong:
-        raise RuntimeError(f"the solution of {exercise} fails “{wrong[0].title}”: {wrong[0].measured}{wrong[0].fault}")
+        raise SourceError(f"the solution of {exercise} fails “{wrong[0].title}”: {wrong[0].measured}{wrong[0].fault}")
     return ran.student, session.measured, {name: history.seconds for name, history in ran.session.histories.items()}
 
 

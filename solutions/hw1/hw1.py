@@ -999,7 +999,8 @@ check("color_pixelcnn")
 
 # %% [markdown]
 # **If you have a GPU** (nothing of this is graded): the same classes at the papers' sizes, on CIFAR-10. Set `scale` to
-# `"full"`; the first run downloads the images. A few hours bring it near 3 bits per dimension.
+# `"full"`; the first run downloads the images. The first PixelCNN (van den Oord et al., 2016) came to 3.14 bits per
+# dimension on its test set.
 
 # %%
 scale = "small"
