@@ -24,6 +24,7 @@ from autograder.grading.course import SourceError
 from autograder.handout.submit import solution_cells
 from autograder.properties.finding import Finding
 
+RESULTS = ROOT / "docs" / "results.md"
 TARGET = 1e-3  # a right solution may lose a check by chance this often
 TAIL = 0.25  # share of the draws that a tail is fitted to
 
@@ -60,7 +61,33 @@ def calibrate(
     reference["_made_by"] = {"command": f"deepul calibrate {homework} --seeds {seeds} --draws {draws}", **_versions()}
     write_atomically(file, json.dumps(reference, indent=2, sort_keys=True) + "\n")
     runner.references.cache_clear()
+    write_atomically(RESULTS, results())
     return reference
+
+
+def results() -> str:
+    """What the solutions of all homeworks reach, as a page in Markdown."""
+    parts = [
+        "# What the solutions reach\n\nMeans over seeds on held-out data, with their standard deviation; thresholds "
+        "follow from them\n(`autograder/properties/loss.py`). The baseline is a naive model's loss, where points end. "
+        "Seconds are those of one training\non a single thread. Written by `deepul calibrate`; from the "
+        "references as they are by `python -m autograder.calibrate`.\n"
+    ]
+    for homework in exercises.homeworks():
+        reference = runner.references(homework)
+        seconds = sum(r["seconds"] for k, r in reference.items() if not k.startswith("_"))
+        parts += [
+            f"\n## {homework}: {seconds / 60:.1f} minutes of training\n",
+            "| exercise | mean ± sd | seeds | unit | limit, nats | baseline | seconds |\n|---|---|---|---|---|---|---|",
+        ]
+        for exercise in exercises.of_homework(homework):
+            for key, r in reference.items():
+                if key.split(".")[0] == exercise.name:
+                    limit = "" if r["limit"] is None else f"{r['limit']:.4f}"
+                    found = f"{r['mean']:.4f} ± {r['sd']:.4f} | {len(r['runs'])} | {r['unit']}"
+                    row = f"{exercise.number} `{key}` | {found} | {limit} | {r['baseline']:.4f} | {r['seconds'] or ''}"
+                    parts.append(f"| {row} |")
+    return "\n".join(parts) + "\n"
 
 
 def _train(exercise: Exercise, seeds: int, progress: Callable[[str], None]) -> tuple[dict, list]:
@@ -182,3 +209,7 @@ def _keep_artifacts(made: Path, target: Path) -> None:
     for file in made.glob("*.safetensors"):
         if ".previous." not in file.name:
             shutil.copyfile(file, target / file.name)
+
+
+if __name__ == "__main__":
+    write_atomically(RESULTS, results())
