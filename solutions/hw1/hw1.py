@@ -793,6 +793,9 @@ plots.image_rows({str(y): gated_samples[sampled_labels == y].float() for y in ra
 #
 # *A question to think about:* a density for each class is a classifier, by Bayes' rule: $p(y \mid x) \propto
 # p(x \mid y)$ when all classes are as frequent. Nobody trained it to tell digits apart. How well does it?
+#
+# *And another:* compare with Exercise 1.3, in nats an image. A label can be worth at most $\log 10 = 2.3$ of them. Is the
+# rest of the difference what the blind spot cost?
 
 # %%
 with torch.no_grad():
