@@ -478,6 +478,10 @@ with torch.no_grad():
 plots.receptive_field(seen, centre=(16, 14), title="what a stack of masked convolutions sees")
 
 # %% [markdown]
+# Expected:
+#
+# ![what the output at one pixel of a masked stack sees: the blind spot is on the right](figures/pixelcnn_sees.png)
+#
 # **Train** it (about two minutes). The loss is the mean of $-\log p(x)$ in nats; with 1024 pixels, people divide by
 # $1024 \log 2$ and speak of *bits per dimension*. One line makes convolutions about twice as fast on a CPU:
 # `model.to(memory_format=torch.channels_last)`.
@@ -529,6 +533,13 @@ with torch.no_grad():
     log_p = F.log_softmax(pixelcnn.logits(valid_glyphs[:8].long()), dim=-1)
     bits = -log_p.gather(-1, valid_glyphs[:8].long()[..., None])[..., 0] / torch.log(torch.tensor(2.0))
 plots.image_rows({"image": valid_glyphs[:8].float(), "bits": (bits / 6).clamp(0, 1)})
+
+# %% [markdown]
+# Expected:
+#
+# ![glyphs, and the bits that each of their pixels costs](figures/pixelcnn_bits.png)
+#
+# And what does the trained model use of all that it could see?
 
 # %%
 with torch.no_grad():
@@ -750,6 +761,10 @@ with torch.no_grad():
 plots.receptive_field(seen, centre=(16, 14), title="what two stacks see")
 
 # %% [markdown]
+# Expected:
+#
+# ![what the output at one pixel of two stacks sees: all that lies before it](figures/gated_pixelcnn_sees.png)
+#
 # **Train** it on images *and* labels: `fit` takes `(images, labels)`, and then the loss has two arguments.
 
 
@@ -794,8 +809,8 @@ plots.image_rows({str(y): gated_samples[sampled_labels == y].float() for y in ra
 # *A question to think about:* a density for each class is a classifier, by Bayes' rule: $p(y \mid x) \propto
 # p(x \mid y)$ when all classes are as frequent. Nobody trained it to tell digits apart. How well does it?
 #
-# *And another:* compare with Exercise 1.3, in nats an image. A label can be worth at most $\log 10 = 2.3$ of them. Is the
-# rest of the difference what the blind spot cost?
+# *And another:* compare with Exercise 1.3, in nats an image. A label can be worth at most $\log 10 = 2.3$ of them. Is
+# the rest of the difference what the blind spot cost?
 
 # %%
 with torch.no_grad():

@@ -129,3 +129,12 @@ def test_the_matrix_tells_who_caught_what(tmp_path, few):
     assert "edge-forgotten" in page
     assert "a check nobody proved" in page
     assert "no upper edge" in page
+
+
+def test_a_mutant_that_draws_anew_leaves_the_reference_samples_alone():
+    folder = validate.ROOT / "solutions" / "hw1" / "artifacts"
+    before = {f.name: f.read_bytes() for f in folder.iterdir()}
+    change = mutants.by_name("hw1", "training-images-for-samples")
+    earned = validate.score(validate.Case(exercises.get("pixelcnn"), "mutant", change))
+    assert next(r for r in earned.results if r.name == change.caught_by).outcome == "failed"
+    assert {f.name: f.read_bytes() for f in folder.iterdir()} == before
