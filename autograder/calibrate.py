@@ -5,13 +5,14 @@ standard deviation into points.
 """
 
 import contextlib
+import hashlib
+import importlib.metadata
 import io
 import json
 import os
 import platform
 import shutil
 import statistics
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,16 +92,24 @@ def results() -> str:
 
 
 def _train(exercise: Exercise, seeds: int, progress: Callable[[str], None]) -> tuple[dict, list]:
-    """({reference key: its summary}, the student of every seed)."""
+    """({reference key: its summary}, the student of every seed).
+
+    What was trained is kept in build/calibrate as long as the section's code is the same: a calibration that was
+    interrupted goes on, and checks are measured again without training again.
+    """
     runs: dict[str, list[dict]] = {}
     students = []
+    code = [c.source for c in notebooks.section(solution_cells(exercise.homework), exercise.number) if c.kind == "code"]
+    digest = hashlib.sha256("\0".join([*code, importlib.metadata.version("torch")]).encode()).hexdigest()[:12]
+    kept = ROOT / "build" / "calibrate" / f"{exercise.name}-{digest}"
     for seed in range(seeds):
-        with tempfile.TemporaryDirectory() as folder, environment.variables(DEEPUL_SEED=str(seed)):
+        folder = kept / str(seed)
+        with environment.variables(DEEPUL_SEED=str(seed)):
             progress(f"{exercise.name}: training with seed {seed}")
-            student, measured, seconds = _one_run(exercise, Path(folder), seed)
-            students.append(student)
-            if seed == 0:
-                _keep_artifacts(Path(folder), ROOT / "solutions" / exercise.homework / "artifacts")
+            student, measured, seconds = _one_run(exercise, folder, seed)
+        students.append(student)
+        if seed == 0:
+            _keep_artifacts(folder, ROOT / "solutions" / exercise.homework / "artifacts")
         for key, values in measured.items():
             runs.setdefault(key, []).append(values | {"seconds": seconds.get(key, 0.0)})
             took = f" in {seconds[key]:.1f} s" if key in seconds else ""
@@ -174,12 +183,21 @@ def tail(strains: list[float]) -> float:
 
 
 def loss_tail(findings: list[Finding], models: int) -> float:
-    """P(the loss of one more trained model loses points), by Student's t on those that were trained."""
+    """P(the loss of one more trained model loses points), by Student's t on those that were trained.
+
+    findings: one a draw, of the models in turn. The loss of a model differs from draw to draw (other held-out data)
+    and from model to model; the two variances add, and so do their degrees of freedom, by Welch and Satterthwaite.
+    """
     from scipy.stats import t
 
     values, bound = np.array([f.value for f in findings]), findings[0].bound
-    spread = values.std(ddof=1) * np.sqrt(1 + 1 / models)
-    return float(t.sf((bound - values.mean()) / spread, models - 1)) if spread > 0 else float(values.mean() > bound)
+    of_model = [values[k::models] for k in range(models)]
+    between = np.var([v.mean() for v in of_model], ddof=1) * (1 + 1 / models)
+    within = sum(((v - v.mean()) ** 2).sum() for v in of_model) / max(len(values) - models, 1)
+    if not between + within:
+        return float(values.mean() > bound)
+    freedom = (between + within) ** 2 / (between**2 / (models - 1) + within**2 / max(len(values) - models, 1))
+    return float(t.sf((bound - values.mean()) / np.sqrt(between + within), freedom))
 
 
 def _summary(runs: list[dict]) -> dict:

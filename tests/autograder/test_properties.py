@@ -543,6 +543,17 @@ def test_a_loss_without_a_limit_is_graded_as_it_is():
     assert "no normalised density" in of(-0.01).slip or "not a normalised density" in of(-0.01).slip
 
 
+@pytest.mark.parametrize(("mean", "examples"), [(0.0, 40), (0.16, 80), (0.5, 1000)])
+def test_a_counted_share_is_not_failed_for_the_chance_in_counting(mean, examples):
+    reference, rng = {"mean": mean, "sd": 0.0}, np.random.default_rng(0)
+    full = loss.threshold(reference, 0.9, examples)
+    assert full >= loss.threshold(reference, 0.9)
+    right, worse = mean + loss.SLACK * (0.9 - mean), mean + 0.8 * (0.9 - mean)
+    assert (rng.binomial(examples, right, size=2000) / examples <= full).mean() > 0.999
+    assert (rng.binomial(examples, worse, size=2000) / examples > full).mean() > 0.99
+    assert not passed(loss.graded(worse, reference, None, 0.9, "of the images", examples))
+
+
 def test_below_the_limit_is_impossible_and_said():
     assert share(-0.9e-3) == 1  # rounding
     for excess in (-2e-3, -1.0, -math.inf):
