@@ -426,10 +426,13 @@ def image_rows(rows, levels: int | None = None, title: str = ""):
 
     Images as for `images`; every row may have its own number of them, and be integers or floats.
     """
+    from matplotlib.textpath import TextPath
+
     rows = dict(rows)
     pixels = [_pixels(x, levels) for x in rows.values()]
     names = [str(label).replace("_", " ") for label in rows]
-    figure, ax, steps = _contact_sheet(pixels, title, left=max(map(len, names)))
+    widths = [TextPath((0, 0), name, size=10).get_extents().width * DPI / 72 for name in names if name]
+    figure, ax, steps = _contact_sheet(pixels, title, left=max(widths, default=0))
     for row, name in enumerate(names):
         ax.text(-GAP - 1, (row + 0.5) * steps[0] - GAP / 2, name, ha="right", va="center", fontsize=10, color=INK)
     return figure
@@ -481,11 +484,11 @@ def _columns(n: int) -> int:
     return min(range(max(6, wish - 3), most + 1), key=lambda columns: (n % columns != 0, abs(columns - wish)))
 
 
-def _contact_sheet(rows: list[np.ndarray], title: str, below: int = 0, left: int = 0):
+def _contact_sheet(rows: list[np.ndarray], title: str, below: int = 0, left: float = 0):
     """(figure, axes, (row, column) step) of rows of images (n, H, W, 3), with room for text.
 
-    below: image pixels under each row. left: letters beside it. The axes count image pixels from the first image's
-    corner.
+    below: image pixels under each row. left: screen pixels of text beside it. The axes count image pixels from the
+    first image's corner.
     """
     H, W = rows[0].shape[1:3]
     if any(row.shape[1:3] != (H, W) for row in rows):
@@ -498,7 +501,7 @@ def _contact_sheet(rows: list[np.ndarray], title: str, below: int = 0, left: int
             sheet[top : top + H + 2 * GAP, side : side + W + 2 * GAP] = _FRAME
             sheet[top + GAP : top + GAP + H, side + GAP : side + GAP + W] = image
     height, width = sheet.shape[:2]
-    margin = 7.5 * left  # screen pixels
+    margin = left + 4 + MAGNIFIED if left else 0  # screen pixels
     scale = int(np.clip(min((WIDTH * DPI - margin) / width, 700 / height), 1, MAGNIFIED))
     figure = _figure_class()(figsize=((width * scale + margin) / DPI, (height * scale + 26) / DPI))
     share = margin / (width * scale + margin)

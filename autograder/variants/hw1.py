@@ -353,16 +353,19 @@ VARIANTS = (
         past.view(-1)[:24], inner.view(-1)[:5] = 1, 1
         self.register_buffer("past", past)
         self.register_buffer("inner", inner)
-        self.convs = nn.ModuleList(nn.Conv2d(48, 48, 3, padding=1) for _ in range(depth))
+        self.convs = nn.ModuleList(
+            nn.Conv2d(48, 48, 3, padding=2 ** (k % 4), dilation=2 ** (k % 4)) for k in range(depth)
+        )
         self.heads = nn.ModuleList(
             nn.Sequential(nn.Conv2d(48 + c * levels, 64, 1), nn.ReLU(), nn.Conv2d(64, levels, 1)) for c in range(3)
         )
-        self.reach = 3 + depth
+        self.reach = 3 + sum(conv.dilation[0] for conv in self.convs)
 """),
             (Body("ColorPixelCNN.logits"), """        one_hot = F.one_hot(x, self.levels).float().movedim(-1, 2).flatten(1, 2)
         h = F.conv2d(one_hot, self.trunk.weight * self.past, self.trunk.bias, padding=3)
         for conv in self.convs:
-            h = h + F.conv2d(F.relu(h), conv.weight * self.inner, conv.bias, padding=1)
+            masked = conv.weight * self.inner
+            h = h + F.conv2d(F.relu(h), masked, conv.bias, padding=conv.padding, dilation=conv.dilation)
         h = F.relu(h)
         out = [head(torch.cat([h, one_hot[:, : c * self.levels]], dim=1)) for c, head in enumerate(self.heads)]
         return torch.stack(out, dim=1).movedim(2, -1)

@@ -38,6 +38,21 @@ def test_nats_of_independent_pixels():
     assert pixels.bernoulli_nats(np.zeros((1000, 1, 2, 2), dtype=np.uint8), 2) < 0.03
 
 
+def test_nats_of_a_chain_of_pixels():
+    """A pixel is its left neighbour's colour, or with a chance of 0.1 any of the 8 colours."""
+    rng = np.random.default_rng(0)
+    x = np.zeros((400, 3, 6, 20), dtype=np.uint8)
+    x[..., 0] = rng.integers(2, size=(400, 3, 6))
+    for j in range(1, 20):
+        new = rng.random((400, 1, 6)) < 0.1
+        x[..., j] = np.where(new, rng.integers(2, size=(400, 3, 6)), x[..., j - 1])
+    stay = 0.95 * (0.9 + 0.1 / 8) + 0.05 / 8  # one pixel in twenty is the first of its row, and is any colour
+    move = (1 - stay) / 7
+    exact = -6 * 20 * (stay * np.log(stay) + 7 * move * np.log(move))
+    assert pixels.markov_nats(x, 2) == pytest.approx(exact, rel=0.02)
+    assert pixels.markov_nats(np.ones((9, 3, 4, 4), dtype=np.uint8), 4) == 0
+
+
 def test_copies_of_training_images_are_found():
     data = images.get("glyphs32", levels=2)
     training, fresh = data.sample(500), data.sample(40, split="test").astype(np.int64)

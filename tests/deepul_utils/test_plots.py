@@ -352,6 +352,10 @@ def test_image_rows_stand_beside_their_labels():
     texts = figure.axes[0].texts
     assert [text.get_text() for text in texts] == ["real", "made up"]
     assert [0 < text.get_position()[1] - row * 33 < 32 for row, text in enumerate(texts)] == [True, True]
+    for short in ("0", "reconstructed", "MMMM"):
+        drawn = plots.image_rows({short: RGB})
+        drawn.canvas.draw()
+        assert drawn.axes[0].texts[0].get_window_extent().x0 >= 0, short  # nothing of a label is cut off
     same = plots.image_rows([("real", levels), ("made_up", RGB[:2])], levels=4)
     assert np.array_equal(sheet_of(same), sheet_of(figure))
 

@@ -107,3 +107,17 @@ def test_receptive_field_finds_the_pixels_that_move_an_output():
         assert seen.shape == (4, 5)
         assert seen.nonzero().tolist() == [[1, 3], [2, 2]]
     assert receptive_field(above_and_left, (1, 4, 5), at=(2, 3))[1, 3] == 2
+
+
+def test_receptive_field_takes_no_rounding_for_seeing():
+    """Float32 sums come out differently in batches of another size; a real influence is larger."""
+    noise = torch.randn(200, generator=torch.Generator().manual_seed(0))
+
+    def logits(x):
+        rounding = 3e-8 * noise[: len(x)].roll(len(x))[:, None, None, None]
+        seen = torch.zeros(x.shape)
+        seen[..., 1:] = x[..., :-1] * 1e-4
+        return 1 + seen + rounding
+
+    seen = receptive_field(logits, (1, 3, 4), at=(1, 2))
+    assert (seen != 0).nonzero().tolist() == [[1, 1]]
