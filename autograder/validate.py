@@ -161,12 +161,13 @@ def validate(
         else:
             todo.append(case)
     todo.sort(key=lambda c: (c.weights != "trained", -(record[_id(c)].seconds if _id(c) in record else 0)))
+    fresh: dict[tuple, Verdict] = {}
     for case, verdict in _evaluated(todo, jobs):
         verdict.key = key(case)
-        verdicts[_id(case)] = record[_id(case)] = verdict
-        _write_record(homework, record)
+        verdicts[_id(case)] = fresh[_id(case)] = verdict
+        _write_record(homework, _read_record(homework) | fresh)  # another run may have written meanwhile
         done(verdict, True)
-    _write_record(homework, record)
+    _write_record(homework, _read_record(homework) | fresh)
     return [verdicts[_id(c)] for c in listed]
 
 
