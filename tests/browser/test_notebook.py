@@ -46,7 +46,7 @@ def test_a_finished_notebook_runs_clean_and_shows_full_marks(browser, jupyter):
     for text, e in zip(tables.all_inner_texts(), exercises.of_homework("hw1"), strict=True):
         assert f"{e.points:g} / {e.points:g}" in text
     assert shown_errors(page) == []
-    assert page.locator(".jp-RenderedImage img").count() >= 24
+    assert page.locator(".jp-RenderedImage img").count() >= 20
     picture(page.locator(".jp-WindowedPanel-viewport").first, "notebook.png")
 
 
