@@ -317,10 +317,10 @@ def latent_space(flow, x, lines: int = 17):
     flow: a callable, float32 tensor (n, 2) -> (z (n, 2), log_det); or z alone.
     """
     x = toy.as_array(x)
-    figure, axes = _subplots(2, 4.2, width=8.6)
+    figure, axes = _subplots(2, 4.3, width=8.6)
     colors = _plane_colors(x)
-    low, high = x.min(axis=0), x.max(axis=0)
-    low, high = low - 0.06 * (high - low), high + 0.06 * (high - low)
+    middle, half = (x.min(axis=0) + x.max(axis=0)) / 2, 0.53 * np.ptp(x, axis=0).max()
+    low, high = middle - half, middle + half
     straight = _grid_lines(low, high, lines)
     z, bent = _asked(flow, x), _asked(flow, straight.reshape(-1, 2)).reshape(straight.shape)
     for ax, points, grid in ((axes[0, 0], x, straight), (axes[0, 1], z, bent)):
@@ -328,8 +328,8 @@ def latent_space(flow, x, lines: int = 17):
             ax.plot(*line.T, color="#8A9099", linewidth=0.6, alpha=0.65, zorder=1)
         ax.scatter(*points.T, s=5, c=colors, linewidths=0, zorder=2)
         ax.grid(False)
-    axes[0, 0].set(title="data", xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
-    axes[0, 1].set(title="latents", xlabel="$z_1$", ylabel="$z_2$", aspect="equal")
+    axes[0, 0].set(title="data", xlabel="$x_1$", ylabel="$x_2$", box_aspect=1)
+    axes[0, 1].set(title="latents", xlabel="$z_1$", ylabel="$z_2$", box_aspect=1)
     _latent_window(axes[0, 1], z)
     return figure
 

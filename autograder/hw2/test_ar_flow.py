@@ -54,8 +54,8 @@ def test_log_det_is_that_of_the_jacobian(student, seed):
 
 @points(3, needs="shapes")
 @hint(
-    "log p(x) = log U(z_1) + log U(z_2) + log_det, and U[0, 1] has log-density 0. The weights π of every mixture sum to "
-    "one: a softmax over its components. Nats, summed."
+    "log p(x) = log U(z_1) + log U(z_2) + log_det, and U[0, 1] has log-density 0. The weights π of every mixture sum "
+    "to one: a softmax over its components. Nats, summed."
 )
 def test_density_integrates_to_one(student, seed):
     for k in range(3):
@@ -64,8 +64,8 @@ def test_density_integrates_to_one(student, seed):
 
 @points(3, needs="shapes")
 @hint(
-    "First x_1 from z_1; then the mixture of x_2 given that x_1; then x_2 from z_2. Bisection needs a bracket beyond every "
-    "component, and some 50 halvings."
+    "First x_1 from z_1; then the mixture of x_2 given that x_1; then x_2 from z_2. Bisection needs a bracket beyond "
+    "every component, and some 50 halvings."
 )
 def test_inverse_undoes_forward(student, seed):
     z = np.random.default_rng(seed).uniform(0.002, 0.998, (200, 2)).astype(np.float32)
@@ -83,7 +83,7 @@ def test_samples_follow_the_density(student, seed):
 
 
 @points(1, needs=("jacobian_is_triangular", "log_det_is_that_of_the_jacobian"))
-@hint("Once the conditionals fit, the latents of data fill the unit square evenly. Is each model trained on its own set?")
+@hint("Once the conditionals fit, the latents of data fill the square evenly. Is each model trained on its own set?")
 def test_latents_of_held_out_data_are_uniform(student, held_out):
     for name in ("smiley", "moons"):
         flow = Flow(student.trained(f"ar_flow.{name}"), 2)

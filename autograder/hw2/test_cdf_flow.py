@@ -50,8 +50,8 @@ def test_z_rises_from_0_to_1(student, seed):
 
 @points(2, needs="shapes")
 @hint(
-    "log_det = log dz/dx. The derivative of Φ((x − μ)/σ) by x is the Gaussian density N(x; μ, σ²), with its 1/σ and its "
-    "1/√2π; the sum over components stands inside the logarithm."
+    "log_det = log dz/dx. The derivative of Φ((x − μ)/σ) by x is the Gaussian density N(x; μ, σ²), with its 1/σ and "
+    "its 1/√2π; the sum over components stands inside the logarithm."
 )
 def test_log_det_is_the_slope_of_z(student, seed):
     for k in range(5):
@@ -67,8 +67,8 @@ def test_density_integrates_to_one(student, seed):
 
 @points(2, needs="z_rises_from_0_to_1")
 @hint(
-    "Bisection keeps a bracket [low, high] with z(low) ≤ z ≤ z(high): where the middle's z is too small, low moves, else "
-    "high. Start it far outside every component, and halve it some 50 times."
+    "Bisection keeps a bracket [low, high] with z(low) ≤ z ≤ z(high): where the middle's z is too small, low moves, "
+    "else high. Start it far outside every component, and halve it some 50 times."
 )
 def test_inverse_undoes_forward(student, seed):
     z = np.random.default_rng(seed).uniform(0.002, 0.998, (200, 1)).astype(np.float32)

@@ -24,6 +24,11 @@ def small(student, seed: int) -> Flow:
     return Flow(student.new("RealNVP", couplings=COUPLINGS, hidden=HIDDEN, seed=seed, perturb=0.5), 2)
 
 
+def every(student, seed: int) -> list[Flow]:
+    """Both kinds of coupling, and a flow made of them."""
+    return [coupling(student, seed, keep=0), coupling(student, seed, keep=1), small(student, seed)]
+
+
 @points(1)
 @hint("forward takes (B, 2) and gives z (B, 2) and log_det (B,); inverse and sample give (…, 2); log_prob gives (B,).")
 def test_shapes(student, seed):
@@ -56,13 +61,17 @@ def test_log_scale_is_bounded(student, seed):
 
 @points(4, needs="shapes")
 @hint(
-    "Each coupling's log_det is its log σ, (B,): the Jacobian is triangular, with 1 and exp(log σ) on its diagonal. The "
-    "determinant of a composition is the product of determinants, so log_dets add."
+    "Each coupling's log_det is its log σ, (B,): the Jacobian is triangular, with 1 and exp(log σ) on its diagonal. "
+    "The determinant of a composition is the product of determinants, so log_dets add."
 )
 def test_log_det_is_that_of_the_jacobian(student, seed):
     x = around(toy.get("moons"), 100, seed)
     for k in range(2):
-        for flow in (coupling(student, seed + k, keep=0), coupling(student, seed + k, keep=1), small(student, seed + k)):
+        for flow in (
+            coupling(student, seed + k, keep=0),
+            coupling(student, seed + k, keep=1),
+            small(student, seed + k),
+        ):
             require(flows.log_det_is_of_jacobian(flow.forward(x)[1], flow.jacobian(x)))
 
 
@@ -75,22 +84,26 @@ def test_every_z_depends_on_every_x(student, seed):
 
 @points(3, needs="shapes")
 @hint(
-    "x = (z − μ) · exp(−log σ), in that order, with μ and log σ of the half that was kept; and the couplings in reverse "
-    "order: the last one is undone first."
+    "x = (z − μ) · exp(−log σ), in that order, with μ and log σ of the half that was kept; and the couplings in "
+    "reverse order: the last one is undone first."
 )
 def test_inverse_undoes_forward(student, seed):
     x = around(toy.get("moons"), 100, seed)
     z = np.random.default_rng(seed).standard_normal((200, 2)).astype(np.float32)
     for k in range(2):
-        for flow in (coupling(student, seed + k, keep=0), coupling(student, seed + k, keep=1), small(student, seed + k)):
+        for flow in (
+            coupling(student, seed + k, keep=0),
+            coupling(student, seed + k, keep=1),
+            small(student, seed + k),
+        ):
             require(flows.inverts(flow.forward, flow.inverse, x))
             require(flows.inverts(flow.forward, flow.inverse, z, start="z"))
 
 
 @points(3, needs="shapes")
 @hint(
-    "log p(x) = log N(z; 0, I) + log_det. The base has −½ log 2π − ½ z² in each dimension; sum over dimensions, in nats, "
-    "and add log_det once."
+    "log p(x) = log N(z; 0, I) + log_det. The base has −½ log 2π − ½ z² in each dimension; sum over dimensions, in "
+    "nats, and add log_det once."
 )
 def test_density_integrates_to_one(student, seed):
     for k in range(3):

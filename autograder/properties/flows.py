@@ -50,7 +50,9 @@ def inverts(forward: Forward, inverse: Inverse, points: np.ndarray, start: str =
     error = np.abs(np.asarray(back, dtype=np.float64) - points) / (1 + np.abs(points))
     worst = float(np.nan_to_num(error, nan=np.inf).max())
     required = f"the same point again, within {INVERSE_TOLERANCE:g}"
-    return Finding(float(worst <= INVERSE_TOLERANCE), f"{said} by up to {worst:.2g}", required, worst, INVERSE_TOLERANCE)
+    return Finding(
+        float(worst <= INVERSE_TOLERANCE), f"{said} by up to {worst:.2g}", required, worst, INVERSE_TOLERANCE
+    )
 
 
 # ---- the Jacobian --------------------------------------------------------------------------------------
@@ -68,14 +70,15 @@ def jacobian(rows: Rows, x: np.ndarray) -> np.ndarray:
 
 def log_det_is_of_jacobian(log_det: np.ndarray, jac: np.ndarray) -> Finding:
     """log_det (B,) = log |det J| for J (B, D, D), up to what rounding of J's entries may do to its determinant."""
-    wanted = np.linalg.slogdet(jac).logabsdet
     required = f"log|det ∂z/∂x|, within {LOG_DET_TOLERANCE:g} and rounding"
+    if not np.isfinite(jac).all():
+        return Finding(0.0, "the Jacobian ∂z/∂x is nan or infinite", required)
+    wanted = np.linalg.slogdet(jac).logabsdet
     if not np.isfinite(wanted).all():
-        what = "nan or infinite" if not np.isfinite(jac).all() else "singular: two points have the same z"
-        return Finding(0.0, f"the Jacobian ∂z/∂x is {what}", required)
+        return Finding(0.0, "the Jacobian ∂z/∂x is singular: z does not tell every x apart", required)
     # δ log|det J| = tr(J⁻¹ δJ), so entries with relative error ε move it by at most ε Σ |J⁻¹_ij| |J_ji|.
     allowed = LOG_DET_TOLERANCE + ENTRY_ERROR * np.einsum("bij,bji->b", np.abs(np.linalg.inv(jac)), np.abs(jac))
-    error = np.nan_to_num(np.abs(log_det - wanted), nan=np.inf)
+    error = np.nan_to_num(np.abs(log_det - wanted), nan=HUGE, posinf=HUGE)
     worst = int((error / allowed).argmax())
     ratio = float(error[worst] / allowed[worst])
     measured = f"log_det is off by up to {error[worst]:.2g} (it is {log_det[worst]:.4g}, should be {wanted[worst]:.4g})"
@@ -118,7 +121,9 @@ def is_triangular(jac: np.ndarray) -> Finding:
     missing = np.argwhere(~sorted_depends & np.tri(D, dtype=bool))
     if len(missing):
         i, j = order[missing[0]] + 1
-        return Finding(0.0, f"z_{i} does not depend on x_{j}" + (", in any order" if i != j else ""), required, plot=plot)
+        return Finding(
+            0.0, f"z_{i} does not depend on x_{j}" + (", in any order" if i != j else ""), required, plot=plot
+        )
     if len(extra):
         i, j = order[extra[0]] + 1
         return Finding(0.0, f"z_{i} depends on x_{j}, and z_{j} on x_{i}", required, plot=plot)

@@ -31,7 +31,7 @@
 # | `sample(n)` | `x`, (n, D) |
 
 # %%
-from deepul_utils import check, fit, plots, progress, seed_everything, toy, trained, training
+from deepul_utils import check, fit, plots, seed_everything, toy, trained, training
 
 import math
 
@@ -75,9 +75,9 @@ plots.pushed_through(x, z, xlabel="$x$", zlabel="$z = \\mathrm{CDF}(x)$")
 #
 # and $\log p_z(z) = 0$ on $[0, 1]$, so its log-likelihood is `log_det` alone.
 #
-# **Write** it. Two hints. The logarithm of a sum of tiny densities is the business of `torch.logsumexp`. And a mixture's
-# CDF has no inverse in closed form, but it rises: *bisection* keeps a bracket around the answer and halves it until
-# float32 can tell its ends no more apart. Start the bracket where no component has any mass left, for example
+# **Write** it. Two hints. The logarithm of a sum of tiny densities is the business of `torch.logsumexp`. And a
+# mixture's CDF has no inverse in closed form, but it rises: *bisection* keeps a bracket around the answer and halves it
+# until float32 can tell its ends no more apart. Start the bracket where no component has any mass left, for example
 # $12\,\sigma_k$ beyond every $\mu_k$.
 
 
@@ -141,8 +141,8 @@ with torch.no_grad():
 plots.pushed_through(x, z, xlabel="$x$ (data)", zlabel="$z = f(x)$, untrained")
 
 # %% [markdown]
-# **Train** with maximum likelihood: $\mathcal J = -\frac1B \sum_b \log p(x^{(b)})$. `fit` is the loop of homework 1; you
-# give it the loss and the optimiser.
+# **Train** with maximum likelihood: $\mathcal J = -\frac1B \sum_b \log p(x^{(b)})$. `fit` is the loop of homework 1;
+# you give it the loss and the optimiser.
 
 
 # %%
@@ -425,9 +425,9 @@ plots.distribution(moons)
 
 # %%
 class AffineCoupling(nn.Module):
-    """z_keep = x_keep;  z_other = x_other · exp(log σ) + μ, with log σ = scale · tanh(s(x_keep)) + shift, μ = μ(x_keep).
+    """z_keep = x_keep;  z_other = x_other · exp(log σ) + μ, with log σ = scale · tanh(s(x_keep)) + shift.
 
-    keep: 0 or 1, the dimension that stays. s and μ are the two outputs of one MLP.
+    keep: 0 or 1, the dimension that stays. s and μ are the two outputs of one MLP of x_keep.
     """
 
     def __init__(self, keep: int, hidden: int = 64):
@@ -488,7 +488,7 @@ class RealNVP(nn.Module):
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """z and log|det ∂z/∂x|, the sum over the couplings: (B, 2) -> (B, 2), (B,)."""
         ### BEGIN SOLUTION
-        z, log_det = x, torch.zeros(len(x))
+        z, log_det = x, 0.0
         for coupling in self.couplings:
             z, log_sigma = coupling(z)
             log_det = log_det + log_sigma
@@ -527,8 +527,9 @@ class RealNVP(nn.Module):
 
 # %%
 flow = RealNVP(couplings=2)
-for parameter in flow.parameters():
-    nn.init.normal_(parameter, std=0.4)
+with torch.no_grad():
+    for parameter in flow.parameters():
+        parameter += 0.1 * torch.randn_like(parameter)
 plots.latent_space(flow, moons.sample(4000, seed=0))
 
 # %% [markdown]
