@@ -219,12 +219,12 @@ MUTANTS = (
     ),
     Mutant(
         "ar-hardly-trained", "ar_flow", "the learning rate is so small that nothing is learned",
-        ((AR_RATE, AR_RATE.replace("2e-2", "1e-5")), ("        steps = 2500\n", "        steps = 300\n")),
+        ((AR_RATE, AR_RATE.replace("2e-2", "1e-5")), ("        steps = 3500\n", "        steps = 300\n")),
         "trained_close_to_the_limit_on_smiley", "Train longer", weights="trained",
     ),
     Mutant(
         "ar-hardly-trained-on-moons", "ar_flow", "stops after a hundred steps",
-        (("        steps = 2500\n", "        steps = 100\n"),),
+        (("        steps = 3500\n", "        steps = 100\n"),),
         "trained_close_to_the_limit_on_moons", "Train longer", weights="trained",
     ),
     Mutant(

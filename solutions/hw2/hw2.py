@@ -330,7 +330,7 @@ def train_ar_flow(data):
 
     def train(model: ARFlow):
         ### BEGIN SOLUTION
-        steps = 2500
+        steps = 3500
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
         return fit(
             model,

@@ -73,7 +73,7 @@ def test_an_inverse_is_accepted_from_both_ends(seed, start):
 @pytest.mark.parametrize("start", ["x", "z"])
 @pytest.mark.parametrize(
     "wrong",
-    [lambda x: x * 1.01, lambda x: x + [0, 0.005], lambda x: x[::-1], lambda x: x * np.nan, lambda x: x * 0],
+    [lambda x: x * 1.01, lambda x: np.add(x, 0.005), lambda x: x[::-1], lambda x: x * np.nan, lambda x: x * 0],
     ids=["stretched", "shifted", "reversed", "nan", "zero"],
 )
 def test_what_is_nearly_an_inverse_is_not(wrong, start):
@@ -193,9 +193,9 @@ def test_dense():
 def test_keeps():
     x = points()
     assert passed(flows.keeps(lambda x: x * [1, 2], x, 0))
-    assert passed(flows.keeps(lambda x: x + [0.1, 0], x, 1))
+    assert passed(flows.keeps(lambda x: np.add(x, [0.1, 0]), x, 1))
     assert "nothing changes" in flows.keeps(lambda x: x, x, 0).measured
-    for wrong in (lambda x: x * 2, lambda x: x + [1e-6, 1], lambda x: x[:, ::-1], lambda x: x * [np.nan, 2]):
+    for wrong in (lambda x: x * 2, lambda x: np.add(x, [1e-6, 1]), lambda x: x[:, ::-1], lambda x: x * [np.nan, 2]):
         assert not passed(flows.keeps(wrong, x, 0))
 
 
