@@ -143,6 +143,9 @@ def test_a_log_det_that_is_off_is_failed_though_nobody_knows_why(off):
 
 def test_a_flow_that_is_none():
     constant = np.zeros((3, 2, 2))
+    nearly = np.tile(np.eye(2), (3, 1, 1)) * np.array([1e-20, 1, 1])[:, None, None]
+    assert passed(flows.log_det_is_of_jacobian(np.array([-77.0, 0, 0]), nearly))  # one flat point of three
+    assert not passed(flows.log_det_is_of_jacobian(np.array([-92.1, 0, 0.1]), nearly))
     assert "singular" in flows.log_det_is_of_jacobian(np.zeros(3), constant).measured
     assert "nan" in flows.log_det_is_of_jacobian(np.zeros(3), constant * np.nan).measured
 
@@ -289,12 +292,24 @@ def test_the_size_and_place_of_a_density_need_not_be_known(seed):
     rng = np.random.default_rng(seed)
     wide = toy.GaussianMixture([1.0], rng.normal(scale=20, size=(1, 2)), [np.diag(10 ** rng.uniform(-1, 1.5, 2))])
     for density in (wide.log_prob, Wave(seed).log_prob, toy.get("moons").log_prob):
-        assert passed(flows.integrates_to_one(density, seed))
-        assert not passed(flows.integrates_to_one(lambda x, density=density: density(x) + 0.03, seed))
+        assert passed(flows.integrate_to_one([density], seed))
+        assert not passed(flows.integrate_to_one([lambda x, density=density: density(x) + 0.03], seed))
+
+
+def test_a_density_too_fine_for_any_grid_says_nothing_and_the_next_stands_in():
+    def fine(x):  # right, and too fine for any grid: a needle 0.03 wide, 70 from a round blob
+        blob = norm.logpdf(x, [50, 50], 1).sum(axis=1) + np.log(0.5)
+        return np.logaddexp(blob, norm.logpdf(x, [0, 0], [0.03, 20]).sum(axis=1) + np.log(0.5))
+
+    right, wrong = Wave().log_prob, lambda x: Wave().log_prob(x) + 0.5
+    assert passed(flows.integrate_to_one([fine, right], seed=1, enough=1))
+    assert not passed(flows.integrate_to_one([fine, wrong], seed=1, enough=1))
+    assert not passed(flows.integrate_to_one([right, wrong, right]))
+    assert passed(flows.integrate_to_one([right, right, right, wrong]))
 
 
 def test_a_base_without_its_constant_is_said():
-    finding = flows.integrates_to_one(lambda x: Wave().log_prob(x) + np.log(2 * np.pi))
+    finding = flows.integrate_to_one([lambda x: Wave().log_prob(x) + np.log(2 * np.pi)])
     assert not passed(finding)
     assert "lost its constant" in finding.slip
 
@@ -302,7 +317,7 @@ def test_a_base_without_its_constant_is_said():
 @pytest.mark.parametrize("wrong", [lambda p: 0 * p[:, 0], lambda p: p[:, 0] * np.nan, lambda p: 0 * p[:, 0] + 1e4,
                                    lambda p: np.full(len(p), -np.inf)])  # fmt: skip
 def test_no_density_of_the_plane(wrong):
-    assert not passed(flows.integrates_to_one(wrong))
+    assert not passed(flows.integrate_to_one([wrong]))
     assert not passed(flows.plane(wrong, BOX, 50).integrates_to_one())
 
 
