@@ -34,7 +34,7 @@ from deepul_utils import toy
 PEER = ROOT / "build" / "nflows"
 SETS = ("smiley", "moons")
 HELD_OUT = 100_000
-BATCH = {"ar_flow": 1024, "realnvp": 2048}
+BATCH = {"ar_flow": 1024, "realnvp": 1024}
 
 
 def solution() -> dict:

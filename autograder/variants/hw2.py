@@ -58,7 +58,7 @@ NVP_INVERSE = """        kept, other = z[:, [self.keep]], z[:, [1 - self.keep]]
         log_sigma, mu = self.log_sigma_and_mu(kept)
         return self.joined(kept, (other - mu) * (-log_sigma).exp())
 """
-NVP_COMPOSED = """        z, log_det = x, 0.0
+NVP_COMPOSED = """        z, log_det = x * self.stretch, 2 * math.log(self.stretch)
         for coupling in self.couplings:
             z, log_sigma = coupling(z)
             log_det = log_det + log_sigma
@@ -67,7 +67,7 @@ NVP_COMPOSED = """        z, log_det = x, 0.0
 NVP_UNDONE = """        x = z
         for coupling in reversed(self.couplings):
             x = coupling.inverse(x)
-        return x
+        return x / self.stretch
 """
 NVP_LOG_PROB = """        z, log_det = self(x)
         log_normal = -0.5 * z**2 - 0.5 * math.log(2 * math.pi)  # (B, 2)
@@ -240,7 +240,8 @@ VARIANTS = (
     Variant(
         "nvp-log-dets-listed", "realnvp", "collects the log_dets in a list; undoes the couplings by their numbers",
         (
-            (NVP_COMPOSED, """        log_dets = []
+            (NVP_COMPOSED, """        log_dets = [torch.full_like(x[:, 0], 3.0).log() * 2]
+        x = 3 * x
         for coupling in self.couplings:
             x, log_det = coupling(x)
             log_dets.append(log_det)
@@ -248,7 +249,7 @@ VARIANTS = (
 """),
             (NVP_UNDONE, """        for i in range(len(self.couplings) - 1, -1, -1):
             z = self.couplings[i].inverse(z)
-        return z
+        return z / 3
 """),
             (NVP_SAMPLE, """        z = torch.distributions.Normal(0.0, 1.0).sample((n, 2))
         return self.inverse(z)

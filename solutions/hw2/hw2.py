@@ -434,8 +434,9 @@ class AffineCoupling(nn.Module):
         super().__init__()
         self.keep = keep
         ### BEGIN SOLUTION
+        self.register_buffer("frequency", 0.12 * torch.arange(1, 7))
         self.net = nn.Sequential(
-            nn.Linear(1, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 2)
+            nn.Linear(1 + 2 * 6, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 2)
         )
         nn.init.zeros_(self.net[-1].weight)  # every coupling starts as the identity
         nn.init.zeros_(self.net[-1].bias)
@@ -446,7 +447,8 @@ class AffineCoupling(nn.Module):
     def log_sigma_and_mu(self, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """log σ and μ of the other half, out of the half that is kept: (B, 1) -> (B, 1), (B, 1)."""
         ### BEGIN SOLUTION
-        s, mu = self.net(kept).chunk(2, dim=1)
+        t = kept * self.frequency  # (B, 6)
+        s, mu = self.net(torch.cat([kept, t.sin(), t.cos()], dim=1)).chunk(2, dim=1)
         return self.scale * torch.tanh(s) + self.shift, mu
         ### END SOLUTION
 
@@ -473,6 +475,10 @@ class AffineCoupling(nn.Module):
 
 # %% [markdown]
 # Now the composition. `nn.ModuleList` keeps the couplings; on the way back they are undone in reverse order.
+#
+# Two things help the training, and you may do without them. Stretch the plane by a constant before the first coupling,
+# so that there is room to move things about (a stretch by $c$ has the log-determinant $2 \log c$). And let the MLP see
+# $x_1$ together with a few slow waves, $\sin(kx_1)$ and $\cos(kx_1)$: functions with steps are easier to make of them.
 
 
 # %%
@@ -482,13 +488,14 @@ class RealNVP(nn.Module):
     def __init__(self, couplings: int = 6, hidden: int = 64):
         super().__init__()
         ### BEGIN SOLUTION
-        self.couplings = nn.ModuleList(AffineCoupling(i % 2, hidden) for i in range(couplings))
+        self.stretch = 3.0
+        self.couplings = nn.ModuleList(AffineCoupling((i + 1) % 2, hidden) for i in range(couplings))
         ### END SOLUTION
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """z and log|det ∂z/∂x|, the sum over the couplings: (B, 2) -> (B, 2), (B,)."""
         ### BEGIN SOLUTION
-        z, log_det = x, 0.0
+        z, log_det = x * self.stretch, 2 * math.log(self.stretch)
         for coupling in self.couplings:
             z, log_sigma = coupling(z)
             log_det = log_det + log_sigma
@@ -501,7 +508,7 @@ class RealNVP(nn.Module):
         x = z
         for coupling in reversed(self.couplings):
             x = coupling.inverse(x)
-        return x
+        return x / self.stretch
         ### END SOLUTION
 
     def log_prob(self, x: torch.Tensor) -> torch.Tensor:
@@ -545,17 +552,17 @@ def train_realnvp(data):
 
     def train(model: RealNVP):
         ### BEGIN SOLUTION
-        steps = 3000
+        steps = 4000
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, betas=(0.9, 0.99), fused=True)
         return fit(
             model,
             lambda x: -model.log_prob(x).mean(),
             data.sample(1_000_000, seed=0),
             optimizer=optimizer,
-            scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=5e-3, total_steps=steps, pct_start=0.1),
+            scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=steps, pct_start=0.1),
             valid=data.sample(10_000, seed=0, split="validation"),
             steps=steps,
-            batch_size=2048,
+            batch_size=1024,
         )
         ### END SOLUTION
 
