@@ -20,9 +20,11 @@ import numpy as np
 from autograder import environment, exercises, notebooks, runner
 from autograder.exercises import ROOT, Exercise
 from autograder.grading.cache import write_atomically
+from autograder.grading.course import SourceError
 from autograder.handout.submit import solution_cells
 from autograder.properties.finding import Finding
 
+RESULTS = ROOT / "docs" / "results.md"
 TARGET = 1e-3  # a right solution may lose a check by chance this often
 TAIL = 0.25  # share of the draws that a tail is fitted to
 
@@ -41,7 +43,7 @@ def calibrate(
 
     exercise: this one only; the others' references stay as they are. draws: how often every check is run, spread
     over the trained models, to estimate its false failures. The weights of seed 0 become the reference artifacts.
-    Raises RuntimeError if a solution loses a structural check: a reference must be right before it is a reference.
+    Raises SourceError if a solution does not run, or loses a structural check: a reference must be right first.
     """
     file = ROOT / "autograder" / homework / "reference.json"
     reference = dict(runner.references(homework))
@@ -59,7 +61,33 @@ def calibrate(
     reference["_made_by"] = {"command": f"deepul calibrate {homework} --seeds {seeds} --draws {draws}", **_versions()}
     write_atomically(file, json.dumps(reference, indent=2, sort_keys=True) + "\n")
     runner.references.cache_clear()
+    write_atomically(RESULTS, results())
     return reference
+
+
+def results() -> str:
+    """What the solutions of all homeworks reach, as a page in Markdown."""
+    parts = [
+        "# What the solutions reach\n\nMeans over seeds on held-out data, with their standard deviation; thresholds "
+        "follow from them\n(`autograder/properties/loss.py`). The baseline is a naive model's loss, where points end. "
+        "Seconds are those of one training\non a single thread. Written by `deepul calibrate`; from the "
+        "references as they are by `python -m autograder.calibrate`.\n"
+    ]
+    for homework in exercises.homeworks():
+        reference = runner.references(homework)
+        seconds = sum(r["seconds"] for k, r in reference.items() if not k.startswith("_"))
+        parts += [
+            f"\n## {homework}: {seconds / 60:.1f} minutes of training\n",
+            "| exercise | mean ± sd | seeds | unit | limit, nats | baseline | seconds |\n|---|---|---|---|---|---|---|",
+        ]
+        for exercise in exercises.of_homework(homework):
+            for key, r in reference.items():
+                if key.split(".")[0] == exercise.name:
+                    limit = "" if r["limit"] is None else f"{r['limit']:.4f}"
+                    found = f"{r['mean']:.4f} ± {r['sd']:.4f} | {len(r['runs'])} | {r['unit']}"
+                    row = f"{exercise.number} `{key}` | {found} | {limit} | {r['baseline']:.4f} | {r['seconds'] or ''}"
+                    parts.append(f"| {row} |")
+    return "\n".join(parts) + "\n"
 
 
 def _train(exercise: Exercise, seeds: int, progress: Callable[[str], None]) -> tuple[dict, list]:
@@ -75,7 +103,8 @@ def _train(exercise: Exercise, seeds: int, progress: Callable[[str], None]) -> t
                 _keep_artifacts(Path(folder), ROOT / "solutions" / exercise.homework / "artifacts")
         for key, values in measured.items():
             runs.setdefault(key, []).append(values | {"seconds": seconds.get(key, 0.0)})
-            progress(f"  {key}: {values['excess']:.4f} {values['unit']} above the limit in {seconds.get(key, 0):.1f} s")
+            took = f" in {seconds[key]:.1f} s" if key in seconds else ""
+            progress(f"  {key}: {values['excess']:.4f} {values['unit']}{took}")
     return {key: _summary(values) for key, values in runs.items()}, students
 
 
@@ -85,12 +114,12 @@ def _one_run(exercise: Exercise, artifacts: Path, seed: int) -> tuple:
     with contextlib.redirect_stdout(io.StringIO()):
         ran = notebooks.run_cells(cells, folder, artifacts, exercise.homework)
     if ran.errors:
-        raise RuntimeError(f"the solution of {exercise} does not run: {next(iter(ran.errors.values()))}")
+        raise SourceError(f"the solution of {exercise} does not run: {next(iter(ran.errors.values()))}")
     session = runner.Session(ran.student, f"calibrate-{seed}", _Open())
     runner.run(exercise, session)
     wrong = [r for r in session.results if r.outcome in ("failed", "skipped", "not graded")]
     if wrong:
-        raise RuntimeError(f"the solution of {exercise} fails “{wrong[0].title}”: {wrong[0].measured}{wrong[0].fault}")
+        raise SourceError(f"the solution of {exercise} fails “{wrong[0].title}”: {wrong[0].measured}{wrong[0].fault}")
     return ran.student, session.measured, {name: history.seconds for name, history in ran.session.histories.items()}
 
 
@@ -159,10 +188,10 @@ def _summary(runs: list[dict]) -> dict:
         "mean": round(statistics.fmean(excess), 6),
         "sd": round(statistics.stdev(excess), 6) if len(excess) > 1 else 0.0,
         "runs": [round(e, 6) for e in excess],
-        "limit": round(runs[0]["limit"], 6),
+        "limit": None if runs[0]["limit"] is None else round(runs[0]["limit"], 6),
         "baseline": round(runs[0]["baseline"], 6),
         "seconds": round(statistics.median(r["seconds"] for r in runs), 1),
-        "unit": f"{runs[0]['unit']} above the limit",
+        "unit": runs[0]["unit"] + ("" if runs[0]["limit"] is None else " above the limit"),
     }
 
 
@@ -180,3 +209,7 @@ def _keep_artifacts(made: Path, target: Path) -> None:
     for file in made.glob("*.safetensors"):
         if ".previous." not in file.name:
             shutil.copyfile(file, target / file.name)
+
+
+if __name__ == "__main__":
+    write_atomically(RESULTS, results())

@@ -177,11 +177,11 @@ def calibrate(
     exercises.of_homework(homework)
     say = lambda text: console.print(text, style="dim", highlight=False)  # noqa: E731
     reference = calibration.calibrate(homework, seeds, draws, exercise, progress=say)
-    table = Table("reference", "above the limit", "± over seeds", "limit", "baseline", "seconds", box=SIMPLE_HEAD)
+    table = Table("reference", "mean", "± over seeds", "limit", "baseline", "seconds", "unit", box=SIMPLE_HEAD)
     for key, r in reference.items():
         if not key.startswith("_"):
             values = (r["mean"], r["sd"], r["limit"], r["baseline"])
-            table.add_row(key, *(f"{v:.4f}" for v in values), f"{r['seconds']:.1f}")
+            table.add_row(key, *("" if v is None else f"{v:.4f}" for v in values), f"{r['seconds']:.1f}", r["unit"])
     console.print(table)
     table = Table("check", "of", "failed", "draws", "false failures, estimated", "how", box=SIMPLE_HEAD)
     too_often = False

@@ -35,6 +35,9 @@ class Exercise:
 EXERCISES = (
     Exercise("logistic_mixture", "1.1", "A mixture of discretised logistics", "hw1"),
     Exercise("made", "1.2", "MADE: a masked autoencoder", "hw1"),
+    Exercise("pixelcnn", "1.3", "PixelCNN", "hw1"),
+    Exercise("gated_pixelcnn", "1.4", "Gated PixelCNN", "hw1"),
+    Exercise("color_pixelcnn", "1.5", "PixelCNN in colour", "hw1"),
     Exercise("cdf_flow", "2.1", "A flow in one dimension: the CDF", "hw2"),
     Exercise("ar_flow", "2.2", "An autoregressive flow", "hw2"),
     Exercise("realnvp", "2.3", "RealNVP", "hw2"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # what runs notebooks needs torch; what only reads them does 
 CHECK_CALL = re.compile(r"""^[ \t]*check\(\s*["']([\w.]+)["']\s*\)[ \t]*$""", re.MULTILINE)
 
 TRAINED = re.compile(r"""\btrained\(\s*["']([\w.]+)["']""")
+DRAWN = re.compile(r"""\bdrawn\(\s*["']([\w.]+)["']""")
 HEADING = re.compile(r"^## Exercise ([\d.]+) ", re.MULTILINE)
 
 
@@ -79,7 +80,7 @@ def run_cells(cells: list[Cell], folder: Path, artifacts: Path, name: str = "not
                 values.append(_run(cell.source, f"<{name} cell {number}>", namespace, errors) if runs else None)
     finally:
         training.session = before
-    return Ran(LocalStudent(namespace, session.models), namespace, session, errors, values)
+    return Ran(LocalStudent(namespace, session.models, session.samples), namespace, session, errors, values)
 
 
 def _run(source: str, filename: str, namespace: dict, errors: dict[str, str]) -> object:

@@ -194,10 +194,14 @@ def held_out(session, request) -> Callable[..., np.ndarray]:
 
 @pytest.fixture
 def graded(session) -> Callable[..., None]:
-    """graded(key, excess, limit, baseline): require a loss as near to the limit as the calibrated reference."""
+    """graded(key, excess, limit, baseline): require a loss as near to the limit as the calibrated reference.
 
-    def require(key: str, excess: float, *, limit: float, baseline: float) -> None:
-        session.measured[key] = {"excess": excess, "limit": limit, "baseline": baseline, "unit": "nats"}
-        checks.require(loss.graded(excess, session.references[key], limit, baseline))
+    Where no limit is known, limit is None and excess is the loss itself, in its unit.
+    """
+
+    def require(key: str, excess: float, *, limit: float | None, baseline: float, unit: str = "nats") -> None:
+        excess = float(excess)
+        session.measured[key] = {"excess": excess, "limit": limit, "baseline": baseline, "unit": unit}
+        checks.require(loss.graded(excess, session.references[key], limit, baseline, unit))
 
     return require

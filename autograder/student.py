@@ -46,18 +46,29 @@ class Student(ABC):
         except (LookupError, TypeError, ValueError, RecursionError):  # the other side need not be ours any more
             raise StudentCodeError("wrong type", "the notebook answered with something that is no array.") from None
 
-    def new(self, name: str, *args, seed: int = 0, perturb: float = 1.0, **kwargs) -> "Handle":
+    def new(
+        self, name: str, *args, seed: int = 0, perturb: float = 1.0, biases: float | None = None, **kwargs
+    ) -> "Handle":
         """A new object of the student's class `name`, in eval mode, with random weights.
 
         `perturb` adds noise to the initial weights, as large as a default initialisation, because a fresh
-        model may be constant or the identity, and would satisfy any theorem. 0 leaves them as they are.
+        model may be constant or the identity, and would satisfy any theorem. 0 leaves them as they are. `biases`,
+        if given, is that size for all parameters with one dimension: large weights and small biases make outputs
+        depend strongly on the inputs.
         """
-        number = self.ask(do="construct", name=name, args=list(args), kwargs=kwargs, seed=seed, perturb=perturb)
+        number = self.ask(
+            do="construct", name=name, args=list(args), kwargs=kwargs, seed=seed, perturb=perturb, biases=biases
+        )  # fmt: skip
         return Handle(self, number, name)
 
     def trained(self, name: str) -> "Handle":
         """What `trained(name, …)` gave in the notebook."""
         return Handle(self, self.ask(do="trained", name=name), f"trained({name!r})")
+
+    def drawn(self, name: str, *shape: int) -> np.ndarray:
+        """The samples that `drawn(name, …)` gave in the notebook: integer levels or reals, (n, *shape)."""
+        samples = self.ask(do="drawn", name=name)
+        return expect(samples, (len(samples), *shape), f"drawn({name!r}, …)")
 
     def call(self, function: str, *args, seed: int = 0, limit: float = TIME_LIMIT, **kwargs):
         """The result of a function of the notebook, as arrays."""
@@ -93,11 +104,7 @@ class Handle:
         """`n` draws, (n, *shape). With `integer`, whole numbers of any type are taken as int64."""
         what = f"{self.label}.sample({n})"
         drawn = expect(self.call("sample", n, seed=seed, limit=limit), (n, *shape), what)
-        if integer and drawn.dtype.kind != "i":
-            if not (np.isfinite(drawn) & (drawn == np.trunc(drawn))).all():
-                raise StudentCodeError("wrong type", f"{what} should be integer levels, got {drawn.dtype} fractions.")
-            drawn = drawn.astype(np.int64)
-        return drawn
+        return whole(drawn, what) if integer else drawn
 
     def gradient(self, method: str, *args, wrt: str = "input", cotangent=None, seed: int = 0, **kwargs):
         """Gradient of Σ cotangent · method(*args) by its first argument, or {name: gradient} by "parameters"."""
@@ -109,6 +116,13 @@ class Handle:
     def parameters(self) -> dict[str, np.ndarray]:
         """{name: values} of its parameters."""
         return self._student.ask(do="parameters", target=self._number)
+
+
+def whole(values: np.ndarray, what: str) -> np.ndarray:
+    """Whole numbers of any type as int64. Raises StudentCodeError for fractions."""
+    if values.dtype.kind not in "iu" and not (np.isfinite(values) & (values == np.trunc(values))).all():
+        raise StudentCodeError("wrong type", f"{what} should be integer levels, got {values.dtype} fractions.")
+    return values.astype(np.int64)
 
 
 def expect(value, shape: tuple[int, ...], what: str) -> np.ndarray:
@@ -127,8 +141,8 @@ def expect(value, shape: tuple[int, ...], what: str) -> np.ndarray:
 class LocalStudent(Student):
     """A notebook's namespace in this very process: for the live check, and for pytest on trusted notebooks."""
 
-    def __init__(self, namespace: dict, models: dict):
-        self.bench = Workbench(namespace, models)
+    def __init__(self, namespace: dict, models: dict, samples: dict | None = None):
+        self.bench = Workbench(namespace, models, samples)
         self.printed = io.StringIO()
 
     def take_printed(self) -> str:

@@ -86,7 +86,7 @@ def score(case: Case) -> Score:
     """The score of a case. Raises ValueError for a change that does not match, RuntimeError if it does not run."""
     cells, homework = case.cells(), case.exercise.homework
     if case.weights == "none":  # nothing is trained: cells that would train, and those that rest on them, are left
-        cells = [c for c in cells if not notebooks.TRAINED.search(c.source)]
+        cells = [c for c in cells if not (notebooks.TRAINED.search(c.source) or notebooks.DRAWN.search(c.source))]
     folder = ROOT / "solutions" / homework
     with tempfile.TemporaryDirectory() as scratch:
         artifacts = folder / "artifacts" if case.weights == "reference" else Path(scratch)

@@ -36,11 +36,12 @@ class StudentCodeError(Exception):
 class Workbench:
     """Constructs the student's classes, calls their methods, and turns everything into arrays.
 
-    namespace: what the notebook defined. models: what it trained, by artifact name.
+    namespace: what the notebook defined. models: what it trained, by artifact name; samples: what it drew of them.
     """
 
-    def __init__(self, namespace: dict, models: dict):
+    def __init__(self, namespace: dict, models: dict, samples: dict | None = None):
         self.namespace, self.models = namespace, models
+        self.samples = {} if samples is None else samples
         self.objects: list = []
 
     def handle(self, request: dict, arrays: list[np.ndarray]) -> tuple[object, list[np.ndarray]]:
@@ -51,15 +52,15 @@ class Workbench:
         with students_code("reading what came back"):
             return encode(result)
 
-    def do_construct(self, name: str, args: list, kwargs: dict, seed: int, perturb: float) -> int:
-        """A new object of class `name`; its weights then get noise of size `perturb` (0: none)."""
+    def do_construct(self, name: str, args: list, kwargs: dict, seed: int, perturb: float, biases: float | None) -> int:
+        """A new object of class `name`; weights then get noise of size `perturb` (0: none), biases of theirs."""
         cls = self._lookup(name)
         with seeded(seed), students_code(f"{name}({_shown(args, kwargs)})"):
-            made = cls(*args, **kwargs)
+            made = cls(*map(_as_tuple, args), **{k: _as_tuple(v) for k, v in kwargs.items()})
         if not isinstance(made, nn.Module):
             raise StudentCodeError("wrong type", f"{name} should be a torch.nn.Module, not {_type(made)}.")
         made = made.to("cpu")
-        _perturb(made, perturb, seed)
+        _perturb(made, perturb, perturb if biases is None else biases, seed)
         return self._keep(made)
 
     def do_trained(self, name: str) -> int:
@@ -69,6 +70,14 @@ class Workbench:
                 "untrained", f"nothing was trained under the name {name!r}: run the cell with trained({name!r}, …)."
             )
         return self._keep(self.models[name])
+
+    def do_drawn(self, name: str):
+        """The samples that the notebook drew of what it trained under `name`."""
+        if name not in self.samples:
+            raise StudentCodeError(
+                "untrained", f"nothing was drawn under the name {name!r}: run the cell with drawn({name!r}, …)."
+            )
+        return self.samples[name]
 
     def do_call(self, target, method: str, args: list, kwargs: dict, seed: int, train: bool = False):
         """target.method(*args), or the function `method` of the notebook where target is None."""
@@ -165,6 +174,11 @@ def _differentiable(out, method: str, cotangent) -> torch.Tensor:
     return out
 
 
+def _as_tuple(value):
+    """A shape was a tuple before it travelled as JSON."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _is_stub(error: BaseException) -> bool:
     """torch raises NotImplementedError too, for a type that an operation does not take."""
     return isinstance(error, NotImplementedError) and (not str(error) or str(error).startswith("Exercise "))
@@ -196,11 +210,12 @@ def _type(value) -> str:
     return "None (is a return missing?)" if value is None else type(value).__name__
 
 
-def _perturb(module: nn.Module, size: float, seed: int) -> None:
+def _perturb(module: nn.Module, weights: float, biases: float, seed: int) -> None:
     """Add noise as large as a default initialisation, so that nothing starts out as zero or identity."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for p in module.parameters():
+            size = weights if p.ndim > 1 else biases
             if size and not isinstance(p, nn.UninitializedParameter) and p.is_floating_point():
                 fan_in = max(1, p.shape[1:].numel()) if p.ndim > 1 else 4
                 p += size * fan_in**-0.5 * torch.randn(p.shape, generator=generator, dtype=p.dtype)

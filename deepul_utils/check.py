@@ -31,7 +31,7 @@ def check(name: str):
     from autograder.student import LocalStudent
 
     caller = sys._getframe(1).f_globals
-    score = runner.check(name, LocalStudent(caller, training.session.models))
+    score = runner.check(name, LocalStudent(caller, training.session.models, training.session.samples))
     explain_missing(score.results, _failed_cells)
     return score
 

@@ -1,6 +1,7 @@
 """Small tensor functions that every model uses."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -48,6 +49,22 @@ def dequantize(x: Tensor, levels: int, generator: torch.Generator | None = None)
     # float32 rounds one draw in a million onto the next level's edge: it goes to its level's middle.
     inside = (quantize(y, levels) == x) & (y < 1)
     return torch.where(inside, y, (x + 0.5) / levels)
+
+
+def receptive_field(
+    logits: Callable[[Tensor], Tensor], shape: tuple[int, int, int], at: tuple[int, int], around: Tensor | None = None
+) -> Tensor:
+    """How far the outputs at pixel `at` move when each pixel in turn is changed: (H, W), zero where nothing is seen.
+
+    logits: int64 (B, C, H, W) -> (B, C, H, W, …). around: the image to change, int64 (C, H, W); all zero if none.
+    """
+    C, H, W = shape
+    base = torch.zeros(C, H, W, dtype=torch.long) if around is None else around
+    changed = base.repeat(H * W + 1, 1, 1, 1)
+    for k in range(H * W):
+        changed[k, :, k // W, k % W] = 1 - changed[k, :, k // W, k % W].clamp(max=1)
+    out = torch.cat([logits(part)[:, :, at[0], at[1]].flatten(1) for part in changed.split(128)])
+    return (out[:-1] - out[-1]).abs().amax(dim=1).view(H, W)
 
 
 def _check_levels(levels: int) -> None:

@@ -1,6 +1,7 @@
 """Training that is never lost: `trained` keeps weights, `fit` is a plain loop that survives an interrupt."""
 
 import contextlib
+import hashlib
 import json
 import os
 import random
@@ -46,6 +47,7 @@ class Session:
         self.folder, self.grading = folder, False
         self.models: dict[str, nn.Module] = {}
         self.histories: dict[str, History] = {}
+        self.samples: dict[str, Tensor] = {}
         self._training, self._stage = "", 0
 
     def begin(self, name: str) -> None:
@@ -136,7 +138,7 @@ def _in_notebook() -> bool:
 
 def fit(
     model: nn.Module,
-    loss: Callable[[Tensor], Tensor],
+    loss: Callable[..., Tensor],
     train,
     *,
     optimizer: torch.optim.Optimizer,
@@ -149,23 +151,25 @@ def fit(
 ) -> History:
     """Minimise `loss` over mini-batches of `train`, drawn in a new order every epoch.
 
-    loss: batch -> scalar mean over the batch. train, valid: arrays or tensors, examples first. scheduler:
-    stepped after every step. clip: largest norm of the gradient. valid is evaluated `evaluations` times.
+    loss: batch -> scalar mean over the batch. train, valid: arrays or tensors, examples first, or tuples of such,
+    as (images, labels): then the loss takes as many arguments. scheduler: stepped after every step. clip: largest
+    norm of the gradient. valid is evaluated `evaluations` times.
     Inside `trained`, an interrupted run goes on where it stopped. Raises KitError if the loss is no finite
     scalar, or if an interrupted run had other settings.
     """
-    train = _tensor(train)
-    batches = _Batches(len(train), batch_size)
+    train = _tensors(train)
+    batches = _Batches(len(train[0]), batch_size)
     checkpoint = session.next_checkpoint()
     parts = dict(model=model, optimizer=optimizer, scheduler=scheduler, batches=batches)
-    start, history = checkpoint.resume(parts, _settings(optimizer, scheduler, steps, batch_size, len(train)))
+    start, history = checkpoint.resume(parts, _settings(optimizer, scheduler, steps, batch_size, len(train[0])))
     every, begun = max(1, steps // evaluations), time.monotonic() - history.seconds
     where = next(model.parameters()).device
     bar = progress(range(start, steps), checkpoint.name, initial=start, total=steps)
     with _deferred_interrupt() as interrupted:
         for step in bar:
             model.train()
-            value = loss(train[batches.next()].to(where))
+            chosen = batches.next()
+            value = loss(*(part[chosen].to(where) for part in train))
             _require_scalar(value, step)
             optimizer.zero_grad()
             value.backward()
@@ -214,13 +218,21 @@ def _deferred_interrupt():
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, loss: Callable[[Tensor], Tensor], data, batch_size: int = 1024) -> float:
-    """Mean loss over `data`, in eval mode."""
+def evaluate(model: nn.Module, loss: Callable[..., Tensor], data, batch_size: int = 1024) -> float:
+    """Mean loss over `data`, in eval mode; data as `fit` takes it."""
     model.eval()
-    data = _tensor(data)
+    data = _tensors(data)
     where = next(model.parameters()).device
-    parts = data.split(batch_size)
-    return sum(loss(part.to(where)).item() * len(part) for part in parts) / len(data)
+    batches = zip(*(part.split(batch_size) for part in data), strict=True)
+    return sum(loss(*(part.to(where) for part in batch)).item() * len(batch[0]) for batch in batches) / len(data[0])
+
+
+def _tensors(data) -> tuple[Tensor, ...]:
+    """A data set as a tuple of tensors. Raises KitError if they are not as many examples each."""
+    parts = tuple(_tensor(part) for part in data) if isinstance(data, tuple) else (_tensor(data),)
+    if len({len(part) for part in parts}) > 1:
+        raise KitError(f"The parts of a data set are as many examples each; got {[len(part) for part in parts]}.")
+    return parts
 
 
 def _tensor(data) -> Tensor:
@@ -360,6 +372,68 @@ def trained(name: str, model: nn.Module, fit: Callable, retrain: bool = False) -
         print(f"{name}: trained in {history.seconds:.1f} s, saved to artifacts/{file.name}.")
     session.models[name], session.histories[name] = model.eval(), history
     return model
+
+
+def drawn(name: str, draw: Callable[[], Tensor], redraw: bool = False) -> Tensor:
+    """Samples of the model trained under `name`: loaded, if they were drawn from these very weights, or draw()n.
+
+    They are kept in artifacts/<name>.samples.safetensors: images take a forward pass a pixel, and are measured when
+    the notebook is graded. redraw: draw anew although they exist. Raises KitError if nothing was trained under the
+    name, or if draw() gives no tensor.
+    """
+    __tracebackhide__ = True
+    if name not in session.models:
+        raise KitError(f"{exercise_of(name)}: nothing was trained under the name {name!r} yet.")
+    file, weights = session.folder / f"{name}.samples.safetensors", _digest(session.models[name])
+    samples = None if redraw and not session.grading else _read_samples(file, weights)
+    if samples is None:
+        begun = time.monotonic()
+        samples = draw()
+        if not isinstance(samples, Tensor):
+            raise KitError(
+                f"{exercise_of(name)}: draw() should give a tensor of samples, got {type(samples).__name__}."
+            )
+        _save_samples(file, samples, weights)
+        print(
+            f"{name}: drew {len(samples)} samples in {time.monotonic() - begun:.1f} s, saved to artifacts/{file.name}."
+        )
+    else:
+        print(f"{name}: loaded {len(samples)} samples drawn before (redraw=True draws anew).")
+    session.samples[name] = samples if samples.is_floating_point() else samples.long()
+    return session.samples[name]
+
+
+def _digest(model: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for key, value in sorted(model.state_dict().items()):
+        digest.update(key.encode() + value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _read_samples(file: Path, weights: str) -> Tensor | None:
+    """Samples that were drawn from these weights; None where there are none that can be read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="pt") as stored:
+            of_these = (stored.metadata() or {}).get("weights") == weights
+            return stored.get_tensor("samples") if of_these else None
+    except (SafetensorError, OSError):  # what cannot be read is drawn again
+        return None
+
+
+def _save_samples(file: Path, samples: Tensor, weights: str) -> None:
+    from safetensors.torch import save_file
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with _atomic(file) as temporary:
+        save_file({"samples": _small(samples.detach().cpu())}, temporary, metadata={"weights": weights})
+
+
+def _small(samples: Tensor) -> Tensor:
+    """Levels below 256 as bytes: samples travel by mail, too."""
+    levels = not samples.is_floating_point() and samples.numel() and samples.min() >= 0 and samples.max() < 256
+    return samples.to(torch.uint8).contiguous() if levels else samples.contiguous()
 
 
 def history(name: str) -> History:

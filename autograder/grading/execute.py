@@ -12,7 +12,7 @@ from autograder.grading.kernel import Kernel, KernelStudent, Ran, Stopped
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised, checked, is_grade
 from autograder.grading.sandbox import Sandbox
-from autograder.notebooks import TRAINED
+from autograder.notebooks import DRAWN, TRAINED
 from autograder.score import Score
 from deepul_utils.check import explain_missing
 
@@ -126,7 +126,9 @@ class _Run:
 
     def _run(self, cell: dict, kernel: Kernel) -> None:
         source = cell["source"]
-        missing = [n for n in TRAINED.findall(source) if f"artifacts/{n}.safetensors" not in self.files]
+        wanted = [f"{n}.safetensors" for n in TRAINED.findall(source)]
+        wanted += [f"{n}.samples.safetensors" for n in DRAWN.findall(source)]
+        missing = [name for name in wanted if f"artifacts/{name}" not in self.files]
         limit = self.limits.training if missing else self.limits.cell
         try:
             ran = kernel.execute(source, limit)

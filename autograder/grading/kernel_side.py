@@ -8,6 +8,7 @@ from ipykernel.iostream import OutStream
 from autograder.grading import wire
 from autograder.student import LocalStudent
 from autograder.workbench import StudentCodeError
+from deepul_utils.training import _random_state, _set_random_state
 
 MOST_PRINTED = 1_000_000  # characters a cell
 
@@ -31,18 +32,27 @@ def serve(kernel, session) -> None:
     """Let a kernel answer `deepul_request` messages about what its notebook defined and trained."""
     import sys
 
-    student = LocalStudent(kernel.shell.user_ns, session.models)
+    student = LocalStudent(kernel.shell.user_ns, session.models, session.samples)
     streams = (sys.stdout, sys.stderr)
 
+    # Kernels draw random numbers of their own between cells, more or fewer as the machine is busy: they are not to
+    # move the student's.
+    random_state = [_random_state()]
+
     def fresh_cell(*_):
+        _set_random_state(random_state[0])
         for stream in streams:
             stream.left = MOST_PRINTED
+
+    def end_of_cell(*_):
+        random_state[0] = _random_state()
 
     def answer(stream, ident, parent):
         content, buffers = _answer(student, parent["content"], parent["buffers"])
         kernel.session.send(stream, "deepul_reply", content, parent, ident=ident, buffers=buffers)
 
     kernel.shell.events.register("pre_execute", fresh_cell)
+    kernel.shell.events.register("post_execute", end_of_cell)
     kernel.shell_handlers["deepul_request"] = answer
 
 

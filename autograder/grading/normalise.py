@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 
 from autograder.grading.course import CourseError
 from autograder.grading.submissions import is_file_name, shown
-from autograder.notebooks import CHECK_CALL, TRAINED
+from autograder.notebooks import CHECK_CALL, DRAWN, TRAINED
 
 MOST_NOTEBOOK = 40 * 2**20  # bytes of a notebook, with the outputs that a student left in it
 MOST_SOURCE = 2 * 2**20  # characters of one cell
@@ -326,7 +326,9 @@ def _is_grade(cell: dict) -> bool:
 
 def _trains(cell: dict, exercise: str) -> bool:
     """Whether a cell trains something of this exercise."""
-    return cell["cell_type"] == "code" and any(n.split(".")[0] == exercise for n in TRAINED.findall(cell["source"]))
+    return cell["cell_type"] == "code" and any(
+        n.split(".")[0] == exercise for what in (TRAINED, DRAWN) for n in what.findall(cell["source"])
+    )
 
 
 def checked(cell: dict) -> str | None:

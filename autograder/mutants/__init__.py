@@ -1,16 +1,29 @@
 """Known wrong solutions: each a small substitution on the solution source, and the check that must catch it."""
 
 import importlib
+import re
 from dataclasses import dataclass
 
+from autograder import exercises, notebooks
 from autograder.notebooks import Cell
+
+
+@dataclass(frozen=True)
+class Body:
+    """In an edit: all that the solution writes in a method, as Body("MADE.sample")."""
+
+    name: str
+
+
+Edits = tuple[tuple[str | Body, str], ...]
 
 
 @dataclass(frozen=True)
 class Mutant:
     """A realistic slip.
 
-    exercise: whose solution it changes. edits: (find, replace) pairs, each to be found exactly once.
+    exercise: whose solution it changes. edits: (find, replace) pairs, each to be found exactly once in
+    the section of the exercise.
     caught_by: the check (test name without "test_") that must catch it. hint: words that the student must read
     with it. weights: "reference" where those keep their meaning; "trained" where the slip is in the training or
     shows in what was trained; "none" where they would not load, and the check needs none.
@@ -19,7 +32,7 @@ class Mutant:
     name: str
     exercise: str
     slip: str
-    edits: tuple[tuple[str, str], ...]
+    edits: Edits
     caught_by: str
     hint: str
     weights: str = "reference"
@@ -32,20 +45,35 @@ class Variant:
     name: str
     exercise: str
     difference: str
-    edits: tuple[tuple[str, str], ...]
+    edits: Edits
     weights: str = "trained"
 
 
 def apply(change: Mutant | Variant, cells: list[Cell]) -> list[Cell]:
-    """The cells with the change made. Raises ValueError if an edit does not match exactly once."""
+    """The cells with the change made. Raises ValueError if an edit does not match once in the exercise's section."""
     sources = [cell.source for cell in cells]
+    section = {id(cell) for cell in notebooks.section(cells, exercises.get(change.exercise).number)}
     for find, replace in change.edits:
-        matches = [i for i, source in enumerate(sources) if find in source]
-        count = sum(sources[i].count(find) for i in matches)
-        if count != 1:
-            raise ValueError(f"{change.name}: {find!r} occurs {count} times in the solution; it must occur once.")
-        sources[matches[0]] = sources[matches[0]].replace(find, replace)
+        places = [
+            (i, span) for i, cell in enumerate(cells) if id(cell) in section for span in _spans(find, sources[i])
+        ]  # fmt: skip
+        if len(places) != 1:
+            raise ValueError(f"{change.name}: {find!r} occurs {len(places)} times in the solution; it must occur once.")
+        i, (start, end) = places[0]
+        sources[i] = sources[i][:start] + replace + sources[i][end:]
     return [Cell(cell.kind, source) for cell, source in zip(cells, sources, strict=True)]
+
+
+def _spans(find: str | Body, source: str) -> list[tuple[int, int]]:
+    """Where it stands in a source."""
+    if isinstance(find, str):
+        return [match.span() for match in re.finditer(re.escape(find), source)]
+    owner, method = find.name.split(".")
+    body = re.compile(
+        rf"^class {owner}\b.*?^    def {method}\b.*?^        ### BEGIN SOLUTION\n(.*?)^        ### END SOLUTION",
+        re.MULTILINE | re.DOTALL,
+    )
+    return [match.span(1) for match in body.finditer(source)]
 
 
 def of_homework(homework: str) -> list[Mutant]:

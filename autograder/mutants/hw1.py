@@ -9,6 +9,18 @@ DRAWN = "x[:, i] = torch.multinomial(p, 1).squeeze(-1)"
 HIDDEN_LAYER = "            MaskedLinear(of_hidden, of_hidden),\n"
 LOOP = "        for i in range(self.dims):\n"
 
+LOG_P = "log_p = F.log_softmax(self.logits(x), dim=-1)"
+SUMMED = "return tensors.sum_except_batch(log_p.gather(-1, x[..., None]))"
+OVER_LEVELS = "x[:, :, i, j] = (cdf[..., :-1] < u[:, :, i, j, None]).sum(dim=-1)  # the level that u falls into"
+PIXEL_LOOP = """        for i in progress(range(H), "rows"):
+            for j in range(W):
+                logits = """
+CENTRE = 'mask[kernel_size**2 // 2] = float(kind == "B")'
+GATED_DRAW = "x[:, 0, i, j] = torch.multinomial(p, 1).squeeze(-1)"
+COLOR_CENTRE = 'mask[:, :, kernel_size**2 // 2] = (u > v if kind == "A" else u >= v).float()'
+COLOR_DRAW = "x[:, c, i, j] = torch.multinomial(p, 1).squeeze(-1)"
+FEW_STEPS = (" steps=steps,", " steps=30,")  # a training that ends almost before it began
+
 MUTANTS = (
     Mutant(
         "keeps-a-dimension", "logistic_mixture", "log_prob comes out as (B, 1)",
@@ -171,5 +183,254 @@ MUTANTS = (
         "trained-on-the-other-set", "made", "both models are trained on the smiley",
         (("fit=train_made(moons)", "fit=train_made(smiley)"),),
         "trained_close_to_the_limit_on_moons", "Train longer", weights="trained",
+    ),
+    # Exercise 1.3
+    Mutant(
+        "flat-samples", "pixelcnn", "samples come as rows of pixels",
+        (("        return x\n", "        return x.flatten(1)\n"),),
+        "shapes_and_levels", "should have shape (200, 1, 3, 3)",
+    ),
+    Mutant(
+        "mask-a-shows-centre", "pixelcnn", "kind A shows the centre, too", ((CENTRE, "mask[kernel_size**2 // 2] = 1"),),
+        "mask_a_hides_the_centre_and_mask_b_shows_it", "at the centre A is zero",
+    ),
+    Mutant(
+        "mask-b-hides-centre", "pixelcnn", "kind B hides the centre, too", ((CENTRE, "pass"),),
+        "mask_a_hides_the_centre_and_mask_b_shows_it", "B is one",
+    ),
+    Mutant(
+        "own-row-hidden", "pixelcnn", "the mask shows the rows above, and nothing of the own row",
+        (("mask[: kernel_size**2 // 2] = 1", "mask[: kernel_size * (kernel_size // 2)] = 1"),),
+        "mask_a_hides_the_centre_and_mask_b_shows_it", "one before the kernel's centre",
+    ),
+    Mutant(
+        "mask-on-output", "pixelcnn", "the mask multiplies what comes out, not the weights",
+        (("self.weight * self.mask, self.bias, padding=self.padding, dilation=self.dilation)",
+          "self.weight, self.bias, padding=self.padding, dilation=self.dilation) * self.mask.mean()"),),
+        "mask_a_hides_the_centre_and_mask_b_shows_it", "multiplies the weights, not the output",
+    ),
+    Mutant(
+        "kind-b-first", "pixelcnn", "the first layer is of kind B: every pixel sees itself",
+        (('MaskedConv2d("A", 1, width, 7)', 'MaskedConv2d("B", 1, width, 7)'),),
+        "each_pixel_depends_only_on_earlier_pixels", "kind A in the first layer",
+    ),
+    Mutant(
+        "ordinary-convolution", "pixelcnn", "the layers after the first are ordinary convolutions",
+        (('MaskedConv2d("B", width, width, 3, dilation=2 ** (k % 4))', "nn.Conv2d(width, width, 3, padding=1)"),),
+        "each_pixel_depends_only_on_earlier_pixels", "masks everywhere", weights="none",
+    ),
+    Mutant(
+        "kind-a-in-the-head", "pixelcnn", "kind A in a 1 × 1 layer: nothing gets through",
+        (('MaskedConv2d("B", width, 2 * width, 1)', 'MaskedConv2d("A", width, 2 * width, 1)'),),
+        "each_pixel_sees_its_left_and_upper_neighbour", "B shows the centre",
+    ),
+    Mutant(
+        "softmax-over-columns", "pixelcnn", "the softmax is over the columns of the image",
+        ((LOG_P, LOG_P.replace("-1", "3")),), "probabilities_sum_to_one", "softmax over the levels",
+    ),
+    Mutant(
+        "averaged-over-pixels", "pixelcnn", "log_prob is the mean over the pixels",
+        ((SUMMED, "return log_p.gather(-1, x[..., None]).flatten(1).mean(dim=1)"),),
+        "probabilities_sum_to_one", "sum over the pixels, not average",
+    ),
+    Mutant(
+        "bits-from-log-prob", "pixelcnn", "log_prob is in bits", ((SUMMED, SUMMED + " / 0.6931"),),
+        "probabilities_sum_to_one", "in nats",
+    ),
+    Mutant(
+        "targets-one-pixel-on", "pixelcnn", "each pixel is scored with the logits of the next",
+        ((SUMMED, SUMMED.replace("x[..., None]", "x.roll(1, dims=-1)[..., None]")),),
+        "probabilities_sum_to_one", "pick the level that the pixel has",
+    ),
+    Mutant(
+        "most-likely-level", "pixelcnn", "takes the most likely level",
+        ((OVER_LEVELS, "x[:, :, i, j] = logits.argmax(dim=-1)"),),
+        "samples_follow_the_density", "do not take the most likely",
+    ),
+    Mutant(
+        "column-by-column", "pixelcnn", "draws column by column; the model reads row by row",
+        ((PIXEL_LOOP, PIXEL_LOOP.replace('i in progress(range(H), "rows")', "j in range(W)", 1).replace(
+            "            for j in range(W)", "            for i in range(H)")),
+         ("self.logits(x[:, :, : i + 1])[:, :, i, j]", "self.logits(x)[:, :, i, j]")),
+        "samples_follow_the_density", "in raster order",
+    ),
+    Mutant(
+        "one-noise-for-all-pixels", "pixelcnn", "the same noise at every pixel of an image",
+        (("x, u = torch.zeros(n, 1, H, W, dtype=torch.long), torch.rand(n, 1, H, W)\n        for",
+          "x, u = torch.zeros(n, 1, H, W, dtype=torch.long), torch.rand(n, 1, 1, 1).expand(n, 1, H, W)\n        for"),),
+        "samples_follow_the_density", "from its conditional",
+    ),
+    Mutant(
+        "logits-of-the-next-pixel", "pixelcnn", "reads the logits one pixel further on",
+        (("self.logits(x[:, :, : i + 1])[:, :, i, j]", "self.logits(x[:, :, : i + 1])[:, :, i, min(j + 1, W - 1)]"),),
+        "samples_follow_the_density", "at that very pixel",
+    ),
+    Mutant(
+        "thirty-steps", "pixelcnn", "training ends after thirty steps", (FEW_STEPS,),
+        "trained_well_on_held_out_glyphs", "Train longer", weights="trained",
+    ),
+    Mutant(
+        "training-images-for-samples", "pixelcnn", "keeps images of the training set as samples",
+        (("lambda: pixelcnn.sample(64))", "lambda: train_glyphs[:64], redraw=True)"),),
+        "saved_samples_are_the_models_own", "images that the model was trained on",
+    ),
+    Mutant(
+        "samples-of-the-untrained", "pixelcnn", "draws from the model that was not trained",
+        (("lambda: pixelcnn.sample(64))", "lambda: untrained.sample(64), redraw=True)"),),
+        "saved_samples_are_the_models_own", "with the trained model",
+    ),
+    # Exercise 1.4
+    Mutant(
+        "levels-second", "gated_pixelcnn", "the logits come as (B, levels, H, W)",
+        (("self.head(h).movedim(1, -1).unsqueeze(1)", "self.head(h)"),), "shapes_and_levels", "should have shape",
+    ),
+    Mutant(
+        "vertical-sees-its-row", "gated_pixelcnn", "the vertical stack of kind A sees its own row",
+        (('mask[: k // 2 + (kind == "B")] = 1', "mask[: k // 2 + 1] = 1"),),
+        "each_pixel_depends_only_on_earlier_pixels", "leaves out the own row",
+    ),
+    Mutant(
+        "horizontal-sees-itself", "gated_pixelcnn", "the horizontal stack of kind A sees its own pixel",
+        (('mask[:, : k // 2 + (kind == "B")] = 1', "mask[:, : k // 2 + 1] = 1"),),
+        "each_pixel_depends_only_on_earlier_pixels", "the own column in the horizontal one",
+    ),
+    Mutant(
+        "input-into-the-head", "gated_pixelcnn", "adds the input to what the head reads",
+        (("return self.head(h)", "h = h + 2 * x.float() / (self.levels - 1) - 1\n        return self.head(h)"),),
+        "each_pixel_depends_only_on_earlier_pixels", "sees its own pixel",
+    ),
+    Mutant(
+        "stacks-not-linked", "gated_pixelcnn", "the horizontal stack does not read the vertical one",
+        (("gate(wide + bias_v), self.link(wide) + bias_h", "gate(wide + bias_v), bias_h"),),
+        "no_blind_spot", "must read the vertical one",
+    ),
+    Mutant(
+        "vertical-sees-no-right", "gated_pixelcnn", "the vertical stack sees the columns up to its own",
+        (('mask[: k // 2 + (kind == "B")] = 1', 'mask[: k // 2 + (kind == "B"), : k // 2 + 1] = 1'),),
+        "no_blind_spot", "sees all columns",
+    ),
+    Mutant(
+        "class-bias-forgotten", "gated_pixelcnn", "computes V y, and adds it nowhere",
+        (("gate(wide + bias_v), self.link(wide) + bias_h", "gate(wide), self.link(wide)"),),
+        "the_class_reaches_every_pixel", "V y is added before the gate",
+    ),
+    Mutant(
+        "softmax-over-rows", "gated_pixelcnn", "the softmax is over the rows of the image",
+        (("F.log_softmax(self.logits(x, y), dim=-1)", "F.log_softmax(self.logits(x, y), dim=2)"),),
+        "probabilities_sum_to_one_in_every_class", "softmax over the levels",
+    ),
+    Mutant(
+        "averaged-over-the-image", "gated_pixelcnn", "log_prob is the mean over the pixels",
+        ((SUMMED, "return log_p.gather(-1, x[..., None]).flatten(1).mean(dim=1)"),),
+        "probabilities_sum_to_one_in_every_class", "sum over the pixels",
+    ),
+    Mutant(
+        "samples-of-class-zero", "gated_pixelcnn", "draws every image from class 0",
+        (("layer.down(v, y)\n                links", "layer.down(v, 0 * y)\n                links"),),
+        "samples_follow_the_density_of_their_class", "its own class",
+    ),
+    Mutant(
+        "most-likely-pixel", "gated_pixelcnn", "takes the most likely level",
+        ((GATED_DRAW, "x[:, 0, i, j] = p.argmax(dim=-1)"),),
+        "samples_follow_the_density_of_their_class", "Draw each pixel from its conditional",
+    ),
+    Mutant(
+        "class-of-the-first", "gated_pixelcnn", "the whole batch gets the class of its first image",
+        (("self.class_bias(y)", "self.class_bias(y[:1])"),), "classifies_by_bayes_rule", "If the class hardly matters",
+    ),
+    Mutant(
+        "thirty-gated-steps", "gated_pixelcnn", "training ends after thirty steps", (FEW_STEPS,
+         ("gated_pixelcnn.sample(sampled_labels)", "train_glyphs[:80]")),
+        "trained_well_on_held_out_glyphs", "Train longer", weights="trained",
+    ),
+    Mutant(
+        "images-for-samples", "gated_pixelcnn", "keeps images of the training set as samples",
+        (("lambda: gated_pixelcnn.sample(sampled_labels))", "lambda: train_glyphs[:80], redraw=True)"),),
+        "saved_samples_are_of_their_class", "images that the model was trained on",
+    ),
+    Mutant(
+        "samples-in-another-order", "gated_pixelcnn", "keeps the samples in another order than that of the labels",
+        (("drawn(\"gated_pixelcnn\", lambda: gated_pixelcnn.sample(sampled_labels))",
+          "drawn(\"gated_pixelcnn\", lambda: gated_pixelcnn.sample(sampled_labels))\n"
+          "training.session.samples[\"gated_pixelcnn\"] = gated_samples.roll(40, dims=0)"),),
+        "saved_samples_are_of_their_class", "Eight of each class in order",
+    ),
+    # Exercise 1.5
+    Mutant(
+        "one-channel-of-logits", "color_pixelcnn", "gives the logits of red only",
+        ((".unflatten(1, (3, self.levels)).movedim(2, -1)", ".unflatten(1, (3, self.levels)).movedim(2, -1)[:, :1]"),),
+        "shapes_and_levels", "should have shape",
+    ),
+    Mutant(
+        "kind-a-as-b", "color_pixelcnn", "kind A shows a group itself",
+        ((COLOR_CENTRE, COLOR_CENTRE.replace('u > v if kind == "A" else u >= v', "u >= v")),),
+        "each_value_depends_only_on_earlier_values", "kind A shows a group the groups before it",
+    ),
+    Mutant(
+        "centre-of-b-open", "color_pixelcnn", "kind B shows all groups at the centre",
+        ((COLOR_CENTRE, COLOR_CENTRE.replace("u >= v)", "u >= 0 * v)")),),
+        "each_value_depends_only_on_earlier_values", "kind B its own, too",
+    ),
+    Mutant(
+        "groups-by-remainder", "color_pixelcnn", "channels go round the groups, R G B R G B",
+        (("* 3 // out_channels", "% 3"), ("* 3 // in_channels", "% 3")),
+        "each_value_depends_only_on_earlier_values", "in the order of the groups",
+    ),
+    Mutant(
+        "one-hot-by-level", "color_pixelcnn", "the one-hot channels are ordered by level, not by colour",
+        ((".movedim(-1, 2).flatten(1, 2)  # (B, 3 · levels, H, W)", ".movedim(-1, 1).flatten(1, 2)"),),
+        "each_value_depends_only_on_earlier_values", "in the order of the groups",
+    ),
+    Mutant(
+        "block-without-mask", "color_pixelcnn", "the 3 × 3 convolution of a block is an ordinary one",
+        (('ColorMaskedConv2d("B", width // 2, width // 2, 3, dilation)',
+          "nn.Conv2d(width // 2, width // 2, 3, padding=1)"),),
+        "each_value_depends_only_on_earlier_values", "Some output sees itself or what comes after", weights="none",
+    ),
+    Mutant(
+        "centre-of-a-closed", "color_pixelcnn", "kind A hides the whole pixel, as in black and white",
+        ((COLOR_CENTRE, COLOR_CENTRE.replace(").float()", ").float() * (kind == \"B\")")),),
+        "green_sees_red_and_blue_sees_both", "kind A is not zero for earlier groups",
+    ),
+    Mutant(
+        "blue-first", "color_pixelcnn", "the groups see each other the other way round",
+        ((COLOR_CENTRE, COLOR_CENTRE.replace("u > v", "u < v").replace("u >= v", "u <= v")),),
+        "green_sees_red_and_blue_sees_both", "Green must see the pixel's red",
+    ),
+    Mutant(
+        "softmax-over-channels", "color_pixelcnn", "the softmax is over the three colours",
+        ((LOG_P, LOG_P.replace("-1", "1")),), "probabilities_sum_to_one", "softmax over the levels",
+    ),
+    Mutant(
+        "averaged-over-channels", "color_pixelcnn", "averages over the channels, sums over the pixels",
+        ((SUMMED, "return log_p.gather(-1, x[..., None])[..., 0].mean(dim=1).flatten(1).sum(dim=1)"),),
+        "probabilities_sum_to_one", "sum over pixels and channels",
+    ),
+    Mutant(
+        "colours-at-once", "color_pixelcnn", "draws R, G and B of a pixel from one forward pass",
+        (("""                for c in range(3):
+                    top = max(0, i - self.reach)  # nothing that is seen lies higher
+                    p = self.logits(x[:, :, top : i + 1])[:, c, -1, j].softmax(dim=-1)
+""", """                top = max(0, i - self.reach)
+                p_all = self.logits(x[:, :, top : i + 1])[:, :, -1, j].softmax(dim=-1)
+                for c in range(3):
+                    p = p_all[:, c]
+"""),), "samples_follow_the_density", "a forward pass for each of the three",
+    ),
+    Mutant(
+        "most-likely-colour", "color_pixelcnn", "takes the most likely level",
+        ((COLOR_DRAW, "x[:, c, i, j] = p.argmax(dim=-1)"),),
+        "samples_follow_the_density", "draw R, then G given R",
+    ),
+    Mutant(
+        "thirty-color-steps", "color_pixelcnn", "training ends after thirty steps",
+        (FEW_STEPS, ("lambda: color_pixelcnn.sample(36))", "lambda: valid_shapes[:36])")),
+        "trained_close_to_the_limit", "Train longer", weights="trained",
+    ),
+    Mutant(
+        "blue-green-red", "color_pixelcnn", "keeps the samples with their channels turned round",
+        (("lambda: color_pixelcnn.sample(36))", "lambda: color_pixelcnn.sample(36))\n"
+          "training.session.samples[\"color_pixelcnn\"] = color_samples.flip(1)"),),
+        "saved_samples_are_the_models_own", "with the trained model",
     ),
 )  # fmt: skip

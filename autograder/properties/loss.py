@@ -16,19 +16,22 @@ def threshold(reference: dict, baseline: float) -> float:
     return reference["mean"] + SEED_SPREAD * reference["sd"] + SLACK * (baseline - reference["mean"])
 
 
-def graded(excess: float, reference: dict, limit: float, baseline: float) -> Finding:
-    """Share of the points for a loss `excess` nats above the exact `limit`.
+def graded(excess: float, reference: dict, limit: float | None, baseline: float, unit: str = "nats") -> Finding:
+    """Share of the points for a loss `excess` nats above the exact `limit`; without one, for the loss `excess` itself.
 
-    Full up to the threshold of the reference, nothing at the naive `baseline` (nats above the limit),
-    linear between. A loss below the limit is impossible for a normalised density, and fails.
+    Full up to the threshold of the reference, nothing at the naive `baseline` (counted like `excess`), linear
+    between. A loss below the limit is impossible for a normalised density, and fails.
     """
     full = threshold(reference, baseline)
-    required = f"at most {full:.3f} nats above the limit of {limit:.3f} (no points from {baseline:.3f} on)"
-    if excess < -BELOW_LIMIT:
+    of_limit = "" if limit is None else f" above the limit of {limit:.3f}"
+    required = f"at most {full:.3f} {unit}{of_limit} (no points from {baseline:.3f} on)"
+    if excess < (0 if limit is None else -BELOW_LIMIT):
+        low = f"{excess:.3f} {unit}" if limit is None else f"{limit + excess:.3f} {unit}, {-excess:.3f} below the limit"
         return Finding(
-            0.0, f"{limit + excess:.3f} nats, {-excess:.3f} below the limit", required, excess, full, "loss",
+            0.0, low, required, excess, full, "loss",
             slip="A loss below the entropy of the data is impossible: this is not a normalised density.",
         )  # fmt: skip
     between = (baseline - excess) / (baseline - full) if full < excess < baseline else 0.0  # nan: nothing
     share = 1.0 if excess <= full else between
-    return Finding(share, f"{limit + excess:.3f} nats, {excess:.3f} above the limit", required, excess, full, "loss")
+    above = f"{excess:.3f} {unit}" if limit is None else f"{limit + excess:.3f} {unit}, {excess:.3f} above the limit"
+    return Finding(share, above, required, excess, full, "loss")

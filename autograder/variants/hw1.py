@@ -1,6 +1,6 @@
 """Right designs for HW1 that look nothing like the reference."""
 
-from autograder.mutants import Variant
+from autograder.mutants import Body, Variant
 
 # Every piece of the reference MADE that a variant replaces.
 NET = """        of_data = torch.arange(1, dims + 1).repeat_interleave(bins)  # every bin carries its dimension's degree
@@ -176,6 +176,196 @@ VARIANTS = (
         for i in range(self.dims):
             total = total - F.cross_entropy(logits[:, i], x[:, i], reduction="none")
         return total
+"""),
+        ),
+    ),
+    Variant(
+        "mask-by-loops", "pixelcnn", "the mask position by position, a sum of masked logits, whole forward passes",
+        (
+            (Body("MaskedConv2d.__init__"), """        mask = torch.ones(kernel_size, kernel_size)
+        middle = kernel_size // 2
+        for row in range(kernel_size):
+            for column in range(kernel_size):
+                later = row > middle or (row == middle and column > middle)
+                if later or (kind == "A" and row == column == middle):
+                    mask[row, column] = 0.0
+        self.register_buffer("mask", mask)
+"""),
+            (Body("PixelCNN.log_prob"), """        logits = self.logits(x).double()
+        total = torch.zeros(len(x), dtype=torch.double)
+        for level in range(self.levels):
+            chosen = (x == level).double()
+            total = total + (chosen * (logits[..., level] - logits.logsumexp(dim=-1))).sum(dim=(1, 2, 3))
+        return total
+"""),
+            (Body("PixelCNN.sample"), """        x = torch.zeros(n, *self.shape, dtype=torch.long)
+        for k in range(self.shape[1] * self.shape[2]):
+            i, j = divmod(k, self.shape[2])
+            x[:, 0, i, j] = torch.multinomial(self.logits(x)[:, 0, i, j].softmax(-1), 1)[:, 0]
+        return x
+"""),
+        ),
+        weights="reference",
+    ),
+    Variant(
+        "pixels-by-the-distributions-library", "pixelcnn", "torch.distributions for likelihood and draws, masks by where",
+        (
+            (Body("MaskedConv2d.forward"), """        return self._conv_forward(x, torch.where(self.mask > 0, self.weight, 0.0), self.bias)
+"""),
+            (Body("PixelCNN.log_prob"), """        from torch.distributions import Categorical, Independent
+        return Independent(Categorical(logits=self.logits(x)), 3).log_prob(x)
+"""),
+            (Body("PixelCNN.sample"), """        from torch.distributions import Categorical
+        x = torch.full((n, *self.shape), self.levels - 1)
+        for i in range(self.shape[1]):
+            for j in range(self.shape[2]):
+                x[..., i, j] = Categorical(logits=self.logits(x)[..., i, j, :]).sample()
+        return x
+"""),
+        ),
+        weights="reference",
+    ),
+    Variant(
+        "coordinates-and-blocks", "pixelcnn", "knows where a pixel is, one-hot levels, blocks of two layers, SiLU",
+        (
+            (Body("PixelCNN.__init__"), """        self.first = MaskedConv2d("A", levels + 2, width, 7)
+        # the coordinates are no data: the mask does not hide them
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.SiLU(), MaskedConv2d("B", width, width, 3, 2 ** (k % 4)), nn.SiLU(),
+                          MaskedConv2d("B", width, width, 1))
+            for k in range(depth)
+        )
+        self.final = nn.Sequential(nn.SiLU(), nn.Conv2d(width, 64, 1), nn.SiLU(), nn.Conv2d(64, levels, 1))
+"""),
+            (Body("PixelCNN.logits"), """        B, _, H, W = x.shape
+        rows = torch.linspace(-1, 1, self.shape[1])[:H, None].expand(B, 1, H, W)
+        columns = torch.linspace(-1, 1, W).expand(B, 1, H, W)
+        levels = F.one_hot(x[:, 0], self.levels).float().movedim(-1, 1)
+        h = self.first(torch.cat([levels, rows, columns], dim=1))
+        for block in self.blocks:
+            h = h + block(h)
+        return self.final(h).movedim(1, -1).unsqueeze(1)
+"""),
+        ),
+    ),
+    Variant(
+        "cropped-instead-of-masked", "gated_pixelcnn", "masks no weights: pads at the top and left, and cuts the kernel",
+        (
+            (Body("StackConv2d.forward"), """        rows, columns = int((self.mask[:, 0] > 0).sum()), int((self.mask[0] > 0).sum())
+        height, width = self.kernel_size
+        if not rows * columns:
+            return self.bias[:, None, None].expand(len(x), -1, *x.shape[2:])
+        if height > 1:  # vertical
+            above, aside = height // 2 * self.dilation[0], width // 2 * self.dilation[0]
+            out = F.conv2d(F.pad(x, (aside, aside, above, 0)), self.weight[:, :, :rows], self.bias, dilation=self.dilation)
+            return out[:, :, : x.shape[2]]
+        padded = F.pad(x, (width // 2 * self.dilation[0], 0, 0, 0))
+        return F.conv2d(padded, self.weight[..., :columns], self.bias, dilation=self.dilation)[..., : x.shape[3]]
+"""),
+        ),
+        weights="reference",
+    ),
+    Variant(
+        "one-image-at-a-time", "gated_pixelcnn", "samples class by class with Gumbel noise, V y as a matrix times a one-hot",
+        (
+            (Body("GatedPixelCNN.log_prob"), """        logits = self.logits(x, y).flatten(0, -2)
+        return -F.cross_entropy(logits, x.flatten(), reduction="none").view(len(x), -1).sum(1)
+"""),
+            (Body("GatedPixelCNN.sample"), """        x = torch.zeros(len(y), *self.shape, dtype=torch.long)
+        for label in y.unique():
+            some = (y == label).nonzero()[:, 0]
+            part = x[some]
+            for i in range(self.shape[1]):
+                for j in range(self.shape[2]):
+                    logits = self.logits(part, y[some])[:, 0, i, j]
+                    part[:, 0, i, j] = (logits - torch.empty_like(logits).exponential_().log()).argmax(dim=-1)
+            x[some] = part
+        return x
+"""),
+            ("bias_v, bias_h = self.class_bias(y)[..., None, None].chunk(2, dim=1)",
+             "bias = F.one_hot(y, self.class_bias.num_embeddings).float() @ self.class_bias.weight\n"
+             "        bias_v, bias_h = bias[..., None, None].chunk(2, dim=1)"),
+        ),
+        weights="reference",
+    ),
+    Variant(
+        "stacks-without-gates", "gated_pixelcnn", "residual ELU layers in both stacks, no gates, a wider network",
+        (
+            (Body("GatedLayer.__init__"), """        self.vertical = StackConv2d("vertical", kind, in_channels, width, k, dilation)
+        self.horizontal = StackConv2d("horizontal", kind, in_channels, width, k, dilation)
+        self.link = nn.Conv2d(2 * width, width, 1)
+        self.bias = nn.Parameter(0.1 * torch.randn(classes, 2 * width))
+        self.first = kind == "A"
+"""),
+            (Body("GatedLayer.down"), """        to_v, to_h = self.bias[y][:, :, None, None].chunk(2, dim=1)
+        wide = self.vertical(v if self.first else F.elu(v)) + to_v
+        v_new = wide if self.first else v + wide
+        return v_new, torch.cat([to_h.expand_as(v_new), v_new], dim=1)
+"""),
+            (Body("GatedLayer.across"), """        to_h, v_new = link.chunk(2, dim=1)
+        own = self.horizontal(h if self.first else F.elu(h)) + to_h
+        new = self.link(F.elu(torch.cat([own, v_new], dim=1)))
+        return new if self.first else h + new
+"""),
+            ("GatedPixelCNN(glyphs.shape, levels=2, classes=10), fit=train_gated",
+             "GatedPixelCNN(glyphs.shape, levels=2, classes=10, width=24), fit=train_gated"),
+        ),
+    ),
+    Variant(
+        "colour-mask-by-loops", "color_pixelcnn", "the mask entry by entry, cross-entropy a channel",
+        (
+            (Body("ColorMaskedConv2d.__init__"), """        mask = torch.zeros_like(self.weight)
+        middle = kernel_size // 2
+        for out in range(out_channels):
+            for into in range(in_channels):
+                mask[out, into, :middle] = 1
+                mask[out, into, middle, :middle] = 1
+                own, other = out // (out_channels // 3), into // (in_channels // 3)
+                mask[out, into, middle, middle] = other < own or (kind == "B" and other == own)
+        self.register_buffer("mask", mask)
+"""),
+            (Body("ColorPixelCNN.log_prob"), """        logits, total = self.logits(x), 0.0
+        for c in range(3):
+            total = total - F.cross_entropy(logits[:, c].movedim(-1, 1), x[:, c], reduction="none").sum(dim=(1, 2))
+        return total
+"""),
+        ),
+        weights="reference",
+    ),
+    Variant(
+        "whole-images-every-time", "color_pixelcnn", "samples with whole forward passes and the distributions library",
+        (
+            (Body("ColorPixelCNN.sample"), """        x = torch.zeros(n, *self.shape, dtype=torch.long)
+        for i in range(self.shape[1]):
+            for j in range(self.shape[2]):
+                for c in range(3):
+                    x[:, c, i, j] = torch.distributions.Categorical(logits=self.logits(x)[:, c, i, j]).sample()
+        return x
+"""),
+        ),
+        weights="reference",
+    ),
+    Variant(
+        "a-head-for-each-colour", "color_pixelcnn", "one trunk of whole pixels, three heads that read the colours before theirs",
+        (
+            (Body("ColorPixelCNN.__init__"), """        self.trunk = nn.Conv2d(3 * levels, 48, 7, padding=3)
+        past, inner = torch.zeros(7, 7), torch.zeros(3, 3)
+        past.view(-1)[:24], inner.view(-1)[:5] = 1, 1
+        self.register_buffer("past", past)
+        self.register_buffer("inner", inner)
+        self.convs = nn.ModuleList(nn.Conv2d(48, 48, 3, padding=1) for _ in range(depth))
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(48 + c * levels, 64, 1), nn.ReLU(), nn.Conv2d(64, levels, 1)) for c in range(3)
+        )
+        self.reach = 3 + depth
+"""),
+            (Body("ColorPixelCNN.logits"), """        one_hot = F.one_hot(x, self.levels).float().movedim(-1, 2).flatten(1, 2)
+        h = F.conv2d(one_hot, self.trunk.weight * self.past, self.trunk.bias, padding=3)
+        for conv in self.convs:
+            h = h + F.conv2d(F.relu(h), conv.weight * self.inner, conv.bias, padding=1)
+        h = F.relu(h)
+        out = [head(torch.cat([h, one_hot[:, : c * self.levels]], dim=1)) for c, head in enumerate(self.heads)]
+        return torch.stack(out, dim=1).movedim(2, -1)
 """),
         ),
     ),

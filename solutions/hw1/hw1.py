@@ -28,7 +28,8 @@
 # we call the entropy of the data **the limit**, and report losses in *nats above the limit*.
 
 # %%
-from deepul_utils import check, fit, plots, progress, seed_everything, toy, trained, training
+from deepul_utils import check, device, drawn, fit, images, plots, progress, seed_everything, tensors, toy, trained
+from deepul_utils import training
 
 import torch
 import torch.nn.functional as F
@@ -355,3 +356,658 @@ plots.pmf_2d(true=moons.pmf, model=learned)
 
 # %%
 check("made")
+
+# %% [markdown]
+# ---
+# ## Exercise 1.3 · PixelCNN
+#
+# **Why.** An image has a thousand variables. MADE would give every pair of them a weight of its own; a convolution
+# shares its weights over all positions, and a *masked* convolution keeps the order: pixel by pixel, row by row,
+# the output at a pixel may see the pixels above it, and those left of it in its own row,
+#
+# $$\log p(x) \;=\; \sum_{i} \log p\left(x_i \mid x_{1:i-1}\right), \qquad i \text{ in raster order}.$$
+#
+# **Two masks.** The first layer looks at pixels, so it must hide the pixel that is to be predicted: mask **A** is
+# one before the centre of the kernel (in raster order) and zero from the centre on. Later layers look at
+# features, and the feature at the centre has seen only what it may: mask **B** shows the centre, too.
+
+# %%
+glyphs = images.get("glyphs32", levels=2)
+train_glyphs, train_labels = map(torch.as_tensor, glyphs.sample_labelled(20_000))
+valid_glyphs, valid_labels = map(torch.as_tensor, glyphs.sample_labelled(400, split="validation"))
+plots.images(train_glyphs[:24], levels=2, columns=12)
+
+# %% [markdown]
+# Digits in many typefaces, black and white, $32 \times 32$, and as many different ones as you like.
+#
+# **Write** the masked convolution.
+
+
+# %%
+class MaskedConv2d(nn.Conv2d):
+    """A convolution whose output at a pixel sees no later pixel: y = (W ∘ M) * x + b.
+
+    In raster order, M is 1 at the kernel's positions before its centre, 0 after it; at the centre 0 for kind "A"
+    and 1 for kind "B". Output and input have the same height and width; the kernel's size is odd. dilation: how many
+    pixels the kernel's positions are apart.
+    """
+
+    def __init__(self, kind: str, in_channels: int, out_channels: int, kernel_size: int, dilation: int = 1):
+        padding = dilation * (kernel_size // 2)
+        super().__init__(in_channels, out_channels, kernel_size, padding=padding, dilation=dilation)
+        ### BEGIN SOLUTION
+        mask = torch.zeros(kernel_size**2)
+        mask[: kernel_size**2 // 2] = 1
+        mask[kernel_size**2 // 2] = float(kind == "B")
+        self.register_buffer("mask", mask.view(kernel_size, kernel_size))
+        ### END SOLUTION
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
+        ### BEGIN SOLUTION
+        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding, dilation=self.dilation)
+        ### END SOLUTION
+
+
+# %% [markdown]
+# Now the network: one layer of kind A with a large kernel ($7 \times 7$), then `depth` layers of kind B
+# ($3 \times 3$ are enough), each added to what it reads (`h = h + layer(relu(h))` trains much better than
+# `h = layer(relu(h))`), and at the end layers of kind B with $1 \times 1$ kernels, down to one logit a level. If the
+# layers have dilations 1, 2, 4, 8, 1, 2, …, they see several times further, at the same price.
+
+
+# %%
+class PixelCNN(nn.Module):
+    """log p(x) = Σ_i log softmax(logits_i)[x_i] over the pixels i, where logits_i depends on earlier pixels only.
+
+    shape: (1, H, W) of an image. levels: of a pixel, 0 … levels − 1. width: channels. depth: layers of kind B.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], levels: int, width: int = 32, depth: int = 5):
+        super().__init__()
+        self.shape, self.levels = shape, levels
+        ### BEGIN SOLUTION
+        self.first = MaskedConv2d("A", 1, width, 7)
+        self.layers = nn.ModuleList(MaskedConv2d("B", width, width, 3, dilation=2 ** (k % 4)) for k in range(depth))
+        self.head = nn.ModuleList([MaskedConv2d("B", width, 2 * width, 1), MaskedConv2d("B", 2 * width, levels, 1)])
+        ### END SOLUTION
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Unnormalised log p(x_i | x_{1:i−1}) of every level: int64 (B, 1, H, W) -> (B, 1, H, W, levels)."""
+        ### BEGIN SOLUTION
+        h = self.first(2 * x.float() / (self.levels - 1) - 1)  # levels onto [−1, 1]
+        for layer in self.layers:
+            h = h + layer(F.relu(h))
+        for layer in self.head:
+            h = layer(F.relu(h))
+        return h.movedim(1, -1).unsqueeze(1)
+        ### END SOLUTION
+
+    def log_prob(self, x: torch.Tensor) -> torch.Tensor:
+        """log p(x) in nats, summed over the pixels: int64 (B, 1, H, W) -> (B,)."""
+        ### BEGIN SOLUTION
+        log_p = F.log_softmax(self.logits(x), dim=-1)
+        return tensors.sum_except_batch(log_p.gather(-1, x[..., None]))
+        ### END SOLUTION
+
+    @torch.no_grad()
+    def sample(self, n: int) -> torch.Tensor:
+        """n draws, int64 (n, 1, H, W), pixel by pixel in raster order."""
+        ### BEGIN SOLUTION
+        _, H, W = self.shape
+        x, u = torch.zeros(n, 1, H, W, dtype=torch.long), torch.rand(n, 1, H, W)
+        for i in progress(range(H), "rows"):
+            for j in range(W):
+                logits = self.logits(x[:, :, : i + 1])[:, :, i, j]  # rows below are not seen: leave them out
+                cdf = logits.softmax(dim=-1).cumsum(dim=-1)
+                x[:, :, i, j] = (cdf[..., :-1] < u[:, :, i, j, None]).sum(dim=-1)  # the level that u falls into
+        return x
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **Look.** Which pixels does the output at one pixel see? Change every pixel of an image in turn, and look how
+# much the logits at the marked pixel move. A right stack sees nothing below the mark or right of it in its row.
+# But it does not see *all* that lies before it either: to the right above the mark there is a **blind spot**. Why?
+# Follow the arrows: with kind B kernels a path may go up, and left, and up-right by one for each step up.
+
+# %%
+untrained = PixelCNN(glyphs.shape, levels=2)
+with torch.no_grad():
+    seen = tensors.receptive_field(untrained.logits, glyphs.shape, at=(16, 14))
+plots.receptive_field(seen, centre=(16, 14), title="what a stack of masked convolutions sees")
+
+# %% [markdown]
+# **Train** it (about two minutes). The loss is the mean of $-\log p(x)$ in nats; with 1024 pixels, people divide by
+# $1024 \log 2$ and speak of *bits per dimension*. One line makes convolutions about twice as fast on a CPU:
+# `model.to(memory_format=torch.channels_last)`.
+
+
+# %%
+def train_pixelcnn(model: PixelCNN):
+    """Minimise 𝓛 = −mean log p(x) over train_glyphs with `fit`; returns the History."""
+    ### BEGIN SOLUTION
+    model.to(memory_format=torch.channels_last)
+    steps = 3000
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    return fit(
+        model,
+        lambda x: -model.log_prob(x.long()).mean(),
+        train_glyphs,
+        optimizer=optimizer,
+        scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-2, total_steps=steps),
+        valid=valid_glyphs,
+        steps=steps,
+        batch_size=16,
+        evaluations=6,
+    )
+    ### END SOLUTION
+
+
+# %%
+pixelcnn = trained("pixelcnn", PixelCNN(glyphs.shape, levels=2), fit=train_pixelcnn)
+plots.history(training.history("pixelcnn"), unit="nats an image")
+
+# %% [markdown]
+# **See.** Sampling takes a forward pass a pixel, so the samples are kept beside the weights, and those are what is
+# graded.
+
+# %%
+pixelcnn_samples = drawn("pixelcnn", lambda: pixelcnn.sample(64))
+plots.images(pixelcnn_samples[:48], levels=2, columns=12)
+
+# %% [markdown]
+# Expected:
+#
+# ![samples of a PixelCNN trained on glyphs](figures/pixelcnn.png)
+#
+# Strokes are right, and often a whole digit is. Where are the bits? The picture shows $-\log_2 p(x_i \mid
+# x_{1:i-1})$ at every pixel: a stroke costs where it begins and where it turns, and nothing where it goes on.
+
+# %%
+with torch.no_grad():
+    log_p = F.log_softmax(pixelcnn.logits(valid_glyphs[:8].long()), dim=-1)
+    bits = -log_p.gather(-1, valid_glyphs[:8].long()[..., None])[..., 0] / torch.log(torch.tensor(2.0))
+plots.image_rows({"image": valid_glyphs[:8].float(), "bits": (bits / 6).clamp(0, 1)})
+
+# %%
+with torch.no_grad():
+    seen = tensors.receptive_field(pixelcnn.logits, glyphs.shape, at=(16, 14), around=valid_glyphs[0].long())
+plots.receptive_field(seen, centre=(16, 14), title="after training: what the output at the mark uses")
+
+# %% [markdown]
+# **Optional: sampling fast.** A thousand passes compute a thousand times the same things: when pixel $i$ is drawn,
+# all activations before it are what they were. Keep them, and compute in every layer only the one at the new
+# pixel. With the same noise $u$ the samples are the same, some twenty times sooner.
+
+
+# %%
+@torch.no_grad()
+def fast_sample(model: PixelCNN, n: int) -> torch.Tensor:
+    """The same draws as model.sample(n), int64 (n, 1, H, W), from activations that are kept (optional)."""
+    ### BEGIN SOLUTION
+    _, H, W = model.shape
+    x, u = torch.zeros(n, 1, H, W, dtype=torch.long), torch.rand(n, 1, H, W)
+    stack = [model.first, *model.layers]
+    # What each layer reads, padded, channels last; a masked kernel needs its rows down to the centre only.
+    pads, steps = [c.padding[0] for c in stack], [c.dilation[0] for c in stack]
+    reads = [torch.zeros(n, H + p, W + 2 * p, c.in_channels) for p, c in zip(pads, stack, strict=True)]
+    kernels = [(c.weight * c.mask)[:, :, : c.kernel_size[0] // 2 + 1].permute(2, 3, 1, 0).flatten(0, 2) for c in stack]
+    heads = [(c.weight.flatten(1).T, c.bias) for c in model.head]
+    for i in progress(range(H), "rows"):
+        for j in range(W):
+            h = None
+            for read, kernel, conv, p, d in zip(reads, kernels, stack, pads, steps, strict=True):
+                if h is not None:
+                    read[:, i + p, j + p] = F.relu(h)
+                seen = read[:, i : i + p + 1 : d, j : j + 2 * p + 1 : d].reshape(n, -1)
+                out = torch.addmm(conv.bias, seen, kernel)
+                h = out if h is None else h + out
+            for weight, bias in heads:
+                h = torch.addmm(bias, F.relu(h), weight)
+            cdf = h.softmax(dim=-1).cumsum(dim=-1)
+            x[:, 0, i, j] = (cdf[:, :-1] < u[:, 0, i, j, None]).sum(dim=-1)
+            reads[0][:, i + 3, j + 3, 0] = 2 * x[:, 0, i, j] / (model.levels - 1) - 1
+    return x
+    ### END SOLUTION
+
+
+# %% [markdown]
+# *A question to think about:* the blind spot hides a quarter of what a pixel could know. How does the trained
+# model still draw round digits?
+
+# %%
+check("pixelcnn")
+
+# %% [markdown]
+# ---
+# ## Exercise 1.4 · Gated PixelCNN
+#
+# **Why.** Two stacks have no blind spot. The **vertical** stack $v$ sees whole rows, all those above; the
+# **horizontal** stack $h$ sees the own row, left of the pixel, and reads from the vertical one:
+#
+# $$ v' = \text{gate}\left(W_v * v + V_v y\right), \qquad
+#    h' = h + U\,\text{gate}\left(W_h * h + L\,(W_v * v) + V_h y\right), \qquad
+#    \text{gate}(a, b) = \tanh(a) \odot \sigma(b), $$
+#
+# where $a$ and $b$ are the two halves of the channels, $L$ and $U$ are $1 \times 1$ convolutions, and $V y$ is a bias
+# that depends on the class $y$: one vector a class, the same at every pixel. As before, the first layer hides
+# what is to be predicted: kind A sees the rows *strictly* above, or the pixels *strictly* left; kind B sees its own
+# row, or its own pixel, too (of features, which have seen less).
+#
+# The data are those of Exercise 1.3, with their labels.
+
+# %%
+glyphs = images.get("glyphs32", levels=2)
+train_glyphs, train_labels = map(torch.as_tensor, glyphs.sample_labelled(20_000))
+valid_glyphs, valid_labels = map(torch.as_tensor, glyphs.sample_labelled(400, split="validation"))
+
+# %% [markdown]
+# **Write** the convolution of either stack (a mask again), and the layer: `down` is the vertical stack, `across` the
+# horizontal one.
+
+
+# %%
+class StackConv2d(nn.Conv2d):
+    """A convolution of the vertical stack (k × k: rows up to the own) or the horizontal one (1 × k: columns up to it).
+
+    kind "A" leaves the own row (vertical) or the own column (horizontal) out, kind "B" sees it. dilation: how many
+    pixels the kernel's positions are apart.
+    """
+
+    def __init__(self, stack: str, kind: str, in_channels: int, out_channels: int, k: int, dilation: int = 1):
+        height = k if stack == "vertical" else 1
+        padding = (dilation * (height // 2), dilation * (k // 2))
+        super().__init__(in_channels, out_channels, (height, k), padding=padding, dilation=dilation)
+        ### BEGIN SOLUTION
+        mask = torch.zeros(height, k)
+        if stack == "vertical":
+            mask[: k // 2 + (kind == "B")] = 1
+        else:
+            mask[:, : k // 2 + (kind == "B")] = 1
+        self.register_buffer("mask", mask)
+        ### END SOLUTION
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
+        ### BEGIN SOLUTION
+        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding, dilation=self.dilation)
+        ### END SOLUTION
+
+
+# %%
+class GatedLayer(nn.Module):
+    """v' = gate(W_v * v + V_v y), h' = h + U gate(W_h * h + L (W_v * v) + V_h y); the first layer adds no h."""
+
+    def __init__(self, kind: str, in_channels: int, width: int, classes: int, k: int, dilation: int = 1):
+        super().__init__()
+        ### BEGIN SOLUTION
+        self.vertical = StackConv2d("vertical", kind, in_channels, 2 * width, k, dilation)
+        self.horizontal = StackConv2d("horizontal", kind, in_channels, 2 * width, k, dilation)
+        self.link = nn.Conv2d(2 * width, 2 * width, 1)
+        self.out = nn.Conv2d(width, width, 1)
+        self.class_bias = nn.Embedding(classes, 4 * width)
+        self.first = kind == "A"
+        ### END SOLUTION
+
+    def forward(self, v: torch.Tensor, h: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """v, h (B, channels, H, W), y int64 (B,) -> v', h' (B, width, H, W)."""
+        v, link = self.down(v, y)
+        return v, self.across(h, link)
+
+    def down(self, v: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """v' of the vertical stack, and what the horizontal one is told: v, y -> v', L (W_v * v) + V_h y."""
+        ### BEGIN SOLUTION
+        bias_v, bias_h = self.class_bias(y)[..., None, None].chunk(2, dim=1)  # (B, 2 · width, 1, 1) each
+        wide = self.vertical(v)
+        return gate(wide + bias_v), self.link(wide) + bias_h
+        ### END SOLUTION
+
+    def across(self, h: torch.Tensor, link: torch.Tensor) -> torch.Tensor:
+        """h' of the horizontal stack, row by row: h (B, channels, H, W), what `down` tells it -> (B, width, H, W)."""
+        ### BEGIN SOLUTION
+        new_h = self.out(gate(self.horizontal(h) + link))
+        return new_h if self.first else h + new_h
+        ### END SOLUTION
+
+
+def gate(x: torch.Tensor) -> torch.Tensor:
+    """tanh(a) ∘ σ(b) of the two halves a, b of the channels: (B, 2 · width, H, W) -> (B, width, H, W)."""
+    ### BEGIN SOLUTION
+    a, b = x.chunk(2, dim=1)
+    return torch.tanh(a) * torch.sigmoid(b)
+    ### END SOLUTION
+
+
+# %% [markdown]
+# The model is `depth` gated layers, the first of kind A with $k = 7$, the others of kind B with $k = 3$ and dilations
+# 1, 2, 4, 8, 1, …, and then $1 \times 1$ convolutions on $h$.
+
+
+# %%
+class GatedPixelCNN(nn.Module):
+    """log p(x | y) = Σ_i log softmax(logits_i)[x_i] over the pixels i, given the class y.
+
+    shape: (1, H, W). levels: of a pixel. classes: of images, 0 … classes − 1. depth: gated layers.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], levels: int, classes: int, width: int = 16, depth: int = 6):
+        super().__init__()
+        self.shape, self.levels = shape, levels
+        ### BEGIN SOLUTION
+        later = (GatedLayer("B", width, width, classes, 3, dilation=2 ** (k % 4)) for k in range(depth - 1))
+        self.layers = nn.ModuleList([GatedLayer("A", 1, width, classes, 7), *later])
+        self.head = nn.Sequential(nn.ReLU(), nn.Conv2d(width, 2 * width, 1), nn.ReLU(), nn.Conv2d(2 * width, levels, 1))
+        self.reach = 3 + sum(2 ** (k % 4) for k in range(depth - 1))  # rows above that reach an output
+        ### END SOLUTION
+
+    def logits(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Unnormalised log p(x_i | x_{1:i−1}, y): int64 (B, 1, H, W), int64 (B,) -> (B, 1, H, W, levels)."""
+        ### BEGIN SOLUTION
+        v = h = 2 * x.float() / (self.levels - 1) - 1  # levels onto [−1, 1]
+        for layer in self.layers:
+            v, h = layer(v, h, y)
+        return self.head(h).movedim(1, -1).unsqueeze(1)
+        ### END SOLUTION
+
+    def log_prob(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """log p(x | y) in nats: int64 (B, 1, H, W), int64 (B,) -> (B,)."""
+        ### BEGIN SOLUTION
+        log_p = F.log_softmax(self.logits(x, y), dim=-1)
+        return tensors.sum_except_batch(log_p.gather(-1, x[..., None]))
+        ### END SOLUTION
+
+    @torch.no_grad()
+    def sample(self, y: torch.Tensor) -> torch.Tensor:
+        """A draw for each class in y: int64 (n,) -> int64 (n, 1, H, W)."""
+        ### BEGIN SOLUTION
+        _, H, W = self.shape
+        x = torch.zeros(len(y), 1, H, W, dtype=torch.long)
+        for i in progress(range(H), "rows"):
+            top = max(0, i - self.reach)  # nothing that is seen lies higher
+            v, links = 2 * x[:, :, top : i + 1].float() / (self.levels - 1) - 1, []
+            for layer in self.layers:  # the vertical stack sees nothing of this row: once a row is enough
+                v, link = layer.down(v, y)
+                links.append(link[:, :, -1:])
+            for j in range(W):
+                h = 2 * x[:, :, i : i + 1].float() / (self.levels - 1) - 1
+                for layer, link in zip(self.layers, links, strict=True):
+                    h = layer.across(h, link)
+                p = self.head(h)[:, :, 0, j].softmax(dim=-1)
+                x[:, 0, i, j] = torch.multinomial(p, 1).squeeze(-1)
+        return x
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **Look:** the blind spot is gone. Within its reach, the output sees exactly what lies before it.
+
+# %%
+gated = GatedPixelCNN(glyphs.shape, levels=2, classes=10)
+with torch.no_grad():
+    zero = torch.zeros(1, dtype=torch.long)
+    seen = tensors.receptive_field(lambda x: gated.logits(x, zero.expand(len(x))), glyphs.shape, at=(16, 14))
+plots.receptive_field(seen, centre=(16, 14), title="what two stacks see")
+
+# %% [markdown]
+# **Train** it on images *and* labels: `fit` takes `(images, labels)`, and then the loss has two arguments.
+
+
+# %%
+def train_gated(model: GatedPixelCNN):
+    """Minimise 𝓛 = −mean log p(x | y) over (train_glyphs, train_labels) with `fit`; returns the History."""
+    ### BEGIN SOLUTION
+    model.to(memory_format=torch.channels_last)
+    steps = 1600
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    return fit(
+        model,
+        lambda x, y: -model.log_prob(x.long(), y).mean(),
+        (train_glyphs, train_labels),
+        optimizer=optimizer,
+        scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-2, total_steps=steps),
+        valid=(valid_glyphs, valid_labels),
+        steps=steps,
+        batch_size=16,
+        evaluations=6,
+    )
+    ### END SOLUTION
+
+
+# %%
+gated_pixelcnn = trained("gated_pixelcnn", GatedPixelCNN(glyphs.shape, levels=2, classes=10), fit=train_gated)
+plots.history(training.history("gated_pixelcnn"), unit="nats an image")
+
+# %% [markdown]
+# **See** what it makes of every class: eight samples each, in the order of the labels.
+
+# %%
+sampled_labels = torch.arange(10).repeat_interleave(8)
+gated_samples = drawn("gated_pixelcnn", lambda: gated_pixelcnn.sample(sampled_labels))
+plots.image_rows({str(y): gated_samples[sampled_labels == y].float() for y in range(10)})
+
+# %% [markdown]
+# Expected:
+#
+# ![samples of a gated PixelCNN, a row a class](figures/gated_pixelcnn.png)
+#
+# *A question to think about:* a density for each class is a classifier, by Bayes' rule: $p(y \mid x) \propto
+# p(x \mid y)$ when all classes are as frequent. Nobody trained it to tell digits apart. How well does it?
+
+# %%
+with torch.no_grad():
+    some, classes = valid_glyphs[:60].long(), torch.arange(10)
+    log_p = torch.stack([gated_pixelcnn.log_prob(some, y.expand(60)) for y in classes], dim=1)
+print(f"{(log_p.argmax(dim=1) == valid_labels[:60]).float().mean():.0%} of 60 images classified right")
+
+# %%
+check("gated_pixelcnn")
+
+# %% [markdown]
+# ---
+# ## Exercise 1.5 · PixelCNN in colour
+#
+# **Why.** A pixel of a colour image is three numbers, and they depend on each other. The chain rule orders them,
+# too: red sees the pixels before; green sees those and the own red; blue sees those, red and green.
+#
+# $$\log p(x) = \sum_i \log p(R_i \mid x_{<i}) + \log p(G_i \mid x_{<i}, R_i) + \log p(B_i \mid x_{<i}, R_i, G_i).$$
+#
+# Split the channels of every layer into three groups of equal size, one a colour. Away from the centre of the
+# kernel the mask is as it was. **At the centre** it goes by groups: kind A shows group $g$ the groups *before* it,
+# kind B the groups before it and *its own*.
+
+# %%
+shapes = images.get("shapes32", levels=4)
+train_shapes = torch.as_tensor(shapes.sample(20_000))
+valid_shapes = torch.as_tensor(shapes.sample(300, split="validation"))
+print(f"limit: {shapes.entropy:.2f} nats an image, the logarithm of the number of different images")
+plots.images(train_shapes[:24], levels=4, columns=12)
+
+
+# %%
+class ColorMaskedConv2d(nn.Conv2d):
+    """A masked convolution over colour images, channels in the order of three equal groups: R, G, B.
+
+    At the centre of the kernel, output group g sees the input groups before g (kind "A"), or up to g (kind "B").
+    dilation: how many pixels the kernel's positions are apart.
+    """
+
+    def __init__(self, kind: str, in_channels: int, out_channels: int, kernel_size: int, dilation: int = 1):
+        padding = dilation * (kernel_size // 2)
+        super().__init__(in_channels, out_channels, kernel_size, padding=padding, dilation=dilation)
+        ### BEGIN SOLUTION
+        u = torch.arange(out_channels)[:, None] * 3 // out_channels  # group of each output channel
+        v = torch.arange(in_channels)[None, :] * 3 // in_channels
+        mask = torch.zeros(out_channels, in_channels, kernel_size**2)
+        mask[:, :, : kernel_size**2 // 2] = 1
+        mask[:, :, kernel_size**2 // 2] = (u > v if kind == "A" else u >= v).float()
+        self.register_buffer("mask", mask.view(self.weight.shape))
+        ### END SOLUTION
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
+        ### BEGIN SOLUTION
+        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding, dilation=self.dilation)
+        ### END SOLUTION
+
+
+# %% [markdown]
+# A **residual block** reads $2h$ channels, works on $h$, and adds what it found:
+# $x + \text{B}_{1\times1}(\text{relu}(\text{B}_{3\times3}(\text{relu}(\text{B}_{1\times1}(\text{relu}(x))))))$.
+
+
+# %%
+class ResidualBlock(nn.Module):
+    """x + f(x), where f goes from width to width / 2 channels (1 × 1), over 3 × 3, and back (1 × 1), all of kind B.
+
+    dilation: of the 3 × 3.
+    """
+
+    def __init__(self, width: int, dilation: int = 1):
+        super().__init__()
+        ### BEGIN SOLUTION
+        self.net = nn.Sequential(
+            nn.ReLU(), ColorMaskedConv2d("B", width, width // 2, 1),
+            nn.ReLU(), ColorMaskedConv2d("B", width // 2, width // 2, 3, dilation),
+            nn.ReLU(), ColorMaskedConv2d("B", width // 2, width, 1),
+        )  # fmt: skip
+        ### END SOLUTION
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, width, H, W) -> (B, width, H, W)."""
+        ### BEGIN SOLUTION
+        return x + self.net(x)
+        ### END SOLUTION
+
+
+# %% [markdown]
+# Feed the levels in as one-hot vectors: `levels` channels for red, then as many for green, and for blue. That keeps
+# the three groups in order. The output has `levels` logits for red, for green and for blue. Dilations 1, 2, 4, 8 are
+# worth it here, too: the right edge of a shape depends on where its left edge was.
+
+
+# %%
+class ColorPixelCNN(nn.Module):
+    """log p(x) = Σ over pixels and channels of log softmax(logits)[x]; pixels in raster order, in each R, G, B.
+
+    shape: (3, H, W). levels: of a channel. width: channels, a multiple of six. depth: residual blocks.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], levels: int, width: int = 48, depth: int = 5):
+        super().__init__()
+        self.shape, self.levels = shape, levels
+        ### BEGIN SOLUTION
+        self.net = nn.Sequential(
+            ColorMaskedConv2d("A", 3 * levels, width, 7),
+            *(ResidualBlock(width, dilation=2 ** (k % 4)) for k in range(depth)),
+            nn.ReLU(), ColorMaskedConv2d("B", width, width, 1),
+            nn.ReLU(), ColorMaskedConv2d("B", width, 3 * levels, 1),
+        )  # fmt: skip
+        self.reach = 3 + sum(2 ** (k % 4) for k in range(depth))  # rows above that reach an output
+        ### END SOLUTION
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Unnormalised log-probabilities of every level: int64 (B, 3, H, W) -> (B, 3, H, W, levels)."""
+        ### BEGIN SOLUTION
+        one_hot = F.one_hot(x, self.levels).float().movedim(-1, 2).flatten(1, 2)  # (B, 3 · levels, H, W)
+        return self.net(one_hot).unflatten(1, (3, self.levels)).movedim(2, -1)
+        ### END SOLUTION
+
+    def log_prob(self, x: torch.Tensor) -> torch.Tensor:
+        """log p(x) in nats, summed over pixels and channels: int64 (B, 3, H, W) -> (B,)."""
+        ### BEGIN SOLUTION
+        log_p = F.log_softmax(self.logits(x), dim=-1)
+        return tensors.sum_except_batch(log_p.gather(-1, x[..., None]))
+        ### END SOLUTION
+
+    @torch.no_grad()
+    def sample(self, n: int) -> torch.Tensor:
+        """n draws, int64 (n, 3, H, W): pixel by pixel, in each R, then G, then B."""
+        ### BEGIN SOLUTION
+        _, H, W = self.shape
+        x = torch.zeros(n, 3, H, W, dtype=torch.long)
+        for i in progress(range(H), "rows"):
+            for j in range(W):
+                for c in range(3):
+                    top = max(0, i - self.reach)  # nothing that is seen lies higher
+                    p = self.logits(x[:, :, top : i + 1])[:, c, -1, j].softmax(dim=-1)
+                    x[:, c, i, j] = torch.multinomial(p, 1).squeeze(-1)
+        return x
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **Look** at one pixel: what do its three outputs see of each other? With the pixel's own channels as inputs
+# (columns) and outputs (rows), the picture is a triangle with an empty diagonal.
+
+# %%
+pixel = ColorPixelCNN((3, 1, 1), levels=4)
+x = torch.randint(4, (64, 3, 1, 1))
+with torch.no_grad():
+    base = pixel.logits(x)
+    moved = [(pixel.logits(x.index_fill(1, torch.tensor(c), 0)) - base).abs().amax(dim=(0, 2, 3, 4)) for c in range(3)]
+plots.matrix(torch.stack(moved, dim=1) > 1e-6, xlabel="input R, G, B", ylabel="output R, G, B")
+
+
+# %% [markdown]
+# **Train** it (about two minutes).
+
+
+# %%
+def train_color(model: ColorPixelCNN):
+    """Minimise 𝓛 = −mean log p(x) over train_shapes with `fit`; returns the History."""
+    ### BEGIN SOLUTION
+    model.to(memory_format=torch.channels_last)
+    steps = 2000
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    return fit(
+        model,
+        lambda x: -model.log_prob(x.long()).mean(),
+        train_shapes,
+        optimizer=optimizer,
+        scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-2, total_steps=steps),
+        valid=valid_shapes,
+        steps=steps,
+        batch_size=16,
+        evaluations=6,
+    )
+    ### END SOLUTION
+
+
+# %%
+color_pixelcnn = trained("color_pixelcnn", ColorPixelCNN(shapes.shape, levels=4), fit=train_color)
+plots.history(training.history("color_pixelcnn"), limit=shapes.entropy, unit="nats an image")
+
+# %% [markdown]
+# **See** your samples. Every wrong pixel is a surprise that costs nats; how far from the limit are you, and what
+# does a typical mistake look like?
+
+# %%
+color_samples = drawn("color_pixelcnn", lambda: color_pixelcnn.sample(36))
+plots.images(color_samples, levels=4, columns=12)
+
+# %% [markdown]
+# Expected:
+#
+# ![samples of a colour PixelCNN trained on shapes](figures/color_pixelcnn.png)
+#
+# *A question to think about:* the order R, G, B is a choice. Which other factorisations of a colour pixel could you
+# make, and what would a softmax over all 64 colours at once cost?
+
+# %%
+check("color_pixelcnn")
+
+# %% [markdown]
+# **If you have a GPU** (nothing of this is graded): the same classes at the papers' sizes, on CIFAR-10. Set `scale` to
+# `"full"`; the first run downloads the images. The first PixelCNN (van den Oord et al., 2016) came to 3.14 bits per
+# dimension on its test set.
+
+# %%
+scale = "small"
+if scale == "full":
+    cifar = images.get("cifar10")
+    train_cifar = torch.as_tensor(cifar.sample(50_000))
+    full = ColorPixelCNN(cifar.shape, levels=256, width=192, depth=12).to(device())
+    optimizer = torch.optim.Adam(full.parameters(), lr=1e-3)
+    loss = lambda x: -full.log_prob(x.long()).mean()  # noqa: E731
+    trained("color_pixelcnn.full", full, fit=lambda m: fit(m, loss, train_cifar, optimizer=optimizer, steps=100_000))

@@ -9,6 +9,14 @@ from autograder.properties import discrete, loss
 from autograder.properties.finding import Finding
 
 
+def test_the_page_of_results_is_that_of_the_references():
+    written = calibrate.RESULTS.read_text(encoding="utf-8")
+    assert written == calibrate.results(), "run python -m autograder.calibrate"
+    for homework in exercises.homeworks():
+        for key in runner.references(homework):
+            assert key.startswith("_") or f"`{key}`" in written
+
+
 def finding(value: float, bound: float, kind: str) -> Finding:
     return Finding(1.0, "", "", value, bound, kind)
 

@@ -1,6 +1,7 @@
 """The sandboxed kernel: what runs in it, what it cannot do, and what the grader hears of it."""
 
 import os
+import random
 import subprocess
 import sys
 import time
@@ -127,6 +128,15 @@ def test_a_reply_that_is_none_is_the_students_and_never_the_graders_error(kernel
     assert {r.outcome for r in score.results} <= {"failed", "skipped"}, [r.fault for r in score.results]
 
 
+def test_samples_that_were_drawn_reach_the_checks(box):
+    with Kernel(box, {}, seed=1) as kernel:
+        ran = kernel.execute("import torch\nfrom deepul_utils import drawn, trained\n"
+                             "trained('line', torch.nn.Linear(1, 1), fit=lambda model: None)\n"
+                             "drawn('line', lambda: torch.arange(6).view(3, 2));", 30)  # fmt: skip
+        assert not ran.error, ran.error
+        assert KernelStudent(kernel).drawn("line", 2).tolist() == [[0, 1], [2, 3], [4, 5]]
+
+
 def test_too_many_processes_end_a_kernel():
     box = Sandbox(Limits(processes=4))
     sleepers = "import os, time\nfor k in range(6):\n  if os.fork() == 0: time.sleep(60)\ntime.sleep(60)"
@@ -163,10 +173,15 @@ def test_the_same_numbers_in_every_kernel(box):
     """Students who set no seed are graded on the same random numbers each time."""
     source = "import random, numpy, torch\nprint(random.random(), numpy.random.rand(), torch.rand(1).item(), hash('a'))"
     drawn = []
-    for _ in range(2):
+    for _ in range(5):
         with Kernel(box, {}, seed=5) as kernel:
-            drawn.append(printed(kernel.execute(source, 3)))
-    assert drawn[0] == drawn[1]
+            first, broken, second = (kernel.execute(s, 3) for s in (source, "1 / 0", source))
+            assert broken.error
+            drawn.append((printed(first), printed(second)))
+    assert len(set(drawn)) == 1
+    first, second = (text.split()[:3] for text in drawn[0])
+    assert not set(first) & set(second), "a cell goes on where the one before it ended"
+    assert first[0] == str(random.Random(5).random()), "nothing but the cells draws from the student's numbers"
 
 
 def test_a_check_in_a_students_own_cell_is_left_to_the_grader(kernel):

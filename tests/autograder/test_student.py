@@ -408,6 +408,37 @@ def test_perturbation_is_as_large_as_a_default_initialisation(student, namespace
     assert bias.std() == pytest.approx(3 / 2, rel=0.1)
 
 
+def test_biases_may_be_perturbed_by_another_size(student, namespace):
+    namespace["Wide"] = lambda: nn.Linear(400, 300)
+    weight, bias = (student.new("Wide", perturb=3.0, biases=0.2).parameters()[k] for k in ("weight", "bias"))
+    assert weight.std() == pytest.approx(3 / 20, rel=0.1)
+    assert bias.std() == pytest.approx(0.2 / 2, rel=0.15)
+
+
+def test_a_shape_arrives_as_a_tuple(student, namespace):
+    class Shaped(nn.Module):
+        def __init__(self, shape, levels):
+            super().__init__()
+            self.zeros = torch.zeros((2,) + shape)  # noqa: RUF005 - a list could not be added
+            self.shape = shape
+
+        def log_prob(self, x):
+            return torch.tensor([isinstance(self.shape, tuple)] * len(x))
+
+    namespace["Shaped"] = Shaped
+    assert student.new("Shaped", (1, 2), levels=3).log_prob(X).all()
+    assert student.new("Shaped", shape=(1, 2), levels=3).log_prob(X).all()
+
+
+def test_samples_that_the_notebook_drew(namespace):
+    drew = LocalStudent(namespace, {}, {"model": torch.arange(12).view(3, 2, 2)})
+    assert drew.drawn("model", 2, 2).tolist() == [[[0, 1], [2, 3]], [[4, 5], [6, 7]], [[8, 9], [10, 11]]]
+    with pytest.raises(StudentCodeError, match=r"drawn\('model', …\) should have shape \(3, 4\), got \(3, 2, 2\)"):
+        drew.drawn("model", 4)
+    with pytest.raises(StudentCodeError, match=r"nothing was drawn under the name 'made': run the cell with drawn"):
+        drew.drawn("made", 2)
+
+
 def test_parameters_that_have_no_values_yet_or_no_size(student):
     lazy = student.new("Lazy")
     assert lazy.log_prob(X).shape == (5,)

@@ -1,5 +1,6 @@
 """The figures show the numbers they were given, and appear once."""
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,9 @@ EVERY = {
     "history": lambda: plots.history(RUN, limit=2.0, baseline=5.0),
     "matrix": lambda: plots.matrix(MASK > 0, "input", "output", "who sees whom"),
     "masks": lambda: plots.masks([MASK, MASK.T], ["A", "B"]),
+    "images": lambda: plots.images(RGB[:, :1], labels="abcd", title="grey"),
+    "image_rows": lambda: plots.image_rows({"real": RGB, "reconstructed": RGB[:2]}),
+    "receptive_field": lambda: plots.receptive_field({"one": MASK, "two": MASK / 3}, (2, 2)),
 }
 every_plot = pytest.mark.parametrize("draw", EVERY.values(), ids=EVERY)
 
@@ -266,3 +270,144 @@ def test_the_color_map_falls_evenly_in_lightness():
     slope = -np.diff(lightness[:61]) * 64  # per unit of the map; an even one falls by 100
     assert slope.min() > 60
     assert slope.max() < 150
+
+
+# ---- images --------------------------------------------------------------------------------------------
+
+GREYS = np.arange(12, dtype=np.uint8).reshape(3, 1, 2, 2)
+RGB = np.linspace(0, 1, 4 * 3 * 32 * 32).reshape(4, 3, 32, 32).astype(np.float32)
+
+
+def sheet_of(figure) -> np.ndarray:
+    """What an image plot shows, (height, width, 3) in image pixels."""
+    (ax,) = figure.axes
+    assert ax.images[0].get_interpolation() == "nearest"
+    return np.asarray(ax.images[0].get_array())
+
+
+def tile(figure, row: int, column: int, size=(32, 32), below: int = 0) -> np.ndarray:
+    """One image of the sheet, (H, W, 3)."""
+    top, left = plots.GAP + row * (size[0] + plots.GAP + below), plots.GAP + column * (size[1] + plots.GAP)
+    return sheet_of(figure)[top : top + size[0], left : left + size[1]]
+
+
+def test_images_are_shown_row_by_row():
+    figure = plots.images(torch.from_numpy(GREYS), columns=2, levels=12, title="drawn")
+    for k, where in enumerate([(0, 0), (0, 1), (1, 0)]):
+        shown = tile(figure, *where, size=(2, 2))
+        assert shown == pytest.approx(np.repeat(GREYS[k, 0, :, :, None] / 11, 3, axis=2))
+    assert (tile(figure, 1, 1, size=(2, 2))[1:, 1:] == 1).all()  # no fourth
+    assert figure.axes[0].get_title("left") == "drawn"
+
+
+def test_colours_keep_their_channels():
+    shown = tile(plots.images(RGB), 0, 3)
+    assert np.array_equal(shown, RGB[3].transpose(1, 2, 0))
+    dark_and_light = np.array([0, 3])[:, None, None, None] + np.zeros((2, 3, 9, 9), dtype=int)
+    assert (tile(plots.images(dark_and_light, levels=4), 0, 1, (9, 9)) == 1).all()
+
+
+def test_labels_stand_below_their_images():
+    figure = plots.images(GREYS, columns=2, levels=12, labels=torch.tensor([7, 8, 9]))
+    texts = figure.axes[0].texts
+    assert [text.get_text() for text in texts] == ["7", "8", "9"]
+    (x7, y7), (x8, y8), (x9, y9) = (text.get_position() for text in texts)
+    assert x7 == x9 < x8
+    assert y7 == y8 < y9
+    assert np.array_equal(tile(figure, 1, 0, (2, 2), below=plots.LABEL)[..., 0], GREYS[2, 0] / 11)
+    assert y7 > 2  # below the image's two rows of pixels
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 12, 40, 100, 400])
+def test_every_pixel_is_magnified_by_the_same_whole_number(n):
+    checkers = np.indices((32, 32)).sum(axis=0) % 2
+    figure = plots.images(np.broadcast_to(checkers, (n, 1, 32, 32)), levels=2)
+    assert 1.5 * 110 < png_size(figure)[0] <= 9.3 * 110
+    assert png_size(figure)[1] < 7 * 110
+    picture = png_pixels(figure)
+    row = next(line for line in picture if (line == 0).sum() > 16)  # through an image
+    runs = np.diff(np.flatnonzero(np.diff((row < 128).astype(int))))
+    black = runs[runs == np.median(runs)]
+    assert len(black) > 0.9 * len(runs)  # all but those at the frames
+
+
+def png_pixels(figure) -> np.ndarray:
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(figure._repr_png_())).convert("L"))
+
+
+def test_columns_fill_their_rows():
+    for n in (10, 12, 16, 24, 40, 60, 100, 144, 200):
+        assert n % plots._columns(n) == 0
+    assert plots._columns(97) in range(8, 15)
+
+
+def test_image_rows_stand_beside_their_labels():
+    levels = np.full((3, 3, 32, 32), 2, dtype=np.uint8)
+    figure = plots.image_rows({"real": levels, "made_up": RGB[:2]}, levels=4)
+    assert tile(figure, 0, 2) == pytest.approx(np.full((32, 32, 3), 2 / 3))
+    assert np.array_equal(tile(figure, 1, 1), RGB[1].transpose(1, 2, 0))
+    assert (tile(figure, 1, 2)[1:, 1:] == 1).all()
+    texts = figure.axes[0].texts
+    assert [text.get_text() for text in texts] == ["real", "made up"]
+    assert [0 < text.get_position()[1] - row * 33 < 32 for row, text in enumerate(texts)] == [True, True]
+    same = plots.image_rows([("real", levels), ("made_up", RGB[:2])], levels=4)
+    assert np.array_equal(sheet_of(same), sheet_of(figure))
+
+
+@pytest.mark.parametrize(("x", "options", "said"), [
+    (GREYS[0], {"levels": 12}, r"got \(1, 2, 2\)"),
+    (np.zeros((2, 2, 4, 4)), {}, "one channel or three"),
+    (np.zeros((0, 1, 4, 4)), {}, "one channel or three"),
+    (GREYS, {}, r"How many levels .*uint8"),
+    (GREYS, {"levels": 11}, "from 0 to 10, got 0 to 11"),
+    (2 * RGB - 1, {}, r"turn \[−1, 1\] into"),
+    (RGB * np.nan, {}, "from 0 to 1, got nan"),
+    (RGB, {"labels": [1, 2]}, "2 labels for 4 images"),
+])  # fmt: skip
+def test_images_refuses(x, options, said):
+    with pytest.raises(ValueError, match=said):
+        plots.images(x, **options)
+
+
+def test_rows_of_one_figure_have_one_size():
+    with pytest.raises(ValueError, match="one size"):
+        plots.image_rows({"a": RGB, "b": RGB[:, :, :16]})
+
+
+# ---- receptive fields ----------------------------------------------------------------------------------
+
+
+def test_receptive_field_shows_sizes_relative_to_the_largest_and_marks_the_centre():
+    gradient = np.zeros((5, 7))
+    gradient[0, 1], gradient[1, 2], gradient[2, 0] = -4.0, 2.0, 1e-9
+    figure = plots.receptive_field(torch.from_numpy(gradient), (2, 3), "stack")
+    ax, bar = figure.axes
+    cells = ax.collections[0]
+    shown = cells.get_array()
+    assert (shown[0, 1], shown[1, 2]) == (1, 0.5)
+    assert np.ma.count(shown) == 3  # what is exactly zero is masked, what is tiny is not
+    pale, faint = cells.cmap(np.ma.masked), cells.cmap(cells.norm(1e-9))
+    assert np.abs(np.subtract(pale, faint)).max() > 0.1
+    (frame,) = ax.patches
+    assert (frame.get_x(), frame.get_y(), frame.get_width()) == (2.5, 1.5, 1)
+    assert ax.get_title("left") == "stack"
+    assert "relative" in bar.get_ylabel()
+
+
+def test_receptive_field_parts_past_and_future():
+    (ax,) = plots.receptive_field(np.ones((6, 6), bool), (3, 2)).axes
+    assert [tuple(point) for point in ax.lines[0].get_xydata()] == [(-0.5, 3.5), (1.5, 3.5), (1.5, 2.5), (5.5, 2.5)]
+    assert np.array_equal(ax.collections[0].get_array(), np.ones((6, 6)))
+    assert ax.get_ylim() == (5.5, -0.5)
+
+
+def test_receptive_fields_side_by_side():
+    figure = plots.receptive_field({"one_stack": np.tri(4), "two stacks": np.tri(4) * 0.5}, (2, 2))
+    assert [ax.get_title("left") for ax in figure.axes][:2] == ["one stack", "two stacks"]
+    plots.receptive_field(np.zeros((3, 3)), (1, 1))._repr_png_()  # nothing comes through
+    with pytest.raises(ValueError, match=r"centre \(4, 0\) lies outside the 4×4 pixels"):
+        plots.receptive_field(np.tri(4), (4, 0))
+    with pytest.raises(ValueError, match="two dimensions"):
+        plots.receptive_field(np.zeros(3), (0, 0))

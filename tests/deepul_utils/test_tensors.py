@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepul_utils.tensors import bits_per_dim, dequantize, quantize, sum_except_batch
+from deepul_utils.tensors import bits_per_dim, dequantize, quantize, receptive_field, sum_except_batch
 
 
 @pytest.mark.parametrize("shape", [(5,), (5, 3), (5, 3, 2, 4), (5, 0), (0, 3)])
@@ -95,3 +95,15 @@ def test_dequantize_repeats_with_its_generator():
 def test_dequantize_wants_levels(x):
     with pytest.raises(ValueError, match="integer levels 0 … 3, got"):
         dequantize(x, 4)
+
+
+def test_receptive_field_finds_the_pixels_that_move_an_output():
+    def above_and_left(x):
+        padded = torch.nn.functional.pad(x.double(), (1, 0, 1, 0))
+        return (2 * padded[:, :, :-1, 1:] + padded[:, :, 1:, :-1])[..., None]
+
+    for around in (None, torch.randint(4, (1, 4, 5))):
+        seen = receptive_field(above_and_left, (1, 4, 5), at=(2, 3), around=around)
+        assert seen.shape == (4, 5)
+        assert seen.nonzero().tolist() == [[1, 3], [2, 2]]
+    assert receptive_field(above_and_left, (1, 4, 5), at=(2, 3))[1, 3] == 2

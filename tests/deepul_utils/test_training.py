@@ -23,7 +23,7 @@ from torch import nn
 
 from deepul_utils import training
 from deepul_utils.errors import KitError
-from deepul_utils.training import History, fit, seed_everything, trained
+from deepul_utils.training import History, drawn, fit, seed_everything, trained
 
 STEPS = 12
 DATA = torch.linspace(-1, 1, 50).unsqueeze(1)
@@ -930,3 +930,68 @@ for given in (None, "weights", "/elsewhere"):
 
 def test_device_is_one_of_this_machines():
     assert torch.zeros(1, device=training.device()).sum() == 0
+
+
+def linear() -> nn.Module:
+    return trained("line", nn.Linear(1, 1), fit=lambda model: None)
+
+
+def test_drawn_samples_are_kept_beside_the_weights_and_loaded(folder, capsys):
+    model, calls = linear(), []
+
+    def draw():
+        calls.append(1)
+        return torch.randint(2, (3, 1, 4, 4))
+
+    first = drawn("line", draw)
+    again = drawn("line", draw)
+    assert len(calls) == 1
+    assert torch.equal(first, again)
+    assert first.dtype == again.dtype == torch.int64
+    assert "loaded 3 samples" in capsys.readouterr().out
+    assert (folder / "line.samples.safetensors").stat().st_size < 300, "levels are stored as bytes"
+    drawn("line", draw, redraw=True)
+    assert len(calls) == 2
+    with torch.no_grad():
+        model.weight += 1  # other weights: the samples are not theirs
+    drawn("line", draw)
+    assert len(calls) == 3
+    real = drawn("line", lambda: torch.randn(2, 3), redraw=True)
+    assert torch.equal(drawn("line", draw), real)
+
+
+def test_samples_that_cannot_be_read_are_drawn_again(folder):
+    linear()
+    (folder / "line.samples.safetensors").write_bytes(b"cut off")
+    assert drawn("line", lambda: torch.ones(2, 2)).shape == (2, 2)
+
+
+def test_what_is_wrong_with_drawing_is_said(folder):
+    with pytest.raises(KitError, match="nothing was trained under the name 'made'"):
+        drawn("made", lambda: torch.ones(1))
+    linear()
+    with pytest.raises(KitError, match=r"'line': draw\(\) should give a tensor of samples, got list"):
+        drawn("line", lambda: [1, 2])
+    assert not (folder / "line.samples.safetensors").exists()
+
+
+def test_when_graded_samples_that_were_handed_in_are_not_drawn_again(folder):
+    linear()
+    kept = drawn("line", lambda: torch.zeros(2, 2))
+    training.session.grading = True
+    assert torch.equal(drawn("line", lambda: torch.ones(2, 2), redraw=True), kept)
+
+
+def test_fit_takes_images_with_their_labels():
+    torch.manual_seed(0)
+    x, y = torch.randn(400, 2), torch.randint(3, (400,))
+    x[:, 0] += 3.0 * y
+    model = nn.Linear(2, 3)
+    history = fit(
+        model, lambda a, b: nn.functional.cross_entropy(model(a), b), (x, y.numpy()), steps=200, batch_size=50,
+        optimizer=torch.optim.Adam(model.parameters(), lr=0.1), valid=(x, y),
+    )  # fmt: skip
+    assert history.valid[-1] < 0.35 < history.valid[0]
+    assert (model(x).argmax(1) == y).float().mean() > 0.85
+    with pytest.raises(KitError, match=r"as many examples each; got \[400, 3\]"):
+        fit(model, lambda a, b: a.sum(), (x, y[:3]), steps=1, optimizer=torch.optim.Adam(model.parameters()))

@@ -1,0 +1,125 @@
+"""Exercise 1.3: masks hide what they must, a PixelCNN is causal and normalised, its samples are its own."""
+
+import numpy as np
+
+from autograder.checks import hint, points, require
+from autograder.hw1 import pixels
+from autograder.hw1.pixels import Rows
+from autograder.properties import autoregressive, discrete, hygiene
+from autograder.properties.finding import Finding
+from deepul_utils import images
+
+DATA = images.get("glyphs32", levels=2)
+TINY, LEVELS = (1, 3, 3), 2
+DIMS = 9
+HELD_OUT = 300  # images; their mean is known to one nat of sixty, a twelfth of the slack
+
+
+def small(student, seed: int, **strength: float) -> Rows:
+    """A PixelCNN of 3 × 3 binary images with random weights."""
+    made = student.new("PixelCNN", shape=TINY, levels=LEVELS, width=8, depth=2, seed=seed, **strength)
+    return Rows(made, TINY, LEVELS)
+
+
+@points(2)
+@hint("logits(x) is (B, 1, H, W, levels), log_prob(x) is (B,), sample(n) is (n, 1, H, W) integer levels.")
+def test_shapes_and_levels(student, seed):
+    made, x = small(student, seed), discrete.states(DIMS, LEVELS)
+    require(hygiene.finite(made.logits(x), "on every state"))
+    require(hygiene.rows_are_independent(made.log_prob, x))
+    require(hygiene.in_range(made.sample(200, seed), LEVELS))
+
+
+@points(4)
+@hint(
+    "In raster order the mask is one before the kernel's centre and zero after it; at the centre A is zero, B is one. "
+    "It multiplies the weights, not the output."
+)
+def test_mask_a_hides_the_centre_and_mask_b_shows_it(student, seed):
+    for kind, k in (("A", 3), ("B", 3), ("A", 5), ("B", 1)):
+        require(mask_finding(student, kind, k, seed))
+
+
+@points(4, needs="shapes_and_levels")
+@hint(
+    "Some output sees its own pixel or a later one: kind A in the first layer, kind B in all others, masks everywhere."
+)
+def test_each_pixel_depends_only_on_earlier_pixels(student, seed):
+    require(autoregressive.is_strict_order(small(student, seed).logits, DIMS, LEVELS, seed))
+
+
+@points(2, needs="each_pixel_depends_only_on_earlier_pixels")
+@hint("A pixel's neighbours are lost where kind A is used after the first layer: from then on, B shows the centre.")
+def test_each_pixel_sees_its_left_and_upper_neighbour(student, seed):
+    networks = [small(student, seed + k) for k in range(6)]  # in a single tiny one a path may be shut by chance
+    moved = [autoregressive.dependencies(made.logits, DIMS, LEVELS, seed) for made in networks]
+    require(neighbours_finding(np.any(moved, axis=0)))
+
+
+@points(4, needs="shapes_and_levels")
+@hint(
+    "Over all 512 images of 3 × 3 pixels p sums to one: softmax over the levels, pick the level that the pixel has, "
+    "sum over the pixels, not average, in nats."
+)
+def test_probabilities_sum_to_one(student, seed):
+    for k in range(2):
+        require(discrete.sums_to_one(small(student, seed + k).log_prob, DIMS, LEVELS, seed))
+
+
+@points(4, needs="probabilities_sum_to_one")
+@hint(
+    "Draw each pixel from its conditional given those drawn before it, in raster order, with the logits at that very "
+    "pixel; draw, do not take the most likely."
+)
+def test_samples_follow_the_density(student, seed):
+    for k in range(2):
+        made = small(student, seed + k, **pixels.STRONG)
+        require(discrete.sampler_matches(made.sample(8000, seed), made.log_prob, LEVELS, seed))
+
+
+@points(3, needs="probabilities_sum_to_one")
+@hint("Train longer, let the learning rate fall towards the end, or add layers.")
+def test_trained_well_on_held_out_glyphs(student, graded, held_out):
+    x = held_out(DATA, HELD_OUT)
+    bits = -pixels.log_probs(student.trained("pixelcnn"), x.astype(np.int64)).mean() / (x[0].size * np.log(2))
+    graded("pixelcnn", bits, limit=None, baseline=baseline(), unit="bits/dim")
+
+
+@points(2, needs="probabilities_sum_to_one")
+@hint('Draw them with the trained model: drawn("pixelcnn", lambda: pixelcnn.sample(64)), without changing the logits.')
+def test_saved_samples_are_the_models_own(student):
+    samples, model = pixels.saved(student, "pixelcnn", DATA, 32), student.trained("pixelcnn")
+    require(hygiene.in_range(samples, LEVELS))
+    require(pixels.no_copies(samples, DATA.sample(20_000)))
+    require(autoregressive.typical(pixels.as_rows(samples), pixels.log_conditionals(model, samples, LEVELS)))
+    require(pixels.covers_the_labels(samples, LEVELS))
+
+
+def mask_finding(student, kind: str, k: int, seed: int) -> Finding:
+    """Change each pixel of an image k × k: the output at its centre moves for those before it, and for B at it."""
+    conv = student.new("MaskedConv2d", kind, 2, 3, k, seed=seed)
+    x = np.random.default_rng(seed).normal(size=(1, 2, k, k)).astype(np.float32).repeat(k * k + 1, axis=0)
+    for at in range(k * k):
+        x[at, :, at // k, at % k] += 1
+    out = pixels.asked(conv, "forward", (x,), 3, k, k)[:, :, k // 2, k // 2]
+    moved = np.abs(out[:-1] - out[-1]).max(axis=1) > autoregressive.MOVED
+    wanted = np.arange(k * k) < k * k // 2 + (kind == "B")
+    required = f"with kind {kind} the centre of a {k} × {k} kernel sees {int(wanted.sum())} pixels, those before it"
+    required += " and itself" if kind == "B" else ""
+    plot = {"kind": "matrix", "values": moved.reshape(k, k), "x": "column", "y": "row"}
+    ok = np.array_equal(moved, wanted)
+    what = f"kind {kind} sees {'the right' if ok else 'other'} pixels ({int(moved.sum())} of {k * k})"
+    return Finding(float(ok), what, required, plot=plot)
+
+
+def neighbours_finding(moved: np.ndarray) -> Finding:
+    """moved: (9, 9), whether output i moved with input j, in raster order of 3 × 3 pixels."""
+    lost = [i for i in range(9) if (i % 3 and not moved[i, i - 1]) or (i >= 3 and not moved[i, i - 3])]
+    plot = {"kind": "matrix", "values": moved, "x": "input", "y": "output"}
+    measured = f"{len(lost)} of 8 pixels do not see the one left of them or above them" if lost else "all see both"
+    return Finding(float(not lost), measured, "every pixel sees the one left of it and the one above it", plot=plot)
+
+
+def baseline() -> float:
+    """Bits a pixel of independent pixels."""
+    return pixels.bernoulli_nats(DATA.sample(5000), LEVELS) / (1024 * np.log(2))
