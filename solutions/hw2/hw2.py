@@ -31,12 +31,13 @@
 # | `sample(n)` | `x`, (n, D) |
 
 # %%
-from deepul_utils import check, fit, plots, seed_everything, toy, trained, training
+from deepul_utils import check, fit, images, plots, seed_everything, tensors, toy, trained, training
 
 import math
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 # %matplotlib inline
@@ -610,3 +611,643 @@ plots.latent_space(nvp_moons, moons.sample(4000, seed=0, split="validation"))
 
 # %%
 check("realnvp")
+
+# %% [markdown]
+# ---
+# ## Exercise 2.4 · RealNVP on images
+#
+# **Why.** The same couplings, on a thousand dimensions. Four things are new: images are *integers*, and lie between
+# bounds; halves can be chosen in many ways; a convolution takes the place of the MLP; and because
+# the inverse is exact, every image has a latent code that you can go for a walk from.
+#
+# The data are real handwriting, $32 \times 32$ pixels with 16 levels each.
+
+# %%
+digits = images.get("digits32", levels=16)
+train_digits = torch.as_tensor(digits.sample(20_000))
+valid_digits = torch.as_tensor(digits.sample(200, split="validation"))
+plots.images(train_digits[:24], levels=16, columns=12)
+
+# %% [markdown]
+# **From integers to reals.** A density over the reals can put a spike of any height on an integer, and its likelihood
+# goes to infinity: it has learned nothing but that pixels are integers. So blur each level over its own cell,
+# $y = (x + u) / \text{levels}$ with $u \sim U[0, 1)$. The probability of a level is the mass in its cell, and by
+# Jensen's inequality what you measure with one draw of $u$ is, on average, a lower bound on it:
+#
+# $$\log P(x) \;=\; \log \int_{[0,1)^D} p(x + u)\, du \;\ge\; \mathbb E_u\left[\log p(x + u)\right] .$$
+#
+# Numbers in $[0, 1)$ still have walls, which the normal base density knows nothing of. The **logit** opens them,
+#
+# $$t = \log s - \log(1 - s), \qquad s = \alpha + (1 - 2\alpha)\, y, \qquad \alpha = 0.05 ,$$
+#
+# where $\alpha$ keeps black and white from going to infinity. Both steps are flows, with a log-determinant of
+# their own: $-D \log \text{levels}$ for the division, and $\sum \log \frac{dt}{dy}$ for the logit. Forget one, and
+# your bits per dimension are those of another problem.
+
+
+# %%
+ALPHA = 0.05
+
+
+def dequantize(x: torch.Tensor, levels: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """y = (x + u) / levels with u ~ U[0, 1), and log|det ∂y/∂(x + u)|.
+
+    x: integer levels 0 … levels − 1, (B, C, H, W). Returns y, float (B, C, H, W) in [0, 1), and (B,).
+    """
+    ### BEGIN SOLUTION
+    y = (x + torch.rand(x.shape)) / levels
+    return y, torch.full((len(x),), -x[0].numel() * math.log(levels))
+    ### END SOLUTION
+
+
+def to_logits(y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """t = log s − log(1 − s) with s = α + (1 − 2α) y, and log|det ∂t/∂y|: (B, C, H, W) -> (B, C, H, W), (B,)."""
+    ### BEGIN SOLUTION
+    s = ALPHA + (1 - 2 * ALPHA) * y
+    log_slope = math.log(1 - 2 * ALPHA) - s.log() - (1 - s).log()  # dt/ds = 1/s + 1/(1 − s) = 1 / (s (1 − s))
+    return s.log() - (1 - s).log(), tensors.sum_except_batch(log_slope)
+    ### END SOLUTION
+
+
+def from_logits(t: torch.Tensor) -> torch.Tensor:
+    """The way back, y = (σ(t) − α) / (1 − 2α): (B, C, H, W) -> (B, C, H, W)."""
+    ### BEGIN SOLUTION
+    return (torch.sigmoid(t) - ALPHA) / (1 - 2 * ALPHA)
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **Look:** the levels of one image's pixels, and where dequantisation and logit put them. White lies right, black left;
+# nothing is a spike, and nothing runs off.
+
+# %%
+x = train_digits[:200].long()
+y, _ = dequantize(x, 16)
+t, _ = to_logits(y)
+plots.pushed_through(y.flatten(), t.flatten(), xlabel="$y$", zlabel="$t$")
+
+# %% [markdown]
+# **Which half stays?** A mask says it: 1 where a number is kept, 0 where it is changed. The **checkerboard** keeps the
+# pixels whose row and column add up to an even number (`keep=0`) or an odd one (`keep=1`): every pixel that is
+# changed has four neighbours that are known. The **channel** mask keeps the first half of the channels (`keep=0`) or
+# the second (`keep=1`). And where do channels come from? From the **squeeze**: each square of $2 \times 2$
+# pixels becomes one pixel of four times as many channels. It only moves numbers about, so its log-determinant is 0.
+
+
+# %%
+def checkerboard_mask(shape: tuple[int, int, int], keep: int) -> torch.Tensor:
+    """1.0 where (row + column) % 2 is `keep`, else 0.0, the same in every channel: (C, H, W)."""
+    ### BEGIN SOLUTION
+    C, H, W = shape
+    row, column = torch.arange(H)[:, None], torch.arange(W)[None, :]
+    return ((row + column) % 2 == keep).float().repeat(C, 1, 1)
+    ### END SOLUTION
+
+
+def channel_mask(shape: tuple[int, int, int], keep: int) -> torch.Tensor:
+    """1.0 in the first half of the channels (keep 0) or in the second (keep 1), else 0.0: (C, H, W)."""
+    ### BEGIN SOLUTION
+    C, H, W = shape
+    first = torch.arange(C) < C // 2
+    return (first if keep == 0 else ~first).float()[:, None, None].repeat(1, H, W)
+    ### END SOLUTION
+
+
+def squeeze(x: torch.Tensor) -> torch.Tensor:
+    """Every square of 2 × 2 pixels becomes a pixel of four times the channels: (B, C, H, W) -> (B, 4C, H/2, W/2)."""
+    ### BEGIN SOLUTION
+    B, C, H, W = x.shape
+    x = x.view(B, C, H // 2, 2, W // 2, 2)
+    return x.permute(0, 1, 3, 5, 2, 4).reshape(B, 4 * C, H // 2, W // 2)
+    ### END SOLUTION
+
+
+def unsqueeze(z: torch.Tensor) -> torch.Tensor:
+    """The inverse of `squeeze`: (B, 4C, H, W) -> (B, C, 2H, 2W)."""
+    ### BEGIN SOLUTION
+    B, C, H, W = z.shape
+    z = z.view(B, C // 4, 2, 2, H, W)
+    return z.permute(0, 1, 4, 2, 5, 3).reshape(B, C // 4, 2 * H, 2 * W)
+    ### END SOLUTION
+
+
+# %%
+halves = [checkerboard_mask((1, 8, 8), keep)[0] for keep in (0, 1)]
+plots.masks([*halves, squeeze(halves[0][None, None])[0].flatten(1)], titles=["keep 0", "keep 1", "keep 0, squeezed"])
+
+# %% [markdown]
+# **Write the coupling.** With $b$ the mask,
+#
+# $$z = x \odot \exp(\log\sigma) + \mu, \qquad (\log\sigma, \mu) = (1 - b) \odot \mathrm{net}(b \odot x), \qquad
+#   \log\left\lvert\det\frac{\partial z}{\partial x}\right\rvert = \sum \log\sigma ,$$
+#
+# because where $b = 1$ both are zero, and $x$ stays as it is. As in Exercise 2.3, $\log\sigma = \mathrm{scale} \cdot
+# \tanh(s) + \mathrm{shift}$, now with a scale and a shift for each channel. Three convolutions are enough for the
+# network ($3 \times 3$, $1 \times 1$, $3 \times 3$). Let its last layer start at zero: then the whole flow starts as
+# the identity, and training begins calmly.
+
+
+# %%
+class MaskedCoupling(nn.Module):
+    """z = x ∘ exp(log σ) + μ with (log σ, μ) = (1 − b) ∘ net(b ∘ x); log|det| = Σ log σ.
+
+    kind: "checkerboard" or "channel", keep: 0 or 1: the mask b. shape: (C, H, W) of x. width: channels of the network.
+    """
+
+    def __init__(self, kind: str, keep: int, shape: tuple[int, int, int], width: int):
+        super().__init__()
+        ### BEGIN SOLUTION
+        C = shape[0]
+        self.register_buffer("mask", {"checkerboard": checkerboard_mask, "channel": channel_mask}[kind](shape, keep))
+        self.net = nn.Sequential(
+            nn.Conv2d(C, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU(),
+            nn.Conv2d(width, 2 * C, 3, padding=1),
+        )  # fmt: skip
+        nn.init.zeros_(self.net[-1].weight)
+        nn.init.zeros_(self.net[-1].bias)
+        self.scale = nn.Parameter(torch.ones(C, 1, 1))
+        self.shift = nn.Parameter(torch.zeros(C, 1, 1))
+        ### END SOLUTION
+
+    def log_sigma_and_mu(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """log σ and μ, zero where the mask keeps, out of what it keeps: (B, C, H, W) -> twice (B, C, H, W)."""
+        ### BEGIN SOLUTION
+        s, mu = self.net(self.mask * x).chunk(2, dim=1)
+        log_sigma = self.scale * torch.tanh(s) + self.shift
+        return (1 - self.mask) * log_sigma, (1 - self.mask) * mu
+        ### END SOLUTION
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """z and log|det ∂z/∂x| = Σ log σ: (B, C, H, W) -> (B, C, H, W), (B,)."""
+        ### BEGIN SOLUTION
+        log_sigma, mu = self.log_sigma_and_mu(x)
+        return x * log_sigma.exp() + mu, tensors.sum_except_batch(log_sigma)
+        ### END SOLUTION
+
+    def inverse(self, z: torch.Tensor) -> torch.Tensor:
+        """x = (z − μ) ∘ exp(−log σ): (B, C, H, W) -> (B, C, H, W)."""
+        ### BEGIN SOLUTION
+        log_sigma, mu = self.log_sigma_and_mu(z)
+        return (z - mu) * (-log_sigma).exp()
+        ### END SOLUTION
+
+
+# %% [markdown]
+# Now the flow. At each of `scales` scales: couplings with checkerboards that take turns, a squeeze, couplings with
+# channel masks that take turns. The next scale works on what the squeeze has made, half as high and half as wide,
+# with twice the `width`. At the end, unsqueeze as often as you squeezed: then $z$ has the shape of $x$.
+#
+# `forward` and `inverse` work on the reals $t$; `log_prob` and `sample` speak of integer levels, so `log_prob` goes
+# all the way, $x \to y \to t \to z$, and adds up three log-determinants. `sample` and `interpolate` go back.
+
+
+# %%
+class ImageRealNVP(nn.Module):
+    """log p(x) = log N(z; 0, I) + log_det(dequantize) + log_det(to_logits) + log_det(forward), for integer images x.
+
+    shape: (C, H, W), H and W multiples of 2^scales. levels: of a pixel. width: of the networks at the first scale.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], levels: int, scales: int = 3, width: int = 32):
+        super().__init__()
+        self.shape, self.levels, self.scales = shape, levels, scales
+        ### BEGIN SOLUTION
+        C, H, W = shape
+        layers = []
+        for k in range(scales):
+            layers += [MaskedCoupling("checkerboard", i % 2, (C, H, W), width * 2**k) for i in range(2)]
+            C, H, W = 4 * C, H // 2, W // 2
+            layers += [MaskedCoupling("channel", i % 2, (C, H, W), width * 2**k) for i in range(4)]
+        self.layers = nn.ModuleList(layers)
+        ### END SOLUTION
+
+    def forward(self, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """z, of t's shape, and log|det ∂z/∂t|: reals (B, C, H, W) -> (B, C, H, W), (B,)."""
+        ### BEGIN SOLUTION
+        z, log_det = t, torch.zeros(len(t))
+        for i, layer in enumerate(self.layers):
+            if i % 6 == 2:  # between the two checkerboards and the four channel masks of a scale
+                z = squeeze(z)
+            z, log_sigma = layer(z)
+            log_det = log_det + log_sigma
+        for _ in range(self.scales):
+            z = unsqueeze(z)
+        return z, log_det
+        ### END SOLUTION
+
+    def inverse(self, z: torch.Tensor) -> torch.Tensor:
+        """t from z, everything undone in reverse order: (B, C, H, W) -> (B, C, H, W)."""
+        ### BEGIN SOLUTION
+        t = z
+        for _ in range(self.scales):
+            t = squeeze(t)
+        for i, layer in reversed(list(enumerate(self.layers))):
+            t = layer.inverse(t)
+            if i % 6 == 2:
+                t = unsqueeze(t)
+        return t
+        ### END SOLUTION
+
+    def log_prob(self, x: torch.Tensor) -> torch.Tensor:
+        """A lower bound on log P(x) in nats, with one draw of the noise: int64 (B, C, H, W) -> (B,)."""
+        ### BEGIN SOLUTION
+        y, log_det_y = dequantize(x, self.levels)
+        t, log_det_t = to_logits(y)
+        z, log_det_z = self(t)
+        log_normal = tensors.sum_except_batch(-0.5 * z**2 - 0.5 * math.log(2 * math.pi))
+        return log_normal + log_det_y + log_det_t + log_det_z
+        ### END SOLUTION
+
+    @torch.no_grad()
+    def sample(self, n: int) -> torch.Tensor:
+        """n images, int64 levels (n, C, H, W): z ~ N(0, I), then all the way back."""
+        ### BEGIN SOLUTION
+        y = from_logits(self.inverse(torch.randn(n, *self.shape)))
+        return (y * self.levels).floor().clamp(0, self.levels - 1).long()
+        ### END SOLUTION
+
+    @torch.no_grad()
+    def interpolate(self, a: torch.Tensor, b: torch.Tensor, steps: int) -> torch.Tensor:
+        """The straight way from f(a) to f(b) in latent space, in equal steps, brought back by the inverse.
+
+        a, b: reals (B, C, H, W). Returns reals (B, steps, C, H, W), of which the first is a and the last is b.
+        """
+        ### BEGIN SOLUTION
+        z_a, z_b = self(a)[0], self(b)[0]
+        w = torch.linspace(0, 1, steps)[:, None, None, None]
+        z = (1 - w) * z_a[:, None] + w * z_b[:, None]  # (B, steps, C, H, W)
+        return self.inverse(z.flatten(0, 1)).view(z.shape)
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **Look.** On a $4 \times 4$ image the whole Jacobian is a matrix of $16 \times 16$, and autograd can fill it in. The
+# weights must be random, not the initial ones: of the identity, any forgotten log-determinant is right.
+
+# %%
+tiny = ImageRealNVP((1, 4, 4), levels=16, scales=1, width=8)
+with torch.no_grad():
+    for parameter in tiny.parameters():
+        parameter += 0.2 * torch.randn_like(parameter)
+    t = torch.randn(16, 1, 4, 4)
+    jacobian = torch.stack([torch.func.jacrev(lambda image: tiny(image[None])[0].flatten())(image) for image in t])
+    error = (tiny(t)[1] - torch.linalg.slogdet(jacobian.flatten(2)).logabsdet).abs().max().item()
+largest = jacobian.flatten(2).abs().amax(dim=0)
+plots.matrix(largest, xlabel="$t$", ylabel="$z$", title=f"|∂z/∂t|; log_det is off by {error:.0e}")
+
+
+# %% [markdown]
+# **Train** it (about two minutes) on *bits per dimension*, $-\log_2 p(x) / D$: how many bits a pixel costs. Uniform
+# noise would cost $\log_2 16 = 4$. As with convolutions before, `model.to(memory_format=torch.channels_last)` pays.
+
+
+# %%
+def train_realnvp_images(model: ImageRealNVP):
+    """Minimise the bits per dimension over train_digits with `fit`; returns the History."""
+    ### BEGIN SOLUTION
+    model.to(memory_format=torch.channels_last)
+    steps = 500
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    return fit(
+        model,
+        lambda x: tensors.bits_per_dim(-model.log_prob(x.long()).mean(), 1024),
+        train_digits,
+        optimizer=optimizer,
+        scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=steps, pct_start=0.1),
+        valid=valid_digits,
+        steps=steps,
+        batch_size=32,
+        evaluations=10,
+    )
+    ### END SOLUTION
+
+
+# %%
+image_nvp = trained("realnvp_images", ImageRealNVP(digits.shape, levels=16), fit=train_realnvp_images)
+plots.history(training.history("realnvp_images"), unit="bits a dimension")
+
+# %% [markdown]
+# **See** what it draws: all pixels at once, in a few milliseconds each. (How long did PixelCNN take?)
+
+# %%
+plots.images(image_nvp.sample(48), levels=16, columns=12)
+
+# %% [markdown]
+# Expected:
+#
+# ![samples of RealNVP trained on handwritten digits](figures/realnvp_images.png)
+#
+# **A walk in latent space.** Left and right are real images that the model has not been trained on; between them lie
+# the images of the straight line from one's $z$ to the other's. The ends come back exactly: a flow forgets nothing.
+
+# %%
+with torch.no_grad():
+    ends, _ = to_logits(dequantize(valid_digits[:12].long(), 16)[0])
+    ways = image_nvp.interpolate(ends[:6], ends[6:], steps=12)
+plots.images(from_logits(ways.flatten(0, 1)).clamp(0, 1), columns=12)
+
+# %% [markdown]
+# Expected:
+#
+# ![straight lines in latent space between held-out images](figures/realnvp_images_interpolation.png)
+#
+# *A question to think about:* the point in the middle of two draws of $N(0, I)$ in a thousand dimensions is not a
+# likely draw itself: how long is it, compared with its ends? What does that do to the middle of each row?
+
+# %%
+check("realnvp_images")
+
+# %% [markdown]
+# ---
+# ## Exercise 2.5 · Glow
+#
+# **Why.** RealNVP chooses its halves by hand: pixels in turns, channels in turns. Glow *learns* how to mix the channels
+# before each split, and makes sure that what goes into a coupling has a decent scale. One **step** of Glow is
+#
+# $$\text{ActNorm} \;\to\; \text{invertible } 1 \times 1 \text{ convolution} \;\to\; \text{affine coupling}.$$
+#
+# The data are those of Exercise 2.4, and the seconds of training, too. Dequantisation, logit and squeeze are there
+# now, in `tensors`: `to_reals(x, levels)` gives $t$ and both log-determinants in one, `to_levels(t, levels)` goes back.
+
+# %%
+digits = images.get("digits32", levels=16)
+train_digits = torch.as_tensor(digits.sample(20_000))
+valid_digits = torch.as_tensor(digits.sample(200, split="validation"))
+
+# %% [markdown]
+# **ActNorm** is a scale and a shift for each channel, $z_c = (x_c + b_c)\, e^{l_c}$. Their first values come from the
+# first batch that it sees *in training*, so that every channel comes out with mean 0 and variance 1. From then on they
+# are ordinary parameters; unlike batch normalisation, no example ever depends on the others of its batch.
+# On an image of $H \times W$ pixels the log-determinant is $H W \sum_c l_c$.
+#
+# A hint: a buffer that says whether it has happened is saved with the weights, a Python attribute is not.
+
+
+# %%
+class ActNorm(nn.Module):
+    """z = (x + b) ∘ exp(l), b and l one number a channel; log|det| = H · W · Σ l.
+
+    The first call in training mode sets b and l so that z has mean 0 and variance 1 in every channel over that batch.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        ### BEGIN SOLUTION
+        self.b = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.l = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.register_buffer("ready", torch.tensor(False))
+        ### END SOLUTION
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """z and log|det ∂z/∂x|: (B, C, H, W) -> (B, C, H, W), (B,)."""
+        ### BEGIN SOLUTION
+        B, _, H, W = x.shape
+        if self.training and not self.ready:
+            with torch.no_grad():
+                self.b.copy_(-x.mean(dim=(0, 2, 3))[:, None, None])
+                self.l.copy_(-x.std(dim=(0, 2, 3)).clamp(min=1e-6).log()[:, None, None])
+                self.ready.fill_(True)
+        return (x + self.b) * self.l.exp(), (H * W * self.l.sum()).expand(B)
+        ### END SOLUTION
+
+    def inverse(self, z: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        ### BEGIN SOLUTION
+        return z * (-self.l).exp() - self.b
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **The invertible $1 \times 1$ convolution** multiplies the channels of every pixel by one matrix $W$, $C \times C$. It
+# starts as a random rotation, whose log-determinant is 0. Its determinant, for every image and every step of training,
+# would cost $C^3$, so $W$ is kept in its LU form,
+#
+# $$W = P\, L\, (U + \mathrm{diag}(s)), \qquad
+#   \log\left\lvert\det \frac{\partial z}{\partial x}\right\rvert = H\, W\, \sum_c \log \lvert s_c \rvert ,$$
+#
+# with a permutation $P$ that stays as it is, $L$ lower triangular with ones on its diagonal, and $U$ strictly upper
+# triangular. Let only those entries count (`torch.tril`, `torch.triu`), and use `torch.linalg.lu` for the start.
+
+
+# %%
+class InvertibleConv(nn.Module):
+    """z = W x at every pixel, with W = P L (U + diag(s)); log|det| = H · W · Σ log|s|. It starts as a rotation."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        ### BEGIN SOLUTION
+        rotation = torch.linalg.qr(torch.randn(channels, channels))[0]
+        P, L, U = torch.linalg.lu(rotation)
+        self.register_buffer("P", P)
+        self.L, self.U = nn.Parameter(L.tril(-1)), nn.Parameter(U.triu(1))
+        self.register_buffer("sign", U.diagonal().sign())
+        self.log_s = nn.Parameter(U.diagonal().abs().log())
+        ### END SOLUTION
+
+    def weight(self) -> torch.Tensor:
+        """W = P L (U + diag(s)): (C, C)."""
+        ### BEGIN SOLUTION
+        lower = self.L.tril(-1) + torch.eye(len(self.L))
+        upper = self.U.triu(1) + torch.diag(self.sign * self.log_s.exp())
+        return self.P @ lower @ upper
+        ### END SOLUTION
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """z and log|det ∂z/∂x|: (B, C, H, W) -> (B, C, H, W), (B,)."""
+        ### BEGIN SOLUTION
+        B, _, H, W = x.shape
+        return F.conv2d(x, self.weight()[:, :, None, None]), (H * W * self.log_s.sum()).expand(B)
+        ### END SOLUTION
+
+    def inverse(self, z: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        ### BEGIN SOLUTION
+        return F.conv2d(z, self.weight().inverse()[:, :, None, None])
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **The coupling** needs no mask: split the channels in two halves, and let the first change the second.
+
+
+# %%
+class ChannelCoupling(nn.Module):
+    """z_a = x_a, z_b = x_b ∘ exp(log σ(x_a)) + μ(x_a), with a and b the halves of the channels; log|det| = Σ log σ."""
+
+    def __init__(self, channels: int, width: int):
+        super().__init__()
+        ### BEGIN SOLUTION
+        half = channels // 2
+        self.net = nn.Sequential(
+            nn.Conv2d(half, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU(),
+            nn.Conv2d(width, 2 * (channels - half), 3, padding=1),
+        )  # fmt: skip
+        nn.init.zeros_(self.net[-1].weight)
+        nn.init.zeros_(self.net[-1].bias)
+        self.scale = nn.Parameter(torch.ones(channels - half, 1, 1))
+        ### END SOLUTION
+
+    def parts(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """x_a, x_b, log σ(x_a) and μ(x_a), half the channels each."""
+        ### BEGIN SOLUTION
+        C = x.shape[1]
+        x_a, x_b = x[:, : C // 2], x[:, C // 2 :]
+        s, mu = self.net(x_a).chunk(2, dim=1)
+        return x_a, x_b, self.scale * torch.tanh(s), mu
+        ### END SOLUTION
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """z and log|det ∂z/∂x|: (B, C, H, W) -> (B, C, H, W), (B,)."""
+        ### BEGIN SOLUTION
+        x_a, x_b, log_sigma, mu = self.parts(x)
+        return torch.cat([x_a, x_b * log_sigma.exp() + mu], dim=1), tensors.sum_except_batch(log_sigma)
+        ### END SOLUTION
+
+    def inverse(self, z: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        ### BEGIN SOLUTION
+        z_a, z_b, log_sigma, mu = self.parts(z)
+        return torch.cat([z_a, (z_b - mu) * (-log_sigma).exp()], dim=1)
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **Glow**: at each of `scales` scales a squeeze, then `steps` steps; at the end, unsqueeze as often as you squeezed.
+
+
+# %%
+class Glow(nn.Module):
+    """log p(x) = log N(z; 0, I) + log_det(to_reals) + log_det(forward), for integer images x.
+
+    shape: (C, H, W), H and W multiples of 2^scales. levels: of a pixel. steps: at each scale. width: of the networks
+    at the first scale, twice as many at each further one.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], levels: int, scales: int = 3, steps: int = 4, width: int = 48):
+        super().__init__()
+        self.shape, self.levels, self.scales, self.steps = shape, levels, scales, steps
+        ### BEGIN SOLUTION
+        layers = []
+        for k in range(scales):
+            C = shape[0] * 4 ** (k + 1)
+            for _ in range(steps):
+                layers += [ActNorm(C), InvertibleConv(C), ChannelCoupling(C, width * 2**k)]
+        self.layers = nn.ModuleList(layers)
+        ### END SOLUTION
+
+    def forward(self, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """z, of t's shape, and log|det ∂z/∂t|: reals (B, C, H, W) -> (B, C, H, W), (B,)."""
+        ### BEGIN SOLUTION
+        z, log_det = t, torch.zeros(len(t))
+        for i, layer in enumerate(self.layers):
+            if i % (3 * self.steps) == 0:
+                z = tensors.squeeze(z)
+            z, log_det_of_layer = layer(z)
+            log_det = log_det + log_det_of_layer
+        for _ in range(self.scales):
+            z = tensors.unsqueeze(z)
+        return z, log_det
+        ### END SOLUTION
+
+    def inverse(self, z: torch.Tensor) -> torch.Tensor:
+        """t from z, everything undone in reverse order: (B, C, H, W) -> (B, C, H, W)."""
+        ### BEGIN SOLUTION
+        t = z
+        for _ in range(self.scales):
+            t = tensors.squeeze(t)
+        for i, layer in reversed(list(enumerate(self.layers))):
+            t = layer.inverse(t)
+            if i % (3 * self.steps) == 0:
+                t = tensors.unsqueeze(t)
+        return t
+        ### END SOLUTION
+
+    def log_prob(self, x: torch.Tensor) -> torch.Tensor:
+        """A lower bound on log P(x) in nats, with one draw of the noise: int64 (B, C, H, W) -> (B,)."""
+        ### BEGIN SOLUTION
+        t, log_det_t = tensors.to_reals(x, self.levels)
+        z, log_det_z = self(t)
+        return tensors.sum_except_batch(-0.5 * z**2 - 0.5 * math.log(2 * math.pi)) + log_det_t + log_det_z
+        ### END SOLUTION
+
+    @torch.no_grad()
+    def sample(self, n: int) -> torch.Tensor:
+        """n images, int64 levels (n, C, H, W): z ~ N(0, I), then all the way back."""
+        ### BEGIN SOLUTION
+        return tensors.to_levels(self.inverse(torch.randn(n, *self.shape)), self.levels)
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **Look** at what one ActNorm does to the first batch it sees, channel by channel.
+
+# %%
+layer = ActNorm(4)
+t = tensors.squeeze(tensors.to_reals(train_digits[:200].long(), 16)[0])
+with torch.no_grad():
+    z, log_det = layer.train()(t)
+for name, values in {"before": t, "after": z}.items():
+    mean, spread = values.mean(dim=(0, 2, 3)), values.std(dim=(0, 2, 3))
+    print(f"{name:6s}  mean {mean.numpy().round(2)}  standard deviation {spread.numpy().round(2)}")
+
+# %% [markdown]
+# And at the rotation that the $1 \times 1$ convolution begins with: no channel stays alone.
+
+# %%
+plots.matrix(InvertibleConv(16).weight().detach().abs(), xlabel="channel in", ylabel="channel out", title="|W|")
+
+
+# %% [markdown]
+# **Train** it on bits per dimension, as long as RealNVP.
+
+
+# %%
+def train_glow(model: Glow):
+    """Minimise the bits per dimension over train_digits with `fit`; returns the History."""
+    ### BEGIN SOLUTION
+    model.to(memory_format=torch.channels_last)
+    steps = 500
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    return fit(
+        model,
+        lambda x: tensors.bits_per_dim(-model.log_prob(x.long()).mean(), 1024),
+        train_digits,
+        optimizer=optimizer,
+        scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=steps, pct_start=0.1),
+        valid=valid_digits,
+        steps=steps,
+        batch_size=32,
+        evaluations=10,
+    )
+    ### END SOLUTION
+
+
+# %%
+glow = trained("glow", Glow(digits.shape, levels=16), fit=train_glow)
+plots.history(training.history("glow"), unit="bits a dimension")
+
+# %% [markdown]
+# **See** its samples.
+
+# %%
+plots.images(glow.sample(48), levels=16, columns=12)
+
+# %% [markdown]
+# Expected:
+#
+# ![samples of Glow trained on handwritten digits](figures/glow.png)
+#
+# Compare the bits per dimension with those of Exercise 2.4, after as many seconds of training.
+
+# %%
+for name in ("realnvp_images", "glow"):
+    if name in training.session.histories:
+        run = training.history(name)
+        print(f"{name:15s} {run.valid[-1]:.3f} bits a dimension on validation images, after {run.seconds:.0f} s")
+
+# %% [markdown]
+# *A question to think about:* a permutation of the channels is a $1 \times 1$ convolution, too. Which of RealNVP's ways
+# to choose its halves could Glow learn, and which could it not?
+
+# %%
+check("glow")
