@@ -36,6 +36,47 @@ NVP_RATE = "max_lr=4e-3"
 NVP_QUICK = (NVP_STEPS, "        steps = 400\n")  # a slip in the training shows long before its end
 NORMAL = "log_normal = -0.5 * z**2 - 0.5 * math.log(2 * math.pi)  # (B, 2)"
 
+# 2.4
+DEQUANTIZED = "    y = (x + torch.rand(x.shape)) / levels"
+DEQ_LOG_DET = "torch.full((len(x),), -x[0].numel() * math.log(levels))"
+LOGIT_SLOPES = "tensors.sum_except_batch(log_slope)"
+IMG_BOARD = "return ((row + column) % 2 == keep).float().repeat(C, 1, 1)"
+IMG_HALF = "first = torch.arange(C) < C // 2"
+IMG_SQUEEZED = "return x.permute(0, 1, 3, 5, 2, 4).reshape(B, 4 * C, H // 2, W // 2)"
+IMG_UNSQUEEZED = "z.permute(0, 1, 4, 2, 5, 3)"
+IMG_MASKED = "return (1 - self.mask) * log_sigma, (1 - self.mask) * mu"
+IMG_NET = "s, mu = self.net(self.mask * x).chunk(2, dim=1)"
+IMG_COUPLED = "return x * log_sigma.exp() + mu, tensors.sum_except_batch(log_sigma)"
+IMG_UNDONE = "return (z - mu) * (-log_sigma).exp()"
+IMG_ADDED = "log_det = log_det + log_sigma"
+IMG_DEQUANTIZES = "y, log_det_y = dequantize(x, self.levels)"
+IMG_LOGITS = "t, log_det_t = to_logits(y)"
+IMG_BASE = "log_normal = tensors.sum_except_batch(-0.5 * z**2 - 0.5 * math.log(2 * math.pi))"
+IMG_SUM = "return log_normal + log_det_y + log_det_t + log_det_z"
+IMG_BROUGHT_BACK = "        return self.inverse(z.flatten(0, 1)).view(z.shape)"
+IMG_SHARES = "w = torch.linspace(0, 1, steps)[:, None, None, None]"
+IMG_DRAWN = "y = from_logits(self.inverse(torch.randn(n, *self.shape)))"
+IMG_LEVELS = "return (y * self.levels).floor().clamp(0, self.levels - 1).long()"
+IMG_FEW = ("    steps = 500\n", "    steps = 20\n")  # a slip in the training shows at once
+# 2.5
+NORM_WHEN = "if self.training and not self.ready:"
+NORM_SPREAD = "self.l.copy_(-x.std(dim=(0, 2, 3)).clamp(min=1e-6).log()[:, None, None])"
+NORM_Z = "return (x + self.b) * self.l.exp(), (H * W * self.l.sum()).expand(B)"
+NORM_UNDONE = "return z * (-self.l).exp() - self.b"
+CONV_START = "rotation = torch.linalg.qr(torch.randn(channels, channels))[0]"
+CONV_LOWER = "lower = self.L.tril(-1) + torch.eye(len(self.L))"
+CONV_Z = "return F.conv2d(x, self.weight()[:, :, None, None]), (H * W * self.log_s.sum()).expand(B)"
+CONV_UNDONE = "return F.conv2d(z, self.weight().inverse()[:, :, None, None])"
+GLOW_COUPLED = ("return torch.cat([x_a, x_b * log_sigma.exp() + mu], dim=1), "
+                "tensors.sum_except_batch(log_sigma)")  # fmt: skip
+GLOW_PARTS = "s, mu = self.net(x_a).chunk(2, dim=1)"
+GLOW_UNDONE = "return torch.cat([z_a, (z_b - mu) * (-log_sigma).exp()], dim=1)"
+GLOW_ADDED = "log_det = log_det + log_det_of_layer"
+GLOW_NORMAL = "tensors.sum_except_batch(-0.5 * z**2 - 0.5 * math.log(2 * math.pi))"
+GLOW_SUM = f"return {GLOW_NORMAL} + log_det_t + log_det_z"
+GLOW_SAMPLE = "tensors.to_levels(self.inverse(torch.randn(n, *self.shape)), self.levels)"
+GLOW_FEW = ("    steps = 500\n", "    steps = 20\n")
+
 MUTANTS = (
     Mutant(
         "cdf-one-value", "cdf_flow", "forward returns z and forgets log_det",
@@ -337,5 +378,305 @@ MUTANTS = (
         "nvp-small-rate", "realnvp", "the learning rate is so small that little is learned",
         ((NVP_RATE, "max_lr=2e-5"), NVP_QUICK),
         "trained_close_to_the_limit_on_moons", "in larger batches", weights="trained",
+    ),
+    Mutant(
+        "img-samples-are-reals", "realnvp_images", "samples come as reals, not as levels",
+        ((IMG_LEVELS, "return y"),),
+        "shapes_and_levels", "should be integer levels", weights="none",
+    ),
+    Mutant(
+        "img-batch-mean", "realnvp_images", "normalises over the batch",
+        ((IMG_NET, "s, mu = self.net(self.mask * (x - x.mean(dim=0))).chunk(2, dim=1)"),),
+        "shapes_and_levels", "mixes the examples of a batch", weights="none",
+    ),
+    Mutant(
+        "img-one-log-det-for-all", "realnvp_images", "log_det is summed over the batch, too",
+        ((IMG_COUPLED, "return x * log_sigma.exp() + mu, log_sigma.sum()[None]"),),
+        "log_det_is_that_of_the_jacobian", "should have shape", weights="none",
+    ),
+    Mutant(
+        "img-no-noise", "realnvp_images", "divides by the number of levels, and adds no noise",
+        ((DEQUANTIZED, "    y = x / levels"),),
+        "dequantize_adds_uniform_noise", "from U[0, 1)", weights="none",
+    ),
+    Mutant(
+        "img-one-noise-an-image", "realnvp_images", "one draw of noise for all pixels of an image",
+        ((DEQUANTIZED, "    y = (x + torch.rand(len(x), 1, 1, 1)) / levels"),),
+        "dequantize_adds_uniform_noise", "of its own for every number", weights="none",
+    ),
+    Mutant(
+        "img-noise-about-zero", "realnvp_images", "the noise lies between −½ and ½",
+        ((DEQUANTIZED, "    y = (x + torch.rand(x.shape) - 0.5) / levels"),),
+        "dequantize_adds_uniform_noise", "u lies outside [0, 1)", weights="none",
+    ),
+    Mutant(
+        "img-noise-in-units-of-white", "realnvp_images", "divides by levels − 1: white comes out above 1",
+        ((DEQUANTIZED, "    y = (x + torch.rand(x.shape)) / (levels - 1)"),),
+        "dequantize_adds_uniform_noise", "y = (x + u) / levels", weights="none",
+    ),
+    Mutant(
+        "img-division-forgotten", "realnvp_images", "the log-determinant of the division is forgotten",
+        ((DEQ_LOG_DET, "torch.zeros(len(x))"),),
+        "dequantize_adds_uniform_noise", "−D log levels", weights="none",
+    ),
+    Mutant(
+        "img-logit-log-det-forgotten", "realnvp_images", "the log-determinant of the logit is forgotten",
+        ((LOGIT_SLOPES, "torch.zeros(len(y))"),),
+        "logit_and_its_log_det", "log_det sums their logarithms", weights="none",
+    ),
+    Mutant(
+        "img-alpha-forgotten", "realnvp_images", "the slope of the logit lost its factor 1 − 2α",
+        (("log_slope = math.log(1 - 2 * ALPHA) - s.log()", "log_slope = -s.log()"),),
+        "logit_and_its_log_det", "(1 − 2α) / (s (1 − s))", weights="none",
+    ),
+    Mutant(
+        "img-logit-averaged", "realnvp_images", "averages the logit's log-slopes over the image",
+        ((LOGIT_SLOPES, "log_slope.flatten(1).mean(dim=1)"),),
+        "logit_and_its_log_det", "one number an image", weights="none",
+    ),
+    Mutant(
+        "img-logit-without-alpha", "realnvp_images", "no α: black and white go to infinity",
+        (("    s = ALPHA + (1 - 2 * ALPHA) * y\n", "    s = y\n"),),
+        "logit_and_its_log_det", "s = α + (1 − 2α) y", weights="none",
+    ),
+    Mutant(
+        "img-stripes", "realnvp_images", "the checkerboard is rows in turns",
+        ((IMG_BOARD, IMG_BOARD.replace("(row + column)", "(row + 0 * column)")),),
+        "masks_keep_one_half", "(row + column) % 2", weights="none",
+    ),
+    Mutant(
+        "img-same-checkerboard", "realnvp_images", "keep makes no difference to the checkerboard",
+        ((IMG_BOARD, IMG_BOARD.replace("== keep", "== 0")),),
+        "masks_keep_one_half", "keep 1: ", weights="none",
+    ),
+    Mutant(
+        "img-every-second-channel", "realnvp_images", "keeps every second channel",
+        ((IMG_HALF, "first = torch.arange(C) % 2 == 0"),),
+        "masks_keep_one_half", "the first half of the channels", weights="none",
+    ),
+    Mutant(
+        "img-squeeze-by-reshape", "realnvp_images", "squeezes by reshaping alone: rows land in channels",
+        ((IMG_SQUEEZED, "return x.reshape(B, 4 * C, H // 2, W // 2)"),),
+        "squeeze_moves_squares_into_channels", "numbers of other squares", weights="none",
+    ),
+    Mutant(
+        "img-unsqueeze-turned", "realnvp_images", "unsqueeze puts each square back turned over",
+        ((IMG_UNSQUEEZED, "z.permute(0, 1, 4, 3, 5, 2)"),),
+        "squeeze_moves_squares_into_channels", "puts every number back where it was", weights="none",
+    ),
+    Mutant(
+        "img-both-halves-change", "realnvp_images", "the kept half is scaled and shifted, too",
+        ((IMG_MASKED, "return log_sigma, mu"),),
+        "coupling_keeps_what_the_mask_keeps", "Where the mask is 1", weights="none",
+    ),
+    Mutant(
+        "img-shift-everywhere", "realnvp_images", "the kept half is shifted, too",
+        ((IMG_MASKED, "return (1 - self.mask) * log_sigma, mu"),),
+        "coupling_keeps_what_the_mask_keeps", "numbers that the mask keeps change", weights="none",
+    ),
+    Mutant(
+        "img-network-sees-everything", "realnvp_images", "the network sees the half that it changes",
+        ((IMG_NET, "s, mu = self.net(x).chunk(2, dim=1)"),),
+        "log_det_is_that_of_the_jacobian", "log_det is off", weights="none",
+    ),
+    Mutant(
+        "img-log-det-averaged", "realnvp_images", "a coupling's log_det is a mean over the image",
+        ((IMG_COUPLED, "return x * log_sigma.exp() + mu, log_sigma.flatten(1).mean(dim=1)"),),
+        "log_det_is_that_of_the_jacobian", "averaged over the dimensions", weights="none",
+    ),
+    Mutant(
+        "img-log-det-sign", "realnvp_images", "log_det has the wrong sign",
+        ((IMG_COUPLED, "return x * log_sigma.exp() + mu, -tensors.sum_except_batch(log_sigma)"),),
+        "log_det_is_that_of_the_jacobian", "wrong sign", weights="none",
+    ),
+    Mutant(
+        "img-last-log-det-only", "realnvp_images", "log_det is that of the last coupling alone",
+        ((IMG_ADDED, "log_det = log_sigma"),),
+        "log_det_is_that_of_the_jacobian", "those of a composition add", weights="none",
+    ),
+    Mutant(
+        "img-inverse-in-the-wrong-order", "realnvp_images", "the way back scales first, and subtracts then",
+        ((IMG_UNDONE, "return z * (-log_sigma).exp() - mu"),),
+        "inverse_undoes_forward", "in that order", weights="none",
+    ),
+    Mutant(
+        "img-inverse-multiplies", "realnvp_images", "the way back multiplies by σ again",
+        ((IMG_UNDONE, "return (z - mu) * log_sigma.exp()"),),
+        "inverse_undoes_forward", "exp(−log σ)", weights="none",
+    ),
+    Mutant(
+        "img-base-without-constant", "realnvp_images", "the base density lost its −½ log 2π",
+        ((IMG_BASE, "log_normal = tensors.sum_except_batch(-0.5 * z**2)"),),
+        "log_prob_adds_base_and_all_log_dets", "log N(z; 0, I)", weights="none",
+    ),
+    Mutant(
+        "img-log-det-of-logit-not-added", "realnvp_images", "log_prob leaves the logit's log_det out",
+        ((IMG_SUM, "return log_normal + log_det_y + log_det_z"),),
+        "log_prob_adds_base_and_all_log_dets", "to_logits and forward, each once", weights="none",
+    ),
+    Mutant(
+        "img-log-dets-subtracted", "realnvp_images", "log_prob subtracts the flow's log_det",
+        ((IMG_SUM, "return log_normal + log_det_y + log_det_t - log_det_z"),),
+        "log_prob_adds_base_and_all_log_dets", "should be", weights="none",
+    ),
+    Mutant(
+        "img-dequantised-twice", "realnvp_images", "noise is added twice",
+        ((IMG_LOGITS, "t, log_det_t = to_logits((y + torch.rand(y.shape) / self.levels).clamp(max=1))"),),
+        "log_prob_adds_base_and_all_log_dets", "should be", weights="none",
+    ),
+    Mutant(
+        "img-log-prob-without-noise", "realnvp_images", "log_prob takes the middle of each level",
+        ((IMG_DEQUANTIZES, "y, log_det_y = (x + 0.5) / self.levels, dequantize(x, self.levels)[1]"),),
+        "log_prob_adds_base_and_all_log_dets", "drawn anew at every call", weights="none",
+    ),
+    Mutant(
+        "img-log-prob-a-pixel", "realnvp_images", "log_prob is divided by the number of pixels",
+        ((IMG_SUM, "return (log_normal + log_det_y + log_det_t + log_det_z) / z[0].numel()"),),
+        "log_prob_adds_base_and_all_log_dets", "sums over the image", weights="none",
+    ),
+    Mutant(
+        "img-way-through-pixels", "realnvp_images", "interpolates pixels, not latents",
+        ((IMG_BROUGHT_BACK, "        return (1 - w) * a[:, None] + w * b[:, None]"),),
+        "interpolation_is_straight_in_latent_space", "w f(b)", weights="none",
+    ),
+    Mutant(
+        "img-way-without-its-end", "realnvp_images", "the way stops a step before its end",
+        ((IMG_SHARES, "w = torch.arange(steps)[:, None, None, None] / steps"),),
+        "interpolation_is_straight_in_latent_space", "from 0 to 1", weights="none",
+    ),
+    Mutant(
+        "img-samples-skip-the-logit", "realnvp_images", "sample does not go back through the logit",
+        ((IMG_DRAWN, "y = self.inverse(torch.randn(n, *self.shape))"),),
+        "samples_look_like_the_data", "from_logits, times levels",
+    ),
+    Mutant(
+        "img-samples-of-the-base", "realnvp_images", "sample draws z and forgets the inverse",
+        ((IMG_DRAWN, "y = from_logits(torch.randn(n, *self.shape))"),),
+        "samples_look_like_the_data", "z from N(0, I), inverse",
+    ),
+    Mutant(
+        "img-twenty-steps", "realnvp_images", "training ends after twenty steps",
+        (IMG_FEW,),
+        "trained_bits_per_dimension", "Train longer", weights="trained",
+    ),
+    Mutant(
+        "glow-samples-are-reals", "glow", "samples come as reals, not as levels",
+        ((GLOW_SAMPLE, "tensors.from_logits(self.inverse(torch.randn(n, *self.shape)))"),),
+        "shapes_and_levels", "should be integer levels", weights="none",
+    ),
+    Mutant(
+        "glow-batch-normalisation", "glow", "ActNorm takes its numbers from every batch, always",
+        ((NORM_WHEN, "if True:"),),
+        "shapes_and_levels", "mixes the examples of a batch", weights="none",
+    ),
+    Mutant(
+        "glow-never-initialised", "glow", "ActNorm never looks at its first batch",
+        ((NORM_WHEN, "if False:"),),
+        "act_norm_starts_from_its_first_batch", "In training mode the first batch", weights="none",
+    ),
+    Mutant(
+        "glow-initialised-again", "glow", "every batch in training sets ActNorm anew",
+        ((NORM_WHEN, "if self.training:"),),
+        "act_norm_starts_from_its_first_batch", "Later batches change nothing", weights="none",
+    ),
+    Mutant(
+        "glow-variance-for-spread", "glow", "divides by the variance",
+        ((NORM_SPREAD, NORM_SPREAD.replace("std", "var")),),
+        "act_norm_starts_from_its_first_batch", "log(standard deviation)", weights="none",
+    ),
+    Mutant(
+        "glow-spread-of-everything", "glow", "one standard deviation for all channels",
+        ((NORM_SPREAD, "self.l.fill_(-x.std().log())"),),
+        "act_norm_starts_from_its_first_batch", "of each channel", weights="none",
+    ),
+    Mutant(
+        "glow-convolution-turned", "glow", "multiplies by the transposed matrix",
+        ((CONV_Z, CONV_Z.replace("self.weight()", "self.weight().T")),),
+        "convolution_has_the_determinant_of_its_matrix", "multiplied by the same matrix", weights="none",
+    ),
+    Mutant(
+        "glow-convolution-one-pixel", "glow", "the convolution's log_det is that of one pixel",
+        ((CONV_Z, CONV_Z.replace("H * W * ", "")),),
+        "convolution_has_the_determinant_of_its_matrix", "H · W · Σ log|s|", weights="none",
+    ),
+    Mutant(
+        "glow-lower-without-mask", "glow", "L is not masked: training fills what should be zero",
+        ((CONV_LOWER, "lower = self.L + torch.eye(len(self.L))"),),
+        "convolution_has_the_determinant_of_its_matrix", "Masks keep L", weights="none",
+    ),
+    Mutant(
+        "glow-permutation-left-out", "glow", "starts with L and U of the rotation, without P",
+        (("return self.P @ lower @ upper", "return lower @ upper"),),
+        "convolution_starts_as_a_rotation", "Begin with a random rotation", weights="none",
+    ),
+    Mutant(
+        "glow-starts-anyhow", "glow", "starts with any random matrix",
+        ((CONV_START, "rotation = torch.randn(channels, channels)"),),
+        "convolution_starts_as_a_rotation", "W Wᵀ differs from I", weights="none",
+    ),
+    Mutant(
+        "glow-starts-as-identity", "glow", "starts as the identity, which mixes nothing",
+        ((CONV_START, "rotation = torch.eye(channels)"),),
+        "convolution_starts_as_a_rotation", "channels are not mixed", weights="none",
+    ),
+    Mutant(
+        "glow-both-halves-change", "glow", "the first half is shifted, too",
+        ((GLOW_COUPLED, GLOW_COUPLED.replace("[x_a,", "[x_a + mu,")),),
+        "coupling_keeps_one_half_of_the_channels", "hands one half of the channels on", weights="none",
+    ),
+    Mutant(
+        "glow-coupling-sees-the-other-half", "glow", "the network sees the half that is changed",
+        ((GLOW_PARTS, "s, mu = self.net(x_b).chunk(2, dim=1)"),),
+        "log_det_is_that_of_the_jacobian", "log_det is off", weights="none",
+    ),
+    Mutant(
+        "glow-norm-one-pixel", "glow", "ActNorm's log_det is that of one pixel",
+        ((NORM_Z, NORM_Z.replace("H * W * ", "")),),
+        "log_det_is_that_of_the_jacobian", "ActNorm: H · W · Σ l", weights="none",
+    ),
+    Mutant(
+        "glow-coupling-averaged", "glow", "the coupling's log_det is a mean",
+        ((GLOW_COUPLED, GLOW_COUPLED.replace("tensors.sum_except_batch(log_sigma)", "log_sigma.mean(dim=(1, 2, 3))")),),
+        "log_det_is_that_of_the_jacobian", "Coupling: the sum of log σ", weights="none",
+    ),
+    Mutant(
+        "glow-last-log-det-only", "glow", "log_det is that of the last layer alone",
+        ((GLOW_ADDED, "log_det = log_det_of_layer"),),
+        "log_det_is_that_of_the_jacobian", "those of a composition add", weights="none",
+    ),
+    Mutant(
+        "glow-norm-undone-in-the-wrong-order", "glow", "ActNorm's way back subtracts first",
+        ((NORM_UNDONE, "return (z - self.b) * (-self.l).exp()"),),
+        "inverse_undoes_forward", "exp(−l) − b", weights="none",
+    ),
+    Mutant(
+        "glow-transpose-for-inverse", "glow", "undoes the convolution by the transpose: right for a rotation only",
+        ((CONV_UNDONE, CONV_UNDONE.replace("inverse()", "T")),),
+        "inverse_undoes_forward", "the inverse matrix", weights="none",
+    ),
+    Mutant(
+        "glow-coupling-undone-in-the-wrong-order", "glow", "the coupling's way back scales first",
+        ((GLOW_UNDONE, GLOW_UNDONE.replace("(z_b - mu) * (-log_sigma).exp()", "z_b * (-log_sigma).exp() - mu")),),
+        "inverse_undoes_forward", "(z − μ) ∘ exp(−log σ)", weights="none",
+    ),
+    Mutant(
+        "glow-base-without-constant", "glow", "the base density lost its −½ log 2π",
+        ((GLOW_SUM, GLOW_SUM.replace(" - 0.5 * math.log(2 * math.pi)", "")),),
+        "log_prob_adds_base_and_all_log_dets", "log N(z; 0, I)", weights="none",
+    ),
+    Mutant(
+        "glow-to-reals-forgotten", "glow", "log_prob leaves the log_det of to_reals out",
+        ((GLOW_SUM, GLOW_SUM.replace(" + log_det_t", "")),),
+        "log_prob_adds_base_and_all_log_dets", "the log_det of to_reals", weights="none",
+    ),
+    Mutant(
+        "glow-samples-of-the-base", "glow", "sample draws z and forgets the inverse",
+        ((GLOW_SAMPLE, "tensors.to_levels(torch.randn(n, *self.shape), self.levels)"),),
+        "samples_look_like_the_data", "then inverse",
+    ),
+    Mutant(
+        "glow-twenty-steps", "glow", "training ends after twenty steps",
+        (GLOW_FEW,),
+        "trained_bits_per_dimension", "Train longer", weights="trained",
     ),
 )  # fmt: skip

@@ -69,7 +69,12 @@ def _masks(masks: dict[str, tuple[np.ndarray, np.ndarray]], required: str) -> Fi
     for name, (got, wanted) in masks.items():
         wrong = int((got != wanted).sum())
         if wrong:
-            plot = {"kind": "matrix", "values": got.reshape(-1, got.shape[-1]), "x": "column", "y": "row"}
+            plot = {
+                "kind": "matrix",
+                "values": np.nan_to_num(got.reshape(-1, got.shape[-1])),
+                "x": "column",
+                "y": "row",
+            }
             return Finding(0.0, f"{name}: {wrong} of {got.size} entries are wrong", required, plot=plot)
     return Finding(1.0, "both masks are right", required)
 

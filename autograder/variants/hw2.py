@@ -1,8 +1,31 @@
 """Right designs for HW2 that look nothing like the reference."""
 
-from autograder.mutants import Variant
+from autograder.mutants import Body, Variant
 
 # Every piece of the reference that a variant replaces.
+IMG_DEQUANTIZE = """    y = (x + torch.rand(x.shape)) / levels
+    return y, torch.full((len(x),), -x[0].numel() * math.log(levels))
+"""
+IMG_TO_LOGITS = """    s = ALPHA + (1 - 2 * ALPHA) * y
+    log_slope = math.log(1 - 2 * ALPHA) - s.log() - (1 - s).log()  # dt/ds = 1/s + 1/(1 − s) = 1 / (s (1 − s))
+    return s.log() - (1 - s).log(), tensors.sum_except_batch(log_slope)
+"""
+IMG_BOARD = """    C, H, W = shape
+    row, column = torch.arange(H)[:, None], torch.arange(W)[None, :]
+    return ((row + column) % 2 == keep).float().repeat(C, 1, 1)
+"""
+IMG_HALF = """    C, H, W = shape
+    first = torch.arange(C) < C // 2
+    return (first if keep == 0 else ~first).float()[:, None, None].repeat(1, H, W)
+"""
+IMG_SQUEEZE = """    B, C, H, W = x.shape
+    x = x.view(B, C, H // 2, 2, W // 2, 2)
+    return x.permute(0, 1, 3, 5, 2, 4).reshape(B, 4 * C, H // 2, W // 2)
+"""
+IMG_UNSQUEEZE = """    B, C, H, W = z.shape
+    z = z.view(B, C // 4, 2, 2, H, W)
+    return z.permute(0, 1, 4, 2, 5, 3).reshape(B, C // 4, 2 * H, 2 * W)
+"""
 CDF_PARAMETERS = """        self.pi_logits = nn.Parameter(torch.zeros(components))
         self.mu = nn.Parameter(torch.linspace(-3, 3, components))
         self.log_sigma = nn.Parameter(torch.zeros(components))
@@ -253,6 +276,141 @@ VARIANTS = (
 """),
             (NVP_SAMPLE, """        z = torch.distributions.Normal(0.0, 1.0).sample((n, 2))
         return self.inverse(z)
+"""),
+        ),
+        weights="reference",
+    ),
+    Variant(
+        "img-library", "realnvp_images", "torch's own logit, pixel_shuffle and distributions",
+        (
+            (IMG_DEQUANTIZE, """    noise = torch.distributions.Uniform(0.0, 1.0).sample(x.shape)
+    return (x.float() + noise) / levels, -math.log(levels) * torch.ones(x.shape[0]) * math.prod(x.shape[1:])
+"""),
+            (IMG_TO_LOGITS, """    t = torch.logit(y * (1 - 2 * ALPHA) + ALPHA)
+    slope = F.softplus(t) + F.softplus(-t) + math.log(1 - 2 * ALPHA)
+    return t, slope.sum(dim=(1, 2, 3))
+"""),
+            (IMG_SQUEEZE, "    return F.pixel_unshuffle(x, 2)\n"),
+            (IMG_UNSQUEEZE, "    return F.pixel_shuffle(z, 2)\n"),
+            (Body("ImageRealNVP.log_prob"), """        y, on_the_way = dequantize(x, self.levels)
+        t, of_the_logit = to_logits(y)
+        z, of_the_flow = self.forward(t)
+        base = torch.distributions.Independent(torch.distributions.Normal(torch.zeros_like(z), 1.0), 3)
+        return base.log_prob(z) + (of_the_flow + of_the_logit + on_the_way)
+"""),
+        ),
+        weights="reference",
+    ),
+    Variant(
+        "img-boolean-masks", "realnvp_images", "torch.where instead of products; masks of other types, filled by slices",
+        (
+            (IMG_BOARD, """    mask = torch.zeros(tuple(shape), dtype=torch.float64)
+    mask[:, 0::2, keep::2] = 1
+    mask[:, 1::2, 1 - keep::2] = 1
+    return mask.to(torch.float32)
+"""),
+            (IMG_HALF, """    halves = torch.zeros(*shape).chunk(2)
+    return torch.cat([halves[0] + (keep == 0), halves[1] + (keep == 1)])
+"""),
+            (Body("MaskedCoupling.forward"), """        log_sigma, mu = self.log_sigma_and_mu(x)
+        z = torch.where(self.mask.bool(), x, torch.addcmul(mu, x, log_sigma.exp()))
+        return z, torch.einsum("bchw->b", log_sigma)
+"""),
+            (Body("MaskedCoupling.inverse"), """        log_sigma, mu = self.log_sigma_and_mu(z)
+        return torch.where(self.mask.bool(), z, (z - mu) / log_sigma.exp())
+"""),
+        ),
+        weights="reference",
+    ),
+    Variant(
+        "img-log-dets-listed", "realnvp_images", "lists of log_dets; a loop over scales; interpolation by lerp, way by way",
+        (
+            (Body("ImageRealNVP.forward"), """        log_dets = []
+        for scale in range(self.scales):
+            for k in range(6):
+                t = squeeze(t) if k == 2 else t
+                t, log_det = self.layers[6 * scale + k](t)
+                log_dets.append(log_det)
+        for scale in range(self.scales):
+            t = unsqueeze(t)
+        return t, torch.stack(log_dets).sum(dim=0)
+"""),
+            (Body("ImageRealNVP.inverse"), """        for scale in range(self.scales):
+            z = squeeze(z)
+        for scale in range(self.scales - 1, -1, -1):
+            for k in (5, 4, 3, 2, 1, 0):
+                z = self.layers[6 * scale + k].inverse(z)
+                z = unsqueeze(z) if k == 2 else z
+        return z
+"""),
+            (Body("ImageRealNVP.sample"), """        z = torch.distributions.Normal(0.0, 1.0).sample((n, *self.shape))
+        return tensors.quantize(from_logits(self.inverse(z)), self.levels)
+"""),
+            (Body("ImageRealNVP.interpolate"), """        start, end = self(a)[0], self(b)[0]
+        ways = [self.inverse(torch.lerp(start, end, float(w))) for w in np.linspace(0, 1, steps)]
+        return torch.stack(ways, dim=1)
+"""),
+        ),
+        weights="reference",
+    ),
+    Variant(
+        "glow-matrix-products", "glow", "einsum for the 1 × 1 convolution, a solver for its inverse, slogdet for its log_det",
+        (
+            (Body("InvertibleConv.forward"), """        W = self.weight()
+        z = torch.einsum("ij,bjhw->bihw", W, x)
+        return z, torch.linalg.slogdet(W).logabsdet.repeat(len(x)) * x.shape[2] * x.shape[3]
+"""),
+            (Body("InvertibleConv.inverse"), """        B, C, H, W = z.shape
+        return torch.linalg.solve(self.weight(), z.reshape(B, C, H * W)).reshape(B, C, H, W)
+"""),
+        ),
+        weights="reference",
+    ),
+    Variant(
+        "glow-triangular-solves", "glow", "undoes P, L and U one after the other; ActNorm with the batch's biased variance",
+        (
+            (Body("InvertibleConv.inverse"), """        B, C, H, W = z.shape
+        lower, upper = self.L.tril(-1), self.U.triu(1) + torch.diag(self.sign * self.log_s.exp())
+        columns = self.P.T @ z.reshape(B, C, H * W)
+        columns = torch.linalg.solve_triangular(lower, columns, upper=False, unitriangular=True)
+        return torch.linalg.solve_triangular(upper, columns, upper=True).reshape(B, C, H, W)
+"""),
+            (Body("ActNorm.forward"), """        if self.training and not bool(self.ready):
+            variance, mean = torch.var_mean(x.detach(), dim=(0, 2, 3), keepdim=True, unbiased=False)
+            self.b.data, self.l.data = -mean[0], -0.5 * torch.log(variance[0])
+            self.ready = torch.tensor(True)
+        pixels = x.shape[-1] * x.shape[-2]
+        return torch.exp(self.l) * (x + self.b), pixels * self.l.sum() * torch.ones(len(x))
+"""),
+        ),
+        weights="reference",
+    ),
+    Variant(
+        "glow-in-place", "glow", "couplings by torch.split; log_dets listed; a loop over scales and steps",
+        (
+            (Body("ChannelCoupling.parts"), """        half = x.shape[1] // 2
+        x_a, x_b = torch.split(x, [half, x.shape[1] - half], dim=1)
+        out = self.net(x_a)
+        return x_a, x_b, torch.tanh(out[:, : x_b.shape[1]]) * self.scale, out[:, x_b.shape[1] :]
+"""),
+            (Body("ChannelCoupling.forward"), """        _, x_b, log_sigma, mu = self.parts(x)
+        z = x.clone()
+        z[:, -x_b.shape[1] :] = torch.addcmul(mu, x_b, torch.exp(log_sigma))
+        return z, log_sigma.flatten(1).sum(dim=1)
+"""),
+            (Body("Glow.forward"), """        log_dets, layers = [], iter(self.layers)
+        for _ in range(self.scales):
+            t = tensors.squeeze(t)
+            for _ in range(3 * self.steps):
+                t, log_det = next(layers)(t)
+                log_dets.append(log_det)
+        for _ in range(self.scales):
+            t = tensors.unsqueeze(t)
+        return t, sum(log_dets)
+"""),
+            (Body("Glow.sample"), """        z = torch.normal(0.0, 1.0, (n, *self.shape))
+        y = tensors.from_logits(self.inverse(z)).clamp(0, 1 - 1e-6)
+        return torch.floor(y * self.levels)
 """),
         ),
         weights="reference",
