@@ -139,6 +139,8 @@ def is_standardised(z: np.ndarray) -> Finding:
 def is_one_map_a_channel(x: np.ndarray, z: np.ndarray) -> Finding:
     """z = a x + c with one a and one c for each channel, over all batches: (batches, B, C, H, W) both."""
     required = "the same scale and shift for every batch, pixel and example, one each a channel"
+    if not np.isfinite(z).all():
+        return Finding(0.0, "z is nan or infinite", required)
     rows_x, rows_z = (np.moveaxis(v, 2, 0).reshape(v.shape[2], -1).astype(np.float64) for v in (x, z))
     worst = 0.0
     for u, v in zip(rows_x, rows_z, strict=True):

@@ -1206,14 +1206,14 @@ def train_glow(model: Glow):
     """Minimise the bits per dimension over train_digits with `fit`; returns the History."""
     ### BEGIN SOLUTION
     model.to(memory_format=torch.channels_last)
-    steps = 500
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    steps = 700
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     return fit(
         model,
         lambda x: tensors.bits_per_dim(-model.log_prob(x.long()).mean(), 1024),
         train_digits,
         optimizer=optimizer,
-        scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=steps, pct_start=0.1),
+        scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=steps, pct_start=0.1),
         valid=valid_digits,
         steps=steps,
         batch_size=32,
