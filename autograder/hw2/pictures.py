@@ -11,8 +11,9 @@ from autograder.workbench import StudentCodeError
 ALPHA = 0.05  # of the logit transform, as the exercise says
 HELD_OUT = 300  # images: their mean is known to a hundredth of a bit
 SAMPLES = 200
-# Samples of a trained flow are this much nearer to the data than images of independent pixels (a third to two thirds). Both
-# are looked at in blocks of 4 × 4 pixels: there the structure is, and not the grain that a flow leaves on black.
+# Samples of a trained flow are this much nearer to the data than images of independent pixels: at a third of their
+# distance, or two thirds. Both are looked at in blocks of 4 × 4 pixels: there the structure is, and not the grain that
+# a flow leaves on black.
 NEARER, BLOCK = 0.8, 4
 PROBED = 128  # rows of a Jacobian at a time
 

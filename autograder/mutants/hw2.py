@@ -75,7 +75,7 @@ GLOW_ADDED = "log_det = log_det + log_det_of_layer"
 GLOW_NORMAL = "tensors.sum_except_batch(-0.5 * z**2 - 0.5 * math.log(2 * math.pi))"
 GLOW_SUM = f"return {GLOW_NORMAL} + log_det_t + log_det_z"
 GLOW_SAMPLE = "tensors.to_levels(self.inverse(torch.randn(n, *self.shape)), self.levels)"
-GLOW_FEW = ("    steps = 700\n", "    steps = 20\n")
+GLOW_FEW = ("    steps = 500\n", "    steps = 20\n")
 
 MUTANTS = (
     Mutant(
