@@ -104,7 +104,7 @@ def levels(n: int, shape: tuple[int, int, int], count: int, seed: int) -> np.nda
 def to_reals(x: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Integer images as rows of reals, and the log-determinants of dequantisation and logit: float32 (B, D), (B,)."""
     y = (x + np.random.default_rng(seed).random(x.shape)).reshape(len(x), -1) / count
-    s = ALPHA + (1 - 2 * ALPHA) * y
+    s = y * (1 - 2 * ALPHA) + ALPHA
     log_slopes = np.log(1 - 2 * ALPHA) - np.log(s) - np.log1p(-s) - np.log(count)
     return (np.log(s) - np.log1p(-s)).astype(np.float32), log_slopes.sum(axis=1)
 

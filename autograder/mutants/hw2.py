@@ -605,11 +605,6 @@ MUTANTS = (
         "convolution_has_the_determinant_of_its_matrix", "Masks keep L", weights="none",
     ),
     Mutant(
-        "glow-permutation-left-out", "glow", "starts with L and U of the rotation, without P",
-        (("return self.P @ lower @ upper", "return lower @ upper"),),
-        "convolution_starts_as_a_rotation", "Begin with a random rotation", weights="none",
-    ),
-    Mutant(
         "glow-starts-anyhow", "glow", "starts with any random matrix",
         ((CONV_START, "rotation = torch.randn(channels, channels)"),),
         "convolution_starts_as_a_rotation", "W Wᵀ differs from I", weights="none",

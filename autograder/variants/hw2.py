@@ -10,20 +10,16 @@ IMG_TO_LOGITS = """    s = ALPHA + (1 - 2 * ALPHA) * y
     log_slope = math.log(1 - 2 * ALPHA) - s.log() - (1 - s).log()  # dt/ds = 1/s + 1/(1 − s) = 1 / (s (1 − s))
     return s.log() - (1 - s).log(), tensors.sum_except_batch(log_slope)
 """
-IMG_BOARD = """    C, H, W = shape
-    row, column = torch.arange(H)[:, None], torch.arange(W)[None, :]
+IMG_BOARD = """    row, column = torch.arange(H)[:, None], torch.arange(W)[None, :]
     return ((row + column) % 2 == keep).float().repeat(C, 1, 1)
 """
-IMG_HALF = """    C, H, W = shape
-    first = torch.arange(C) < C // 2
+IMG_HALF = """    first = torch.arange(C) < C // 2
     return (first if keep == 0 else ~first).float()[:, None, None].repeat(1, H, W)
 """
-IMG_SQUEEZE = """    B, C, H, W = x.shape
-    x = x.view(B, C, H // 2, 2, W // 2, 2)
+IMG_SQUEEZE = """    x = x.view(B, C, H // 2, 2, W // 2, 2)
     return x.permute(0, 1, 3, 5, 2, 4).reshape(B, 4 * C, H // 2, W // 2)
 """
-IMG_UNSQUEEZE = """    B, C, H, W = z.shape
-    z = z.view(B, C // 4, 2, 2, H, W)
+IMG_UNSQUEEZE = """    z = z.view(B, C // 4, 2, 2, H, W)
     return z.permute(0, 1, 4, 2, 5, 3).reshape(B, C // 4, 2 * H, 2 * W)
 """
 CDF_PARAMETERS = """        self.pi_logits = nn.Parameter(torch.zeros(components))

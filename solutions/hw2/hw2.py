@@ -697,8 +697,8 @@ plots.image_rows({"x": x / 15, "y": y, "t": (t - t.min()) / (t.max() - t.min())}
 # %%
 def checkerboard_mask(shape: tuple[int, int, int], keep: int) -> torch.Tensor:
     """1.0 where (row + column) % 2 is `keep`, else 0.0, the same in every channel: (C, H, W)."""
-    ### BEGIN SOLUTION
     C, H, W = shape
+    ### BEGIN SOLUTION
     row, column = torch.arange(H)[:, None], torch.arange(W)[None, :]
     return ((row + column) % 2 == keep).float().repeat(C, 1, 1)
     ### END SOLUTION
@@ -706,8 +706,8 @@ def checkerboard_mask(shape: tuple[int, int, int], keep: int) -> torch.Tensor:
 
 def channel_mask(shape: tuple[int, int, int], keep: int) -> torch.Tensor:
     """1.0 in the first half of the channels (keep 0) or in the second (keep 1), else 0.0: (C, H, W)."""
-    ### BEGIN SOLUTION
     C, H, W = shape
+    ### BEGIN SOLUTION
     first = torch.arange(C) < C // 2
     return (first if keep == 0 else ~first).float()[:, None, None].repeat(1, H, W)
     ### END SOLUTION
@@ -715,8 +715,8 @@ def channel_mask(shape: tuple[int, int, int], keep: int) -> torch.Tensor:
 
 def squeeze(x: torch.Tensor) -> torch.Tensor:
     """Every square of 2 × 2 pixels becomes a pixel of four times the channels: (B, C, H, W) -> (B, 4C, H/2, W/2)."""
-    ### BEGIN SOLUTION
     B, C, H, W = x.shape
+    ### BEGIN SOLUTION
     x = x.view(B, C, H // 2, 2, W // 2, 2)
     return x.permute(0, 1, 3, 5, 2, 4).reshape(B, 4 * C, H // 2, W // 2)
     ### END SOLUTION
@@ -724,8 +724,8 @@ def squeeze(x: torch.Tensor) -> torch.Tensor:
 
 def unsqueeze(z: torch.Tensor) -> torch.Tensor:
     """The inverse of `squeeze`: (B, 4C, H, W) -> (B, C, 2H, 2W)."""
-    ### BEGIN SOLUTION
     B, C, H, W = z.shape
+    ### BEGIN SOLUTION
     z = z.view(B, C // 4, 2, 2, H, W)
     return z.permute(0, 1, 4, 2, 5, 3).reshape(B, C // 4, 2 * H, 2 * W)
     ### END SOLUTION
@@ -759,9 +759,12 @@ class MaskedCoupling(nn.Module):
         C = shape[0]
         self.register_buffer("mask", {"checkerboard": checkerboard_mask, "channel": channel_mask}[kind](shape, keep))
         self.net = nn.Sequential(
-            nn.Conv2d(C, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU(),
+            nn.Conv2d(C, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 1),
+            nn.ReLU(),
             nn.Conv2d(width, 2 * C, 3, padding=1),
-        )  # fmt: skip
+        )
         nn.init.zeros_(self.net[-1].weight)
         nn.init.zeros_(self.net[-1].bias)
         self.scale = nn.Parameter(torch.ones(C, 1, 1))
@@ -1078,9 +1081,12 @@ class ChannelCoupling(nn.Module):
         ### BEGIN SOLUTION
         half = channels // 2
         self.net = nn.Sequential(
-            nn.Conv2d(half, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU(),
+            nn.Conv2d(half, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 1),
+            nn.ReLU(),
             nn.Conv2d(width, 2 * (channels - half), 3, padding=1),
-        )  # fmt: skip
+        )
         nn.init.zeros_(self.net[-1].weight)
         nn.init.zeros_(self.net[-1].bias)
         self.scale = nn.Parameter(torch.ones(channels - half, 1, 1))

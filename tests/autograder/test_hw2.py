@@ -15,6 +15,7 @@ from deepul_utils import images, tensors, toy
 
 MUTANTS, VARIANTS = mutants.of_homework("hw2"), variants.of_homework("hw2")
 EXERCISES = [e.name for e in exercises.of_homework("hw2")]
+IMAGES = ("realnvp_images", "glow")
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +23,12 @@ def solution():
     return run_notebook(ROOT / "solutions" / "hw2" / "hw2.py").student
 
 
-@pytest.mark.parametrize("exercise", EXERCISES)
-@pytest.mark.parametrize("salt", range(6))
+def salts(exercise: str) -> list:
+    """Six; of the image exercises, whose checks take seconds, all but the first among the slow tests."""
+    return [pytest.param(exercise, k, marks=pytest.mark.slow if exercise in IMAGES and k else ()) for k in range(6)]
+
+
+@pytest.mark.parametrize(("exercise", "salt"), [p for e in EXERCISES for p in salts(e)])
 def test_the_solution_earns_everything_whatever_the_salt(solution, exercise, salt):
     score = runner.check(exercise, solution, salt=f"salt {salt}")
     assert score == score.max_points == exercises.get(exercise).points, score.text()
