@@ -4,6 +4,7 @@ import numpy as np
 
 from autograder.checks import require
 from autograder.properties import flows
+from autograder.properties import images as on_images
 from autograder.properties.finding import Finding
 from autograder.student import Handle, Student, expect, whole
 from autograder.workbench import StudentCodeError
@@ -159,6 +160,19 @@ def samples_finding(flow: ImageFlow, data, fresh: np.ndarray, seed: int) -> Find
     plain = rng.permuted(data.sample(len(fresh), seed=seed).reshape(len(fresh), -1), axis=0).reshape(fresh.shape)
     rows = [blocks(x / (data.levels - 1)) for x in (flow.sample(SAMPLES, seed), fresh, plain)]
     return flows.samples_are_nearer_than(*rows, NEARER, against="independent pixels")
+
+
+def sampler_finding(flow: ImageFlow, seed: int, n: int = 2000) -> Finding:
+    """Samples of a flow with random weights are distributed like draws of N(0, I) that the grader brings back itself."""
+    rng = np.random.default_rng(seed)
+    t = flow.inverse(rng.standard_normal((n, flow.dims)).astype(np.float32)).astype(np.float64)
+    y = (1 / (1 + np.exp(-np.clip(t, -50, 50))) - ALPHA) / (1 - 2 * ALPHA)
+    own = np.clip(np.floor(y * flow.levels), 0, flow.levels - 1)
+    asked = flow.sample(n, seed).reshape(n, -1)
+    weights = rng.normal(size=flow.dims)  # one number an image, in which every pixel counts
+    return on_images.same_distribution(
+        asked @ weights, own @ weights, "a sum over sampled pixels", "that of z from N(0, I)"
+    )
 
 
 def blocks(x: np.ndarray) -> np.ndarray:

@@ -149,8 +149,9 @@ def test_trained_bits_per_dimension(student, graded, held_out, seed):
     graded("glow", bits, limit=None, baseline=pictures.baseline_bits(DATA), unit="bits/dim")
 
 
-@points(1, needs="shapes_and_levels")
-@hint("Samples of the trained flow miss the data: z from N(0, I), then inverse, then tensors.to_levels.")
+@points(1, needs="inverse_undoes_forward")
+@hint("Draw z from N(0, I), then inverse, then tensors.to_levels.")
 def test_samples_look_like_the_data(student, held_out, seed):
+    require(pictures.sampler_finding(small(student, seed), seed))
     flow = ImageFlow(student.trained("glow"), DATA.shape, LEVELS)
     require(pictures.samples_finding(flow, DATA, held_out(DATA, pictures.SAMPLES), seed))

@@ -155,9 +155,10 @@ def test_interpolation_is_straight_in_latent_space(student, seed):
     require(on_images.is_exactly(z, (1 - w) * z_a + w * z_b, "z on the way", "on the straight line", 5e-3))
 
 
-@points(1, needs="shapes_and_levels")
-@hint("Samples of the trained flow miss the data: z from N(0, I), inverse, from_logits, times levels, rounded down.")
+@points(1, needs="inverse_undoes_forward")
+@hint("Draw z from N(0, I); then inverse, from_logits, times levels, rounded down, within 0 … levels − 1.")
 def test_samples_look_like_the_data(student, held_out, seed):
+    require(pictures.sampler_finding(small(student, seed), seed))
     flow = ImageFlow(student.trained("realnvp_images"), DATA.shape, LEVELS)
     require(pictures.samples_finding(flow, DATA, held_out(DATA, pictures.SAMPLES), seed))
 

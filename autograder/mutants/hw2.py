@@ -552,7 +552,7 @@ MUTANTS = (
     Mutant(
         "img-samples-of-the-base", "realnvp_images", "sample draws z and forgets the inverse",
         ((IMG_DRAWN, "y = from_logits(torch.randn(n, *self.shape))"),),
-        "samples_look_like_the_data", "z from N(0, I), inverse",
+        "samples_look_like_the_data", "then inverse",
     ),
     Mutant(
         "img-twenty-steps", "realnvp_images", "training ends after twenty steps",

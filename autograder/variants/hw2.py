@@ -406,7 +406,7 @@ VARIANTS = (
 """),
             (Body("Glow.sample"), """        z = torch.normal(0.0, 1.0, (n, *self.shape))
         y = tensors.from_logits(self.inverse(z)).clamp(0, 1 - 1e-6)
-        return torch.floor(y * self.levels)
+        return torch.floor(y * self.levels).to(torch.int64)
 """),
         ),
         weights="reference",
