@@ -163,7 +163,7 @@ def samples_finding(flow: ImageFlow, data, fresh: np.ndarray, seed: int) -> Find
 
 
 def sampler_finding(flow: ImageFlow, seed: int, n: int = 2000) -> Finding:
-    """Samples of a flow with random weights are distributed like draws of N(0, I) that the grader brings back itself."""
+    """Samples of a flow with random weights are distributed like draws of N(0, I) that the grader brings back."""
     rng = np.random.default_rng(seed)
     t = flow.inverse(rng.standard_normal((n, flow.dims)).astype(np.float32)).astype(np.float64)
     y = (1 / (1 + np.exp(-np.clip(t, -50, 50))) - ALPHA) / (1 - 2 * ALPHA)
