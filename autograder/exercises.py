@@ -38,6 +38,11 @@ EXERCISES = (
     Exercise("pixelcnn", "1.3", "PixelCNN", "hw1"),
     Exercise("gated_pixelcnn", "1.4", "Gated PixelCNN", "hw1"),
     Exercise("color_pixelcnn", "1.5", "PixelCNN in colour", "hw1"),
+    Exercise("cdf_flow", "2.1", "A flow in one dimension: the CDF", "hw2"),
+    Exercise("ar_flow", "2.2", "An autoregressive flow", "hw2"),
+    Exercise("realnvp", "2.3", "RealNVP", "hw2"),
+    Exercise("realnvp_images", "2.4", "RealNVP on images", "hw2"),
+    Exercise("glow", "2.5", "Glow", "hw2"),
 )
 
 
