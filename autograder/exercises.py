@@ -60,13 +60,18 @@ def get(name: str) -> Exercise:
     raise ValueError(f"There is no exercise called {name!r}.{hint} Exercises: {', '.join(by_name)}.")
 
 
-def of_homework(homework: str) -> list[Exercise]:
-    """The exercises of one homework, in order. Raises ValueError naming the known homeworks."""
+def of_homework(homework: str, only: str = "") -> list[Exercise]:
+    """The exercises of one homework, in order; or `only` one of them.
+
+    Raises ValueError naming the known homeworks, or where the exercise is to be found.
+    """
     found = [e for e in EXERCISES if e.homework == homework]
     if not found:
         known = ", ".join(homeworks())
         raise ValueError(f"There is no homework called {homework!r}. Homeworks: {known}.")
-    return found
+    if only and get(only) not in found:
+        raise ValueError(f"{only} is an exercise of {get(only).homework}, not of {homework}.")
+    return [get(only)] if only else found
 
 
 def homeworks() -> list[str]:

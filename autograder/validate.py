@@ -75,11 +75,10 @@ class Verdict:
 def cases(homework: str, exercise: str = "") -> list[Case]:
     """All cases of a homework, or of one of its exercises."""
     found = []
-    for e in exercises.of_homework(homework):
-        if exercise in ("", e.name):
-            found += [Case(e, "solution"), Case(e, "blank")]
-            found += [Case(e, "mutant", m) for m in mutants.of_homework(homework) if m.exercise == e.name]
-            found += [Case(e, "variant", v) for v in variants.of_homework(homework) if v.exercise == e.name]
+    for e in exercises.of_homework(homework, exercise):
+        found += [Case(e, "solution"), Case(e, "blank")]
+        found += [Case(e, "mutant", m) for m in mutants.of_homework(homework) if m.exercise == e.name]
+        found += [Case(e, "variant", v) for v in variants.of_homework(homework) if v.exercise == e.name]
     return found
 
 

@@ -44,6 +44,7 @@ _style = {
 
 WIDTH = 9.0  # inches: a notebook's column
 PIXELS = 160  # per side of a density's picture
+STEEP = 0.2  # the share of a training whose losses may leave the picture
 
 
 def _styled(plot):
@@ -498,16 +499,15 @@ def _frequencies(levels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _loss_range(history, lines: list[float]) -> tuple[float | None, float | None]:
-    """Limits of the loss axis: all of it but the first steps' spikes. (None, None) without losses."""
-    train = np.asarray(history.train, dtype=np.float64)
-    valid = np.asarray(history.valid, dtype=np.float64)
-    train, valid = train[np.isfinite(train)], valid[np.isfinite(valid)]
-    if not len(train) + len(valid):
+    """Limits of the loss axis: what matters is the end, so the start may leave it. (None, None) without losses."""
+    train, valid = ([(s, v) for s, v in zip(steps, values, strict=True) if np.isfinite(v)] for steps, values in
+                    ((history.steps, history.train), (history.valid_steps, history.valid)))  # fmt: skip
+    if not train + valid:
         return None, None
-    highs = [*lines, *(valid[1:] if len(valid) > 1 else valid)]
-    if len(train):
-        highs.append(np.quantile(train, 0.98))
-    bottom, top = min([*train, *valid, *lines]), max(highs)
+    begun = STEEP * max(s for s, _ in train + valid)
+    late_train, late_valid = ([v for s, v in curve if s >= begun] for curve in (train, valid))
+    highs = [*lines, *late_valid, *([np.quantile(late_train, 0.98)] if late_train else [])]
+    bottom, top = min([v for _, v in train + valid] + lines), max(highs)
     room = 0.06 * (top - bottom) or 0.5
     return bottom - room, top + room
 

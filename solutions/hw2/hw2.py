@@ -607,7 +607,7 @@ plots.latent_space(nvp_moons, moons.sample(4000, seed=0, split="validation"))
 #
 # *A question to think about:* mixtures in the autoregressive flow made holes with ease; RealNVP pays for each with a
 # thread. What is it about $U[0,1]$ pushed through the inverse of a CDF that allows holes, and about a coupling that
-# does not?
+# does not? And what would a face with an outline ask of RealNVP? Its data are `toy.get("face")`: try it.
 
 # %%
 check("realnvp")
