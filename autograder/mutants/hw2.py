@@ -30,7 +30,7 @@ UNDONE = "return self.joined(kept, (other - mu) * (-log_sigma).exp())"
 TURNS = "AffineCoupling((i + 1) % 2, hidden)"
 ADDED = "log_det = log_det + log_sigma"
 BASE = "return log_normal.sum(dim=1) + log_det"
-NVP_STEPS = "        steps = 4000\n"
+NVP_STEPS = "        steps = 3500\n"
 NVP_DATA = "            data.sample(1_000_000, seed=0)"
 NVP_RATE = "max_lr=4e-3"
 NVP_QUICK = (NVP_STEPS, "        steps = 400\n")  # a slip in the training shows long before its end
@@ -57,7 +57,7 @@ IMG_BROUGHT_BACK = "        return self.inverse(z.flatten(0, 1)).view(z.shape)"
 IMG_SHARES = "w = torch.linspace(0, 1, steps)[:, None, None, None]"
 IMG_DRAWN = "y = from_logits(self.inverse(torch.randn(n, *self.shape)))"
 IMG_LEVELS = "return (y * self.levels).floor().clamp(0, self.levels - 1).long()"
-IMG_FEW = ("    steps = 500\n", "    steps = 20\n")  # a slip in the training shows at once
+IMG_FEW = ("    steps = 1000\n", "    steps = 20\n")  # a slip in the training shows at once
 # 2.5
 NORM_WHEN = "if self.training and not self.ready:"
 NORM_SPREAD = "self.l.copy_(-x.std(dim=(0, 2, 3)).clamp(min=1e-6).log()[:, None, None])"
@@ -75,7 +75,7 @@ GLOW_ADDED = "log_det = log_det + log_det_of_layer"
 GLOW_NORMAL = "tensors.sum_except_batch(-0.5 * z**2 - 0.5 * math.log(2 * math.pi))"
 GLOW_SUM = f"return {GLOW_NORMAL} + log_det_t + log_det_z"
 GLOW_SAMPLE = "tensors.to_levels(self.inverse(torch.randn(n, *self.shape)), self.levels)"
-GLOW_FEW = ("    steps = 500\n", "    steps = 20\n")
+GLOW_FEW = ("    steps = 1500\n", "    steps = 20\n")
 
 MUTANTS = (
     Mutant(

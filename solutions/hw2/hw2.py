@@ -553,7 +553,7 @@ def train_realnvp(data):
 
     def train(model: RealNVP):
         ### BEGIN SOLUTION
-        steps = 4000
+        steps = 3500
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, betas=(0.9, 0.99), fused=True)
         return fit(
             model,
@@ -908,14 +908,14 @@ def train_realnvp_images(model: ImageRealNVP):
     """Minimise the bits per dimension over train_digits with `fit`; returns the History."""
     ### BEGIN SOLUTION
     model.to(memory_format=torch.channels_last)
-    steps = 500
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    steps = 1000
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     return fit(
         model,
         lambda x: tensors.bits_per_dim(-model.log_prob(x.long()).mean(), 1024),
         train_digits,
         optimizer=optimizer,
-        scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=steps, pct_start=0.1),
+        scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=5e-3, total_steps=steps, pct_start=0.1),
         valid=valid_digits,
         steps=steps,
         batch_size=32,
@@ -1211,14 +1211,14 @@ def train_glow(model: Glow):
     """Minimise the bits per dimension over train_digits with `fit`; returns the History."""
     ### BEGIN SOLUTION
     model.to(memory_format=torch.channels_last)
-    steps = 500
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    steps = 1500
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     return fit(
         model,
         lambda x: tensors.bits_per_dim(-model.log_prob(x.long()).mean(), 1024),
         train_digits,
         optimizer=optimizer,
-        scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=steps, pct_start=0.1),
+        scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-2, total_steps=steps, pct_start=0.1),
         valid=valid_digits,
         steps=steps,
         batch_size=32,
