@@ -4,7 +4,8 @@ The same complete submissions of hw1, with weights, go through this kit (sandbox
 cached), through `nbgrader autograde` with its own Execute and the checks in the student's kernel, and through
 `otter run`. Contestants alternate. Processor time is what the kernel accounts to a control group of each run, so that
 killed processes count, too; memory is the sum over all processes alive, sampled. `--scaling` grades 10, 50 and 200
-small submissions instead, to show that time and memory grow no faster than the class.
+small submissions instead, to show that time and memory grow no faster than the class; `--whole` two submissions with
+every exercise of every homework.
 """
 
 import argparse
@@ -96,14 +97,14 @@ def control_group():
         group.rmdir()
 
 
-def kit(folder: Path, submissions: Path, jobs: int) -> tuple[Measured, list[float]]:
+def kit(folder: Path, submissions: Path, jobs: int, homework: str = "hw1") -> tuple[Measured, list[float]]:
     """`deepul grade -j jobs` on a fresh course that has its assignment, as stock nbgrader has it too."""
-    batch.prepare(Course.at(folder), "hw1")
-    measured = measure([BIN / "deepul", "grade", "hw1", submissions, "--course", folder, "-j", jobs], ROOT)
+    batch.prepare(Course.at(folder), homework)
+    measured = measure([BIN / "deepul", "grade", homework, submissions, "--course", folder, "-j", jobs], ROOT)
     for entry in (folder / ".deepul" / "cache").glob("*.json"):
         for part, seconds in json.loads(entry.read_text())["seconds"].items():
             measured.parts[part] = measured.parts.get(part, 0.0) + seconds
-    return measured, scores(folder)
+    return measured, scores(folder, homework)
 
 
 def stock(folder: Path, submissions: Path) -> tuple[Measured, list[float]]:
@@ -116,9 +117,9 @@ def stock(folder: Path, submissions: Path) -> tuple[Measured, list[float]]:
     return measure([BIN / "nbgrader", "autograde", "hw1", "--create"], folder), scores(folder)
 
 
-def scores(folder: Path) -> list[float]:
+def scores(folder: Path, homework: str = "hw1") -> list[float]:
     with Course.at(folder).gradebook() as gradebook:
-        return [s.score for s in gradebook.assignment_submissions("hw1")]
+        return [s.score for s in gradebook.assignment_submissions(homework)]
 
 
 def otter(folder: Path, submissions: Path) -> tuple[Measured, list[float]]:
@@ -166,12 +167,12 @@ def otter(folder: Path, submissions: Path) -> tuple[Measured, list[float]]:
     return total, points
 
 
-def write(folder: Path, number: int, solved: tuple[str, ...]) -> Path:
+def write(folder: Path, number: int, solved: tuple[str, ...], homework: str = "hw1") -> Path:
     """So many submissions, none equal to another."""
-    handout = release(Course.at(folder / "maker"), "hw1", figures=False) / "hw1.ipynb"
+    handout = release(Course.at(folder / "maker"), homework, figures=False) / f"{homework}.ipynb"
     for k in range(number):
         write_submission(
-            handout, folder / "handed_in" / f"student{k:03d}", solution_cells("hw1"), solved, solved,
+            handout, folder / "handed_in" / f"student{k:03d}", solution_cells(homework), solved, solved,
             change=lambda source, k=k: f"# student {k}\n{source}",
         )  # fmt: skip
     return folder / "handed_in"
@@ -228,15 +229,30 @@ def scale(console: Console) -> None:
     console.print(table)
 
 
+def whole(console: Console) -> None:
+    table = Table("two whole submissions of", "points", "s / submission", "CPU s / submission", "peak MB, all")
+    for homework in exercises.homeworks():
+        with tempfile.TemporaryDirectory() as scratch:
+            names = tuple(e.name for e in exercises.of_homework(homework))
+            submissions = write(Path(scratch) / "made", 2, names, homework)
+            m, points = kit(Path(scratch) / "course", submissions, 1, homework)
+            table.add_row(homework, " and ".join(f"{p:g}" for p in points), f"{m.seconds / 2:.1f}", f"{m.cpu / 2:.1f}",
+                          f"{m.memory / 2**20:.0f}")  # fmt: skip
+    console.print(table)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--submissions", type=int, default=12)
     parser.add_argument("--scaling", action="store_true", help="10, 50 and 200 small submissions")
+    parser.add_argument("--whole", action="store_true", help="two submissions with every exercise of each homework")
     options = parser.parse_args()
     with contextlib.redirect_stderr(open(os.devnull, "w")):  # nbgrader's log
         if options.scaling:
             scale(Console(width=120))
+        elif options.whole:
+            whole(Console(width=120))
         else:
             compare(options.rounds, options.submissions, Console(width=120))
 
