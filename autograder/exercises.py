@@ -38,6 +38,7 @@ EXERCISES = (
     Exercise("pixelcnn", "1.3", "PixelCNN", "hw1"),
     Exercise("gated_pixelcnn", "1.4", "Gated PixelCNN", "hw1"),
     Exercise("color_pixelcnn", "1.5", "PixelCNN in colour", "hw1"),
+    Exercise("vae2d", "3.1", "A variational autoencoder in the plane", "hw3"),
 )
 
 

@@ -541,3 +541,52 @@ def _reach():
 
     colors = ListedColormap(matplotlib.colormaps["YlGnBu"](np.linspace(0.22, 1, 256)), name="reach")
     return colors.with_extremes(bad="#EDF0F4")
+
+
+# ---- latent variables ----------------------------------------------------------------------------------
+
+
+@_styled
+def elbo_terms(models: dict, limits: dict | None = None, unit: str = "nats"):
+    """−ELBO of several models, {name: (reconstruction, KL)}, as its two terms one after the other; with the limits.
+
+    The reconstruction of a density may be negative: then its bar begins on the left of zero, and the KL's is added
+    from there.
+    """
+    limits = limits or {}
+    figure, axes = _subplots(1, 0.9 + 0.5 * len(models), width=7.6)
+    ax = axes[0, 0]
+    for row, (name, (reconstruction, kl)) in enumerate(models.items()):
+        first = row == 0
+        ax.barh(row, reconstruction, -0.34, color=BLUE, align="edge", label="reconstruction" if first else None)
+        ax.barh(row, kl, 0.34, left=reconstruction, color=ORANGE, align="edge", label="KL" if first else None)
+        ax.plot([reconstruction + kl] * 2, [row - 0.42, row + 0.42], color=INK, linewidth=2,
+                label="−ELBO" if first else None)  # fmt: skip
+        if name in limits:
+            ax.plot([limits[name]] * 2, [row - 0.42, row + 0.42], color=INK, linewidth=1.4, linestyle=(0, (1.5, 1.2)),
+                    label="limit" if first else None)  # fmt: skip
+    ax.axvline(0, color="#8A9099", linewidth=0.8)
+    ax.set(yticks=range(len(models)), yticklabels=list(models), xlabel=f"{unit} an example")
+    ax.set_ylim(len(models) - 0.5, -0.5)
+    ax.grid(False, axis="y")
+    ax.tick_params(axis="y", length=0)
+    _legend(ax)
+    return figure
+
+
+@_styled
+def decoder_noise(models: dict):
+    """Samples without and with the decoder's noise, {name: (toy distribution, μ_x (n, 2), x (n, 2))}, over the data."""
+    names = list(models)
+    figure, axes = _subplots(len(names), 4.6, rows=2, width=2.3 * len(names) + 0.4)
+    for column, (dist, means, noisy) in zip(axes.T, models.values(), strict=True):
+        for ax, points in zip(column, (means, noisy), strict=True):
+            _density_2d(ax, dist, faint=True)
+            _points(ax, points, dist)
+            ax.collections[0].set(sizes=[4])
+            ax.tick_params(labelbottom=False, labelleft=False, length=0)
+    for ax, name in zip(axes[0], names, strict=True):
+        ax.set_title(name)
+    axes[0, 0].set_ylabel("without noise: $\\mu_x$")
+    axes[1, 0].set_ylabel("with noise: $\\mu_x + \\sigma_x\\epsilon$")
+    return figure

@@ -1,0 +1,187 @@
+"""Slips in HW3, most of them seen in students' notebooks or in published solutions."""
+
+from autograder.mutants import Mutant
+
+NLL = "return tensors.sum_except_batch(0.5 * math.log(2 * math.pi) + log_sigma + epsilon**2 / 2)"
+KL = "return tensors.sum_except_batch(-log_sigma + sigma**2 / 2 + mu**2 / 2 - 0.5)"
+NOISE = "return mu + log_sigma.exp() * torch.randn_like(mu)"
+IN_ELBO = "        z = reparameterize(mu_z, log_sigma_z)\n        return gaussian_nll(x, *self.decode(z)), kl_to"
+LOG_W = "log_w = -gaussian_nll(x, *self.decode(z)) + log_prior + gaussian_nll(z, mu_z, log_sigma_z)"
+LOG_MEAN = "return math.log(k) - torch.logsumexp(log_w.view(B, k), dim=1)"
+SAMPLE = "return reparameterize(mu, log_sigma) if noise else mu"
+
+MUTANTS = (
+    Mutant(
+        "terms-of-the-batch", "vae2d", "the terms come out as means over the batch",
+        (("return gaussian_nll(x, *self.decode(z)), kl_to_prior(mu_z, log_sigma_z)",
+          "return gaussian_nll(x, *self.decode(z)).mean(), kl_to_prior(mu_z, log_sigma_z).mean()"),),
+        "shapes", "should have shape (50,)", weights="none",
+    ),
+    Mutant(
+        "batch-statistics", "vae2d", "the encoder normalises over the batch",
+        (("mu, log_sigma = self.encoder(x).chunk(2, dim=1)",
+          "mu, log_sigma = self.encoder(x - x.mean(dim=0)).chunk(2, dim=1)"),),
+        "shapes", "mixes the examples of a batch",
+    ),
+    Mutant(
+        "kl-sign", "vae2d", "minus the divergence",
+        ((KL, KL.replace("return", "return -1 *")),),
+        "kl_is_the_closed_form", "a divergence is never negative",
+    ),
+    Mutant(
+        "kl-mean-over-dimensions", "vae2d", "averages the KL over the latents",
+        ((KL, "return (-log_sigma + sigma**2 / 2 + mu**2 / 2 - 0.5).mean(dim=1)"),),
+        "kl_is_the_closed_form", "averaged over the dimensions of z",
+    ),
+    Mutant(
+        "sigma-for-log-sigma", "vae2d", "takes log σ for σ in the KL",
+        (("sigma = log_sigma.exp()", "sigma = log_sigma"),), "kl_is_the_closed_form", "−log σ + σ²/2 + μ²/2 − ½",
+    ),
+    Mutant(
+        "sigma-squared-forgotten", "vae2d", "σ where σ² belongs in the KL", ((KL, KL.replace("sigma**2", "sigma")),),
+        "kl_is_the_closed_form", "takes σ where σ² belongs",
+    ),
+    Mutant(
+        "kl-log-variance", "vae2d", "the usual formula for log σ², fed with log σ",
+        ((KL, "return -0.5 * tensors.sum_except_batch(1 + log_sigma - mu**2 - log_sigma.exp())"),),
+        "kl_is_the_closed_form", "reads log σ as log σ²",
+    ),
+    Mutant(
+        "kl-without-half", "vae2d", "the lecture's KL without its −½", ((KL, KL.replace(" - 0.5)", ")")),),
+        "kl_is_the_closed_form", "½ that is taken away",
+    ),
+    Mutant(
+        "no-constant", "vae2d", "leaves ½ log 2π out",
+        ((NLL, NLL.replace("0.5 * math.log(2 * math.pi) + ", "")),),
+        "reconstruction_is_the_gaussian_with_all_constants", "½ log 2π in every dimension",
+    ),
+    Mutant(
+        "constant-once", "vae2d", "½ log 2π once, not in every dimension",
+        ((NLL, "return 0.5 * math.log(2 * math.pi) + tensors.sum_except_batch(log_sigma + epsilon**2 / 2)"),),
+        "reconstruction_is_the_gaussian_with_all_constants", "½ log 2π",
+    ),
+    Mutant(
+        "reconstruction-mean", "vae2d", "averages the reconstruction over the dimensions",
+        ((NLL, "return (0.5 * math.log(2 * math.pi) + log_sigma + epsilon**2 / 2).flatten(1).mean(dim=1)"),),
+        "reconstruction_is_the_gaussian_with_all_constants", "averaged over the dimensions of x",
+    ),
+    Mutant(
+        "divides-by-sigma", "vae2d", "(x − μ)²/2σ in the reconstruction",
+        (("epsilon = (x - mu) * torch.exp(-log_sigma)", "epsilon = (x - mu) * torch.exp(-log_sigma / 2)"),),
+        "reconstruction_is_the_gaussian_with_all_constants", "divides by σ where σ² belongs",
+    ),
+    Mutant(
+        "squared-error-only", "vae2d", "the squared error for the log-density",
+        ((NLL, "return tensors.sum_except_batch((x - mu) ** 2)"),),
+        "reconstruction_is_the_gaussian_with_all_constants", "squared error alone",
+    ),
+    Mutant(
+        "noise-without-sigma", "vae2d", "z = μ + ε", ((NOISE, "return mu + torch.randn_like(mu)"),),
+        "noise_is_scaled_and_fresh", "not multiplied by σ",
+    ),
+    Mutant(
+        "noise-times-variance", "vae2d", "z = μ + σ² ε", ((NOISE, NOISE.replace("log_sigma", "(2 * log_sigma)")),),
+        "noise_is_scaled_and_fresh", "multiplied by σ²",
+    ),
+    Mutant(
+        "noise-times-log-sigma", "vae2d", "z = μ + (log σ) ε",
+        ((NOISE, NOISE.replace("log_sigma.exp()", "log_sigma")),),
+        "noise_is_scaled_and_fresh", "multiplied by log σ",
+    ),
+    Mutant(
+        "no-noise", "vae2d", "z = μ: an autoencoder", ((NOISE, "return mu + 0 * log_sigma"),),
+        "noise_is_scaled_and_fresh", "there is no noise",
+    ),
+    Mutant(
+        "one-noise-for-the-batch", "vae2d", "one draw of ε for all examples",
+        ((NOISE, "return mu + log_sigma.exp() * torch.randn(mu.shape[1:])"),),
+        "noise_is_scaled_and_fresh", "share one draw of noise",
+    ),
+    Mutant(
+        "one-noise-for-the-dimensions", "vae2d", "one draw of ε for all dimensions",
+        ((NOISE, "return mu + log_sigma.exp() * torch.randn(len(mu), 1)"),),
+        "noise_is_scaled_and_fresh", "All dimensions of an example share",
+    ),
+    Mutant(
+        "uniform-noise", "vae2d", "rand for randn", ((NOISE, NOISE.replace("randn_like", "rand_like")),),
+        "noise_is_scaled_and_fresh", "The noise is uniform",
+    ),
+    Mutant(
+        "the-same-noise-every-call", "vae2d", "seeds a generator of its own with a constant",
+        ((NOISE, "g = torch.Generator().manual_seed(0)\n"
+                 "    return mu + log_sigma.exp() * torch.randn(mu.shape, generator=g)"),),
+        "noise_is_scaled_and_fresh", "the same noise",
+    ),
+    Mutant(
+        "drawn-with-torch-normal", "vae2d", "torch.normal(μ, σ): a draw that no gradient passes",
+        ((NOISE, "return torch.normal(mu, log_sigma.exp()).detach() + 0 * (mu + log_sigma)"),),
+        "gradient_reaches_the_encoder", "no gradient reaches μ",
+    ),
+    Mutant(
+        "code-detached", "vae2d", "the code is cut off from the encoder",
+        ((IN_ELBO, IN_ELBO.replace("decode(z)", "decode(z.detach())")),),
+        "gradient_reaches_the_encoder", "differs from the slope of the loss",
+    ),
+    Mutant(
+        "sigma-detached", "vae2d", "no gradient for σ",
+        ((NOISE, NOISE.replace("log_sigma.exp()", "log_sigma.exp().detach()")),),
+        "gradient_reaches_the_encoder", "no gradient flows through reparameterize",
+    ),
+    Mutant(
+        "mean-decoded", "vae2d", "decodes μ_z, not a draw",
+        ((IN_ELBO, IN_ELBO.replace("decode(z)", "decode(mu_z)")),),
+        "elbo_terms_are_of_its_encoder_and_decoder", "draw one z for each example",
+    ),
+    Mutant(
+        "kl-of-the-decoder", "vae2d", "the KL of the decoder's Gaussian",
+        (("return gaussian_nll(x, *self.decode(z)), kl_to_prior(mu_z, log_sigma_z)",
+          "return gaussian_nll(x, *self.decode(z)), kl_to_prior(*self.decode(z))"),),
+        "elbo_terms_are_of_its_encoder_and_decoder", "the KL of q(z | x)",
+    ),
+    Mutant(
+        "noise-never-added", "vae2d", "sample gives the decoder's mean in either case",
+        ((SAMPLE, "return mu"),), "samples_with_and_without_noise", "samples with noise",
+    ),
+    Mutant(
+        "noise-always-added", "vae2d", "sample adds the noise in either case",
+        ((SAMPLE, "return reparameterize(mu, log_sigma)"),), "samples_with_and_without_noise", "samples without noise",
+    ),
+    Mutant(
+        "uniform-prior", "vae2d", "draws codes from a uniform density",
+        (("self.decode(torch.randn(n, 2))", "self.decode(torch.rand(n, 2))"),),
+        "samples_with_and_without_noise", "z ~ N(0, I)",
+    ),
+    Mutant(
+        "mean-of-logs", "vae2d", "the mean over the draws outside the logarithm",
+        ((LOG_MEAN, "return -log_w.view(B, k).mean(dim=1)"),), "importance_weighted_bound", "inside the logarithm",
+    ),
+    Mutant(
+        "log-k-forgotten", "vae2d", "a sum over the draws for their mean",
+        ((LOG_MEAN, "return -torch.logsumexp(log_w.view(B, k), dim=1)"),), "importance_weighted_bound", "K = 8",
+    ),
+    Mutant(
+        "prior-forgotten", "vae2d", "leaves p(z) out of the weights",
+        ((LOG_W, LOG_W.replace("log_prior + ", "")),), "importance_weighted_bound", "all three densities",
+    ),
+    Mutant(
+        "draws-shared", "vae2d", "the same K draws of noise for every example",
+        (("        z = reparameterize(mu_z, log_sigma_z)\n        log_prior",
+          "        z = mu_z + log_sigma_z.exp() * torch.randn(k, 2).repeat(B, 1)\n        log_prior"),),
+        "importance_weighted_bound", "fresh z_k",
+    ),
+    Mutant(
+        "hardly-trained-axis", "vae2d", "ends almost before it began",
+        (("warm_up: int = 0, steps: int = 2000", "warm_up: int = 0, steps: int = 30"),),
+        "bound_is_tight_on_the_axis_aligned_gaussian", "Train longer", weights="trained",
+    ),
+    Mutant(
+        "no-reconstruction", "vae2d", "trains the KL much harder than the reconstruction",
+        (("return (reconstruction + beta * kl).mean()", "return (reconstruction + 10 * beta * kl).mean()"),),
+        "close_to_the_limit_on_the_rotated_gaussian", "One latent should explain", weights="trained",
+    ),
+    Mutant(
+        "no-warm-up", "vae2d", "the moons without a warm-up", (("fit=train_vae2d(moons, warm_up=1500, steps=3000)",
+                                                                "fit=train_vae2d(moons, steps=3000)"),),
+        "trained_well_on_the_moons", "Has one latent collapsed?", weights="trained",
+    ),
+)  # fmt: skip

@@ -1,0 +1,286 @@
+"""Latent-variable models: Gaussian densities and divergences, reparameterised noise, bounds in their order.
+
+Arrays of a Gaussian are its μ and log σ, (B, D) each. Sums over dimensions are (B,), in nats.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from autograder.properties.finding import Finding
+
+# Sums of a few float32 terms of size e^4 err by about 1e-5 of them; a wrong formula is off by a tenth and more.
+FORMULA_TOLERANCE = 1e-4
+# Rare enough for a class of hundreds with several such checks each; see discrete.P_VALUE.
+P_VALUE = 1e-6
+# Central differences of a float32 function with steps of 1e-2 err by about 1e-4 of it, and by a little more where a
+# network has a kink or a slope is nearly zero: at this share of examples it must be right. A gradient that misses the
+# way through the sample is off by a half at nearly all of them.
+GRADIENT_TOLERANCE = 0.05
+STEP = 1e-2
+MOST = 0.9
+# Bounds are means over data. Their differences may be out of order by this many standard errors …
+ERRORS = 5.0
+# … and by this much (nats): rounding, and the grid of a quadrature.
+ORDER_TOLERANCE = 5e-3
+
+
+# ---- formulas ------------------------------------------------------------------------------------------
+
+
+def gaussian_nll(x: np.ndarray, mu: np.ndarray, log_sigma: np.ndarray) -> np.ndarray:
+    """−log N(x; μ, σ²), with all constants, over the last dimension."""
+    x, mu, log_sigma = (np.asarray(a, dtype=np.float64) for a in (x, mu, log_sigma))
+    return (0.5 * np.log(2 * np.pi) + log_sigma + (x - mu) ** 2 * np.exp(-2 * log_sigma) / 2).sum(axis=-1)
+
+
+def gaussian_kl(mu: np.ndarray, log_sigma: np.ndarray) -> np.ndarray:
+    """KL(N(μ, σ²) ‖ N(0, I)), over the last dimension."""
+    mu, log_sigma = (np.asarray(a, dtype=np.float64) for a in (mu, log_sigma))
+    return (-log_sigma + np.exp(2 * log_sigma) / 2 + mu**2 / 2 - 0.5).sum(axis=-1)
+
+
+def gaussians(n: int, dims: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """μ and log σ of n random Gaussians, narrow and wide, near the origin and far: float32 (n, dims) each."""
+    rng = np.random.default_rng(seed)
+    mu, log_sigma = 2 * rng.normal(size=(n, dims)), rng.uniform(-2.5, 1.0, size=(n, dims))
+    return mu.astype(np.float32), log_sigma.astype(np.float32)
+
+
+def kl_is_right(kl: Callable, dims: int, seed: int = 0) -> Finding:
+    """kl(μ, log σ) is KL(N(μ, σ²) ‖ N(0, I)), for random Gaussians."""
+    mu, log_sigma = gaussians(300, dims, seed)
+    m, s = mu.astype(np.float64), log_sigma.astype(np.float64)
+    sigma = np.exp(s)
+    right = gaussian_kl(m, s)
+    return formula("KL", kl(mu, log_sigma), right, {
+        "Its sign is wrong: a divergence is never negative.": -right,
+        "It is averaged over the dimensions of z, and must be summed.": right / dims,
+        "It takes log σ for σ.": (-np.log(np.abs(s)) + s**2 / 2 + m**2 / 2 - 0.5).sum(1),
+        "It takes σ where σ² belongs.": (-s + sigma / 2 + m**2 / 2 - 0.5).sum(1),
+        "It reads log σ as log σ².": (-s / 2 + sigma / 2 + m**2 / 2 - 0.5).sum(1),
+        "The ½ that is taken away in each dimension is missing.": right + dims / 2,
+        "The sign of log σ is wrong.": right + 2 * s.sum(1),
+        "It is the divergence the other way round, of the prior from q.":
+            (s + (1 + m**2) / (2 * sigma**2) - 0.5).sum(1),
+        "It is twice the divergence: is a ½ missing?": 2 * right,
+    })  # fmt: skip
+
+
+def nll_is_right(nll: Callable, dims: int, seed: int = 0) -> Finding:
+    """nll(x, μ, log σ) is −log N(x; μ, σ²), with every constant, for random points and Gaussians."""
+    (mu, log_sigma), rng = gaussians(300, dims, seed), np.random.default_rng(seed + 1)
+    m, s = mu.astype(np.float64), log_sigma.astype(np.float64)
+    sigma = np.exp(s)
+    x = (m + 1.5 * sigma * rng.normal(size=m.shape)).astype(np.float32)
+    right, squares = gaussian_nll(x, m, s), (x - m) ** 2
+    constant = 0.5 * np.log(2 * np.pi)
+    return formula("the reconstruction term", nll(x, mu, log_sigma), right, {
+        "A constant is missing: ½ log 2π in every dimension.": right - dims * constant,
+        "There is one ½ log 2π too few or too many: it belongs to every dimension.": right - (dims - 1) * constant,
+        "It is averaged over the dimensions of x, and must be summed.": right / dims,
+        "Its sign is wrong: it is the negative logarithm.": -right,
+        "It divides by σ where σ² belongs.": (constant + s + squares / (2 * sigma)).sum(1),
+        "The ½ before the squares is missing.": (constant + s + squares / sigma**2).sum(1),
+        "It reads log σ as log σ².": (constant + s / 2 + squares / (2 * sigma)).sum(1),
+        "log σ is missing.": right - s.sum(1),
+        "It takes log σ for σ.": (constant + np.log(np.abs(s)) + squares / (2 * s**2)).sum(1),
+        "It is the squared error alone.": squares.sum(1),
+    })  # fmt: skip
+
+
+def formula(name: str, got: np.ndarray, right: np.ndarray, slips: dict[str, np.ndarray]) -> Finding:
+    """got = right, up to rounding. slips: what else it may be, {what is wrong: the values}."""
+    required = f"the closed form, within {FORMULA_TOLERANCE:g} of its size"
+    error = _off(got, right)
+    worst = int(error.argmax())
+    if error[worst] <= FORMULA_TOLERANCE:
+        return Finding(1.0, f"{name} is right for {len(right):,} random Gaussians", required)
+    measured = f"{name} is {got[worst]:.4g} where it should be {right[worst]:.4g}"
+    with np.errstate(invalid="ignore"):
+        slip = next((said for said, wrong in slips.items() if (_off(got, wrong) <= FORMULA_TOLERANCE).all()), "")
+    return Finding(0.0, measured, required, slip=slip)
+
+
+def _off(got: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(np.abs(np.asarray(got, dtype=np.float64) - right) / (1 + np.abs(right)), nan=np.inf)
+
+
+# ---- noise ---------------------------------------------------------------------------------------------
+
+
+def noise_is_fresh(draw: Callable[[np.ndarray, np.ndarray, int], np.ndarray], dims: int, seed: int = 0) -> Finding:
+    """draw(μ, log σ, seed) is μ + σ ε with ε standard normal, independent over examples, dimensions and calls."""
+    mu, log_sigma = gaussians(2000, dims, seed)
+    sigma = np.exp(log_sigma.astype(np.float64))
+    calls = [np.asarray(draw(mu, log_sigma, seed + k), dtype=np.float64) for k in range(2)]
+    required = f"z = μ + σ ε, ε ~ N(0, I) (p > {P_VALUE:g})"
+    if not np.isfinite(calls).all():
+        return Finding(0.0, "some draws are nan or infinite", required)
+    residuals = [z - mu for z in calls]
+    tests = normal_p_values(*(r / sigma for r in residuals))
+    worst = min(tests, key=tests.get)
+    p_value = min(1.0, len(tests) * tests[worst])
+    ok = p_value > P_VALUE
+    measured = f"(z − μ)/σ of {len(mu):,} draws: {worst} has p = {tests[worst]:.2g}"
+    return Finding(float(ok), measured, required, p_value, P_VALUE, "p-value",
+                   slip="" if ok else _noise_slip(residuals, sigma, log_sigma))  # fmt: skip
+
+
+def normal_p_values(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
+    """Tests that two calls' noise, (n, D) each, is standard normal and independent, by what they look at."""
+    from scipy.stats import chi2, kstest, pearsonr
+
+    tests = {f"dimension {i + 1}": float(kstest(column, "norm").pvalue) for i, column in enumerate(first.T)}
+    below = chi2.cdf((first**2).sum(), first.size)
+    tests["the size of the noise"] = float(2 * min(below, 1 - below))
+
+    def together(a: np.ndarray, b: np.ndarray) -> float:
+        if min(a.std(), b.std()) < 1e-12:
+            return 0.0
+        return float(min(1.0, 2 * min(pearsonr(a, b).pvalue, pearsonr(a**2, b**2).pvalue)))
+
+    tests["the noise of neighbouring examples"] = together(first[:-1].ravel(), first[1:].ravel())
+    tests["the noise of two calls"] = together(first.ravel(), second.ravel())
+    if first.shape[1] > 1:
+        tests["the noise of two dimensions"] = together(first[:, 0], first[:, 1])
+    return tests
+
+
+def _noise_slip(residuals: list[np.ndarray], sigma: np.ndarray, log_sigma: np.ndarray) -> str:
+    """What else the noise may be."""
+    from scipy.stats import kstest
+
+    first, second = residuals
+    if np.abs(first).max() < 1e-6:
+        return "z is μ itself: there is no noise."
+    noise = first / sigma
+    if np.allclose(first, second, atol=1e-5):
+        return "Two calls draw the same noise: it must be new every time."
+    for scale, said in (
+        (np.ones_like(sigma), "The noise is not multiplied by σ."), (sigma**2, "The noise is multiplied by σ², not σ."),
+        (np.sqrt(sigma), "log σ is read as log σ²: the noise is multiplied by √σ."),
+        (np.abs(log_sigma), "The noise is multiplied by log σ, not by σ."),
+    ):  # fmt: skip
+        if kstest((first / scale).ravel(), "norm").pvalue > 1e-3:
+            return said
+    if np.abs(noise - noise[:1]).max() < 1e-3 * np.abs(noise).max():
+        return "All examples of a batch share one draw of noise: each needs its own."
+    if noise.shape[1] > 1 and np.abs(noise - noise[:, :1]).max() < 1e-3 * np.abs(noise).max():
+        return "All dimensions of an example share one draw of noise: each needs its own."
+    if kstest(noise.ravel(), "uniform").pvalue > 1e-3:
+        return "The noise is uniform: it should be normal."
+    return ""
+
+
+def passes_the_gradient(z: np.ndarray, mu: np.ndarray, by_mu: np.ndarray, by_log_sigma: np.ndarray) -> Finding:
+    """∂z/∂μ = 1 and ∂z/∂log σ = z − μ: the gradient of a mean over the noise is the mean of the gradients."""
+    required = "∂z/∂μ = 1 and ∂z/∂log σ = z − μ"
+    for by, right, name in ((by_mu, np.ones_like(mu), "μ"), (by_log_sigma, z - mu, "log σ")):
+        if not (_off(by, right) <= 1e-3).all():
+            none = "no gradient reaches" if not np.any(by) else "another gradient reaches"
+            return Finding(0.0, f"{none} {name}", required)
+    return Finding(1.0, "the gradient reaches μ and log σ through the sample", required)
+
+
+def gradient_is_of_the_loss(value: Callable, gradient: Callable, x: np.ndarray, seed: int = 0) -> Finding:
+    """gradient(x), (B, …), is the derivative of value(x), (B,), at the same noise, by central differences.
+
+    Each example's value depends on its own x alone, so that one random direction an example is enough. What is
+    missing where a sample is cut off from the encoder is the derivative on the way through it.
+    """
+    rng = np.random.default_rng(seed)
+    direction = rng.normal(size=x.shape).astype(np.float32)
+    steps = [value(x + sign * np.float32(STEP) * direction).astype(np.float64) for sign in (1, -1)]
+    difference = (steps[0] - steps[1]) / (2 * STEP)
+    along = (np.asarray(gradient(x), dtype=np.float64) * direction).reshape(len(x), -1).sum(axis=1)
+    scale = np.maximum(np.abs(along), np.abs(difference))
+    off = np.where(scale == 0, 0, np.abs(along - difference) / np.maximum(scale, 1e-30))
+    error = float(np.sort(np.nan_to_num(off, nan=np.inf))[int(MOST * len(off))])
+    measured = f"the gradient differs from the slope of the loss by {error:.1%} at one example in ten and more"
+    if not along.any() and difference.any():
+        measured = "no gradient arrives"
+    return Finding(float(error <= GRADIENT_TOLERANCE), measured, f"at most {GRADIENT_TOLERANCE:.0%}", error,
+                   GRADIENT_TOLERANCE)  # fmt: skip
+
+
+# ---- two ways to draw the same thing -------------------------------------------------------------------
+
+
+def same_distribution(got: np.ndarray, wanted: np.ndarray, name: str, slip: str = "") -> Finding:
+    """Two samples of one distribution, (n,) or (n, D): each dimension, and sums and differences of pairs, by
+    Kolmogorov–Smirnov."""
+    from itertools import combinations
+
+    from scipy.stats import ks_2samp
+
+    required = f"agreement with the encoder's and decoder's own Gaussians (p > {P_VALUE:g})"
+    a, b = (np.asarray(s, dtype=np.float64).reshape(len(s), -1) for s in (got, wanted))
+    if not np.isfinite(a).all():
+        return Finding(0.0, f"{name} is nan or infinite", required)
+    scale = b.std(axis=0) + 1e-12
+    a, b = a / scale, b / scale
+    views = [(a[:, i], b[:, i]) for i in range(a.shape[1])]
+    for i, j in combinations(range(a.shape[1]), 2):
+        views += [(a[:, i] + a[:, j], b[:, i] + b[:, j]), (a[:, i] - a[:, j], b[:, i] - b[:, j])]
+    p_value = min(1.0, len(views) * min(float(ks_2samp(*view).pvalue) for view in views))
+    measured = f"{name}: p = {p_value:.2g} over {len(a):,} draws"
+    return Finding(float(p_value > P_VALUE), measured, required, p_value, P_VALUE, "p-value", slip=slip)
+
+
+# ---- bounds --------------------------------------------------------------------------------------------
+
+
+def importance_weighted(x: np.ndarray, encode: Callable, decode: Callable, k: int, seed: int = 0) -> np.ndarray:
+    """−log (1/K) Σ_k p(x | z_k) p(z_k) / q(z_k | x), with our own noise: (B, D) -> (B,). K = 1 is a draw of −ELBO."""
+    from scipy.special import logsumexp
+
+    rng = np.random.default_rng(seed)
+    mu, log_sigma = (np.asarray(a, dtype=np.float64)[:, None] for a in encode(x))
+    B, _, D = mu.shape
+    z = mu + np.exp(log_sigma) * rng.normal(size=(B, k, D))
+    mu_x, log_sigma_x = (np.asarray(a).reshape(B, k, -1) for a in decode(z.reshape(B * k, D).astype(np.float32)))
+    zero = np.zeros(())
+    log_w = -gaussian_nll(x[:, None], mu_x, log_sigma_x) - gaussian_nll(z, zero, zero) + gaussian_nll(z, mu, log_sigma)
+    return np.log(k) - logsumexp(log_w, axis=1)
+
+
+class Marginal:
+    """log p(x) = log ∫ p(x | z) p(z) dz of a decoder with two latents, by a grid over them.
+
+    The decoder is asked once, before it has seen what x will be: whatever it answers is a mixture of Gaussians with
+    our weights, and a normalised density.
+    """
+
+    def __init__(self, decode: Callable, cells: int = 200, reach: float = 4.5):
+        axis = (np.arange(cells) + 0.5) / cells * 2 * reach - reach
+        z = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+        log_weight = -(z**2).sum(axis=1) / 2
+        self.log_weight = log_weight - np.log(np.exp(log_weight).sum())
+        order = np.random.default_rng(cells).permutation(len(z))
+        mu, log_sigma = (np.asarray(a, dtype=np.float64) for a in decode(z[order].astype(np.float32)))
+        self.mu, self.log_sigma, self.log_weight = mu, log_sigma, self.log_weight[order]
+
+    def log_prob(self, x: np.ndarray) -> np.ndarray:
+        """(B, D) -> (B,)."""
+        from scipy.special import logsumexp
+
+        return np.array([logsumexp(self.log_weight - gaussian_nll(row, self.mu, self.log_sigma)) for row in x])
+
+
+def in_order(bounds: dict[str, np.ndarray]) -> Finding:
+    """Means of losses on the same data, {name: (B,)}, never rise from one to the next."""
+    names, values = list(bounds), [np.asarray(v, dtype=np.float64) for v in bounds.values()]
+    required = " ≥ ".join(names)
+    measured = " ≥ ".join(f"{v.mean():.3f}" for v in values)
+    if not np.isfinite(values).all():
+        return Finding(0.0, "some bounds are nan or infinite", required)
+    strain, worst = 0.0, ""
+    for k in range(len(values) - 1):
+        rise = values[k + 1] - values[k]
+        allowed = ERRORS * rise.std() / np.sqrt(len(rise)) + ORDER_TOLERANCE
+        if rise.mean() / allowed > strain:
+            strain, worst = rise.mean() / allowed, f"{names[k]} {values[k].mean():.3f} is below {names[k + 1]} " \
+                f"{values[k + 1].mean():.3f}"  # fmt: skip
+    ok = strain <= 1
+    return Finding(float(ok), measured if ok else worst, required, strain, 1.0)

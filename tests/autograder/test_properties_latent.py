@@ -1,0 +1,234 @@
+"""Latent-variable properties both ways: they accept what the theorem allows, and reject what is only nearly so."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from autograder.properties import latent
+
+SEEDS = range(5)
+
+
+# ---- formulas ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_closed_forms_are_those_of_scipy_and_of_monte_carlo(seed):
+    (mu, log_sigma), rng = latent.gaussians(20, 3, seed), np.random.default_rng(seed)
+    sigma = np.exp(log_sigma.astype(float))
+    x = rng.normal(size=mu.shape)
+    assert latent.gaussian_nll(x, mu, log_sigma) == pytest.approx(-norm(mu, sigma).logpdf(x).sum(axis=1), rel=1e-9)
+    z = mu + sigma * rng.normal(size=(40_000, *mu.shape))
+    log_ratio = (norm(mu, sigma).logpdf(z) - norm(0, 1).logpdf(z)).sum(axis=2)
+    error = log_ratio.std(axis=0) / 200
+    assert (np.abs(log_ratio.mean(axis=0) - latent.gaussian_kl(mu, log_sigma)) < 5 * error + 1e-3).all()
+
+
+@pytest.mark.parametrize("dims", [1, 2, 5])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_right_formulas_pass_in_float32(dims, seed):
+    assert latent.kl_is_right(lambda *a: latent.gaussian_kl(*a).astype(np.float32), dims, seed).passed
+    assert latent.nll_is_right(lambda *a: latent.gaussian_nll(*a).astype(np.float32), dims, seed).passed
+
+
+KL_SLIPS = {
+    "never negative": lambda m, s: -latent.gaussian_kl(m, s),
+    "averaged": lambda m, s: latent.gaussian_kl(m, s) / m.shape[1],
+    "log σ for σ": lambda m, s: (-np.log(np.abs(s)) + s**2 / 2 + m**2 / 2 - 0.5).sum(1),
+    "σ where σ²": lambda m, s: (-s + np.exp(s) / 2 + m**2 / 2 - 0.5).sum(1),
+    "log σ as log σ²": lambda m, s: (-0.5 * (1 + s - m**2 - np.exp(s))).sum(1),
+    "½ that is taken away": lambda m, s: latent.gaussian_kl(m, s) + m.shape[1] / 2,
+    "the other way round": lambda m, s: (s + (1 + m**2) / (2 * np.exp(2 * s)) - 0.5).sum(1),
+    "twice the divergence": lambda m, s: 2 * latent.gaussian_kl(m, s),
+    "sign of log σ": lambda m, s: (s + np.exp(2 * s) / 2 + m**2 / 2 - 0.5).sum(1),
+}
+
+
+@pytest.mark.parametrize("said", KL_SLIPS)
+def test_a_wrong_divergence_is_rejected_and_its_slip_named(said):
+    finding = latent.kl_is_right(KL_SLIPS[said], 3, 1)
+    assert not finding.passed
+    assert said in finding.slip
+
+
+NLL_SLIPS = {
+    "½ log 2π in every": lambda x, m, s: latent.gaussian_nll(x, m, s) - x.shape[1] * 0.5 * np.log(2 * np.pi),
+    "one ½ log 2π": lambda x, m, s: latent.gaussian_nll(x, m, s) - (x.shape[1] - 1) * 0.5 * np.log(2 * np.pi),
+    "averaged": lambda x, m, s: latent.gaussian_nll(x, m, s) / x.shape[1],
+    "sign is wrong": lambda x, m, s: -latent.gaussian_nll(x, m, s),
+    "divides by σ": lambda x, m, s: (0.5 * np.log(2 * np.pi) + s + (x - m) ** 2 / (2 * np.exp(s))).sum(1),
+    "½ before": lambda x, m, s: (0.5 * np.log(2 * np.pi) + s + (x - m) ** 2 / np.exp(2 * s)).sum(1),
+    "log σ is missing": lambda x, m, s: latent.gaussian_nll(x, m, s) - s.sum(1),
+    "squared error alone": lambda x, m, s: ((x - m) ** 2).sum(1),
+}
+
+
+@pytest.mark.parametrize("said", NLL_SLIPS)
+def test_a_wrong_reconstruction_is_rejected_and_its_slip_named(said):
+    finding = latent.nll_is_right(NLL_SLIPS[said], 3, 1)
+    assert not finding.passed
+    assert said in finding.slip
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 1.001, 0.999])
+def test_one_wrong_value_is_enough(wrong):
+    def nearly(mu, log_sigma):
+        value = latent.gaussian_kl(mu, log_sigma)
+        value[value.argmax()] *= wrong
+        return value
+
+    assert not latent.kl_is_right(nearly, 2).passed
+
+
+# ---- noise ---------------------------------------------------------------------------------------------
+
+
+def right_draw(mu, log_sigma, seed):
+    return mu + np.exp(log_sigma) * np.random.default_rng(seed).normal(size=mu.shape)
+
+
+def test_right_noise_is_hardly_ever_failed():
+    findings = [latent.noise_is_fresh(right_draw, 2 + seed % 3, 7 * seed) for seed in range(200)]
+    assert all(f.passed for f in findings)
+    assert np.mean([f.value < 0.1 for f in findings]) < 0.2
+
+
+def scaled(scale):
+    return lambda mu, s, seed: mu + scale(s) * np.random.default_rng(seed).normal(size=mu.shape)
+
+
+NOISE_SLIPS = {
+    "there is no noise": lambda mu, s, seed: mu,
+    "not multiplied by σ": scaled(lambda s: 1.0),
+    "σ², not σ": scaled(lambda s: np.exp(2 * s)),
+    "√σ": scaled(lambda s: np.exp(s / 2)),
+    "by log σ": scaled(lambda s: s),
+    "share one draw of noise: each needs": lambda mu, s, seed: (
+        mu + np.exp(s) * np.random.default_rng(seed).normal(size=(1, mu.shape[1]))
+    ),
+    "All dimensions": lambda mu, s, seed: mu + np.exp(s) * np.random.default_rng(seed).normal(size=(len(mu), 1)),
+    "the same noise": lambda mu, s, seed: right_draw(mu, s, 0),
+    "uniform": lambda mu, s, seed: mu + np.exp(s) * np.random.default_rng(seed).random(mu.shape),
+}
+
+
+@pytest.mark.parametrize("said", NOISE_SLIPS)
+def test_wrong_noise_is_rejected_and_its_slip_named(said):
+    finding = latent.noise_is_fresh(NOISE_SLIPS[said], 3, 0)
+    assert not finding.passed
+    assert said in finding.slip
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_noise_that_depends_on_its_neighbour_is_rejected(seed):
+    """Every second example takes the noise of the one before it: each alone is standard normal."""
+
+    def paired(mu, log_sigma, seed):
+        return mu + np.exp(log_sigma) * np.random.default_rng(seed).normal(size=mu.shape)[np.arange(len(mu)) // 2]
+
+    assert not latent.noise_is_fresh(paired, 2, seed).passed
+
+
+@pytest.mark.parametrize("scale", [0.8, 1.25])
+def test_noise_of_another_width_is_rejected(scale):
+    assert not latent.noise_is_fresh(scaled(lambda s: scale * np.exp(s)), 2, 0).passed
+
+
+def test_the_gradient_through_a_sample():
+    mu, log_sigma = latent.gaussians(50, 2, 0)
+    z, ones = right_draw(mu, log_sigma, 0), np.ones_like(mu)
+    assert latent.passes_the_gradient(z, mu, ones, z - mu).passed
+    for by_mu, by_log_sigma, said in (
+        (0 * ones, z - mu, "no gradient reaches μ"), (ones, 0 * ones, "no gradient reaches log σ"),
+        (ones, (z - mu) / 2, "another gradient reaches log σ"), (2 * ones, z - mu, "another gradient reaches μ"),
+    ):  # fmt: skip
+        finding = latent.passes_the_gradient(z, mu, by_mu, by_log_sigma)
+        assert not finding.passed
+        assert said in finding.measured
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_gradient_that_misses_a_path_is_rejected(seed):
+    """f(x) = (x − g(x))² with g(x) = sin 2x: the way through g is like the way through a sample."""
+    x = np.random.default_rng(seed).normal(size=(100, 2)).astype(np.float32)
+
+    def value(x):
+        return ((x - np.sin(2 * x)) ** 2).sum(axis=1)
+
+    def right(x):
+        return 2 * (x - np.sin(2 * x)) * (1 - 2 * np.cos(2 * x))
+
+    def cut(x):
+        return 2 * (x - np.sin(2 * x))
+
+    assert latent.gradient_is_of_the_loss(value, right, x, seed).passed
+    for wrong in (cut, lambda x: 0 * x, lambda x: 1.1 * right(x), lambda x: np.nan * x):
+        assert not latent.gradient_is_of_the_loss(value, wrong, x, seed).passed
+
+
+# ---- distributions and bounds --------------------------------------------------------------------------
+
+
+def test_two_samples_of_one_distribution_are_hardly_ever_told_apart():
+    rng = np.random.default_rng(0)
+    assert all(
+        latent.same_distribution(rng.gamma(1.5, size=(1000, 2)), rng.gamma(1.5, size=(1000, 2)), "x").passed
+        for _ in range(200)
+    )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_two_distributions_are_told_apart(seed):
+    rng = np.random.default_rng(seed)
+    a = rng.normal(size=(2000, 2))
+    turned = a @ np.array([[1, 0.8], [0, 1]])
+    turned /= turned.std(axis=0)
+    for wrong in (1.6 * a, a + 0.3, turned, np.full_like(a, np.nan), 0 * a):
+        assert not latent.same_distribution(wrong, rng.normal(size=(2000, 2)), "x").passed
+
+
+class Linear:
+    """x = w z₁ + noise: its posterior is Gaussian, and its density that of a Gaussian with covariance w wᵀ + σ²."""
+
+    w, sigma = np.array([1.5, -0.7]), 0.4
+
+    def decode(self, z):
+        return z[:, :1] * self.w, np.full((len(z), 2), np.log(self.sigma))
+
+    def encode(self, x, worse: float = 1.0):
+        precision = 1 + self.w @ self.w / self.sigma**2
+        mu = np.stack([x @ self.w / self.sigma**2 / precision, 0 * x[:, 0]], axis=1)
+        return mu, np.log(worse * np.stack([np.full(len(x), precision**-0.5), np.ones(len(x))], axis=1))
+
+    def nll(self, x):
+        covariance = np.outer(self.w, self.w) + self.sigma**2 * np.eye(2)
+        inverse = np.linalg.inv(covariance)
+        return np.log(2 * np.pi) + np.linalg.slogdet(covariance)[1] / 2 + np.einsum("ni,ij,nj->n", x, inverse, x) / 2
+
+
+def test_importance_weighting_is_exact_with_the_true_posterior_and_a_bound_without():
+    model, x = Linear(), np.random.default_rng(0).normal(size=(500, 2))
+    exact = model.nll(x)
+    for k in (1, 8):
+        assert latent.importance_weighted(x, model.encode, model.decode, k) == pytest.approx(exact, abs=1e-5)
+    bounds = [latent.importance_weighted(x, lambda x: model.encode(x, 2.0), model.decode, k).mean() for k in (1, 8, 64)]
+    assert bounds[0] > bounds[1] > bounds[2] > exact.mean() - 0.01
+    assert bounds[2] < exact.mean() + 0.05 < bounds[0]
+
+
+def test_the_marginal_is_the_density_of_the_decoder():
+    model, x = Linear(), np.random.default_rng(0).normal(size=(50, 2))
+    assert -latent.Marginal(model.decode).log_prob(x) == pytest.approx(model.nll(x), abs=1e-3)
+
+
+def test_bounds_in_order_and_out_of_it():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=400)
+    assert latent.in_order({"a": noise + 0.5, "b": noise + 0.2, "c": noise}).passed
+    assert latent.in_order({"a": noise, "b": noise + 0.002}).passed  # within what a quadrature may err
+    assert latent.in_order({"a": noise, "b": noise + 0.1 * rng.normal(size=400)}).passed
+    broken = latent.in_order({"a": noise, "b": noise + 0.1})
+    assert not broken.passed
+    assert broken.measured.startswith("a ")
+    assert "is below b" in broken.measured
+    assert not latent.in_order({"a": noise, "b": np.full(400, np.nan)}).passed
