@@ -10,6 +10,10 @@ LOG_W = "log_w = -gaussian_nll(x, *self.decode(z)) + log_prior + gaussian_nll(z,
 LOG_MEAN = "return math.log(k) - torch.logsumexp(log_w.view(B, k), dim=1)"
 SAMPLE = "return reparameterize(mu, log_sigma) if noise else mu"
 
+VAE_TERMS = "return 0.5 * math.log(2 * math.pi) * x[0].numel() + squares / 2, kl"
+VAE_KL = "kl = (-log_sigma + sigma**2 / 2 + mu**2 / 2 - 0.5).sum(dim=1)"
+VAE_NOISE = "z = mu + sigma * torch.randn_like(mu)"
+
 MUTANTS = (
     Mutant(
         "terms-of-the-batch", "vae2d", "the terms come out as means over the batch",
@@ -183,5 +187,224 @@ MUTANTS = (
         "no-warm-up", "vae2d", "the moons without a warm-up", (("fit=train_vae2d(moons, warm_up=1500, steps=3000)",
                                                                 "fit=train_vae2d(moons, steps=3000)"),),
         "trained_well_on_the_moons", "Has one latent collapsed?", weights="trained",
+    ),
+    Mutant(
+        "images-keep-no-batch", "vae32", "the terms come out as one number for the batch",
+        ((VAE_TERMS, "return 0.5 * math.log(2 * math.pi) * x[0].numel() + squares.mean() / 2, kl.mean()"),),
+        "shapes", "should have shape (12,)", weights="none",
+    ),
+    Mutant(
+        "images-batch-statistics", "vae32", "the decoder normalises over the batch, also when it is evaluated",
+        (("return self.decoder(z)",
+          "return self.decoder((z - z.mean(dim=0)) / (z.std(dim=0) + 1e-3) if len(z) > 1 else z)"),),
+        "shapes", "mixes the examples of a batch",
+    ),
+    Mutant(
+        "images-kl-sign", "vae32", "minus the divergence", ((VAE_KL, VAE_KL.replace("kl = (", "kl = -(")),),
+        "kl_is_that_of_the_encoder", "never negative",
+    ),
+    Mutant(
+        "images-kl-mean", "vae32", "averages the KL over the latents", ((VAE_KL, VAE_KL.replace("sum(", "mean(")),),
+        "kl_is_that_of_the_encoder", "averaged over the dimensions of z",
+    ),
+    Mutant(
+        "images-kl-log-variance", "vae32", "the formula for log σ², fed with log σ",
+        ((VAE_KL, "kl = -0.5 * (1 + log_sigma - mu**2 - log_sigma.exp()).sum(dim=1)"),),
+        "kl_is_that_of_the_encoder", "log σ as log σ²",
+    ),
+    Mutant(
+        "mean-over-pixels", "vae32", "the squares averaged over the pixels",
+        ((VAE_TERMS, VAE_TERMS.replace("squares / 2", "squares / x[0].numel() / 2")),),
+        "reconstruction_is_the_gaussian_of_unit_variance", "averaged over the pixels",
+    ),
+    Mutant(
+        "mse-loss", "vae32", "F.mse_loss for the log-density",
+        ((VAE_TERMS, "return squares / x[0].numel(), kl"),),
+        "reconstruction_is_the_gaussian_of_unit_variance", "It is the mean squared error",
+    ),
+    Mutant(
+        "images-no-constant", "vae32", "leaves d/2 · log 2π out",
+        ((VAE_TERMS, "return squares / 2, kl"),),
+        "reconstruction_is_the_gaussian_of_unit_variance", "constant d/2 · log 2π is missing",
+    ),
+    Mutant(
+        "half-forgotten", "vae32", "the whole squared error",
+        ((VAE_TERMS, VAE_TERMS.replace("squares / 2", "squares")),),
+        "reconstruction_is_the_gaussian_of_unit_variance", "½ before the squares",
+    ),
+    Mutant(
+        "images-one-noise", "vae32", "one draw of ε for the batch",
+        ((VAE_NOISE, "z = mu + sigma * torch.randn(self.latents)"),),
+        "reconstruction_is_the_gaussian_of_unit_variance", "one draw of ε for every example",
+    ),
+    Mutant(
+        "images-noise-without-sigma", "vae32", "z = μ + ε", ((VAE_NOISE, "z = mu + torch.randn_like(mu)"),),
+        "reconstruction_is_the_gaussian_of_unit_variance", "z = μ_z + σ_z ε",
+    ),
+    Mutant(
+        "images-code-detached", "vae32", "the code is cut off from the encoder",
+        (("(x - self.decode(z)) ** 2", "(x - self.decode(z.detach())) ** 2"),),
+        "gradient_reaches_the_encoder", "that make μ_z, none",
+    ),
+    Mutant(
+        "images-sigma-detached", "vae32", "no gradient for σ",
+        ((VAE_NOISE, VAE_NOISE.replace("sigma *", "sigma.detach() *")),),
+        "gradient_reaches_the_encoder", "that make σ_z",
+    ),
+    Mutant(
+        "images-uniform-prior", "vae32", "draws codes from a uniform density",
+        (("self.decode(torch.randn(n, self.latents))", "self.decode(torch.rand(n, self.latents))"),),
+        "samples_are_decoded_draws_of_the_prior", "z ~ N(0, I)",
+    ),
+    Mutant(
+        "one-code-for-all", "vae32", "one code for all samples",
+        (("self.decode(torch.randn(n, self.latents))", "self.decode(torch.randn(1, self.latents).expand(n, -1))"),),
+        "samples_are_decoded_draws_of_the_prior", "one for each sample",
+    ),
+    Mutant(
+        "pixels-faded", "vae32", "interpolates the images, not their codes",
+        (("return torch.stack([self.decode(z) for z in codes], dim=1)",
+          "ends = [self.decode(z) for z in (start, end)]\n"
+          "        return torch.stack([torch.lerp(*ends, t) for t in torch.linspace(0, 1, steps)], dim=1)"),),
+        "interpolation_is_straight_between_codes", "each decoded",
+    ),
+    Mutant(
+        "last-step-missing", "vae32", "steps that stop short of the end",
+        (("for t in torch.linspace(0, 1, steps)]", "for t in torch.arange(steps) / steps]"),),
+        "interpolation_is_straight_between_codes", "both ends included",
+    ),
+    Mutant(
+        "ends-are-draws", "vae32", "interpolates between draws of the posteriors",
+        (("start, end = self.encode(a)[0], self.encode(b)[0]",
+          "start, end = (m + s.exp() * torch.randn_like(m) for m, s in (self.encode(a), self.encode(b)))"),),
+        "interpolation_is_straight_between_codes", "the first image",
+    ),
+    Mutant(
+        "images-hardly-trained", "vae32", "ends almost before it began", (("steps = 1000", "steps = 30"),),
+        "trained_well_on_held_out_digits", "Train longer", weights="trained",
+    ),
+    Mutant(
+        "images-collapsed", "vae32", "the KL counts fifty times as much: no latent is worth its price",
+        (("lambda x: sum(model.elbo_terms(x)).mean()",
+          "lambda x: (model.elbo_terms(x)[0] + 50 * model.elbo_terms(x)[1]).mean()"), ("steps = 1000", "steps = 150")),
+        "latents_are_used", "Latents that are not used", weights="trained",
+    ),
+    Mutant(
+        "one-loss-an-example", "vqvae", "the reconstruction comes out without its mean",
+        (("return F.mse_loss(self.decoder(z_q), x), codebook",
+          "return F.mse_loss(self.decoder(z_q), x, reduction=\"none\").mean(dim=(1, 2, 3)), codebook"),),
+        "shapes", "should have shape ()", weights="none",
+    ),
+    Mutant(
+        "argmax-for-argmin", "vqvae", "the farthest code", (("distances.argmin(dim=1)", "distances.argmax(dim=1)"),),
+        "codes_are_the_nearest", "farthest away",
+    ),
+    Mutant(
+        "largest-product", "vqvae", "the largest product z · e for the smallest distance",
+        (("distances = -2 * rows @ self.codebook.T + (self.codebook**2).sum(dim=1)",
+          "distances = -2 * rows @ self.codebook.T"),),
+        "codes_are_the_nearest", "‖e‖² is missing",
+    ),
+    Mutant(
+        "channels-mixed-with-places", "vqvae", "reshapes without moving the channels last",
+        (("rows = z.movedim(1, -1).reshape(-1, D)", "rows = z.reshape(-1, D)"),),
+        "codes_are_the_nearest", "vectors along dimension 1",
+    ),
+    Mutant(
+        "straight-through-missing", "vqvae", "gives the decoder the code itself",
+        (("return z + (e - z).detach(), F.mse",
+          "return e, F.mse"),), "straight_through", "gradient of z_q by z is missing",
+    ),
+    Mutant(
+        "straight-through-detached", "vqvae", "detaches everything",
+        (("z + (e - z).detach()", "(z + (e - z)).detach()"),),
+        "straight_through", "its gradient goes to z unchanged",
+    ),
+    Mutant(
+        "not-quantised", "vqvae", "z itself goes on to the decoder", (("return z + (e - z).detach(),", "return z,"),),
+        "straight_through", "z_q differs",
+    ),
+    Mutant(
+        "codebook-without-stop", "vqvae", "the codebook loss without its stop-gradient",
+        (("F.mse_loss(e, z.detach())", "F.mse_loss(e, z)"),), "each_loss_moves_its_own_side", "the codebook loss by z",
+    ),
+    Mutant(
+        "commitment-without-stop", "vqvae", "the commitment loss without its stop-gradient",
+        (("F.mse_loss(z, e.detach())", "F.mse_loss(z, e)"),),
+        "each_loss_moves_its_own_side", "the commitment loss by the codebook",
+    ),
+    Mutant(
+        "sides-swapped", "vqvae", "commitment and codebook loss change places",
+        (("F.mse_loss(e, z.detach()), F.mse_loss(z, e.detach())",
+          "F.mse_loss(z, e.detach()), F.mse_loss(e, z.detach())"),),
+        "each_loss_moves_its_own_side", "detach on different sides",
+    ),
+    Mutant(
+        "sum-of-squares", "vqvae", "the sum of the squares for their mean",
+        (("F.mse_loss(e, z.detach())", "F.mse_loss(e, z.detach(), reduction=\"sum\")"),),
+        "each_loss_moves_its_own_side", "the codebook loss differs",
+    ),
+    Mutant(
+        "beta-on-the-codebook", "vqvae", "β on the wrong term",
+        (("reconstruction + codebook + beta * commitment", "reconstruction + beta * codebook + commitment"),),
+        "the_three_losses_add_up", "only the last one has a β",
+    ),
+    Mutant(
+        "codebook-loss-left-out", "vqvae", "nothing moves the codebook",
+        (("reconstruction + codebook + beta * commitment", "reconstruction + beta * commitment"),),
+        "the_three_losses_add_up", "reconstruction + codebook + β",
+    ),
+    Mutant(
+        "encoder-cut-off", "vqvae", "the decoder's gradient does not reach the encoder",
+        (("F.mse_loss(self.decoder(z_q), x), codebook", "F.mse_loss(self.decoder(z_q.detach()), x), codebook"),),
+        "the_three_losses_add_up", "the reconstruction does not move",
+    ),
+    Mutant(
+        "mask-shows-the-centre", "vqvae", "mask B in the first layer",
+        (('MaskedConv2d("A", codes', 'MaskedConv2d("B", codes'),),
+        "the_prior_sees_only_earlier_codes", "mask A in the first layer",
+    ),
+    Mutant(
+        "softmax-over-places", "vqvae", "normalises over a side of the grid",
+        (("F.log_softmax(self.logits(k), dim=-1)", "F.log_softmax(self.logits(k), dim=1)"),),
+        "the_prior_sums_to_one", "softmax over the codes",
+    ),
+    Mutant(
+        "prior-averaged", "vqvae", "averages over the places",
+        (("return tensors.sum_except_batch(log_p.gather(-1, k[..., None]))",
+          "return log_p.gather(-1, k[..., None]).flatten(1).mean(dim=1)"),),
+        "the_prior_sums_to_one", "sums to one",
+    ),
+    Mutant(
+        "most-likely-codes", "vqvae", "takes the most likely code",
+        (("k[:, i, j] = torch.multinomial(p, 1).squeeze(-1)", "k[:, i, j] = p.argmax(dim=-1)"),),
+        "the_prior_samples_its_density", "do not take the largest",
+    ),
+    Mutant(
+        "all-codes-at-once", "vqvae", "draws every place from the logits of an empty grid",
+        (("p = self.logits(k)[:, i, j].softmax(dim=-1)", "p = self.logits(0 * k)[:, i, j].softmax(dim=-1)"),),
+        "the_prior_samples_its_density", "given those drawn before it",
+    ),
+    Mutant(
+        "codes-hardly-trained", "vqvae", "ends almost before it began",
+        (("(150, 150, 300, 1200)", "(10, 10)"), ("steps = 1500", "steps = 20")),
+        "images_come_back_from_their_codes", "Train longer", weights="trained",
+    ),
+    Mutant(
+        "codes-never-revived", "vqvae", "starts far from the encoder's vectors, and leaves unused codes where they are",
+        (("        revive(model, train_x[:500])\n",
+          ""), ("(150, 150, 300, 1200)", "(100,)"), ("steps = 1500", "steps = 20")),
+        "most_codes_are_used", "never the nearest", weights="trained",
+    ),
+    Mutant(
+        "prior-hardly-trained", "vqvae", "ends almost before it began",
+        (("(150, 150, 300, 1200)", "(100, 100, 100)"), ("steps = 1500", "steps = 20")),
+        "the_prior_needs_few_bits_a_code", "longer", weights="trained",
+    ),
+    Mutant(
+        "saved-codes-are-even", "vqvae", "saves codes that are drawn evenly",
+        (('drawn("vqvae.prior", lambda: prior.sample(56))',
+          'drawn("vqvae.prior", lambda: torch.randint(64, (56, 8, 8)), redraw=True)'),),
+        "samples_are_shapes", "Draw them with the trained prior",
     ),
 )  # fmt: skip

@@ -28,9 +28,10 @@
 # %%
 import math
 
-from deepul_utils import check, fit, plots, seed_everything, tensors, toy, trained, training
+from deepul_utils import check, drawn, fit, images, plots, seed_everything, tensors, toy, trained, training
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 # %matplotlib inline
@@ -290,3 +291,494 @@ plots.decoder_noise(
 
 # %%
 check("vae2d")
+
+# %% [markdown]
+# ---
+# ## Exercise 3.2 · A convolutional VAE of 32×32 images
+#
+# **Why.** The same bound, for images: strided convolutions shrink $32 \times 32$ pixels to the $\mu_z$ and
+# $\log \sigma_z$ of 16 latents, transposed convolutions go back. The decoder gives the mean of every pixel only, and
+# all pixels have variance one, $p_\theta(x \mid z) = \mathcal{N}(\mu_x(z), I)$. With $d$ pixels the reconstruction
+# term is then
+#
+# $$-\log p_\theta(x \mid z) \;=\; \frac d2 \log 2\pi + \tfrac12 \left\lVert x - \mu_x(z) \right\rVert^2 ,$$
+#
+# *half* the squared error, *summed* over the pixels, and a constant. "MSE loss" often stands for the mean over the
+# pixels; beside the KL that is a thousand times too little, and the code is not used at all. Pixels are in $[-1, 1]$
+# here: with variance one, that is what says how exact a reconstruction has to be.
+
+# %%
+glyphs = images.get("glyphs32", levels=256)
+
+
+def pixels(n: int, split: str = "train") -> tuple[torch.Tensor, torch.Tensor]:
+    """n images in [−1, 1], float (n, 1, 32, 32), and their digits."""
+    x, y = glyphs.sample_labelled(n, split=split)
+    return torch.as_tensor(2 * glyphs.unit(x) - 1), torch.as_tensor(y)
+
+
+train_x, _ = pixels(20_000)
+valid_x, valid_y = pixels(1000, split="validation")
+plots.images((train_x[:24] + 1) / 2, columns=12)
+
+# %% [markdown]
+# **Write** the model. Three convolutions with stride 2 lead from 32 to 16, 8 and 4 pixels a side.
+
+
+# %%
+class VAE32(nn.Module):
+    """p(x) = ∫ N(x; μ_x(z), I) N(z; 0, I) dz for images x of `shape` (C, 32, 32)."""
+
+    def __init__(self, shape: tuple[int, int, int], latents: int = 16, width: int = 16):
+        super().__init__()
+        self.shape, self.latents = shape, latents
+        ### BEGIN SOLUTION
+        C, w = shape[0], width
+        self.encoder = nn.Sequential(
+            nn.Conv2d(C, w, 4, stride=2, padding=1), nn.SiLU(),
+            nn.Conv2d(w, 2 * w, 4, stride=2, padding=1), nn.SiLU(),
+            nn.Conv2d(2 * w, 4 * w, 4, stride=2, padding=1), nn.SiLU(),
+            nn.Flatten(), nn.Linear(64 * w, 2 * latents),
+        )  # fmt: skip
+        self.decoder = nn.Sequential(
+            nn.Linear(latents, 64 * w), nn.Unflatten(1, (4 * w, 4, 4)), nn.SiLU(),
+            nn.ConvTranspose2d(4 * w, 2 * w, 4, stride=2, padding=1), nn.SiLU(),
+            nn.ConvTranspose2d(2 * w, w, 4, stride=2, padding=1), nn.SiLU(),
+            nn.ConvTranspose2d(w, C, 4, stride=2, padding=1),
+        )  # fmt: skip
+        ### END SOLUTION
+
+    def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """μ_z and log σ_z of q(z | x): (B, C, 32, 32) -> (B, latents) each."""
+        ### BEGIN SOLUTION
+        mu, log_sigma = self.encoder(x).chunk(2, dim=1)
+        return mu, log_sigma
+        ### END SOLUTION
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """μ_x of p(x | z): (B, latents) -> (B, C, 32, 32)."""
+        ### BEGIN SOLUTION
+        return self.decoder(z)
+        ### END SOLUTION
+
+    def elbo_terms(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """−log p(x | z) at one draw z of q(z | x), and KL(q(z | x) ‖ p(z)): (B, C, 32, 32) -> (B,) each, in nats."""
+        ### BEGIN SOLUTION
+        mu, log_sigma = self.encode(x)
+        sigma = log_sigma.exp()
+        z = mu + sigma * torch.randn_like(mu)
+        squares = tensors.sum_except_batch((x - self.decode(z)) ** 2)
+        kl = (-log_sigma + sigma**2 / 2 + mu**2 / 2 - 0.5).sum(dim=1)
+        return 0.5 * math.log(2 * math.pi) * x[0].numel() + squares / 2, kl
+        ### END SOLUTION
+
+    @torch.no_grad()
+    def sample(self, n: int) -> torch.Tensor:
+        """μ_x(z) for n draws z ~ N(0, I): (n, C, 32, 32)."""
+        ### BEGIN SOLUTION
+        return self.decode(torch.randn(n, self.latents))
+        ### END SOLUTION
+
+    @torch.no_grad()
+    def interpolate(self, a: torch.Tensor, b: torch.Tensor, steps: int) -> torch.Tensor:
+        """μ_x at `steps` even steps from μ_z(a) to μ_z(b), both included: (B, C, 32, 32) -> (B, steps, C, 32, 32)."""
+        ### BEGIN SOLUTION
+        start, end = self.encode(a)[0], self.encode(b)[0]  # (B, latents)
+        codes = [torch.lerp(start, end, t) for t in torch.linspace(0, 1, steps)]
+        return torch.stack([self.decode(z) for z in codes], dim=1)
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **Look** before you train: what does the best constant image cost, with no code at all? Training has to beat it by
+# more than the code costs.
+
+# %%
+untrained = VAE32(glyphs.shape)
+with torch.no_grad():
+    reconstruction, kl = untrained.elbo_terms(valid_x)
+constant = 512 * math.log(2 * math.pi)
+mean_image = constant + ((valid_x - train_x.mean(dim=0)) ** 2).sum(dim=(1, 2, 3)).mean() / 2
+print(f"untrained: {reconstruction.mean():.1f} + {kl.mean():.1f} nats; the mean image: {mean_image:.1f}; "
+      f"no error at all: {constant:.1f}")  # fmt: skip
+
+
+# %% [markdown]
+# **Train** it with the mean of the sum (less than a minute).
+
+
+# %%
+def train_vae32(model: VAE32):
+    """Minimise 𝓛 = mean (reconstruction + KL) over train_x with `fit`; returns the History."""
+    ### BEGIN SOLUTION
+    steps = 1000
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return fit(
+        model,
+        lambda x: sum(model.elbo_terms(x)).mean(),
+        train_x,
+        optimizer=optimizer,
+        scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=steps),
+        valid=valid_x,
+        steps=steps,
+        batch_size=64,
+        clip=50.0,
+    )
+    ### END SOLUTION
+
+
+# %%
+vae32 = trained("vae32", VAE32(glyphs.shape), fit=train_vae32)
+plots.history(training.history("vae32"), baseline=float(mean_image), unit="nats an image")
+
+# %% [markdown]
+# **See** what the code keeps: originals, their reconstructions, and samples of the prior. Nothing in the loss asks for
+# sharp edges: where the code does not say exactly where a stroke ends, the best mean is the average of all the places
+# where it might, and that is **blur**.
+
+
+# %%
+def shown(x: torch.Tensor) -> torch.Tensor:
+    """Means of pixels, [−1, 1] and a little beyond, as grey values in [0, 1]."""
+    return ((x + 1) / 2).clamp(0, 1)
+
+
+with torch.no_grad():
+    some = valid_x[:14]
+    rebuilt = vae32.decode(vae32.encode(some)[0])
+plots.image_rows({"original": shown(some), "rebuilt": shown(rebuilt), "samples": shown(vae32.sample(14)),
+                  "": shown(vae32.sample(14))})  # fmt: skip
+
+# %% [markdown]
+# Expected:
+#
+# ![digits, their reconstructions, and samples](figures/vae32.png)
+#
+# **Which latents are used?** The KL of each of the 16, largest first. One that costs nothing says nothing: its
+# posterior is the prior for every image.
+
+# %%
+with torch.no_grad():
+    mu, log_sigma = vae32.encode(valid_x)
+    reconstruction, kl = vae32.elbo_terms(valid_x)
+kl_of_each = (-log_sigma + (2 * log_sigma).exp() / 2 + mu**2 / 2 - 0.5).mean(dim=0)
+print(f"held out: reconstruction {reconstruction.mean():.1f}, {constant:.1f} of it the constant; KL {kl.mean():.1f}")
+first, second = kl_of_each.argsort(descending=True)[:2]
+plots.latents(kl_of_each, mu[:, [first, second]], valid_y, names=glyphs.label_names)
+
+# %% [markdown]
+# Expected:
+#
+# ![the KL of each latent, and the two most used ones coloured by digit](figures/vae32_latents.png)
+#
+# **Interpolation.** A straight line between two codes; its ends are the reconstructions.
+
+# %%
+pairs = vae32.interpolate(valid_x[:5], valid_x[5:10], steps=10)
+plots.image_rows({f"{valid_y[i]} to {valid_y[5 + i]}": shown(pairs[i]) for i in range(5)})
+
+# %% [markdown]
+# Expected:
+#
+# ![rows of digits turning into others](figures/vae32_interpolation.png)
+#
+# *A question to think about:* a straight line between two images themselves would show one fading over the other. What
+# happens here instead, and where does it go wrong?
+
+# %%
+check("vae32")
+
+# %% [markdown]
+# ---
+# ## Exercise 3.4 · VQ-VAE and a prior over its codes
+#
+# **Why.** A code of real numbers with a Gaussian posterior blurs. A VQ-VAE makes it discrete: the encoder gives a
+# vector $z_e$ at each of $8 \times 8$ places, and each is replaced by the nearest of $K$ vectors $e_1, \dots, e_K$ of a
+# **codebook**,
+#
+# $$k = \arg\min_j \lVert z_e - e_j \rVert^2, \qquad z_q = e_k .$$
+#
+# Two things have no gradient here. The choice $k$ is a step function: for the decoder's sake we pretend that
+# $\partial z_q / \partial z_e = 1$, the **straight-through** estimator, $z_e + \mathrm{sg}[z_q - z_e]$, where
+# $\mathrm{sg}$ (`detach`) stops gradients. And so the reconstruction never moves the codebook. It gets a loss of its
+# own, and the encoder another one, that keeps it near the code it chose:
+#
+# $$\mathcal{L} = \underbrace{\lVert x - \mu_x(z_q) \rVert^2}_{\text{reconstruction}}
+#   + \underbrace{\lVert \mathrm{sg}[z_e] - e_k \rVert^2}_{\text{codebook}}
+#   + \beta \underbrace{\lVert z_e - \mathrm{sg}[e_k] \rVert^2}_{\text{commitment}} .$$
+#
+# All three are means over all their entries here. Then a **prior** over the $8 \times 8$ codes is learned, with a
+# PixelCNN whose pixels are the $K$ codes: it knows which codes go together, which the decoder alone does not.
+
+# %%
+shapes = images.get("shapes32", levels=4)
+train_x = torch.as_tensor(2 * shapes.unit(shapes.sample(20_000)) - 1)
+valid_x = torch.as_tensor(2 * shapes.unit(shapes.sample(1000, split="validation")) - 1)
+plots.images((train_x[:24] + 1) / 2, columns=12)
+
+# %% [markdown]
+# **Write** the quantiser.
+
+
+# %%
+class VectorQuantizer(nn.Module):
+    """Nearest vectors of a codebook e, (codes, dims)."""
+
+    def __init__(self, codes: int, dims: int):
+        super().__init__()
+        self.codebook = nn.Parameter(torch.randn(codes, dims))
+
+    def nearest(self, z: torch.Tensor) -> torch.Tensor:
+        """arg min_j ‖z − e_j‖² at every place: (B, dims, H, W) -> int64 (B, H, W)."""
+        ### BEGIN SOLUTION
+        B, D, H, W = z.shape
+        rows = z.movedim(1, -1).reshape(-1, D)  # (B · H · W, D)
+        distances = -2 * rows @ self.codebook.T + (self.codebook**2).sum(dim=1)  # without ‖z‖², the same for all j
+        return distances.argmin(dim=1).view(B, H, W)
+        ### END SOLUTION
+
+    def lookup(self, k: torch.Tensor) -> torch.Tensor:
+        """e_k at every place: int64 (B, H, W) -> (B, dims, H, W)."""
+        ### BEGIN SOLUTION
+        return self.codebook[k].movedim(-1, 1)
+        ### END SOLUTION
+
+    def forward(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """z_q with a straight-through gradient (B, dims, H, W), the codebook and the commitment loss, a number each."""
+        ### BEGIN SOLUTION
+        e = self.lookup(self.nearest(z))
+        return z + (e - z).detach(), F.mse_loss(e, z.detach()), F.mse_loss(z, e.detach())
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **Look:** points in the plane and their nearest codes. The cells of a codebook are those of a Voronoi diagram.
+
+# %%
+quantizer = VectorQuantizer(codes=12, dims=2)
+plane = torch.cartesian_prod(torch.linspace(-2.5, 2.5, 100), torch.linspace(-2.5, 2.5, 100))
+with torch.no_grad():
+    cells = quantizer.nearest(plane.T.reshape(1, 2, 100, 100))[0]
+plots.code_cells(cells, quantizer.codebook, reach=2.5)
+
+# %% [markdown]
+# Now the autoencoder around it. Two convolutions with stride 2 lead from 32 to 8 pixels a side.
+
+
+# %%
+class VQVAE(nn.Module):
+    """Images of `shape` (C, H, W) as codes on a grid of a quarter of the side."""
+
+    def __init__(self, shape: tuple[int, int, int], codes: int = 64, dims: int = 16, width: int = 48):
+        super().__init__()
+        ### BEGIN SOLUTION
+        C, w = shape[0], width
+        self.encoder = nn.Sequential(
+            nn.Conv2d(C, w, 4, stride=2, padding=1), nn.SiLU(),
+            nn.Conv2d(w, w, 4, stride=2, padding=1), nn.SiLU(),
+            nn.Conv2d(w, w, 3, padding=1), nn.SiLU(), nn.Conv2d(w, dims, 1),
+        )  # fmt: skip
+        self.quantizer = VectorQuantizer(codes, dims)
+        self.decoder = nn.Sequential(
+            nn.Conv2d(dims, w, 3, padding=1), nn.SiLU(),
+            nn.ConvTranspose2d(w, w, 4, stride=2, padding=1), nn.SiLU(),
+            nn.ConvTranspose2d(w, C, 4, stride=2, padding=1),
+        )  # fmt: skip
+        ### END SOLUTION
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Codes: (B, C, H, W) -> int64 (B, H / 4, W / 4)."""
+        ### BEGIN SOLUTION
+        return self.quantizer.nearest(self.encoder(x))
+        ### END SOLUTION
+
+    def decode(self, k: torch.Tensor) -> torch.Tensor:
+        """μ_x of codes: int64 (B, H / 4, W / 4) -> (B, C, H, W)."""
+        ### BEGIN SOLUTION
+        return self.decoder(self.quantizer.lookup(k))
+        ### END SOLUTION
+
+    def losses(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Reconstruction, codebook and commitment loss, each a mean over all its entries."""
+        ### BEGIN SOLUTION
+        z_q, codebook, commitment = self.quantizer(self.encoder(x))
+        return F.mse_loss(self.decoder(z_q), x), codebook, commitment
+        ### END SOLUTION
+
+    def loss(self, x: torch.Tensor, beta: float = 0.25) -> torch.Tensor:
+        """reconstruction + codebook + β · commitment: one number."""
+        ### BEGIN SOLUTION
+        reconstruction, codebook, commitment = self.losses(x)
+        return reconstruction + codebook + beta * commitment
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **Train** it with $\beta = 0.25$. A code that is never the nearest never moves, and is never the nearest again. So
+# begin with codes where the encoder's vectors are, and after a while put those that nobody uses there once more.
+
+
+# %%
+@torch.no_grad()
+def revive(model: VQVAE, x: torch.Tensor) -> None:
+    """Put every code that no place of the images x uses onto some vector of the encoder."""
+    z = model.encoder(x).movedim(1, -1).flatten(0, 2)  # (B · H · W, dims)
+    codes = model.quantizer.codebook
+    unused = torch.bincount(model.encode(x).flatten(), minlength=len(codes)) == 0
+    codes[unused] = z[torch.randperm(len(z))[: int(unused.sum())]]
+
+
+def train_vqvae(model: VQVAE):
+    """Minimise model.loss over train_x with `fit`, in a few stages; returns the History of the last."""
+    ### BEGIN SOLUTION
+    for steps in (150, 150, 300, 1200):
+        revive(model, train_x[:500])
+        optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        history = fit(model, model.loss, train_x, optimizer=optimizer, scheduler=schedule, valid=valid_x, steps=steps,
+                      batch_size=64)  # fmt: skip
+    return history
+    ### END SOLUTION
+
+
+# %%
+vqvae = trained("vqvae", VQVAE(shapes.shape), fit=train_vqvae)
+plots.history(training.history("vqvae"), unit="mean squares")
+
+# %% [markdown]
+# **See** originals, reconstructions, and the codes between them. How many of the 64 codes are in use, and how evenly?
+# The **perplexity** $2^H$ of their frequencies is the number of codes that, used evenly, would say as much.
+
+# %%
+with torch.no_grad():
+    codes = vqvae.encode(valid_x)
+    rebuilt = vqvae.decode(codes[:14])
+p = torch.bincount(codes.flatten(), minlength=64) / codes.numel()
+entropy = -(p * p.clamp(min=1e-12).log2()).sum()
+print(f"{(p > 0).sum()} of 64 codes are used, perplexity {2**entropy:.1f}")
+plots.code_maps((valid_x[:14] + 1) / 2, codes[:14], ((rebuilt + 1) / 2).clamp(0, 1), size=64)
+
+# %% [markdown]
+# Expected:
+#
+# ![originals, maps of their codes, and reconstructions](figures/vqvae_codes.png)
+#
+# **The prior.** $\log p(k) = \sum_i \log p(k_i \mid k_{1:i-1})$ over the 64 places in raster order: a PixelCNN on
+# one-hot codes. Mask A in its first layer hides the centre of the kernel, mask B in the others shows it.
+
+
+# %%
+class MaskedConv2d(nn.Conv2d):
+    """A convolution whose kernel is zero below and right of its centre; kind "A" hides the centre too, "B" shows it."""
+
+    def __init__(self, kind: str, in_channels: int, out_channels: int, kernel_size: int):
+        super().__init__(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+        ### BEGIN SOLUTION
+        mask = torch.zeros(kernel_size**2)
+        mask[: kernel_size**2 // 2 + (kind == "B")] = 1
+        self.register_buffer("mask", mask.view(kernel_size, kernel_size))
+        ### END SOLUTION
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
+        ### BEGIN SOLUTION
+        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
+        ### END SOLUTION
+
+
+# %%
+class CodePrior(nn.Module):
+    """log p(k) = Σ_i log softmax(logits_i)[k_i] over the places of a grid of `size` (H, W), each one of `codes`."""
+
+    def __init__(self, size: tuple[int, int], codes: int, width: int = 64, depth: int = 5):
+        super().__init__()
+        self.size, self.codes = size, codes
+        ### BEGIN SOLUTION
+        self.first = MaskedConv2d("A", codes, width, 7)
+        self.blocks = nn.ModuleList(MaskedConv2d("B", width, width, 3) for _ in range(depth))
+        self.head = nn.Conv2d(width, codes, 1)
+        ### END SOLUTION
+
+    def logits(self, k: torch.Tensor) -> torch.Tensor:
+        """Unnormalised log p(k_i | k_{1:i−1}): int64 (B, H, W) -> (B, H, W, codes)."""
+        ### BEGIN SOLUTION
+        h = self.first(F.one_hot(k, self.codes).float().movedim(-1, 1))
+        for block in self.blocks:
+            h = h + block(F.relu(h))
+        return self.head(F.relu(h)).movedim(1, -1)
+        ### END SOLUTION
+
+    def log_prob(self, k: torch.Tensor) -> torch.Tensor:
+        """log p(k) in nats: int64 (B, H, W) -> (B,)."""
+        ### BEGIN SOLUTION
+        log_p = F.log_softmax(self.logits(k), dim=-1)
+        return tensors.sum_except_batch(log_p.gather(-1, k[..., None]))
+        ### END SOLUTION
+
+    @torch.no_grad()
+    def sample(self, n: int) -> torch.Tensor:
+        """n draws, int64 (n, H, W), place by place in raster order."""
+        ### BEGIN SOLUTION
+        H, W = self.size
+        k = torch.zeros(n, H, W, dtype=torch.long)
+        for i in range(H):
+            for j in range(W):
+                p = self.logits(k)[:, i, j].softmax(dim=-1)
+                k[:, i, j] = torch.multinomial(p, 1).squeeze(-1)
+        return k
+        ### END SOLUTION
+
+
+# %%
+with torch.no_grad():
+    train_codes, valid_codes = (torch.cat([vqvae.encode(part) for part in x.split(1000)]) for x in (train_x, valid_x))
+
+
+def train_prior(model: CodePrior):
+    """Minimise 𝓛 = −mean log p(k) over train_codes with `fit`; returns the History."""
+    ### BEGIN SOLUTION
+    steps = 1500
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=steps)
+    return fit(model, lambda k: -model.log_prob(k).mean(), train_codes, optimizer=optimizer, scheduler=schedule,
+               valid=valid_codes, steps=steps, batch_size=64)  # fmt: skip
+    ### END SOLUTION
+
+
+# %%
+prior = trained("vqvae.prior", CodePrior((8, 8), codes=64), fit=train_prior)
+with torch.no_grad():
+    bits = tensors.bits_per_dim(-prior.log_prob(valid_codes).mean(), dims=64)
+print(f"{bits:.2f} bits a code; codes drawn evenly {math.log2(64):.0f}, with their own frequencies {entropy:.2f}")
+plots.history(training.history("vqvae.prior"), unit="nats an image")
+
+# %% [markdown]
+# **See** what the prior is for: codes drawn evenly, codes drawn independently with their right frequencies, and codes
+# of the prior, all through the same decoder.
+
+# %%
+sampled_codes = drawn("vqvae.prior", lambda: prior.sample(56))
+even = torch.randint(64, (14, 8, 8))
+frequent = torch.multinomial(p, 14 * 64, replacement=True).view(14, 8, 8)
+with torch.no_grad():
+    rows = {
+        name: ((vqvae.decode(k) + 1) / 2).clamp(0, 1)
+        for name, k in {
+            "even": even,
+            "frequencies": frequent,
+            "prior": sampled_codes[:14],
+            "": sampled_codes[14:28],
+        }.items()
+    }
+plots.image_rows(rows)
+
+# %% [markdown]
+# Expected:
+#
+# ![decoded codes: even, with the right frequencies, and of the prior](figures/vqvae_samples.png)
+#
+# *A question to think about:* an image here is 64 codes of at most 6 bits. The shapes have $\log_2$ of 24,576 times 8 …
+# how many bits would an ideal code need (`shapes.entropy`), and where do the others go?
+
+# %%
+check("vqvae")
