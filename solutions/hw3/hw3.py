@@ -569,7 +569,7 @@ plots.code_cells(cells, quantizer.codebook, reach=2.5)
 class VQVAE(nn.Module):
     """Images of `shape` (C, H, W) as codes on a grid of a quarter of the side."""
 
-    def __init__(self, shape: tuple[int, int, int], codes: int = 64, dims: int = 16, width: int = 48):
+    def __init__(self, shape: tuple[int, int, int], codes: int = 64, dims: int = 16, width: int = 32):
         super().__init__()
         ### BEGIN SOLUTION
         C, w = shape[0], width
@@ -631,7 +631,7 @@ def revive(model: VQVAE, x: torch.Tensor) -> None:
 def train_vqvae(model: VQVAE):
     """Minimise model.loss over train_x with `fit`, in a few stages; returns the History of the last."""
     ### BEGIN SOLUTION
-    for steps in (150, 150, 300, 1200):
+    for steps in (50, 50, 100, 500):
         revive(model, train_x[:500])
         optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -690,7 +690,7 @@ class MaskedConv2d(nn.Conv2d):
 class CodePrior(nn.Module):
     """log p(k) = Σ_i log softmax(logits_i)[k_i] over the places of a grid of `size` (H, W), each one of `codes`."""
 
-    def __init__(self, size: tuple[int, int], codes: int, width: int = 64, depth: int = 5):
+    def __init__(self, size: tuple[int, int], codes: int, width: int = 48, depth: int = 4):
         super().__init__()
         self.size, self.codes = size, codes
         ### BEGIN SOLUTION
@@ -737,7 +737,7 @@ with torch.no_grad():
 def train_prior(model: CodePrior):
     """Minimise 𝓛 = −mean log p(k) over train_codes with `fit`; returns the History."""
     ### BEGIN SOLUTION
-    steps = 1500
+    steps = 600
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=steps)
     return fit(model, lambda k: -model.log_prob(k).mean(), train_codes, optimizer=optimizer, scheduler=schedule,
