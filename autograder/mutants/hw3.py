@@ -318,7 +318,7 @@ MUTANTS = (
     Mutant(
         "straight-through-detached", "vqvae", "detaches everything",
         (("z + (e - z).detach()", "(z + (e - z)).detach()"),),
-        "straight_through", "its gradient goes to z unchanged",
+        "straight_through", "no gradient flows through forward",
     ),
     Mutant(
         "not-quantised", "vqvae", "z itself goes on to the decoder", (("return z + (e - z).detach(),", "return z,"),),
