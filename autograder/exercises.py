@@ -39,6 +39,7 @@ EXERCISES = (
     Exercise("gated_pixelcnn", "1.4", "Gated PixelCNN", "hw1"),
     Exercise("color_pixelcnn", "1.5", "PixelCNN in colour", "hw1"),
     Exercise("vae2d", "3.1", "A variational autoencoder in the plane", "hw3"),
+    Exercise("vae32", "3.2", "A convolutional VAE of 32×32 images", "hw3"),
 )
 
 

@@ -100,6 +100,8 @@ class Workbench:
                 args = [a.clone() if k == argument else a for k, a in enumerate(args)]  # no leaf is worked on in place
             else:
                 sources = {k: p for k, p in self.objects[target].named_parameters() if p.requires_grad}
+                # What depends on the arguments alone has a gradient, too: none of it for the parameters.
+                args = [a.requires_grad_().clone() if _is_real(a) else a for a in args]
             out = function(*args, **kwargs)
             out = _differentiable(_chosen(out, output, method), method, cotangent)
             weight = torch.ones_like(out) if cotangent is None else torch.tensor(cotangent).to(out)
@@ -165,6 +167,10 @@ def _mode(module: nn.Module, train: bool):
     finally:
         for m, training in before:
             m.training = training
+
+
+def _is_real(value) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
 
 
 def _chosen(out, output: int, method: str):

@@ -498,7 +498,7 @@ def _contact_sheet(rows: list[np.ndarray], title: str, below: int = 0, left: int
             sheet[top : top + H + 2 * GAP, side : side + W + 2 * GAP] = _FRAME
             sheet[top + GAP : top + GAP + H, side + GAP : side + GAP + W] = image
     height, width = sheet.shape[:2]
-    margin = 7.5 * left  # screen pixels
+    margin = 8 * left + 10 * bool(left)  # screen pixels
     scale = int(np.clip(min((WIDTH * DPI - margin) / width, 700 / height), 1, MAGNIFIED))
     figure = _figure_class()(figsize=((width * scale + margin) / DPI, (height * scale + 26) / DPI))
     share = margin / (width * scale + margin)
@@ -590,3 +590,69 @@ def decoder_noise(models: dict):
     axes[0, 0].set_ylabel("without noise: $\\mu_x$")
     axes[1, 0].set_ylabel("with noise: $\\mu_x + \\sigma_x\\epsilon$")
     return figure
+
+
+@_styled
+def latents(kl, codes, labels, names=(), xlabel: str = "", ylabel: str = ""):
+    """The KL of each latent (D,), largest first; and codes (n, 2), coloured by label (n,).
+
+    names: what the labels are called.
+    """
+    kl, codes, labels = (toy.as_array(a) for a in (kl, codes, labels))
+    figure, axes = _subplots(2, 3.6, width=8.4)
+    bars, ax = axes[0]
+    bars.bar(range(len(kl)), np.sort(kl)[::-1], color=BLUE)
+    bars.set(xlabel="latent, largest KL first", ylabel="KL (nats)", xticks=_ticks(len(kl)))
+    bars.set_title("what each latent costs")
+    bars.grid(False, axis="x")
+    for label, color in zip(np.unique(labels), _label_colors(len(np.unique(labels))), strict=True):
+        here = labels == label
+        name = str(names[int(label)]) if len(names) else str(label)
+        ax.scatter(*codes[here].T, s=7, color=color, alpha=0.75, linewidths=0, label=name)
+    ax.set(xlabel=xlabel, ylabel=ylabel, title="codes, coloured by label", box_aspect=1)
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=2.2, handlelength=0.8)
+    return figure
+
+
+def _label_colors(n: int) -> list:
+    """n colours that are told apart: the palette, and beyond it even steps of a wheel of hues."""
+    import matplotlib
+
+    palette = [BLUE, ORANGE, GREEN, PINK, SKY, INK]
+    return palette[:n] if n <= len(palette) else [matplotlib.colormaps["tab10"](i % 10) for i in range(n)]
+
+
+@_styled
+def code_cells(cells, codebook, reach: float):
+    """Which code is the nearest at each point of a square [−reach, reach]²: cells, int (n, n), first index x₁.
+
+    codebook: the codes themselves, (K, 2).
+    """
+    cells, codes = toy.as_array(cells), toy.as_array(codebook)
+    figure, axes = _subplots(1, 3.9, width=4.2)
+    ax = axes[0, 0]
+    ax.imshow(cells.T, origin="lower", extent=(-reach, reach, -reach, reach), cmap=_code_colors(len(codes)),
+              vmin=-0.5, vmax=len(codes) - 0.5, interpolation="nearest", alpha=0.75)  # fmt: skip
+    ax.scatter(*codes.T, s=26, color=INK, zorder=3)
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="$z_1$", ylabel="$z_2$", title="nearest codes")
+    ax.grid(False)
+    return figure
+
+
+@_styled
+def code_maps(originals, codes, rebuilt, size: int):
+    """Images, the maps of their codes, int (n, h, w) below `size`, a colour a code, and what is rebuilt from them."""
+    codes = toy.as_array(codes)
+    side = toy.as_array(originals).shape[-1] // codes.shape[-1]
+    colors = _code_colors(size)(codes.repeat(side, axis=1).repeat(side, axis=2))[..., :3]  # (n, H, W, 3)
+    rows = {"original": originals, "codes": np.moveaxis(colors, -1, 1), "rebuilt": rebuilt}
+    return image_rows.__wrapped__(rows)
+
+
+@functools.cache
+def _code_colors(n: int):
+    """n colours in an order in which neighbours differ: hues by the golden angle, in three lightnesses."""
+    from matplotlib.colors import ListedColormap, hsv_to_rgb
+
+    k = np.arange(n)
+    return ListedColormap(hsv_to_rgb(np.stack([k * 0.618034 % 1, 0.45 + 0.2 * (k % 3), 0.95 - 0.2 * (k % 3)], axis=1)))

@@ -42,3 +42,11 @@ class VAE:
         said = ", ".join([str(n), *(f"{k}={v}" for k, v in options.items())])
         drawn = self.handle.call("sample", n, seed=seed, **options)
         return expect(drawn, (n, *self.shape), f"{self.handle.label}.sample({said})")
+
+
+class ImageVAE(VAE):
+    """A VAE whose decoder gives the mean of every pixel only."""
+
+    def decode(self, z: np.ndarray) -> np.ndarray:
+        what = f"{self.handle.label}.decode(z)"
+        return expect(self.handle.call("decode", z), (len(z), *self.shape), what)

@@ -10,6 +10,10 @@ LOG_W = "log_w = -gaussian_nll(x, *self.decode(z)) + log_prior + gaussian_nll(z,
 LOG_MEAN = "return math.log(k) - torch.logsumexp(log_w.view(B, k), dim=1)"
 SAMPLE = "return reparameterize(mu, log_sigma) if noise else mu"
 
+VAE_TERMS = "return 0.5 * math.log(2 * math.pi) * x[0].numel() + squares / 2, kl"
+VAE_KL = "kl = (-log_sigma + sigma**2 / 2 + mu**2 / 2 - 0.5).sum(dim=1)"
+VAE_NOISE = "z = mu + sigma * torch.randn_like(mu)"
+
 MUTANTS = (
     Mutant(
         "terms-of-the-batch", "vae2d", "the terms come out as means over the batch",
@@ -183,5 +187,106 @@ MUTANTS = (
         "no-warm-up", "vae2d", "the moons without a warm-up", (("fit=train_vae2d(moons, warm_up=1500, steps=3000)",
                                                                 "fit=train_vae2d(moons, steps=3000)"),),
         "trained_well_on_the_moons", "Has one latent collapsed?", weights="trained",
+    ),
+    Mutant(
+        "images-keep-no-batch", "vae32", "the terms come out as one number for the batch",
+        ((VAE_TERMS, "return 0.5 * math.log(2 * math.pi) * x[0].numel() + squares.mean() / 2, kl.mean()"),),
+        "shapes", "should have shape (12,)", weights="none",
+    ),
+    Mutant(
+        "images-batch-statistics", "vae32", "the decoder normalises over the batch, also when it is evaluated",
+        (("return self.decoder(z)",
+          "return self.decoder((z - z.mean(dim=0)) / (z.std(dim=0) + 1e-3) if len(z) > 1 else z)"),),
+        "shapes", "mixes the examples of a batch",
+    ),
+    Mutant(
+        "images-kl-sign", "vae32", "minus the divergence", ((VAE_KL, VAE_KL.replace("kl = (", "kl = -(")),),
+        "kl_is_that_of_the_encoder", "never negative",
+    ),
+    Mutant(
+        "images-kl-mean", "vae32", "averages the KL over the latents", ((VAE_KL, VAE_KL.replace("sum(", "mean(")),),
+        "kl_is_that_of_the_encoder", "averaged over the dimensions of z",
+    ),
+    Mutant(
+        "images-kl-log-variance", "vae32", "the formula for log σ², fed with log σ",
+        ((VAE_KL, "kl = -0.5 * (1 + log_sigma - mu**2 - log_sigma.exp()).sum(dim=1)"),),
+        "kl_is_that_of_the_encoder", "log σ as log σ²",
+    ),
+    Mutant(
+        "mean-over-pixels", "vae32", "the squares averaged over the pixels",
+        ((VAE_TERMS, VAE_TERMS.replace("squares / 2", "squares / x[0].numel() / 2")),),
+        "reconstruction_is_the_gaussian_of_unit_variance", "averaged over the pixels",
+    ),
+    Mutant(
+        "mse-loss", "vae32", "F.mse_loss for the log-density",
+        ((VAE_TERMS, "return squares / x[0].numel(), kl"),),
+        "reconstruction_is_the_gaussian_of_unit_variance", "It is the mean squared error",
+    ),
+    Mutant(
+        "images-no-constant", "vae32", "leaves d/2 · log 2π out",
+        ((VAE_TERMS, "return squares / 2, kl"),),
+        "reconstruction_is_the_gaussian_of_unit_variance", "constant d/2 · log 2π is missing",
+    ),
+    Mutant(
+        "half-forgotten", "vae32", "the whole squared error",
+        ((VAE_TERMS, VAE_TERMS.replace("squares / 2", "squares")),),
+        "reconstruction_is_the_gaussian_of_unit_variance", "½ before the squares",
+    ),
+    Mutant(
+        "images-one-noise", "vae32", "one draw of ε for the batch",
+        ((VAE_NOISE, "z = mu + sigma * torch.randn(self.latents)"),),
+        "reconstruction_is_the_gaussian_of_unit_variance", "one draw of ε for every example",
+    ),
+    Mutant(
+        "images-noise-without-sigma", "vae32", "z = μ + ε", ((VAE_NOISE, "z = mu + torch.randn_like(mu)"),),
+        "reconstruction_is_the_gaussian_of_unit_variance", "z = μ_z + σ_z ε",
+    ),
+    Mutant(
+        "images-code-detached", "vae32", "the code is cut off from the encoder",
+        (("(x - self.decode(z)) ** 2", "(x - self.decode(z.detach())) ** 2"),),
+        "gradient_reaches_the_encoder", "that make μ_z, none",
+    ),
+    Mutant(
+        "images-sigma-detached", "vae32", "no gradient for σ",
+        ((VAE_NOISE, VAE_NOISE.replace("sigma *", "sigma.detach() *")),),
+        "gradient_reaches_the_encoder", "that make σ_z",
+    ),
+    Mutant(
+        "images-uniform-prior", "vae32", "draws codes from a uniform density",
+        (("self.decode(torch.randn(n, self.latents))", "self.decode(torch.rand(n, self.latents))"),),
+        "samples_are_decoded_draws_of_the_prior", "z ~ N(0, I)",
+    ),
+    Mutant(
+        "one-code-for-all", "vae32", "one code for all samples",
+        (("self.decode(torch.randn(n, self.latents))", "self.decode(torch.randn(1, self.latents).expand(n, -1))"),),
+        "samples_are_decoded_draws_of_the_prior", "one for each sample",
+    ),
+    Mutant(
+        "pixels-faded", "vae32", "interpolates the images, not their codes",
+        (("return torch.stack([self.decode(z) for z in codes], dim=1)",
+          "ends = [self.decode(z) for z in (start, end)]\n"
+          "        return torch.stack([torch.lerp(*ends, t) for t in torch.linspace(0, 1, steps)], dim=1)"),),
+        "interpolation_is_straight_between_codes", "each decoded",
+    ),
+    Mutant(
+        "last-step-missing", "vae32", "steps that stop short of the end",
+        (("for t in torch.linspace(0, 1, steps)]", "for t in torch.arange(steps) / steps]"),),
+        "interpolation_is_straight_between_codes", "both ends included",
+    ),
+    Mutant(
+        "ends-are-draws", "vae32", "interpolates between draws of the posteriors",
+        (("start, end = self.encode(a)[0], self.encode(b)[0]",
+          "start, end = (m + s.exp() * torch.randn_like(m) for m, s in (self.encode(a), self.encode(b)))"),),
+        "interpolation_is_straight_between_codes", "the first image",
+    ),
+    Mutant(
+        "images-hardly-trained", "vae32", "ends almost before it began", (("steps = 1000", "steps = 30"),),
+        "trained_well_on_held_out_digits", "Train longer", weights="trained",
+    ),
+    Mutant(
+        "images-collapsed", "vae32", "the KL counts fifty times as much: no latent is worth its price",
+        (("lambda x: sum(model.elbo_terms(x)).mean()",
+          "lambda x: (model.elbo_terms(x)[0] + 50 * model.elbo_terms(x)[1]).mean()"), ("steps = 1000", "steps = 150")),
+        "latents_are_used", "Latents that are not used", weights="trained",
     ),
 )  # fmt: skip

@@ -21,6 +21,10 @@ STEP = 1e-2
 MOST = 0.9
 # Bounds are means over data. Their differences may be out of order by this many standard errors …
 ERRORS = 5.0
+# The same numbers computed in batches of another size, or summed in another order.
+SAME = 1e-4
+# A latent whose posterior differs from the prior by less, in nats on average, says nothing that a decoder could use.
+ACTIVE = 0.05
 # … and by this much (nats): rounding, and the grid of a quadrature.
 ORDER_TOLERANCE = 5e-3
 
@@ -50,10 +54,15 @@ def gaussians(n: int, dims: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def kl_is_right(kl: Callable, dims: int, seed: int = 0) -> Finding:
     """kl(μ, log σ) is KL(N(μ, σ²) ‖ N(0, I)), for random Gaussians."""
     mu, log_sigma = gaussians(300, dims, seed)
+    return kl_of(kl(mu, log_sigma), mu, log_sigma)
+
+
+def kl_of(got: np.ndarray, mu: np.ndarray, log_sigma: np.ndarray) -> Finding:
+    """got (B,) is KL(N(μ, σ²) ‖ N(0, I)) of these Gaussians (B, D)."""
     m, s = mu.astype(np.float64), log_sigma.astype(np.float64)
-    sigma = np.exp(s)
+    sigma, dims = np.exp(s), mu.shape[1]
     right = gaussian_kl(m, s)
-    return formula("KL", kl(mu, log_sigma), right, {
+    return formula("KL", got, right, {
         "Its sign is wrong: a divergence is never negative.": -right,
         "It is averaged over the dimensions of z, and must be summed.": right / dims,
         "It takes log σ for σ.": (-np.log(np.abs(s)) + s**2 / 2 + m**2 / 2 - 0.5).sum(1),
@@ -95,7 +104,7 @@ def formula(name: str, got: np.ndarray, right: np.ndarray, slips: dict[str, np.n
     error = _off(got, right)
     worst = int(error.argmax())
     if error[worst] <= FORMULA_TOLERANCE:
-        return Finding(1.0, f"{name} is right for {len(right):,} random Gaussians", required)
+        return Finding(1.0, f"{name} is right for {len(right):,} Gaussians", required)
     measured = f"{name} is {got[worst]:.4g} where it should be {right[worst]:.4g}"
     with np.errstate(invalid="ignore"):
         slip = next((said for said, wrong in slips.items() if (_off(got, wrong) <= FORMULA_TOLERANCE).all()), "")
@@ -284,3 +293,126 @@ def in_order(bounds: dict[str, np.ndarray]) -> Finding:
                 f"{values[k + 1].mean():.3f}"  # fmt: skip
     ok = strain <= 1
     return Finding(float(ok), measured if ok else worst, required, strain, 1.0)
+
+
+# ---- images --------------------------------------------------------------------------------------------
+
+
+def unit_gaussian(got: np.ndarray, squares: np.ndarray, dims: int) -> Finding:
+    """Draws of a reconstruction term are d/2 log 2π + ½ ‖x − μ_x‖², whose squares we drew ourselves, (n,) each."""
+    constant = 0.5 * np.log(2 * np.pi) * dims
+    slips = {
+        "The constant d/2 · log 2π is missing.": squares / 2,
+        "The ½ before the squares is missing.": constant + squares,
+        "The squares are averaged over the pixels, and must be summed.": constant + squares / dims / 2,
+        "It is the mean squared error: sum over the pixels, halve, and add the constant.": squares / dims,
+        "It is the squared error: halve it, and add the constant.": squares,
+        "One ½ log 2π is not enough: every pixel has its own.": 0.5 * np.log(2 * np.pi) + squares / 2,
+        "Everything is divided by the number of pixels: it must be summed.": (constant + squares / 2) / dims,
+    }
+    near = {said: abs(np.mean(got) - v.mean()) / (1e-9 + v.std() + 1e-3 * abs(v.mean())) for said, v in slips.items()}
+    likely = min(near, key=near.get)
+    return same_distribution(got, constant + squares / 2, "the reconstruction term", likely if near[likely] < 1 else "")
+
+
+def gradient_reaches(by_mu: dict, by_log_sigma: dict, by_loss: dict) -> Finding:
+    """The loss has a gradient for the encoder's parameters: for those of μ alone and for those of log σ alone.
+
+    Gradients {name: array or None} of Σ μ_z, of Σ log σ_z and of the reconstruction term by the parameters.
+    """
+    required = "the gradient of the reconstruction reaches μ_z and σ_z"
+    for own, other, name in ((by_mu, by_log_sigma, "μ_z"), (by_log_sigma, by_mu, "σ_z")):
+        wanted = arrived = 0
+        for key, grad in own.items():
+            if grad is None:
+                continue
+            alone = (grad != 0) & (True if other[key] is None else other[key] == 0)
+            wanted += int(alone.sum())
+            arrived += 0 if by_loss[key] is None else int((alone & (by_loss[key] != 0)).sum())
+        if arrived <= MOST * wanted * (wanted > 0):
+            got = "none" if not arrived else f"{arrived:,} of {wanted:,}"
+            return Finding(0.0, f"of the parameters that make {name}, {got} get a gradient", required)
+    return Finding(1.0, "the gradient arrives", required)
+
+
+def active_latents(mu: np.ndarray, log_sigma: np.ndarray, fewest: int) -> Finding:
+    """At least so many latents say something: a mean KL of ACTIVE nats, over the posteriors of data, (n, D) each."""
+    kl = np.stack([gaussian_kl(mu[:, [i]], log_sigma[:, [i]]).mean() for i in range(mu.shape[1])])
+    active = int((kl > ACTIVE).sum())
+    required = f"at least {fewest} of {len(kl)} with a KL above {ACTIVE:g} nats"
+    plot = {"kind": "bars", "series": {"KL": np.sort(np.nan_to_num(kl, nan=0, posinf=0))[::-1]}, "x": "latent"}
+    return Finding(float(active >= fewest), f"{active} active latents", required, active, fewest, "at least", plot)
+
+
+def same_arrays(got: np.ndarray, wanted: np.ndarray, name: str, required: str) -> Finding:
+    """Two ways to compute the same thing agree, up to rounding."""
+    scale = 1 + np.abs(wanted).max()
+    error = float(np.nan_to_num(np.abs(got - wanted), nan=np.inf).max() / scale)
+    measured = f"{name}: the same" if error <= SAME else f"{name} differs by up to {error * scale:.2g}"
+    return Finding(float(error <= SAME), measured, required)
+
+
+# ---- codebooks -----------------------------------------------------------------------------------------
+
+
+def nearest_codes(z: np.ndarray, chosen: np.ndarray, codebook: np.ndarray) -> Finding:
+    """chosen (n,) are the rows of codebook (K, D) nearest to z (n, D), by brute force; ties go either way."""
+    distances = ((z[:, None].astype(np.float64) - codebook) ** 2).sum(axis=2)
+    required = "the nearest code everywhere"
+    if chosen.min() < 0 or chosen.max() >= len(codebook):
+        return Finding(0.0, f"codes from {chosen.min()} to {chosen.max()}", f"codes 0 … {len(codebook) - 1}")
+    own, least = distances[np.arange(len(z)), chosen], distances.min(axis=1)
+    wrong = own > least + SAME * (1 + least)
+    slip = "These are the codes that are farthest away." if np.array_equal(chosen, distances.argmax(axis=1)) else ""
+    if not slip and wrong.any() and np.array_equal(chosen, (z @ codebook.T).argmax(axis=1)):
+        slip = "The largest product z · e is not the smallest distance: ‖e‖² is missing."
+    return Finding(
+        float(not wrong.any()), f"{int(wrong.sum())} of {len(z)} codes are not the nearest", required, slip=slip
+    )
+
+
+def same_gradient(got: np.ndarray | None, wanted: np.ndarray, name: str) -> Finding:
+    """A gradient is what it must be; where nothing may arrive, `wanted` is zero."""
+    required = f"{name}: {'none' if not wanted.any() else 'the right one'}"
+    got = np.zeros_like(wanted) if got is None else got
+    scale = np.abs(wanted).max() or 1.0
+    error = float(np.nan_to_num(np.abs(got - wanted), nan=np.inf).max() / scale)
+    if error <= 1e-3:
+        return Finding(1.0, f"{name} is as it must be", required)
+    if not got.any():
+        return Finding(0.0, f"{name} is missing", required)
+    return Finding(0.0, f"{name} {'should be zero' if not wanted.any() else 'is another one'}", required)
+
+
+def same_gradients(got: dict, wanted: dict, name: str) -> Finding:
+    """The same of {parameter: gradient or None}."""
+    for key, grad in wanted.items():
+        finding = same_gradient(got[key], np.zeros(1) if grad is None else grad, f"the gradient of {name} by {key}")
+        if not finding.passed:
+            return finding
+    return Finding(1.0, f"the gradients of {name} are as they must be", "the right gradients")
+
+
+def moves(grads: dict, wanted: set[str], name: str) -> Finding:
+    """Of the parameters {name: gradient or None}, all those in `wanted` get a gradient, and no other."""
+    required = f"{name} moves {_listed(wanted)} and nothing else"
+    moved = {key for key, grad in grads.items() if grad is not None and np.any(grad)}
+    if extra := moved - wanted:
+        return Finding(0.0, f"{name} moves {_listed(extra)}", required)
+    if missing := wanted - moved:
+        return Finding(0.0, f"{name} does not move {_listed(missing)}", required)
+    return Finding(1.0, f"{name} moves what it must", required)
+
+
+def _listed(names: set[str], most: int = 3) -> str:
+    shown = sorted(names)[:most]
+    return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def usage(chosen: np.ndarray, codes: int, share: float) -> Finding:
+    """More than this share of the codes occurs in chosen, whole numbers of any shape."""
+    counts = np.bincount(chosen.ravel(), minlength=codes)
+    used, fewest = int((counts > 0).sum()), int(share * codes) + 1
+    plot = {"kind": "bars", "series": {"places": np.sort(counts)[::-1]}, "x": "code"}
+    return Finding(float(used >= fewest), f"{used} of {codes} codes are used", f"at least {fewest}", used, fewest,
+                   "at least", plot)  # fmt: skip

@@ -65,4 +65,60 @@ VARIANTS = (
 """),
         ),
     ),
+    Variant(
+        "images-by-the-library", "vae32", "torch.distributions for both terms and the draw, two calls of linspace",
+        (
+            (Body("VAE32.elbo_terms"), """        from torch.distributions import Independent, Normal, kl_divergence
+        mu, log_sigma = self.encode(x)
+        q = Independent(Normal(mu, log_sigma.exp()), 1)
+        p = Independent(Normal(torch.zeros_like(mu), torch.ones_like(mu)), 1)
+        decoder = Independent(Normal(self.decode(q.rsample()), torch.ones(())), 3)
+        return -decoder.log_prob(x), kl_divergence(q, p)
+"""),
+            (Body("VAE32.sample"), """        return torch.cat([self.decode(z[None]) for z in torch.normal(0.0, 1.0, (n, self.latents))])
+"""),
+            (Body("VAE32.interpolate"), """        t = torch.linspace(0, 1, steps)[None, :, None]
+        start, end = (self.encode(x)[0][:, None] for x in (a, b))
+        codes = (1 - t) * start + t * end  # (B, steps, latents)
+        return self.decode(codes.flatten(0, 1)).unflatten(0, (len(a), steps))
+"""),
+        ),
+        weights="reference",
+    ),
+    Variant(
+        "losses-of-torch", "vae32", "F.mse_loss with sums, the divergence by log σ², pixels in a loop over examples",
+        (
+            (Body("VAE32.elbo_terms"), """        mu, log_sigma = self.encode(x)
+        log_variance = 2 * log_sigma
+        z = torch.normal(torch.zeros_like(mu), torch.ones_like(mu)) * torch.exp(log_variance / 2) + mu
+        rebuilt = self.decode(z)
+        halves = torch.stack([nn.functional.mse_loss(a, b, reduction="sum") / 2 for a, b in zip(rebuilt, x)])
+        kl = -0.5 * torch.sum(1 + log_variance - mu.pow(2) - log_variance.exp(), dim=1)
+        return halves + x[0].numel() / 2 * math.log(2 * math.pi), kl
+"""),
+        ),
+        weights="reference",
+    ),
+    Variant(
+        "pooled-and-upsampled", "vae32", "group norm, pooling and nearest-neighbour upsampling, two heads",
+        (
+            (Body("VAE32.__init__"), """        C, w = shape[0], 2 * (width // 2)
+        def block(i, o):
+            return [nn.Conv2d(i, o, 3, padding=1), nn.GroupNorm(2, o), nn.ReLU()]
+
+        self.body = nn.Sequential(nn.Conv2d(C, w, 5, stride=2, padding=2), nn.ReLU(), *block(w, 2 * w), nn.AvgPool2d(2),
+                                  *block(2 * w, 4 * w), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(64 * w, 128), nn.ReLU())
+        self.mean, self.spread = nn.Linear(128, latents), nn.Linear(128, latents)
+        self.grow = nn.Sequential(nn.Linear(latents, 128), nn.ReLU(), nn.Linear(128, 64 * w), nn.ReLU(),
+                                  nn.Unflatten(1, (4 * w, 4, 4)), nn.Upsample(scale_factor=2), *block(4 * w, 2 * w),
+                                  nn.Upsample(scale_factor=2), *block(2 * w, w),
+                                  nn.ConvTranspose2d(w, C, 4, stride=2, padding=1))
+"""),
+            (Body("VAE32.encode"), """        h = self.body(x)
+        return self.mean(h), self.spread(h) - 1
+"""),
+            (Body("VAE32.decode"), """        return self.grow(z)
+"""),
+        ),
+    ),
 )  # fmt: skip

@@ -28,7 +28,7 @@
 # %%
 import math
 
-from deepul_utils import check, fit, plots, seed_everything, tensors, toy, trained, training
+from deepul_utils import check, fit, images, plots, seed_everything, tensors, toy, trained, training
 
 import torch
 from torch import nn
@@ -290,3 +290,201 @@ plots.decoder_noise(
 
 # %%
 check("vae2d")
+
+# %% [markdown]
+# ---
+# ## Exercise 3.2 · A convolutional VAE of 32×32 images
+#
+# **Why.** The same bound, for images: strided convolutions shrink $32 \times 32$ pixels to the $\mu_z$ and
+# $\log \sigma_z$ of 16 latents, transposed convolutions go back. The decoder gives the mean of every pixel only, and
+# all pixels have variance one, $p_\theta(x \mid z) = \mathcal{N}(\mu_x(z), I)$. With $d$ pixels the reconstruction
+# term is then
+#
+# $$-\log p_\theta(x \mid z) \;=\; \frac d2 \log 2\pi + \tfrac12 \left\lVert x - \mu_x(z) \right\rVert^2 ,$$
+#
+# *half* the squared error, *summed* over the pixels, and a constant. "MSE loss" often stands for the mean over the
+# pixels; beside the KL that is a thousand times too little, and the code is not used at all. Pixels are in $[-1, 1]$
+# here: with variance one, that is what says how exact a reconstruction has to be.
+
+# %%
+glyphs = images.get("glyphs32", levels=256)
+
+
+def pixels(n: int, split: str = "train") -> tuple[torch.Tensor, torch.Tensor]:
+    """n images in [−1, 1], float (n, 1, 32, 32), and their digits."""
+    x, y = glyphs.sample_labelled(n, split=split)
+    return torch.as_tensor(2 * glyphs.unit(x) - 1), torch.as_tensor(y)
+
+
+train_x, _ = pixels(20_000)
+valid_x, valid_y = pixels(1000, split="validation")
+plots.images((train_x[:24] + 1) / 2, columns=12)
+
+# %% [markdown]
+# **Write** the model. Three convolutions with stride 2 lead from 32 to 16, 8 and 4 pixels a side.
+
+
+# %%
+class VAE32(nn.Module):
+    """p(x) = ∫ N(x; μ_x(z), I) N(z; 0, I) dz for images x of `shape` (C, 32, 32)."""
+
+    def __init__(self, shape: tuple[int, int, int], latents: int = 16, width: int = 16):
+        super().__init__()
+        self.shape, self.latents = shape, latents
+        ### BEGIN SOLUTION
+        C, w = shape[0], width
+        self.encoder = nn.Sequential(
+            nn.Conv2d(C, w, 4, stride=2, padding=1), nn.SiLU(),
+            nn.Conv2d(w, 2 * w, 4, stride=2, padding=1), nn.SiLU(),
+            nn.Conv2d(2 * w, 4 * w, 4, stride=2, padding=1), nn.SiLU(),
+            nn.Flatten(), nn.Linear(64 * w, 2 * latents),
+        )  # fmt: skip
+        self.decoder = nn.Sequential(
+            nn.Linear(latents, 64 * w), nn.Unflatten(1, (4 * w, 4, 4)), nn.SiLU(),
+            nn.ConvTranspose2d(4 * w, 2 * w, 4, stride=2, padding=1), nn.SiLU(),
+            nn.ConvTranspose2d(2 * w, w, 4, stride=2, padding=1), nn.SiLU(),
+            nn.ConvTranspose2d(w, C, 4, stride=2, padding=1),
+        )  # fmt: skip
+        ### END SOLUTION
+
+    def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """μ_z and log σ_z of q(z | x): (B, C, 32, 32) -> (B, latents) each."""
+        ### BEGIN SOLUTION
+        mu, log_sigma = self.encoder(x).chunk(2, dim=1)
+        return mu, log_sigma
+        ### END SOLUTION
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """μ_x of p(x | z): (B, latents) -> (B, C, 32, 32)."""
+        ### BEGIN SOLUTION
+        return self.decoder(z)
+        ### END SOLUTION
+
+    def elbo_terms(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """−log p(x | z) at one draw z of q(z | x), and KL(q(z | x) ‖ p(z)): (B, C, 32, 32) -> (B,) each, in nats."""
+        ### BEGIN SOLUTION
+        mu, log_sigma = self.encode(x)
+        sigma = log_sigma.exp()
+        z = mu + sigma * torch.randn_like(mu)
+        squares = tensors.sum_except_batch((x - self.decode(z)) ** 2)
+        kl = (-log_sigma + sigma**2 / 2 + mu**2 / 2 - 0.5).sum(dim=1)
+        return 0.5 * math.log(2 * math.pi) * x[0].numel() + squares / 2, kl
+        ### END SOLUTION
+
+    @torch.no_grad()
+    def sample(self, n: int) -> torch.Tensor:
+        """μ_x(z) for n draws z ~ N(0, I): (n, C, 32, 32)."""
+        ### BEGIN SOLUTION
+        return self.decode(torch.randn(n, self.latents))
+        ### END SOLUTION
+
+    @torch.no_grad()
+    def interpolate(self, a: torch.Tensor, b: torch.Tensor, steps: int) -> torch.Tensor:
+        """μ_x at `steps` even steps from μ_z(a) to μ_z(b), both included: (B, C, 32, 32) -> (B, steps, C, 32, 32)."""
+        ### BEGIN SOLUTION
+        start, end = self.encode(a)[0], self.encode(b)[0]  # (B, latents)
+        codes = [torch.lerp(start, end, t) for t in torch.linspace(0, 1, steps)]
+        return torch.stack([self.decode(z) for z in codes], dim=1)
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **Look** before you train: what does the best constant image cost, with no code at all? Training has to beat it by
+# more than the code costs.
+
+# %%
+untrained = VAE32(glyphs.shape)
+with torch.no_grad():
+    reconstruction, kl = untrained.elbo_terms(valid_x)
+constant = 512 * math.log(2 * math.pi)
+mean_image = constant + ((valid_x - train_x.mean(dim=0)) ** 2).sum(dim=(1, 2, 3)).mean() / 2
+print(f"untrained: {reconstruction.mean():.1f} + {kl.mean():.1f} nats; the mean image: {mean_image:.1f}; "
+      f"no error at all: {constant:.1f}")  # fmt: skip
+
+
+# %% [markdown]
+# **Train** it with the mean of the sum (less than a minute).
+
+
+# %%
+def train_vae32(model: VAE32):
+    """Minimise 𝓛 = mean (reconstruction + KL) over train_x with `fit`; returns the History."""
+    ### BEGIN SOLUTION
+    steps = 1000
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return fit(
+        model,
+        lambda x: sum(model.elbo_terms(x)).mean(),
+        train_x,
+        optimizer=optimizer,
+        scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=steps),
+        valid=valid_x,
+        steps=steps,
+        batch_size=64,
+        clip=50.0,
+    )
+    ### END SOLUTION
+
+
+# %%
+vae32 = trained("vae32", VAE32(glyphs.shape), fit=train_vae32)
+plots.history(training.history("vae32"), baseline=float(mean_image), unit="nats an image")
+
+# %% [markdown]
+# **See** what the code keeps: originals, their reconstructions, and samples of the prior. Nothing in the loss asks for
+# sharp edges: where the code does not say exactly where a stroke ends, the best mean is the average of all the places
+# where it might, and that is **blur**.
+
+
+# %%
+def shown(x: torch.Tensor) -> torch.Tensor:
+    """Means of pixels, [−1, 1] and a little beyond, as grey values in [0, 1]."""
+    return ((x + 1) / 2).clamp(0, 1)
+
+
+with torch.no_grad():
+    some = valid_x[:12]
+    rebuilt = vae32.decode(vae32.encode(some)[0])
+plots.image_rows({"original": shown(some), "rebuilt": shown(rebuilt), "samples": shown(vae32.sample(12)),
+                  "": shown(vae32.sample(12))})  # fmt: skip
+
+# %% [markdown]
+# Expected:
+#
+# ![digits, their reconstructions, and samples](figures/vae32.png)
+#
+# **Which latents are used?** The KL of each of the 16, largest first. One that costs nothing says nothing: its
+# posterior is the prior for every image. Beside them the codes, in the plane in which the ten digits lie
+# furthest apart; nobody told the model about digits.
+
+# %%
+with torch.no_grad():
+    mu, log_sigma = vae32.encode(valid_x)
+    reconstruction, kl = vae32.elbo_terms(valid_x)
+kl_of_each = (-log_sigma + (2 * log_sigma).exp() / 2 + mu**2 / 2 - 0.5).mean(dim=0)
+print(f"held out: reconstruction {reconstruction.mean():.1f}, {constant:.1f} of it the constant; KL {kl.mean():.1f}")
+middles = torch.stack([mu[valid_y == digit].mean(dim=0) for digit in range(10)])
+directions = torch.linalg.svd(middles - middles.mean(dim=0)).Vh[:2]  # along which the digits' middles differ most
+plots.latents(kl_of_each, mu @ directions.T, valid_y, glyphs.label_names, "first direction", "second direction")
+
+# %% [markdown]
+# Expected:
+#
+# ![the KL of each latent, and the codes coloured by digit](figures/vae32_latents.png)
+#
+# **Interpolation.** A straight line between two codes; its ends are the reconstructions.
+
+# %%
+pairs = vae32.interpolate(valid_x[:5], valid_x[5:10], steps=10)
+plots.image_rows({f"{valid_y[i]} to {valid_y[5 + i]}": shown(pairs[i]) for i in range(5)})
+
+# %% [markdown]
+# Expected:
+#
+# ![rows of digits turning into others](figures/vae32_interpolation.png)
+#
+# *A question to think about:* a straight line between two images themselves would show one fading over the other. What
+# happens here instead, and where does it go wrong?
+
+# %%
+check("vae32")

@@ -232,3 +232,127 @@ def test_bounds_in_order_and_out_of_it():
     assert broken.measured.startswith("a ")
     assert "is below b" in broken.measured
     assert not latent.in_order({"a": noise, "b": np.full(400, np.nan)}).passed
+
+
+# ---- images --------------------------------------------------------------------------------------------
+
+
+def squares_of(seed: int, n: int = 1000) -> np.ndarray:
+    return np.random.default_rng(seed).chisquare(5, size=n) * 10
+
+
+CONSTANT = 32 * np.log(2 * np.pi)
+UNIT_SLIPS = {
+    "constant d/2": lambda s: s / 2,
+    "½ before the squares": lambda s: CONSTANT + s,
+    "averaged over the pixels": lambda s: CONSTANT + s / 128,
+    "the mean squared error": lambda s: s / 64,
+    "It is the squared error": lambda s: s,
+    "divided by the number of pixels": lambda s: (CONSTANT + s / 2) / 64,
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_reconstruction_of_unit_variance(seed):
+    got = CONSTANT + squares_of(seed) / 2
+    assert latent.unit_gaussian(got, squares_of(seed + 100), 64).passed
+
+
+@pytest.mark.parametrize("said", UNIT_SLIPS)
+def test_a_wrong_reconstruction_of_unit_variance_is_rejected_and_its_slip_named(said):
+    finding = latent.unit_gaussian(UNIT_SLIPS[said](squares_of(0)), squares_of(100), 64)
+    assert not finding.passed
+    assert said in finding.slip
+
+
+def test_a_loss_whose_gradient_misses_a_part_of_the_encoder():
+    """Parameters "body" of both, "a" of μ alone, "b" of log σ alone, and "other" of neither."""
+    one, zero = np.ones((3, 4)), np.zeros((3, 4))
+    mu = {"body": one, "a": one, "b": None, "other": None}
+    log_sigma = {"body": one, "a": zero, "b": one, "other": None}
+    every = {"body": one, "a": one, "b": -one, "other": one}
+    assert latent.gradient_reaches(mu, log_sigma, every).passed
+    for missing, said in (("a", "that make μ_z, none"), ("b", "that make σ_z, none")):
+        for nothing in (None, zero):
+            finding = latent.gradient_reaches(mu, log_sigma, every | {missing: nothing})
+            assert not finding.passed
+            assert said in finding.measured
+    half = np.array([[1.0], [0.0], [1.0]]) * one
+    assert "8 of 12" in latent.gradient_reaches(mu, log_sigma, every | {"a": half}).measured
+
+
+def test_latents_that_are_used_are_counted():
+    rng = np.random.default_rng(0)
+    mu, log_sigma = np.zeros((500, 5)), np.zeros((500, 5))
+    mu[:, :3], log_sigma[:, :3] = rng.normal(size=(500, 3)), -2.0
+    mu[:, 3] = 0.1 * rng.normal(size=500)  # KL 0.005: as good as the prior
+    finding = latent.active_latents(mu, log_sigma, 3)
+    assert finding.passed
+    assert finding.value == 3
+    assert not latent.active_latents(mu, log_sigma, 4).passed
+    assert not latent.active_latents(np.full((9, 2), np.nan), np.zeros((9, 2)), 1).passed
+
+
+def test_the_same_numbers_by_two_ways():
+    wanted = np.random.default_rng(0).normal(size=(4, 5))
+    assert latent.same_arrays(wanted.astype(np.float32), wanted, "it", "the same").passed
+    for wrong in (wanted + 1e-2, 1.01 * wanted, np.full_like(wanted, np.nan)):
+        assert not latent.same_arrays(wrong, wanted, "it", "the same").passed
+
+
+# ---- codebooks -----------------------------------------------------------------------------------------
+
+
+def codebook_of(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(100, 3)).astype(np.float32), rng.normal(size=(7, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nearest_codes(seed):
+    z, codebook = codebook_of(seed)
+    distances = ((z[:, None] - codebook) ** 2).sum(axis=2)
+    right = distances.argmin(axis=1)
+    assert latent.nearest_codes(z, right, codebook).passed
+    twice = np.concatenate([codebook, codebook])
+    assert latent.nearest_codes(z, right + 7 * (np.arange(100) % 2), twice).passed  # a tie goes either way
+    for wrong, said in ((distances.argmax(axis=1), "farthest"), ((z @ codebook.T).argmax(axis=1), "‖e‖² is missing")):
+        finding = latent.nearest_codes(z, wrong, codebook)
+        assert not finding.passed
+        assert said in finding.slip
+    one_off = right.copy()
+    one_off[3] = distances[3].argsort()[1]
+    assert not latent.nearest_codes(z, one_off, codebook).passed
+    assert not latent.nearest_codes(z, right + 7, codebook).passed
+
+
+def test_gradients_that_are_what_they_must_be():
+    wanted = np.random.default_rng(0).normal(size=(4, 3))
+    zero = 0 * wanted
+    assert latent.same_gradient(wanted.astype(np.float32), wanted, "it").passed
+    assert latent.same_gradient(None, zero, "it").passed
+    assert latent.same_gradient(zero, zero, "it").passed
+    for got, right, said in (
+        (None, wanted, "is missing"), (zero, wanted, "is missing"), (2 * wanted, wanted, "another"),
+        (wanted, zero, "should be zero"), (np.nan * wanted, wanted, "another"),
+    ):  # fmt: skip
+        finding = latent.same_gradient(got, right, "it")
+        assert not finding.passed
+        assert said in finding.measured
+    parts = {"a": wanted, "b": None}
+    assert latent.same_gradients({"a": wanted, "b": None}, parts, "loss").passed
+    assert not latent.same_gradients({"a": wanted, "b": wanted}, parts, "loss").passed
+    assert not latent.same_gradients({"a": None, "b": None}, parts, "loss").passed
+
+
+def test_which_parameters_move():
+    one, zero = np.ones(2), np.zeros(2)
+    assert latent.moves({"a": one, "b": None, "c": zero}, {"a"}, "it").passed
+    assert latent.moves({"a": one, "b": one}, {"a"}, "it").measured == "it moves b"
+    assert latent.moves({"a": zero, "b": None}, {"a", "b"}, "it").measured == "it does not move a, b"
+
+
+def test_usage_of_codes():
+    used = np.repeat(np.arange(33), 2).reshape(6, 11)
+    assert latent.usage(used, 64, 0.5).passed
+    assert not latent.usage(np.minimum(used, 31), 64, 0.5).passed

@@ -622,6 +622,11 @@ def test_the_gradient_of_one_of_several_results(model):
         model.gradient("swapped", X, output=2)
 
 
+def test_what_depends_on_the_arguments_alone_gives_the_parameters_nothing(model):
+    assert set(model.gradient("swapped", X, wrt="parameters").values()) == {None}
+    assert any(grad is not None for grad in model.gradient("swapped", X, wrt="parameters", output=1).values())
+
+
 def test_the_gradient_of_a_function_by_each_argument(student):
     a, b = X, X[::-1].copy()
     assert student.gradient("product", a, b) == pytest.approx(b)
