@@ -498,7 +498,7 @@ def _contact_sheet(rows: list[np.ndarray], title: str, below: int = 0, left: int
             sheet[top : top + H + 2 * GAP, side : side + W + 2 * GAP] = _FRAME
             sheet[top + GAP : top + GAP + H, side + GAP : side + GAP + W] = image
     height, width = sheet.shape[:2]
-    margin = 7.5 * left  # screen pixels
+    margin = 8 * left + 10 * bool(left)  # screen pixels
     scale = int(np.clip(min((WIDTH * DPI - margin) / width, 700 / height), 1, MAGNIFIED))
     figure = _figure_class()(figsize=((width * scale + margin) / DPI, (height * scale + 26) / DPI))
     share = margin / (width * scale + margin)
@@ -593,8 +593,8 @@ def decoder_noise(models: dict):
 
 
 @_styled
-def latents(kl, codes, labels, names=(), xlabel: str = "first", ylabel: str = "second"):
-    """The KL of each latent (D,), largest first; and codes (n, 2) of the two named ones, coloured by label (n,).
+def latents(kl, codes, labels, names=(), xlabel: str = "", ylabel: str = ""):
+    """The KL of each latent (D,), largest first; and codes (n, 2), coloured by label (n,).
 
     names: what the labels are called.
     """
@@ -602,13 +602,14 @@ def latents(kl, codes, labels, names=(), xlabel: str = "first", ylabel: str = "s
     figure, axes = _subplots(2, 3.6, width=8.4)
     bars, ax = axes[0]
     bars.bar(range(len(kl)), np.sort(kl)[::-1], color=BLUE)
-    bars.set(xlabel="latent, largest KL first", ylabel="KL (nats)", title="what each latent costs")
+    bars.set(xlabel="latent, largest KL first", ylabel="KL (nats)", xticks=_ticks(len(kl)))
+    bars.set_title("what each latent costs")
     bars.grid(False, axis="x")
     for label, color in zip(np.unique(labels), _label_colors(len(np.unique(labels))), strict=True):
         here = labels == label
         name = str(names[int(label)]) if len(names) else str(label)
         ax.scatter(*codes[here].T, s=7, color=color, alpha=0.75, linewidths=0, label=name)
-    ax.set(xlabel=f"{xlabel} latent", ylabel=f"{ylabel} latent", title="codes, coloured by label", box_aspect=1)
+    ax.set(xlabel=xlabel, ylabel=ylabel, title="codes, coloured by label", box_aspect=1)
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=2.2, handlelength=0.8)
     return figure
 

@@ -11,9 +11,9 @@ from deepul_utils import images
 DATA = images.get("glyphs32", levels=256)
 SHAPE, LATENTS = (1, 32, 32), 16
 TINY = {"latents": 3, "width": 4}
-DRAWS = 1000  # of a random number whose distribution is compared
+DRAWS = 500  # of a random number whose distribution is compared
 PROJECTIONS = 5  # directions along which samples are compared
-HELD_OUT, BATCH = 3000, 500
+HELD_OUT, BATCH = 2000, 500
 FEWEST = 6
 
 

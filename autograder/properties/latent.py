@@ -416,3 +416,37 @@ def usage(chosen: np.ndarray, codes: int, share: float) -> Finding:
     plot = {"kind": "bars", "series": {"places": np.sort(counts)[::-1]}, "x": "code"}
     return Finding(float(used >= fewest), f"{used} of {codes} codes are used", f"at least {fewest}", used, fewest,
                    "at least", plot)  # fmt: skip
+
+
+# ---- disentanglement -----------------------------------------------------------------------------------
+
+
+def slope_is_the_kl(losses: dict[float, np.ndarray], mu: np.ndarray, log_sigma: np.ndarray) -> Finding:
+    """A loss at several β and the same noise, {β: (B,)}, is a straight line whose slope is the KL of (μ, log σ)."""
+    first, *others = losses
+    slopes = [(losses[beta] - losses[first]) / (beta - first) for beta in others]
+    if (_off(slopes[0], slopes[-1]) > 100 * FORMULA_TOLERANCE).any():
+        return Finding(0.0, "the loss is no straight line in β", "reconstruction + β · KL")
+    return kl_of(slopes[-1], mu, log_sigma)  # the longest step, where rounding counts least
+
+
+def information(codes: np.ndarray, factors: np.ndarray, bins: int = 20) -> np.ndarray:
+    """I(z_j; v_k) / H(v_k) of codes (n, D) in bins between their extremes and factors, int (n, F): (D, F)."""
+    shares = np.empty((codes.shape[1], factors.shape[1]))
+    for j, code in enumerate(codes.T):
+        edges = np.linspace(code.min(), code.max(), bins + 1)[1:-1]
+        place = np.digitize(code, edges)
+        for k, factor in enumerate(factors.T):
+            table = np.zeros((bins, factor.max() + 1))
+            np.add.at(table, (place, factor), 1 / len(code))
+            a, b = table.sum(axis=1, keepdims=True), table.sum(axis=0, keepdims=True)
+            seen = table > 0
+            mutual = (table[seen] * np.log(table[seen] / (a * b)[seen])).sum()
+            shares[j, k] = mutual / -(b[b > 0] * np.log(b[b > 0])).sum()
+    return shares
+
+
+def information_gaps(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """The mutual-information gap of each factor (F,): the difference of the two largest shares (Chen et al. 2018)."""
+    shares = np.sort(information(codes, factors), axis=0)
+    return shares[-1] - shares[-2]

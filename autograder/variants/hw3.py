@@ -92,7 +92,7 @@ VARIANTS = (
         log_variance = 2 * log_sigma
         z = torch.normal(torch.zeros_like(mu), torch.ones_like(mu)) * torch.exp(log_variance / 2) + mu
         rebuilt = self.decode(z)
-        halves = torch.stack([F.mse_loss(a, b, reduction="sum") / 2 for a, b in zip(rebuilt, x)])
+        halves = torch.stack([nn.functional.mse_loss(a, b, reduction="sum") / 2 for a, b in zip(rebuilt, x)])
         kl = -0.5 * torch.sum(1 + log_variance - mu.pow(2) - log_variance.exp(), dim=1)
         return halves + x[0].numel() / 2 * math.log(2 * math.pi), kl
 """),
