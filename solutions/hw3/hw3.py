@@ -494,15 +494,15 @@ check("vae32")
 # ---
 # ## Exercise 3.3 · β-VAE and disentanglement
 #
-# **Why.** Nothing in the bound asks that one latent should mean one thing: any rotation of $z$ fits the prior as well. A
-# β-VAE makes the code dearer,
+# **Why.** Nothing in the bound asks that one latent should mean one thing: any rotation of $z$ fits the prior as well.
+# A β-VAE makes the code dearer,
 #
 # $$\mathcal{L}_\beta \;=\; \mathbb{E}_q\left[-\log p_\theta(x \mid z)\right]
 #   + \beta\, \mathrm{KL}\left(q_\phi(z \mid x) \,\|\, p(z)\right), \qquad \beta > 1 .$$
 #
 # It is no bound any more, and reconstructions get worse. But now each latent has to earn its price, and a diagonal
-# posterior is cheapest where the latents lie along independent factors of the data. Whether they do can be measured where
-# the factors are known. Here they are: silhouettes with four factors, kind, size, x and y.
+# posterior is cheapest where the latents lie along independent factors of the data. Whether they do can be measured
+# where the factors are known. Here they are: silhouettes with four factors, kind, size, x and y.
 
 # %%
 silhouettes = images.get("shapes32", levels=2)
