@@ -57,10 +57,12 @@ validate: setup
 calibrate: setup
 	@for homework in $(HOMEWORKS); do $(BIN)/deepul calibrate $$homework --seeds 5 || exit 1; done
 
-# Grading speed and memory against stock nbgrader and otter (installed beside, in build/otter).
+# Grading speed and memory against stock nbgrader and otter, the flows of homework 2 against nflows (installed beside,
+# in build/).
 bench: setup
 	@$(BIN)/python benchmarks/grading.py
 	@$(BIN)/python benchmarks/grading.py --scaling
+	@$(BIN)/python benchmarks/flows.py
 
 # The pictures in the README.
 pictures: setup demo

@@ -5,13 +5,14 @@ standard deviation into points.
 """
 
 import contextlib
+import hashlib
+import importlib.metadata
 import io
 import json
 import os
 import platform
 import shutil
 import statistics
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,9 +21,11 @@ import numpy as np
 from autograder import environment, exercises, notebooks, runner
 from autograder.exercises import ROOT, Exercise
 from autograder.grading.cache import write_atomically
+from autograder.grading.course import SourceError
 from autograder.handout.submit import solution_cells
 from autograder.properties.finding import Finding
 
+RESULTS = ROOT / "docs" / "results.md"
 TARGET = 1e-3  # a right solution may lose a check by chance this often
 TAIL = 0.25  # share of the draws that a tail is fitted to
 
@@ -41,13 +44,11 @@ def calibrate(
 
     exercise: this one only; the others' references stay as they are. draws: how often every check is run, spread
     over the trained models, to estimate its false failures. The weights of seed 0 become the reference artifacts.
-    Raises RuntimeError if a solution loses a structural check: a reference must be right before it is a reference.
+    Raises SourceError if a solution does not run, or loses a structural check: a reference must be right first.
     """
     file = ROOT / "autograder" / homework / "reference.json"
     reference = dict(runner.references(homework))
-    for e in exercises.of_homework(homework):
-        if exercise not in ("", e.name):
-            continue
+    for e in exercises.of_homework(homework, exercise):
         made, students = _train(e, seeds, progress)
         reference |= made
         progress(f"{e.name}: running every check {draws} times")
@@ -59,20 +60,54 @@ def calibrate(
     reference["_made_by"] = {"command": f"deepul calibrate {homework} --seeds {seeds} --draws {draws}", **_versions()}
     write_atomically(file, json.dumps(reference, indent=2, sort_keys=True) + "\n")
     runner.references.cache_clear()
+    write_atomically(RESULTS, results())
     return reference
 
 
+def results() -> str:
+    """What the solutions of all homeworks reach, as a page in Markdown."""
+    parts = [
+        "# What the solutions reach\n\nMeans over seeds on held-out data, with their standard deviation; thresholds "
+        "follow from them\n(`autograder/properties/loss.py`). The baseline is a naive model's loss, where points end. "
+        "Seconds are those of one training\non a single thread. Written by `deepul calibrate`; from the "
+        "references as they are by `python -m autograder.calibrate`.\n"
+    ]
+    for homework in exercises.homeworks():
+        reference = runner.references(homework)
+        seconds = sum(r["seconds"] for k, r in reference.items() if not k.startswith("_"))
+        parts += [
+            f"\n## {homework}: {seconds / 60:.1f} minutes of training\n",
+            "| exercise | mean ± sd | seeds | unit | limit, nats | baseline | seconds |\n|---|---|---|---|---|---|---|",
+        ]
+        for exercise in exercises.of_homework(homework):
+            for key, r in reference.items():
+                if key.split(".")[0] == exercise.name:
+                    limit = "" if r["limit"] is None else f"{r['limit']:.4f}"
+                    found = f"{r['mean']:.4f} ± {r['sd']:.4f} | {len(r['runs'])} | {r['unit']}"
+                    row = f"{exercise.number} `{key}` | {found} | {limit} | {r['baseline']:.4f} | {r['seconds'] or ''}"
+                    parts.append(f"| {row} |")
+    return "\n".join(parts) + "\n"
+
+
 def _train(exercise: Exercise, seeds: int, progress: Callable[[str], None]) -> tuple[dict, list]:
-    """({reference key: its summary}, the student of every seed)."""
+    """({reference key: its summary}, the student of every seed).
+
+    What was trained is kept in build/calibrate as long as the section's code is the same: a calibration that was
+    interrupted goes on, and checks are measured again without training again.
+    """
     runs: dict[str, list[dict]] = {}
     students = []
+    code = [c.source for c in notebooks.section(solution_cells(exercise.homework), exercise.number) if c.kind == "code"]
+    digest = hashlib.sha256("\0".join([*code, importlib.metadata.version("torch")]).encode()).hexdigest()[:12]
+    kept = ROOT / "build" / "calibrate" / f"{exercise.name}-{digest}"
     for seed in range(seeds):
-        with tempfile.TemporaryDirectory() as folder, environment.variables(DEEPUL_SEED=str(seed)):
+        folder = kept / str(seed)
+        with environment.variables(DEEPUL_SEED=str(seed)):
             progress(f"{exercise.name}: training with seed {seed}")
-            student, measured, seconds = _one_run(exercise, Path(folder), seed)
-            students.append(student)
-            if seed == 0:
-                _keep_artifacts(Path(folder), ROOT / "solutions" / exercise.homework / "artifacts")
+            student, measured, seconds = _one_run(exercise, folder, seed)
+        students.append(student)
+        if seed == 0:
+            _keep_artifacts(folder, ROOT / "solutions" / exercise.homework / "artifacts")
         for key, values in measured.items():
             runs.setdefault(key, []).append(values | {"seconds": seconds.get(key, 0.0)})
             took = f" in {seconds[key]:.1f} s" if key in seconds else ""
@@ -86,12 +121,12 @@ def _one_run(exercise: Exercise, artifacts: Path, seed: int) -> tuple:
     with contextlib.redirect_stdout(io.StringIO()):
         ran = notebooks.run_cells(cells, folder, artifacts, exercise.homework)
     if ran.errors:
-        raise RuntimeError(f"the solution of {exercise} does not run: {next(iter(ran.errors.values()))}")
+        raise SourceError(f"the solution of {exercise} does not run: {next(iter(ran.errors.values()))}")
     session = runner.Session(ran.student, f"calibrate-{seed}", _Open())
     runner.run(exercise, session)
     wrong = [r for r in session.results if r.outcome in ("failed", "skipped", "not graded")]
     if wrong:
-        raise RuntimeError(f"the solution of {exercise} fails “{wrong[0].title}”: {wrong[0].measured}{wrong[0].fault}")
+        raise SourceError(f"the solution of {exercise} fails “{wrong[0].title}”: {wrong[0].measured}{wrong[0].fault}")
     return ran.student, session.measured, {name: history.seconds for name, history in ran.session.histories.items()}
 
 
@@ -146,12 +181,21 @@ def tail(strains: list[float]) -> float:
 
 
 def loss_tail(findings: list[Finding], models: int) -> float:
-    """P(the loss of one more trained model loses points), by Student's t on those that were trained."""
+    """P(the loss of one more trained model loses points), by Student's t on those that were trained.
+
+    findings: one a draw, of the models in turn. The loss of a model differs from draw to draw (other held-out data)
+    and from model to model; the two variances add, and so do their degrees of freedom, by Welch and Satterthwaite.
+    """
     from scipy.stats import t
 
     values, bound = np.array([f.value for f in findings]), findings[0].bound
-    spread = values.std(ddof=1) * np.sqrt(1 + 1 / models)
-    return float(t.sf((bound - values.mean()) / spread, models - 1)) if spread > 0 else float(values.mean() > bound)
+    of_model = [values[k::models] for k in range(models)]
+    between = np.var([v.mean() for v in of_model], ddof=1) * (1 + 1 / models)
+    within = sum(((v - v.mean()) ** 2).sum() for v in of_model) / max(len(values) - models, 1)
+    if not between + within:
+        return float(values.mean() > bound)
+    freedom = (between + within) ** 2 / (between**2 / (models - 1) + within**2 / max(len(values) - models, 1))
+    return float(t.sf((bound - values.mean()) / np.sqrt(between + within), freedom))
 
 
 def _summary(runs: list[dict]) -> dict:
@@ -181,3 +225,7 @@ def _keep_artifacts(made: Path, target: Path) -> None:
     for file in made.glob("*.safetensors"):
         if ".previous." not in file.name:
             shutil.copyfile(file, target / file.name)
+
+
+if __name__ == "__main__":
+    write_atomically(RESULTS, results())

@@ -38,6 +38,11 @@ EXERCISES = (
     Exercise("pixelcnn", "1.3", "PixelCNN", "hw1"),
     Exercise("gated_pixelcnn", "1.4", "Gated PixelCNN", "hw1"),
     Exercise("color_pixelcnn", "1.5", "PixelCNN in colour", "hw1"),
+    Exercise("cdf_flow", "2.1", "A flow in one dimension: the CDF", "hw2"),
+    Exercise("ar_flow", "2.2", "An autoregressive flow", "hw2"),
+    Exercise("realnvp", "2.3", "RealNVP", "hw2"),
+    Exercise("realnvp_images", "2.4", "RealNVP on images", "hw2"),
+    Exercise("glow", "2.5", "Glow", "hw2"),
     Exercise("vae2d", "3.1", "A variational autoencoder in the plane", "hw3"),
     Exercise("vae32", "3.2", "A convolutional VAE of 32×32 images", "hw3"),
     Exercise("vqvae", "3.4", "VQ-VAE and a prior over its codes", "hw3"),
@@ -58,13 +63,18 @@ def get(name: str) -> Exercise:
     raise ValueError(f"There is no exercise called {name!r}.{hint} Exercises: {', '.join(by_name)}.")
 
 
-def of_homework(homework: str) -> list[Exercise]:
-    """The exercises of one homework, in order. Raises ValueError naming the known homeworks."""
+def of_homework(homework: str, only: str = "") -> list[Exercise]:
+    """The exercises of one homework, in order; or `only` one of them.
+
+    Raises ValueError naming the known homeworks, or where the exercise is to be found.
+    """
     found = [e for e in EXERCISES if e.homework == homework]
     if not found:
         known = ", ".join(homeworks())
         raise ValueError(f"There is no homework called {homework!r}. Homeworks: {known}.")
-    return found
+    if only and get(only) not in found:
+        raise ValueError(f"{only} is an exercise of {get(only).homework}, not of {homework}.")
+    return [get(only)] if only else found
 
 
 def homeworks() -> list[str]:

@@ -196,12 +196,21 @@ def held_out(session, request) -> Callable[..., np.ndarray]:
 def graded(session) -> Callable[..., None]:
     """graded(key, excess, limit, baseline): require a loss as near to the limit as the calibrated reference.
 
-    Where no limit is known, limit is None and excess is the loss itself, in its unit.
+    Where no limit is known, limit is None and excess is the loss itself, in its unit. examples: how many it is a
+    share of.
     """
 
-    def require(key: str, excess: float, *, limit: float | None, baseline: float, unit: str = "nats") -> None:
+    def require(
+        key: str,
+        excess: float,
+        *,
+        limit: float | None,
+        baseline: float,
+        unit: str = "nats",
+        examples: int | None = None,
+    ) -> None:
         excess = float(excess)
         session.measured[key] = {"excess": excess, "limit": limit, "baseline": baseline, "unit": unit}
-        checks.require(loss.graded(excess, session.references[key], limit, baseline, unit))
+        checks.require(loss.graded(excess, session.references[key], limit, baseline, unit, examples))
 
     return require

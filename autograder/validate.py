@@ -11,6 +11,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -74,11 +75,10 @@ class Verdict:
 def cases(homework: str, exercise: str = "") -> list[Case]:
     """All cases of a homework, or of one of its exercises."""
     found = []
-    for e in exercises.of_homework(homework):
-        if exercise in ("", e.name):
-            found += [Case(e, "solution"), Case(e, "blank")]
-            found += [Case(e, "mutant", m) for m in mutants.of_homework(homework) if m.exercise == e.name]
-            found += [Case(e, "variant", v) for v in variants.of_homework(homework) if v.exercise == e.name]
+    for e in exercises.of_homework(homework, exercise):
+        found += [Case(e, "solution"), Case(e, "blank")]
+        found += [Case(e, "mutant", m) for m in mutants.of_homework(homework) if m.exercise == e.name]
+        found += [Case(e, "variant", v) for v in variants.of_homework(homework) if v.exercise == e.name]
     return found
 
 
@@ -89,8 +89,9 @@ def score(case: Case) -> Score:
         cells = [c for c in cells if not (notebooks.TRAINED.search(c.source) or notebooks.DRAWN.search(c.source))]
     folder = ROOT / "solutions" / homework
     with tempfile.TemporaryDirectory() as scratch:
-        artifacts = folder / "artifacts" if case.weights == "reference" else Path(scratch)
-        ran = notebooks.run_cells(cells, folder, artifacts, homework)
+        for file in _reference_artifacts(case):  # copies: a change may train or draw anew
+            shutil.copy(file, scratch)
+        ran = notebooks.run_cells(cells, folder, Path(scratch), homework)
         if ran.errors and case.kind in ("solution", "variant"):
             raise RuntimeError(f"it does not run: {next(iter(ran.errors.values()))}")
         return runner.check(case.exercise.name, ran.student)
@@ -159,12 +160,13 @@ def validate(
         else:
             todo.append(case)
     todo.sort(key=lambda c: (c.weights != "trained", -(record[_id(c)].seconds if _id(c) in record else 0)))
+    fresh: dict[tuple, Verdict] = {}
     for case, verdict in _evaluated(todo, jobs):
         verdict.key = key(case)
-        verdicts[_id(case)] = record[_id(case)] = verdict
-        _write_record(homework, record)
+        verdicts[_id(case)] = fresh[_id(case)] = verdict
+        _write_record(homework, _read_record(homework) | fresh)  # another run may have written meanwhile
         done(verdict, True)
-    _write_record(homework, record)
+    _write_record(homework, _read_record(homework) | fresh)
     return [verdicts[_id(c)] for c in listed]
 
 
@@ -215,11 +217,18 @@ def key(case: Case) -> str:
     used = {m for c in case.cells() if c.kind == "code" for m in _imports(c.source, "")}
     for file in sorted({f for s in sources for f in _closure(s)} | {f for m in used for f in _module_files(m)}):
         digest.update(_hash(file))
-    if case.weights == "reference":
-        for file in sorted((ROOT / "solutions" / homework / "artifacts").glob("*.safetensors")):
-            if _belongs(file.stem, case.exercise):
-                digest.update(_hash(file))
+    for file in _reference_artifacts(case):
+        digest.update(_hash(file))
     return digest.hexdigest()[:16]
+
+
+def _reference_artifacts(case: Case) -> list[Path]:
+    """The reference weights and samples that the case starts from."""
+    folder = ROOT / "solutions" / case.exercise.homework / "artifacts"
+    return [
+        f for f in sorted(folder.glob("*.safetensors"))
+        if case.weights == "reference" and _belongs(f.stem, case.exercise)
+    ]  # fmt: skip
 
 
 def _belongs(name: str, exercise: Exercise) -> bool:

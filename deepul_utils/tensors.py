@@ -6,6 +6,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+ROUNDING = 1e-6  # of float32 sums, relative
+ALPHA = 0.05  # of the logit transform: numbers in [0, 1] go into [α, 1 − α] first
+
 
 def sum_except_batch(x: Tensor) -> Tensor:
     """Sum over all dimensions but the first: (B, …) → (B,). Raises ValueError for a scalar."""
@@ -51,6 +54,49 @@ def dequantize(x: Tensor, levels: int, generator: torch.Generator | None = None)
     return torch.where(inside, y, (x + 0.5) / levels)
 
 
+def to_logits(y: Tensor, alpha: float = ALPHA) -> tuple[Tensor, Tensor]:
+    """[0, 1] → the real line, and its log-determinant: t = log s − log(1 − s) with s = α + (1 − 2α)·y.
+
+    (B, …) → (B, …), (B,). α keeps the ends of the interval from going to infinity; log dt/dy = log(1 − 2α) − log s
+    − log(1 − s) for each number (Dinh et al. 2017, section 4.1). Raises ValueError unless 0 < α < ½.
+    """
+    _check_alpha(alpha)
+    s = alpha + (1 - 2 * alpha) * y
+    log_s, log_rest = s.log(), (1 - s).log()
+    return log_s - log_rest, sum_except_batch(math.log(1 - 2 * alpha) - log_s - log_rest)
+
+
+def from_logits(t: Tensor, alpha: float = ALPHA) -> Tensor:
+    """The inverse of `to_logits`: y = (σ(t) − α) / (1 − 2α); outside [0, 1] for t beyond the logits of α and 1 − α."""
+    _check_alpha(alpha)
+    return (t.sigmoid() - alpha) / (1 - 2 * alpha)
+
+
+def to_reals(x: Tensor, levels: int, alpha: float = ALPHA) -> tuple[Tensor, Tensor]:
+    """Integer levels → reals for a flow, and log|det| per example: (B, …) → (B, …), (B,).
+
+    `dequantize`, then `to_logits`. For a density p of the reals t, log P(x) ≥ E_u[log p(t) + log_det] in nats: the
+    log-determinant counts from x + u on, so it holds the −D·log levels of D numbers that were divided by `levels`.
+    """
+    t, log_det = to_logits(dequantize(x, levels), alpha)
+    return t, log_det - t[0].numel() * math.log(levels)
+
+
+def to_levels(t: Tensor, levels: int, alpha: float = ALPHA) -> Tensor:
+    """The way back of `to_reals`, reals → int64 levels; clips what is outside."""
+    return quantize(from_logits(t, alpha), levels)
+
+
+def squeeze(x: Tensor) -> Tensor:
+    """(B, C, H, W) → (B, 4C, H/2, W/2): every square of 2 × 2 pixels becomes four channels."""
+    return torch.nn.functional.pixel_unshuffle(x, 2)
+
+
+def unsqueeze(x: Tensor) -> Tensor:
+    """The inverse of `squeeze`: (B, 4C, H, W) → (B, C, 2H, 2W)."""
+    return torch.nn.functional.pixel_shuffle(x, 2)
+
+
 def receptive_field(
     logits: Callable[[Tensor], Tensor], shape: tuple[int, int, int], at: tuple[int, int], around: Tensor | None = None
 ) -> Tensor:
@@ -60,11 +106,19 @@ def receptive_field(
     """
     C, H, W = shape
     base = torch.zeros(C, H, W, dtype=torch.long) if around is None else around
-    changed = base.repeat(H * W + 1, 1, 1, 1)
+    changed = base.repeat(H * W, 1, 1, 1)
     for k in range(H * W):
         changed[k, :, k // W, k % W] = 1 - changed[k, :, k // W, k % W].clamp(max=1)
+    same = logits(base[None])[0, :, at[0], at[1]].flatten()
     out = torch.cat([logits(part)[:, :, at[0], at[1]].flatten(1) for part in changed.split(128)])
-    return (out[:-1] - out[-1]).abs().amax(dim=1).view(H, W)
+    moved = (out - same).abs()
+    moved[moved <= ROUNDING * same.abs().max()] = 0  # sums in another order, as batches of another size are computed
+    return moved.amax(dim=1).view(H, W)
+
+
+def _check_alpha(alpha: float) -> None:
+    if not 0 < alpha < 0.5:
+        raise ValueError(f"α lies between 0 and ½, got {alpha}.")
 
 
 def _check_levels(levels: int) -> None:

@@ -123,17 +123,12 @@ def device() -> torch.device:
 
 
 def progress(iterable: Iterable, description: str = "", **options):
-    """A progress bar on standard output; where nobody watches (a log file), none."""
+    """A progress bar on standard output; where nobody watches (a log file, or within a check), none."""
     from tqdm import tqdm
 
-    watched = sys.stdout.isatty() or _in_notebook()
+    watched = sys.stdout.isatty() or hasattr(sys.stdout, "pub_thread")  # a terminal, or a notebook's own stream
     defaults = dict(file=sys.stdout, leave=False, mininterval=0.3, disable=not watched, ncols=88, desc=description)
     return tqdm(iterable, **(defaults | options))
-
-
-def _in_notebook() -> bool:
-    ipython = sys.modules.get("IPython")
-    return bool(ipython and ipython.get_ipython() and hasattr(ipython.get_ipython(), "kernel"))
 
 
 def fit(

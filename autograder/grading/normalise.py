@@ -308,7 +308,13 @@ def _checks_after_solutions(cells: list[dict], course: list[dict], mine: dict[st
         exercise = _exercise(check)
         if not _is_grade(check) or not exercise:
             continue
-        checked = [c for c in cells if not _is_grade(c) and (_exercise(c) == exercise or _trains(c, exercise))]
+        here = next(i for i, c in enumerate(course) if _grade_id(c) == name)
+        extras = {_source(c).strip() for c in course[here + 1 :]}  # the handout itself has them behind the check
+        checked = [
+            c for c in cells
+            if not _is_grade(c) and (_exercise(c) == exercise or _trains(c, exercise))
+            and (_grade_id(c) or c["source"].strip() not in extras)
+        ]  # fmt: skip
         last = max((_index(cells, c) for c in checked), default=-1)
         if _index(cells, check) < last:
             del cells[_index(cells, check)]

@@ -27,8 +27,8 @@ def write_submission(
     """Write a submission into the folder `target`: the handout with some exercises' solutions filled in.
 
     handout: a released notebook. cells: the solution's cells, perhaps changed; the n-th fills the n-th.
-    solved: exercises to fill in; the others keep their stubs. artifacts: reference weights to hand in too.
-    change: a last change to the source of every filled cell.
+    solved: exercises to fill in; the others keep their stubs. artifacts: exercises whose reference weights (and
+    samples) are handed in too. change: a last change to the source of every filled cell.
     """
     notebook = json.loads(handout.read_text(encoding="utf-8"))
     for cell, filled in zip(notebook["cells"], cells, strict=True):
@@ -36,8 +36,9 @@ def write_submission(
             cell["source"] = change(without_markers(filled.source)).splitlines(keepends=True)
     (target / "artifacts").mkdir(parents=True, exist_ok=True)
     (target / handout.name).write_text(json.dumps(notebook, indent=1), encoding="utf-8")
-    for name in artifacts:
-        shutil.copy(ROOT / "solutions" / handout.stem / "artifacts" / f"{name}.safetensors", target / "artifacts")
+    for file in sorted((ROOT / "solutions" / handout.stem / "artifacts").glob("*.safetensors")):
+        if file.name.split(".")[0] in artifacts:
+            shutil.copy(file, target / "artifacts")
 
 
 def without_markers(source: str) -> str:

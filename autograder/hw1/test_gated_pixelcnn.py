@@ -93,7 +93,8 @@ def test_classifies_by_bayes_rule(student, graded, seed):
     every = np.tile(np.arange(10), CLASSIFIED)
     log_p = pixels.log_probs(student.trained("gated_pixelcnn"), x.astype(np.int64).repeat(10, axis=0), every)
     wrong = float((log_p.reshape(-1, 10).argmax(axis=1) != y).mean())
-    graded("gated_pixelcnn.errors", wrong, limit=None, baseline=0.9, unit="of the images misclassified")
+    graded("gated_pixelcnn.errors", wrong, limit=None, baseline=0.9, unit="of the images misclassified",
+           examples=CLASSIFIED)  # fmt: skip
 
 
 @points(2, needs="probabilities_sum_to_one_in_every_class")
@@ -106,7 +107,8 @@ def test_saved_samples_are_of_their_class(student, graded):
     require(pixels.no_copies(samples, DATA.sample(20_000)))
     require(autoregressive.typical(pixels.as_rows(samples), pixels.log_conditionals(model, samples, LEVELS, labels)))
     missed = float((pixels.digits_in(samples, LEVELS) != labels).mean())
-    graded("gated_pixelcnn.samples", missed, limit=None, baseline=0.9, unit="of the samples taken for another digit")
+    graded("gated_pixelcnn.samples", missed, limit=None, baseline=0.9, unit="of the samples taken for another digit",
+           examples=len(samples))  # fmt: skip
 
 
 def class_finding(first: np.ndarray, second: np.ndarray) -> Finding:

@@ -19,7 +19,7 @@ CENTRE = 'mask[kernel_size**2 // 2] = float(kind == "B")'
 GATED_DRAW = "x[:, 0, i, j] = torch.multinomial(p, 1).squeeze(-1)"
 COLOR_CENTRE = 'mask[:, :, kernel_size**2 // 2] = (u > v if kind == "A" else u >= v).float()'
 COLOR_DRAW = "x[:, c, i, j] = torch.multinomial(p, 1).squeeze(-1)"
-FEW_STEPS = ("steps = 800", "steps = 30")  # a training that ends almost before it began
+FEW_STEPS = (" steps=steps,", " steps=30,")  # a training that ends almost before it began
 
 MUTANTS = (
     Mutant(
@@ -301,7 +301,7 @@ MUTANTS = (
     ),
     Mutant(
         "stacks-not-linked", "gated_pixelcnn", "the horizontal stack does not read the vertical one",
-        (("self.horizontal(h) + self.link(wide) + bias_h", "self.horizontal(h) + bias_h"),),
+        (("gate(wide + bias_v), self.link(wide) + bias_h", "gate(wide + bias_v), bias_h"),),
         "no_blind_spot", "must read the vertical one",
     ),
     Mutant(
@@ -311,7 +311,7 @@ MUTANTS = (
     ),
     Mutant(
         "class-bias-forgotten", "gated_pixelcnn", "computes V y, and adds it nowhere",
-        (("self.link(wide) + bias_h", "self.link(wide)"), ("gate(wide + bias_v)", "gate(wide)")),
+        (("gate(wide + bias_v), self.link(wide) + bias_h", "gate(wide), self.link(wide)"),),
         "the_class_reaches_every_pixel", "V y is added before the gate",
     ),
     Mutant(
@@ -326,7 +326,7 @@ MUTANTS = (
     ),
     Mutant(
         "samples-of-class-zero", "gated_pixelcnn", "draws every image from class 0",
-        (("self.logits(x[:, :, top : i + 1], y)", "self.logits(x[:, :, top : i + 1], 0 * y)"),),
+        (("layer.down(v, y)\n                links", "layer.down(v, 0 * y)\n                links"),),
         "samples_follow_the_density_of_their_class", "its own class",
     ),
     Mutant(
@@ -383,7 +383,8 @@ MUTANTS = (
     ),
     Mutant(
         "block-without-mask", "color_pixelcnn", "the 3 × 3 convolution of a block is an ordinary one",
-        (('ColorMaskedConv2d("B", width // 2, width // 2, 3)', "nn.Conv2d(width // 2, width // 2, 3, padding=1)"),),
+        (('ColorMaskedConv2d("B", width // 2, width // 2, 3, dilation)',
+          "nn.Conv2d(width // 2, width // 2, 3, padding=1)"),),
         "each_value_depends_only_on_earlier_values", "Some output sees itself or what comes after", weights="none",
     ),
     Mutant(

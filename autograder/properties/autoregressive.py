@@ -103,10 +103,11 @@ def typical(samples: np.ndarray, log_p: np.ndarray) -> Finding:
     mean = (p * surprise).sum(axis=-1)  # −H_i
     variance = float((p * (surprise - mean[..., None]) ** 2).sum())
     required = f"as probable as the model's own draws (p > {TYPICAL:g})"
-    if not np.isfinite(chosen).all() or variance <= 0:
+    if not np.isfinite(chosen).all():
         return Finding(0.0, "the model gives some of the samples no probability at all", required)
     off = float((chosen - mean).sum())
-    p_value = 2 * norm.sf(abs(off) / np.sqrt(variance))
+    rounding = 1e-6 * chosen.size  # a model of equal or of certain levels only has no variance
+    p_value = 2 * norm.sf(abs(off) / max(np.sqrt(variance), rounding))
     nats = f"{abs(off) / len(samples):.3g} nats an image {'more' if off > 0 else 'less'} probable than its own draws"
     ok = p_value > TYPICAL
     return Finding(float(ok), f"samples are {nats} (p = {p_value:.2g})", required, p_value, TYPICAL, "p-value")

@@ -11,18 +11,36 @@ SLACK = 0.02
 BELOW_LIMIT = 1e-3
 
 
-def threshold(reference: dict, baseline: float) -> float:
-    """Nats above the limit up to which points are full."""
-    return reference["mean"] + SEED_SPREAD * reference["sd"] + SLACK * (baseline - reference["mean"])
+# A share of a few examples, counted, may be larger than the model's own by chance once in so many times.
+COUNTED = 1e-4
 
 
-def graded(excess: float, reference: dict, limit: float | None, baseline: float, unit: str = "nats") -> Finding:
+def threshold(reference: dict, baseline: float, examples: int | None = None) -> float:
+    """Nats above the limit up to which points are full. examples: how many a share was counted in."""
+    slack = SLACK * (baseline - reference["mean"])
+    full = reference["mean"] + SEED_SPREAD * reference["sd"] + slack
+    if examples is None:
+        return full
+    from scipy.stats import binom
+
+    return max(full, float(binom.isf(COUNTED, examples, reference["mean"] + slack)) / examples)
+
+
+def graded(
+    excess: float,
+    reference: dict,
+    limit: float | None,
+    baseline: float,
+    unit: str = "nats",
+    examples: int | None = None,
+) -> Finding:
     """Share of the points for a loss `excess` nats above the exact `limit`; without one, for the loss `excess` itself.
 
     Full up to the threshold of the reference, nothing at the naive `baseline` (counted like `excess`), linear
-    between. A loss below the limit is impossible for a normalised density, and fails.
+    between. A loss below the limit is impossible for a normalised density, and fails. examples: where the loss is a
+    share of so many examples, as of images misclassified, the threshold allows for the chance in counting it.
     """
-    full = threshold(reference, baseline)
+    full = threshold(reference, baseline, examples)
     of_limit = "" if limit is None else f" above the limit of {limit:.3f}"
     required = f"at most {full:.3f} {unit}{of_limit} (no points from {baseline:.3f} on)"
     if excess < (0 if limit is None else -BELOW_LIMIT):

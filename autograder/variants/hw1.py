@@ -297,12 +297,15 @@ VARIANTS = (
         self.bias = nn.Parameter(0.1 * torch.randn(classes, 2 * width))
         self.first = kind == "A"
 """),
-            (Body("GatedLayer.forward"), """        to_v, to_h = self.bias[y][:, :, None, None].chunk(2, dim=1)
-        read = (lambda z: z) if self.first else F.elu
-        wide = self.vertical(read(v)) + to_v
+            (Body("GatedLayer.down"), """        to_v, to_h = self.bias[y][:, :, None, None].chunk(2, dim=1)
+        wide = self.vertical(v if self.first else F.elu(v)) + to_v
         v_new = wide if self.first else v + wide
-        new = self.link(F.elu(torch.cat([self.horizontal(read(h)) + to_h, v_new], dim=1)))
-        return v_new, new if self.first else h + new
+        return v_new, torch.cat([to_h.expand_as(v_new), v_new], dim=1)
+"""),
+            (Body("GatedLayer.across"), """        to_h, v_new = link.chunk(2, dim=1)
+        own = self.horizontal(h if self.first else F.elu(h)) + to_h
+        new = self.link(F.elu(torch.cat([own, v_new], dim=1)))
+        return new if self.first else h + new
 """),
             ("GatedPixelCNN(glyphs.shape, levels=2, classes=10), fit=train_gated",
              "GatedPixelCNN(glyphs.shape, levels=2, classes=10, width=24), fit=train_gated"),
@@ -350,16 +353,19 @@ VARIANTS = (
         past.view(-1)[:24], inner.view(-1)[:5] = 1, 1
         self.register_buffer("past", past)
         self.register_buffer("inner", inner)
-        self.convs = nn.ModuleList(nn.Conv2d(48, 48, 3, padding=1) for _ in range(depth))
+        self.convs = nn.ModuleList(
+            nn.Conv2d(48, 48, 3, padding=2 ** (k % 4), dilation=2 ** (k % 4)) for k in range(depth)
+        )
         self.heads = nn.ModuleList(
             nn.Sequential(nn.Conv2d(48 + c * levels, 64, 1), nn.ReLU(), nn.Conv2d(64, levels, 1)) for c in range(3)
         )
-        self.reach = 3 + depth
+        self.reach = 3 + sum(conv.dilation[0] for conv in self.convs)
 """),
             (Body("ColorPixelCNN.logits"), """        one_hot = F.one_hot(x, self.levels).float().movedim(-1, 2).flatten(1, 2)
         h = F.conv2d(one_hot, self.trunk.weight * self.past, self.trunk.bias, padding=3)
         for conv in self.convs:
-            h = h + F.conv2d(F.relu(h), conv.weight * self.inner, conv.bias, padding=1)
+            masked = conv.weight * self.inner
+            h = h + F.conv2d(F.relu(h), masked, conv.bias, padding=conv.padding, dilation=conv.dilation)
         h = F.relu(h)
         out = [head(torch.cat([h, one_hot[:, : c * self.levels]], dim=1)) for c, head in enumerate(self.heads)]
         return torch.stack(out, dim=1).movedim(2, -1)

@@ -27,11 +27,11 @@ def graded(tmp_path_factory):
     attacks = table(course.root, ROOT)
     handout, cells = release(course, "hw1", figures=False) / "hw1.ipynb", solution_cells("hw1")
     for student, points in HONEST.items():
-        solved = demo.ALL if points == 35 else demo.ALL[:1]
-        write_submission(handout, course.root / "handed_in" / student, cells, solved, demo.WEIGHTS)
+        solved = demo.QUICK if points == 35 else demo.QUICK[:1]
+        write_submission(handout, course.root / "handed_in" / student, cells, solved, demo.QUICK)
     for attack in attacks:
         folder = course.root / "handed_in" / attack.name
-        write_submission(handout, folder, cells, demo.ALL if attack.complete else (), demo.WEIGHTS)
+        write_submission(handout, folder, cells, demo.QUICK if attack.complete else (), demo.QUICK)
         attack.make(folder)
     done = subprocess.run(
         [Path(sys.executable).parent / "deepul", "grade", "hw1", course.root / "handed_in", "--course", course.root,

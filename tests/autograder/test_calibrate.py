@@ -9,6 +9,14 @@ from autograder.properties import discrete, loss
 from autograder.properties.finding import Finding
 
 
+def test_the_page_of_results_is_that_of_the_references():
+    written = calibrate.RESULTS.read_text(encoding="utf-8")
+    assert written == calibrate.results(), "run python -m autograder.calibrate"
+    for homework in exercises.homeworks():
+        for key in runner.references(homework):
+            assert key.startswith("_") or f"`{key}`" in written
+
+
 def finding(value: float, bound: float, kind: str) -> Finding:
     return Finding(1.0, "", "", value, bound, kind)
 
@@ -51,6 +59,19 @@ def test_the_loss_of_one_more_model():
     assert 0.1 < calibrate.loss_tail(close, 5) < 0.5
     assert calibrate.loss_tail([finding(0.01, 0.02, "loss")] * 5, 5) == 0.0
     assert calibrate.loss_tail([finding(0.03, 0.02, "loss")] * 5, 5) == 1.0
+
+
+def test_noise_of_the_draws_is_not_taken_for_a_spread_of_models():
+    """200 draws of five equal models say more about a bound than five models with one draw each."""
+    rng = np.random.default_rng(0)
+    draws = [finding(v, 5.0, "loss") for v in rng.normal(size=200)]
+    rate = calibrate.loss_tail(draws, 5)
+    assert rate == pytest.approx(stats.norm.sf(5.0), rel=30)
+    assert rate < calibrate.loss_tail(draws[:5], 5) / 10
+    of_models = np.repeat(rng.normal(size=(1, 5)), 40, axis=0).ravel()  # models differ, draws do not
+    assert calibrate.loss_tail([finding(v, 5.0, "loss") for v in of_models], 5) == pytest.approx(
+        calibrate.loss_tail([finding(v, 5.0, "loss") for v in of_models[:5]], 5)
+    )
 
 
 def test_references_hold_what_thresholds_follow_from():

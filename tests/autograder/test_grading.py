@@ -164,7 +164,7 @@ def test_plain_nbgrader_autograde_gives_partial_credit(course):
     handout = release(course, "hw1", figures=False) / "hw1.ipynb"
     cells = mutants.apply(mutants.by_name("hw1", "argmax-sampling"), solution_cells("hw1"))
     handed_in = course.root / "submitted" / "ada" / "hw1"
-    write_submission(handout, handed_in, cells, demo.ALL, demo.WEIGHTS)
+    write_submission(handout, handed_in, cells, demo.QUICK, demo.QUICK)
     # Hostile too: nothing of this may be run outside the sandbox, copied, or change a grade.
     os.symlink("/etc/passwd", handed_in / "stolen.txt")
     notebook(handed_in / "torch" / "__init__.py", "raise SystemExit")
@@ -191,7 +191,14 @@ def test_the_demo_class_is_graded_as_it_should_be(tmp_path):
     results = batch.grade(course, "hw1", found)
     by_student = {r.student: r for r in results}
     points = {s: r.points for s, r in by_student.items() if s != "broken"}
-    assert points == {"complete": 35, "only_1_1": 15, "wrong_mask": 19, "edge_bins": 23, "blank": 0, "syntax_error": 15}
+    assert points == {
+        "complete": 100,
+        "only_1_1": 15,
+        "wrong_mask": 19,
+        "edge_bins": 23,
+        "blank": 0,
+        "syntax_error": 15,
+    }
 
     def failed(student: str) -> set[str]:
         return {c["name"] for s in by_student[student].scores for c in s["checks"] if c["outcome"] == "failed"}
@@ -204,12 +211,13 @@ def test_the_demo_class_is_graded_as_it_should_be(tmp_path):
     assert by_student["broken"].not_graded
 
     # Seeds come from the course's salt, not from the live one that every student can see.
-    sampled = {c["measured"] for s in by_student["complete"].scores for c in s["checks"] if "samples" in c["name"]}
+    sampled = {c["measured"] for s in by_student["complete"].scores if s["exercise"] in demo.QUICK
+               for c in s["checks"] if "samples_follow" in c["name"]}  # fmt: skip
     live = {
         r.measured
-        for e in demo.ALL
+        for e in demo.QUICK
         for r in validate.score(validate.Case(exercises.get(e), "solution")).results
-        if "samples" in r.name
+        if "samples_follow" in r.name
     }
     assert len(sampled) == len(live) == 2
     assert not sampled & live
@@ -218,7 +226,7 @@ def test_the_demo_class_is_graded_as_it_should_be(tmp_path):
     rows = list(csv.DictReader((tmp_path / "grades.csv").read_text(encoding="utf-8").splitlines()))
     assert tuple(rows[0]) == batch.COLUMNS
     complete = [r for r in rows if r["student"] == "complete"]
-    assert sum(float(r["points"]) for r in complete) == 35
+    assert sum(float(r["points"]) for r in complete) == 100
     assert all(r["points"] == "" for r in rows if r["outcome"] == "not graded")
 
     with course.gradebook() as gradebook:  # nbgrader's own record says the same

@@ -2,7 +2,7 @@
 
 import pytest
 
-from autograder import exercises, mutants, runner, variants
+from autograder import demo, exercises, mutants, runner, variants
 from autograder.exercises import ROOT
 from autograder.notebooks import run_notebook
 from autograder.properties import discrete
@@ -16,8 +16,13 @@ def solution():
     return run_notebook(ROOT / "solutions" / "hw1" / "hw1.py").student
 
 
-@pytest.mark.parametrize("exercise", EXERCISES)
-@pytest.mark.parametrize("salt", range(20))
+def salts(exercise: str) -> list:
+    """Twenty; of the image exercises, whose checks take seconds, all but the first two among the slow tests."""
+    seconds = exercise not in demo.QUICK
+    return [pytest.param(exercise, k, marks=pytest.mark.slow if seconds and k > 1 else ()) for k in range(20)]
+
+
+@pytest.mark.parametrize(("exercise", "salt"), [p for e in EXERCISES for p in salts(e)])
 def test_the_solution_earns_everything_whatever_the_salt(solution, exercise, salt):
     score = runner.check(exercise, solution, salt=f"salt {salt}")
     assert score == score.max_points == exercises.get(exercise).points, score.text()

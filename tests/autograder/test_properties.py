@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import kstest
 
 from autograder import checks
 from autograder.properties import autoregressive, discrete, hygiene, loss
@@ -164,6 +165,122 @@ def test_one_dimension():
     assert strict([[0]])
     assert total([[0]])
     assert not strict([[1]])
+
+
+def wide(depends, seeds=range(4), shut=()):
+    """Several networks of one architecture; `shut` paths are closed by chance in the first."""
+    first = np.array(depends, dtype=bool)
+    for i, j in shut:
+        first[i, j] = False
+    return [network(first if seed == 0 else depends, seed) for seed in seeds]
+
+
+def exact_past(networks) -> Finding:
+    return autoregressive.sees_exactly_its_past(networks, DIMS, LEVELS, seed=3)
+
+
+def test_networks_that_see_exactly_the_past_in_its_order():
+    assert passed(exact_past(wide(order(range(DIMS)))))
+    assert passed(exact_past(wide(order(range(DIMS)), shut=[(3, 0), (2, 1)])))  # open in the others
+
+
+@pytest.mark.parametrize(("i", "j"), [(1, 0), (3, 0), (3, 2)])
+def test_a_blind_spot_of_all_networks_is_named(i, j):
+    depends = order(range(DIMS))
+    depends[i, j] = False
+    finding = exact_past(wide(depends))
+    assert not passed(finding)
+    assert f"output {i + 1} does not see input {j + 1}" in finding.measured
+
+
+@pytest.mark.parametrize(("i", "j"), [(0, 0), (2, 2), (0, 3), (1, 2)])
+def test_one_network_that_sees_too_much_is_enough_to_fail(i, j):
+    depends = order(range(DIMS))
+    too_much = depends.copy()
+    too_much[i, j] = True
+    finding = exact_past([*wide(depends), network(too_much, 9)])
+    assert not passed(finding)
+    assert f"output {i + 1} sees input {j + 1}" in finding.measured
+
+
+def test_another_order_is_not_that_of_the_variables():
+    assert not passed(exact_past(wide(order([3, 2, 1, 0]))))
+
+
+# ---- typical samples -----------------------------------------------------------------------------------
+
+IMAGES, PIXELS = 40, 60
+
+
+def conditionals(seed: int, sharpness: float = 2.0):
+    """A function of x (n, PIXELS): log p of every level given the pixel before, (n, PIXELS, LEVELS)."""
+    tables = np.random.default_rng(seed).normal(size=(PIXELS, LEVELS, LEVELS)) * sharpness
+    tables -= np.log(np.exp(tables).sum(axis=-1, keepdims=True))
+
+    def log_p(x: np.ndarray) -> np.ndarray:
+        before = np.concatenate([np.zeros((len(x), 1), dtype=x.dtype), x[:, :-1]], axis=1)
+        return tables[np.arange(PIXELS), before]
+
+    return log_p
+
+
+def drawn_from(log_p, seed: int, change=lambda p: p) -> np.ndarray:
+    """IMAGES draws, pixel by pixel; `change` spoils the probabilities of a pixel (n, LEVELS)."""
+    rng = np.random.default_rng(seed)
+    x = np.zeros((IMAGES, PIXELS), dtype=np.int64)
+    for i in range(PIXELS):
+        p = change(np.exp(log_p(x)[:, i]))
+        x[:, i] = (rng.random((IMAGES, 1)) > p.cumsum(axis=1) / p.sum(axis=1, keepdims=True)).sum(axis=1)
+    return x
+
+
+def test_a_models_own_draws_are_typical():
+    """200 models, so that a p-value that is too small too often would show."""
+    p_values = []
+    for seed in range(200):
+        log_p = conditionals(seed, sharpness=0.5 + seed % 5)
+        x = drawn_from(log_p, seed)
+        finding = autoregressive.typical(x, log_p(x))
+        assert passed(finding)
+        p_values.append(finding.value)
+    assert kstest(p_values, "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda p: p**1.3,  # a lower temperature
+        lambda p: p**0.7,
+        lambda p: p + 0.05,
+        lambda p: p == p.max(axis=1, keepdims=True),  # the most likely level
+        lambda p: p[:, ::-1],
+        np.ones_like,
+    ],
+)
+def test_draws_of_a_changed_model_are_not_typical(change):
+    log_p = conditionals(1)
+    x = drawn_from(log_p, 1, change)
+    assert not passed(autoregressive.typical(x, log_p(x)))
+
+
+def test_draws_of_another_model_are_not_typical_and_the_side_is_said():
+    log_p = conditionals(1)
+    finding = autoregressive.typical(x := drawn_from(conditionals(2), 1), log_p(x))
+    assert not passed(finding)
+    assert "less probable" in finding.measured
+    likeliest = drawn_from(log_p, 1, lambda p: p == p.max(axis=1, keepdims=True))
+    assert "more probable" in autoregressive.typical(likeliest, log_p(likeliest)).measured
+
+
+def test_samples_that_the_model_excludes_are_not_typical():
+    log_p = np.log(np.array([0.5, 0.5, 0.0]), where=[True, True, False], out=np.full(3, -np.inf))
+    log_p = np.broadcast_to(log_p, (IMAGES, PIXELS, LEVELS))
+    x = np.random.default_rng(0).integers(2, size=(IMAGES, PIXELS))
+    assert passed(autoregressive.typical(x, log_p))
+    x[3, 7] = 2
+    finding = autoregressive.typical(x, log_p)
+    assert not passed(finding)
+    assert "no probability" in finding.measured
 
 
 # ---- discrete densities --------------------------------------------------------------------------------
@@ -408,6 +525,33 @@ def test_points_are_full_up_to_the_reference_and_none_from_the_baseline_on():
 def test_a_better_loss_never_earns_less(a, b):
     low, high = sorted((a, b))
     assert 1 >= share(low) >= share(high) >= 0
+
+
+def test_a_loss_without_a_limit_is_graded_as_it_is():
+    reference = {"mean": 0.08, "sd": 0.001}
+
+    def of(bits: float) -> Finding:
+        return loss.graded(bits, reference, limit=None, baseline=0.5, unit="bits/dim")
+
+    assert passed(of(0.08))
+    assert passed(of(0.0))
+    assert of(0.5).share == of(math.nan).share == 0
+    assert 0 < of(0.3).share < 1
+    assert "0.300 bits/dim" in of(0.3).measured
+    assert "limit" not in of(0.3).measured + of(0.3).required
+    assert not passed(of(-0.01))
+    assert "no normalised density" in of(-0.01).slip or "not a normalised density" in of(-0.01).slip
+
+
+@pytest.mark.parametrize(("mean", "examples"), [(0.0, 40), (0.16, 80), (0.5, 1000)])
+def test_a_counted_share_is_not_failed_for_the_chance_in_counting(mean, examples):
+    reference, rng = {"mean": mean, "sd": 0.0}, np.random.default_rng(0)
+    full = loss.threshold(reference, 0.9, examples)
+    assert full >= loss.threshold(reference, 0.9)
+    right, worse = mean + loss.SLACK * (0.9 - mean), mean + 0.8 * (0.9 - mean)
+    assert (rng.binomial(examples, right, size=2000) / examples <= full).mean() > 0.999
+    assert (rng.binomial(examples, worse, size=2000) / examples > full).mean() > 0.99
+    assert not passed(loss.graded(worse, reference, None, 0.9, "of the images", examples))
 
 
 def test_below_the_limit_is_impossible_and_said():

@@ -100,6 +100,23 @@ def test_only_what_changed_is_run_again(few, monkeypatch):
     assert len(run()) == 4
 
 
+def test_two_validations_at_once_keep_each_others_verdicts(few, monkeypatch):
+    validate.validate("hw1", "logistic_mixture")
+    row = next(r for r in json.loads(few.read_text()) if r["name"] == "blank")
+    evaluated = validate._evaluated
+
+    def meanwhile(todo: list[Case], jobs: int):
+        rows = [r | {"said": "by another"} if r["name"] == "blank" else r for r in json.loads(few.read_text())]
+        few.write_text(json.dumps(rows))
+        yield from evaluated(todo, jobs)
+
+    monkeypatch.setattr(validate, "_evaluated", meanwhile)
+    monkeypatch.setattr(mutants, "of_homework", lambda homework: [replaced(slip="said otherwise")])
+    validate.validate("hw1", "logistic_mixture")
+    now = next(r for r in json.loads(few.read_text()) if r["name"] == "blank")
+    assert now == row | {"said": "by another"}
+
+
 def test_a_problem_is_run_again_and_the_command_fails(few, monkeypatch):
     monkeypatch.setattr(mutants, "of_homework", lambda homework: [replaced(hint="turn it off and on")])
     for _ in range(2):
@@ -129,3 +146,12 @@ def test_the_matrix_tells_who_caught_what(tmp_path, few):
     assert "edge-forgotten" in page
     assert "a check nobody proved" in page
     assert "no upper edge" in page
+
+
+def test_a_mutant_that_draws_anew_leaves_the_reference_samples_alone():
+    folder = validate.ROOT / "solutions" / "hw1" / "artifacts"
+    before = {f.name: f.read_bytes() for f in folder.iterdir()}
+    change = mutants.by_name("hw1", "training-images-for-samples")
+    earned = validate.score(validate.Case(exercises.get("pixelcnn"), "mutant", change))
+    assert next(r for r in earned.results if r.name == change.caught_by).outcome == "failed"
+    assert {f.name: f.read_bytes() for f in folder.iterdir()} == before

@@ -1,8 +1,10 @@
 """What a TA sees: the report page in a real browser."""
 
+import functools
+
 import pytest
 
-from autograder import exercises
+from autograder import demo, exercises
 from autograder.grading import batch, report
 from autograder.validate import Case, score
 from tests.browser.test_notebook import picture
@@ -10,11 +12,15 @@ from tests.browser.test_notebook import picture
 pytestmark = pytest.mark.slow
 
 
+@functools.cache
+def solved(exercise: exercises.Exercise):
+    return score(Case(exercise, "solution"))
+
+
 def graded(student: str, change=None) -> batch.Graded:
-    cases = [Case(e, "mutant", change) if change and change.exercise == e.name else Case(e, "solution")
-             for e in exercises.of_homework("hw1")]  # fmt: skip
-    scores = [score(case).to_json() for case in cases]
-    return batch.Graded(student, scores)
+    scores = [score(Case(e, "mutant", change)) if change and change.exercise == e.name else solved(e)
+              for e in exercises.of_homework("hw1")]  # fmt: skip
+    return batch.Graded(student, [s.to_json() for s in scores])
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +29,7 @@ def page_file(tmp_path_factory):
     from autograder import mutants
 
     slips = [m for m in mutants.of_homework("hw1") if m.weights == "reference"]
+    slips = [m for k, m in enumerate(slips) if m.exercise in demo.QUICK or k % 6 == 0]
     results = [graded(f"student-{k:02d}", change) for k, change in enumerate([None, None, None, *slips])]
     lost = batch.without_grade("student-99", "hw1", "The submission could not be read: it is empty.")
     return report.write(tmp_path_factory.mktemp("report"), "hw1", [*results, lost])
@@ -34,7 +41,7 @@ def test_the_report_shows_the_class_and_opens_a_student(browser, page_file):
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(page_file.as_uri())
     assert "Grades of hw1" in page.inner_text("h1")
-    assert "35 / 35" in page.locator("#student-00").inner_text()
+    assert "100 / 100" in page.locator("#student-00").inner_text()
     table = page.locator("#student-05 .deepul").first
     assert not table.is_visible()
     page.locator("#student-05 summary").first.click()

@@ -714,7 +714,7 @@ def test_a_place_that_cannot_be_written(server, monkeypatch, tmp_path):
 
 
 def test_progress_is_shown_on_stdout(server, monkeypatch, capfd):
-    monkeypatch.setattr("deepul_utils.training._in_notebook", lambda: True)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     put_cifar(server, monkeypatch).sample(1)
     out, err = capfd.readouterr()
     assert "cifar-10-python.tar.gz" in out

@@ -218,12 +218,20 @@ def test_history_shows_curves_limit_and_baseline():
     assert ax.get_ylabel() == "loss (bits/dim)"
 
 
-def test_history_keeps_everything_in_view_but_the_first_spikes():
+def test_history_keeps_everything_in_view_but_the_steep_start():
     train = [1e6, *np.linspace(6, 3, 400)]
     run = SimpleNamespace(steps=range(401), train=train, valid_steps=[0, 200, 400], valid=[1e6, 4.4, 3.1])
     bottom, top = plots.history(run, limit=2.5, baseline=7.0).axes[0].get_ylim()
     assert 2 < bottom < 2.5
     assert 7 < top < 8
+
+
+def test_history_leaves_room_to_read_the_end_of_a_steep_training():
+    train = [20 + 3000 * 0.9**k for k in range(400)]  # as a PixelCNN on images in colour begins
+    run = SimpleNamespace(steps=range(400), train=train, valid_steps=[100, 300], valid=[24.0, 19.0])
+    bottom, top = plots.history(run, limit=12.0).axes[0].get_ylim()
+    assert bottom < 12
+    assert 24 < top < 27
 
 
 @pytest.mark.parametrize("losses", [[], [np.nan], [np.inf, 2.0], [2.0]])
@@ -352,6 +360,10 @@ def test_image_rows_stand_beside_their_labels():
     texts = figure.axes[0].texts
     assert [text.get_text() for text in texts] == ["real", "made up"]
     assert [0 < text.get_position()[1] - row * 33 < 32 for row, text in enumerate(texts)] == [True, True]
+    for short in ("0", "reconstructed", "MMMM"):
+        drawn = plots.image_rows({short: RGB})
+        drawn.canvas.draw()
+        assert drawn.axes[0].texts[0].get_window_extent().x0 >= 0, short  # nothing of a label is cut off
     same = plots.image_rows([("real", levels), ("made_up", RGB[:2])], levels=4)
     assert np.array_equal(sheet_of(same), sheet_of(figure))
 

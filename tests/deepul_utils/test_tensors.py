@@ -7,7 +7,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepul_utils.tensors import bits_per_dim, dequantize, quantize, receptive_field, sum_except_batch
+from deepul_utils.tensors import (
+    bits_per_dim,
+    dequantize,
+    from_logits,
+    quantize,
+    receptive_field,
+    squeeze,
+    sum_except_batch,
+    to_levels,
+    to_logits,
+    to_reals,
+    unsqueeze,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("shape", [(5,), (5, 3), (5, 3, 2, 4), (5, 0), (0, 3)])
@@ -107,3 +119,68 @@ def test_receptive_field_finds_the_pixels_that_move_an_output():
         assert seen.shape == (4, 5)
         assert seen.nonzero().tolist() == [[1, 3], [2, 2]]
     assert receptive_field(above_and_left, (1, 4, 5), at=(2, 3))[1, 3] == 2
+
+
+def test_receptive_field_takes_no_rounding_for_seeing():
+    """Float32 sums come out differently in batches of another size; a real influence is larger."""
+    noise = torch.randn(200, generator=torch.Generator().manual_seed(0))
+
+    def logits(x):
+        rounding = 3e-8 * noise[: len(x)].roll(len(x))[:, None, None, None]
+        seen = torch.zeros(x.shape)
+        seen[..., 1:] = x[..., :-1] * 1e-4
+        return 1 + seen + rounding
+
+    seen = receptive_field(logits, (1, 3, 4), at=(1, 2))
+    assert (seen != 0).nonzero().tolist() == [[1, 1]]
+
+
+# ---- levels for a flow ---------------------------------------------------------------------------------
+
+
+def test_to_logits_has_the_log_determinant_of_its_own_jacobian():
+    y = torch.rand(20, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    t, log_det = to_logits(y)
+    jacobian = torch.func.vmap(torch.func.jacrev(lambda row: to_logits(row[None])[0][0]))(y)
+    wanted = torch.linalg.slogdet(jacobian.reshape(20, 6, 6)).logabsdet
+    assert t.shape == y.shape
+    assert (log_det - wanted).abs().max() < 1e-9
+    assert (from_logits(t) - y).abs().max() < 1e-12
+
+
+def test_to_logits_is_finite_at_the_ends_and_refuses_what_is_no_alpha():
+    t, log_det = to_logits(torch.tensor([[0.0, 1.0]]))
+    assert t[0].tolist() == pytest.approx([-math.log(19), math.log(19)], abs=1e-4)
+    assert torch.isfinite(log_det).all()
+    with pytest.raises(ValueError, match="got 0"):
+        to_logits(torch.zeros(1, 1), alpha=0.0)
+    with pytest.raises(ValueError, match=r"got 0\.5"):
+        from_logits(torch.zeros(1, 1), alpha=0.5)
+
+
+@pytest.mark.parametrize("levels", [2, 16, 256])
+def test_to_levels_undoes_to_reals(levels):
+    x = torch.randint(levels, (50, 1, 8, 8), generator=torch.Generator().manual_seed(levels))
+    torch.manual_seed(0)
+    t, log_det = to_reals(x, levels)
+    assert (to_levels(t, levels) != x).float().mean() < 1e-3  # float32 rounds a draw onto an edge now and then
+    assert to_levels(torch.tensor([-99.0, 99.0]), levels).tolist() == [0, levels - 1]
+    assert log_det.shape == (50,)
+
+
+def test_bits_per_dim_of_a_known_likelihood():
+    """A logistic density, cut to what levels reach, is uniform over them: log2(levels) bits a number."""
+    torch.manual_seed(0)
+    x = torch.randint(16, (200, 1, 16, 16))
+    t, log_det = to_reals(x, 16)
+    log_p = torch.nn.functional.logsigmoid(t) + torch.nn.functional.logsigmoid(-t) - math.log(0.9)
+    bits = bits_per_dim(-(sum_except_batch(log_p) + log_det), 256)
+    assert (bits - 4).abs().max() < 1e-3
+
+
+def test_squeeze_makes_channels_of_squares_and_unsqueeze_undoes_it():
+    x = torch.arange(2 * 3 * 4 * 6.0).reshape(2, 3, 4, 6)
+    z = squeeze(x)
+    assert z.shape == (2, 12, 2, 3)
+    assert sorted(z[0, :4, 0, 0].tolist()) == [0, 1, 6, 7]  # the four pixels of the first square
+    assert torch.equal(unsqueeze(z), x)
