@@ -776,6 +776,27 @@ def latents(kl, codes, labels, names=(), xlabel: str = "", ylabel: str = ""):
     return figure
 
 
+@_styled
+def information(models: dict, names=()):
+    """What each latent tells of each factor, and the gap of each factor below it, one panel a model.
+
+    models: {title: shares (D, F)}, as `information.shares` gives them. names: of the F factors.
+    """
+    from deepul_utils.information import gaps_of
+
+    panels = {title: _matrix_of(shares) for title, shares in models.items()}
+    rows, columns = next(iter(panels.values())).shape
+    figure, axes = _subplots(len(panels), 0.42 * rows + 1.3, width=(0.8 * columns + 0.9) * len(panels) + 0.6)
+    for ax, (title, shares) in zip(axes[0], panels.items(), strict=True):
+        image = _cells(ax, shares, 0.0, 1.0)
+        ax.set(aspect="auto", title=f"{title}: mean gap {gaps_of(shares).mean():.2f}", yticks=range(rows))
+        below = [f"{name}\n{gap:.2f}" for name, gap in zip(names or range(columns), gaps_of(shares), strict=True)]
+        ax.set_xticks(range(columns), below)
+    axes[0, 0].set_ylabel("latent")
+    figure.colorbar(image, ax=axes[0, -1], shrink=0.9, label="share of the factor's entropy")
+    return figure
+
+
 def _label_colors(n: int) -> list:
     """n colours that are told apart: the palette, and beyond it even steps of a wheel of hues."""
     import matplotlib

@@ -6,7 +6,7 @@ from autograder.checks import hint, points, require
 from autograder.hw3.door import ImageVAE
 from autograder.properties import hygiene, latent
 from autograder.student import expect
-from deepul_utils import images
+from deepul_utils import images, information
 
 DATA = images.get("shapes32", levels=2)
 SHAPE, LATENTS = (1, 32, 32), 8
@@ -66,7 +66,7 @@ def test_reconstruction_has_no_beta(student, seed):
 @points(4, needs="beta_weighs_the_kl")
 @hint("Train both models longer; is yours trained with its β, and the plain one with β = 1?")
 def test_factors_lie_along_latents(student, graded, seed):
-    gaps = latent.information_gaps(codes(student, "beta_vae", seed), pictures(HELD_OUT, seed)[1])
+    gaps = information.gaps(codes(student, "beta_vae", seed), pictures(HELD_OUT, seed)[1])
     graded("beta_vae", 1 - gaps.mean(), limit=None, baseline=1.0, unit="short of a mutual-information gap of one")
 
 

@@ -14,6 +14,10 @@ VAE_TERMS = "return 0.5 * math.log(2 * math.pi) * x[0].numel() + squares / 2, kl
 VAE_KL = "kl = (-log_sigma + sigma**2 / 2 + mu**2 / 2 - 0.5).sum(dim=1)"
 VAE_NOISE = "z = mu + sigma * torch.randn_like(mu)"
 
+BETA_LOSS = "return reconstruction + beta * kl"
+BETA_SQUARES = "reconstruction = tensors.sum_except_batch((x - self.decode(z)) ** 2 + math.log(2 * math.pi)) / 2"
+BETA_STEPS = "        steps = 1500\n"
+
 MUTANTS = (
     Mutant(
         "terms-of-the-batch", "vae2d", "the terms come out as means over the batch",
@@ -288,6 +292,73 @@ MUTANTS = (
         (("lambda x: sum(model.elbo_terms(x)).mean()",
           "lambda x: (model.elbo_terms(x)[0] + 50 * model.elbo_terms(x)[1]).mean()"), ("steps = 1000", "steps = 150")),
         "latents_are_used", "Latents that are not used", weights="trained",
+    ),
+    Mutant(
+        "beta-loss-of-the-batch", "beta_vae", "the loss comes out as one number for the batch",
+        ((BETA_LOSS, "return (reconstruction + beta * kl).mean()"),),
+        "shapes", "should have shape (12,)", weights="none",
+    ),
+    Mutant(
+        "beta-on-the-reconstruction", "beta_vae", "β weighs the other term",
+        ((BETA_LOSS, "return beta * reconstruction + kl"),), "beta_weighs_the_kl", "β multiplies the KL",
+    ),
+    Mutant(
+        "beta-forgotten", "beta_vae", "the bound, whatever β is", ((BETA_LOSS, "return reconstruction + kl"),),
+        "beta_weighs_the_kl", "β multiplies the KL",
+    ),
+    Mutant(
+        "beta-on-both", "beta_vae", "β weighs the whole loss", ((BETA_LOSS, "return beta * (reconstruction + kl)"),),
+        "beta_weighs_the_kl", "β multiplies the KL",
+    ),
+    Mutant(
+        "beta-squared", "beta_vae", "β² for β", ((BETA_LOSS, "return reconstruction + beta**2 * kl"),),
+        "beta_weighs_the_kl", "no straight line in β",
+    ),
+    Mutant(
+        "beta-kl-sign", "beta_vae", "the divergence is taken away", ((BETA_LOSS, BETA_LOSS.replace("+", "-")),),
+        "beta_weighs_the_kl", "never negative",
+    ),
+    Mutant(
+        "beta-kl-mean", "beta_vae", "averages the KL over the latents", ((VAE_KL, VAE_KL.replace("sum(", "mean(")),),
+        "beta_weighs_the_kl", "averaged over the dimensions of z",
+    ),
+    Mutant(
+        "beta-kl-log-variance", "beta_vae", "the formula for log σ², fed with log σ",
+        ((VAE_KL, "kl = -0.5 * (1 + log_sigma - mu**2 - log_sigma.exp()).sum(dim=1)"),),
+        "beta_weighs_the_kl", "log σ as log σ²",
+    ),
+    Mutant(
+        "beta-mean-over-pixels", "beta_vae", "the squares averaged over the pixels",
+        ((BETA_SQUARES, BETA_SQUARES.replace("/ 2", "/ 2 / x[0].numel()").replace("(2 / 2 / x[0].numel() *", "(2 *")),),
+        "reconstruction_has_no_beta", "summed over the pixels",
+    ),
+    Mutant(
+        "beta-no-constant", "beta_vae", "leaves d/2 · log 2π out",
+        ((BETA_SQUARES, BETA_SQUARES.replace(" + math.log(2 * math.pi)", "")),),
+        "reconstruction_has_no_beta", "constant d/2 · log 2π is missing",
+    ),
+    Mutant(
+        "beta-one-noise", "beta_vae", "one draw of ε for the batch",
+        ((VAE_NOISE, "z = mu + sigma * torch.randn_like(mu[:1])"),),
+        "reconstruction_has_no_beta", "a fresh draw z for every example",
+    ),
+    Mutant(
+        "beta-decodes-the-mean", "beta_vae", "z = μ, no draw at all", ((VAE_NOISE, "z = mu"),),
+        "reconstruction_has_no_beta", "a fresh draw z for every example",
+    ),
+    Mutant(
+        "beta-hardly-trained", "beta_vae", "stops after 40 steps", ((BETA_STEPS, "        steps = 40\n"),),
+        "factors_lie_along_latents", "Train both models longer", weights="trained",
+    ),
+    Mutant(
+        "beta-one-twice", "beta_vae", "both models are trained with β = 1",
+        (("fit=train_beta(BETA)", "fit=train_beta(1.0)"),),
+        "more_than_with_beta_one", "does not earn its price", weights="trained",
+    ),
+    Mutant(
+        "beta-for-both", "beta_vae", "both models are trained with the larger β",
+        (("fit=train_beta(1.0)", "fit=train_beta(BETA)"),),
+        "more_than_with_beta_one", "does not earn its price", weights="trained",
     ),
     Mutant(
         "one-loss-an-example", "vqvae", "the reconstruction comes out without its mean",

@@ -3,11 +3,12 @@
 Arrays of a Gaussian are its μ and log σ, (B, D) each. Sums over dimensions are (B,), in nats.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from autograder.properties.finding import Finding
+from deepul_utils import information
 
 # Sums of a few float32 terms of size e^4 err by about 1e-5 of them; a wrong formula is off by a tenth and more.
 FORMULA_TOLERANCE = 1e-4
@@ -27,6 +28,8 @@ SAME = 1e-4
 ACTIVE = 0.05
 # … and by this much (nats): rounding, and the grid of a quadrature.
 ORDER_TOLERANCE = 5e-3
+# Mutual-information gaps of two models differ when they do so by this many standard deviations of the images drawn.
+DEVIATIONS = 3.0
 
 
 # ---- formulas ------------------------------------------------------------------------------------------
@@ -430,23 +433,27 @@ def slope_is_the_kl(losses: dict[float, np.ndarray], mu: np.ndarray, log_sigma: 
     return kl_of(slopes[-1], mu, log_sigma)  # the longest step, where rounding counts least
 
 
-def information(codes: np.ndarray, factors: np.ndarray, bins: int = 20) -> np.ndarray:
-    """I(z_j; v_k) / H(v_k) of codes (n, D) in bins between their extremes and factors, int (n, F): (D, F)."""
-    shares = np.empty((codes.shape[1], factors.shape[1]))
-    for j, code in enumerate(codes.T):
-        edges = np.linspace(code.min(), code.max(), bins + 1)[1:-1]
-        place = np.digitize(code, edges)
-        for k, factor in enumerate(factors.T):
-            table = np.zeros((bins, factor.max() + 1))
-            np.add.at(table, (place, factor), 1 / len(code))
-            a, b = table.sum(axis=1, keepdims=True), table.sum(axis=0, keepdims=True)
-            seen = table > 0
-            mutual = (table[seen] * np.log(table[seen] / (a * b)[seen])).sum()
-            shares[j, k] = mutual / -(b[b > 0] * np.log(b[b > 0])).sum()
-    return shares
+def larger_gap(
+    codes: np.ndarray, others: np.ndarray, factors: np.ndarray, names: Sequence[str], replicates: int = 100
+) -> Finding:
+    """Every factor's mutual-information gap is larger in `codes` (n, D) than in `others`, of the same n images.
 
-
-def information_gaps(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """The mutual-information gap of each factor (F,): the difference of the two largest shares (Chen et al. 2018)."""
-    shares = np.sort(information(codes, factors), axis=0)
-    return shares[-1] - shares[-2]
+    By more than three standard deviations, which come from a paired bootstrap: images are drawn again with their
+    factors and both codes, `replicates` times. factors: int (n, F), called `names`.
+    """
+    rng, n = np.random.default_rng(0), len(factors)
+    places = [information.binned(c) for c in (codes, others)]
+    here, there = (information.gaps(c, factors) for c in (codes, others))
+    drawn = np.empty((replicates, factors.shape[1]))
+    for k in range(replicates):
+        weights = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
+        drawn[k] = np.subtract(*(information.gaps_of(information.of_binned(p, factors, weights)) for p in places))
+    away = (here - there) / np.maximum(drawn.std(axis=0, ddof=1), 1e-6)  # in standard deviations
+    low = int(away.argmin())
+    said = ", ".join(f"{name} {a:.2f} against {b:.2f}" for name, a, b in zip(names, here, there, strict=True))
+    plot = {"kind": "bars", "series": {"gap": here, "the other's": there}, "x": "factor"}
+    measured = f"gaps of {said}; {names[low]} is {away[low]:.1f} standard deviations above"
+    return Finding(
+        float((away > DEVIATIONS).mean()), measured, f"every gap larger, by {DEVIATIONS:g} standard deviations",
+        float(away[low]), DEVIATIONS, "at least", plot=plot,
+    )  # fmt: skip

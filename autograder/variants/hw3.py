@@ -122,6 +122,48 @@ VARIANTS = (
         ),
     ),
     Variant(
+        "beta-by-the-library", "beta_vae", "torch.distributions for both terms and the draw",
+        (
+            (Body("BetaVAE.loss"), """        from torch.distributions import Independent, Normal, kl_divergence
+        mu, log_sigma = self.encode(x)
+        q = Independent(Normal(mu, log_sigma.exp()), 1)
+        p = Independent(Normal(torch.zeros_like(mu), 1.0), 1)
+        decoder = Independent(Normal(self.decode(q.rsample()), 1.0), 3)
+        return -decoder.log_prob(x) + beta * kl_divergence(q, p)
+"""),
+        ),
+        weights="reference",
+    ),
+    Variant(
+        "beta-by-log-variances", "beta_vae", "log σ² inside, F.mse_loss with sums, β taken into the KL's own factor",
+        (
+            (Body("BetaVAE.loss"), """        mu, log_sigma = self.encode(x)
+        log_variance = 2 * log_sigma
+        z = torch.normal(mu, (log_variance / 2).exp()) if not torch.is_grad_enabled() else (
+            mu + torch.randn(mu.shape) * (log_variance / 2).exp())
+        squares = F.mse_loss(self.decode(z), x, reduction="none").flatten(1).sum(dim=1)
+        kl = -0.5 * beta * torch.sum(1 + log_variance - mu.pow(2) - log_variance.exp(), dim=1)
+        return 0.5 * squares + 0.5 * x[0].numel() * math.log(2 * math.pi) + kl
+"""),
+        ),
+        weights="reference",
+    ),
+    Variant(
+        "beta-dense", "beta_vae", "fully connected networks with two heads for μ and log σ",
+        (
+            (Body("BetaVAE.__init__"), """        wide = 24 * width
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(1024, wide), nn.ReLU(), nn.Linear(wide, wide), nn.ReLU())
+        self.mean, self.spread = nn.Linear(wide, latents), nn.Linear(wide, latents)
+        self.decoder = nn.Sequential(nn.Linear(latents, wide), nn.ReLU(), nn.Linear(wide, wide), nn.ReLU(),
+                                     nn.Linear(wide, 1024), nn.Unflatten(1, (1, 32, 32)))
+"""),
+            (Body("BetaVAE.encode"), """        h = self.body(x)
+        return self.mean(h), self.spread(h)
+"""),
+        ),
+        weights="trained",
+    ),
+    Variant(
         "distances-by-cdist", "vqvae", "torch.cdist, an embedding look-up, the straight-through as a custom gradient",
         (
             (Body("VectorQuantizer.nearest"), """        B, D, H, W = z.shape

@@ -28,8 +28,9 @@
 # %%
 import math
 
-from deepul_utils import check, drawn, fit, images, plots, seed_everything, tensors, toy, trained, training
+from deepul_utils import check, drawn, fit, images, information, plots, seed_everything, tensors, toy, trained, training
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -572,6 +573,9 @@ class BetaVAE(nn.Module):
 # %% [markdown]
 # **Train** twice, with β = 1 and with the β of your choice (about a minute each).
 
+# %%
+BETA = 6.0
+
 
 # %%
 def train_beta(beta: float):
@@ -591,12 +595,74 @@ def train_beta(beta: float):
 
 # %%
 plain = trained("beta_vae.plain", BetaVAE(), fit=train_beta(1.0))
-chosen = trained("beta_vae", BetaVAE(), fit=train_beta(6.0))
+chosen = trained("beta_vae", BetaVAE(), fit=train_beta(BETA))
 
 # %% [markdown]
 # **See** what each latent tells of each factor: the mutual information of $\mu_z$, in 20 bins, with each factor, as a
 # share of the factor's entropy. The **mutual-information gap** of a factor is the difference of its two largest shares:
-# one if a single latent tells all of it and no other tells anything.
+# one if a single latent tells all of it and no other tells anything. It stands below each column.
+
+# %%
+with torch.no_grad():
+    codes = {"β = 1": plain.encode(valid_x)[0], f"β = {BETA:g}": chosen.encode(valid_x)[0]}
+told = {title: information.shares(mu, valid_y) for title, mu in codes.items()}
+plots.information(told, silhouettes.factor_names[:4])
+
+# %% [markdown]
+# Expected:
+#
+# ![what the latents of both models tell of the four factors](figures/beta_vae_information.png)
+#
+# And what it costs: the squares of the reconstruction rise as β does, and the KL falls.
+
+# %%
+with torch.no_grad():
+    for title, model in (("β = 1", plain), (f"β = {BETA:g}", chosen)):
+        mu, log_sigma = model.encode(valid_x)
+        squares = tensors.sum_except_batch((valid_x - model.decode(mu)) ** 2).mean()
+        kl = (-log_sigma + (2 * log_sigma).exp() / 2 + mu**2 / 2 - 0.5).mean(dim=0)
+        print(
+            f"{title:7s} squares {squares:5.1f} an image, KL {kl.sum():4.1f} nats in {(kl > 0.05).sum()} of 8 latents"
+        )
+
+# %% [markdown]
+# **Traversals.** One picture's code, and one latent at a time led from −2 to 2, the most informed latents first. With
+# β = 1 several things change at once; with a larger β one does, and latents that do not earn their price do nothing.
+
+
+# %%
+def traversals(model: BetaVAE, told: np.ndarray, x: torch.Tensor, rows: int = 5) -> dict:
+    """{latent: a row of images} for the latents that tell most, told (latents, factors)."""
+    best = told.max(axis=1).argsort()[::-1][:rows]
+    with torch.no_grad():
+        z = model.encode(x)[0].repeat(rows, 11, 1)  # (rows, 11, latents)
+        for row, latent in enumerate(best):
+            z[row, :, latent] = torch.linspace(-2, 2, 11)
+        images = model.decode(z.flatten(0, 1)).view(rows, 11, 1, 32, 32)
+    return {f"latent {latent}": ((images[k] + 1) / 2).clamp(0, 1) for k, latent in enumerate(best)}
+
+
+# %%
+plots.image_rows(traversals(plain, told["β = 1"], valid_x[:1]), title="β = 1")
+
+# %% [markdown]
+# Expected:
+#
+# ![traversals with β = 1](figures/beta_vae_plain.png)
+
+# %%
+plots.image_rows(traversals(chosen, told[f"β = {BETA:g}"], valid_x[:1]), title=f"β = {BETA:g}")
+
+# %% [markdown]
+# Expected:
+#
+# ![traversals with the larger β](figures/beta_vae.png)
+#
+# *A question to think about:* which factor has the smallest gap, and what is it about a *kind* of shape that one number
+# on a line can hardly say?
+
+# %%
+check("beta_vae")
 
 # %% [markdown]
 # ---
@@ -741,9 +807,9 @@ def revive(model: VQVAE, x: torch.Tensor) -> None:
 def train_vqvae(model: VQVAE):
     """Minimise model.loss over train_x with `fit`, in a few stages; returns the History of the last."""
     ### BEGIN SOLUTION
-    for steps in (50, 50, 100, 500):
+    for steps in (50, 50, 100, 2000):
         revive(model, train_x[:500])
-        optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+        optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         history = fit(model, model.loss, train_x, optimizer=optimizer, scheduler=schedule, valid=valid_x, steps=steps,
                       batch_size=64)  # fmt: skip
@@ -800,7 +866,7 @@ class MaskedConv2d(nn.Conv2d):
 class CodePrior(nn.Module):
     """log p(k) = Σ_i log softmax(logits_i)[k_i] over the places of a grid of `size` (H, W), each one of `codes`."""
 
-    def __init__(self, size: tuple[int, int], codes: int, width: int = 48, depth: int = 4):
+    def __init__(self, size: tuple[int, int], codes: int, width: int = 64, depth: int = 6):
         super().__init__()
         self.size, self.codes = size, codes
         ### BEGIN SOLUTION
@@ -847,7 +913,7 @@ with torch.no_grad():
 def train_prior(model: CodePrior):
     """Minimise 𝓛 = −mean log p(k) over train_codes with `fit`; returns the History."""
     ### BEGIN SOLUTION
-    steps = 600
+    steps = 1200
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=steps)
     return fit(model, lambda k: -model.log_prob(k).mean(), train_codes, optimizer=optimizer, scheduler=schedule,

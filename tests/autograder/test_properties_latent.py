@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import norm
 
 from autograder.properties import latent
+from deepul_utils import information
 
 SEEDS = range(5)
 
@@ -356,3 +357,71 @@ def test_usage_of_codes():
     used = np.repeat(np.arange(33), 2).reshape(6, 11)
     assert latent.usage(used, 64, 0.5).passed
     assert not latent.usage(np.minimum(used, 31), 64, 0.5).passed
+
+
+# ---- disentanglement -----------------------------------------------------------------------------------
+
+
+def factors_and_codes(seed: int, n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
+    """Three factors of 3, 5 and 8 values, and a latent for each, with noise, beside one that tells nothing."""
+    rng = np.random.default_rng(seed)
+    factors = np.stack([rng.integers(values, size=n) for values in (3, 5, 8)], axis=1)
+    codes = (factors - factors.mean(axis=0)) / factors.std(axis=0) + 0.1 * rng.normal(size=factors.shape)
+    return factors, np.concatenate([codes, rng.normal(size=(n, 1))], axis=1)
+
+
+def turned(codes: np.ndarray, which: tuple[int, int], degrees: float = 40) -> np.ndarray:
+    """The codes with two of their latents rotated into each other."""
+    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    result = codes.copy()
+    result[:, which] = codes[:, which] @ np.array([[c, -s], [s, c]])
+    return result
+
+
+def test_the_information_of_a_factor_with_itself_is_its_entropy():
+    factors, codes = factors_and_codes(0)
+    shares = information.shares(codes, factors)
+    assert np.diag(shares[:3]) == pytest.approx(1, abs=0.08)
+    assert shares[~np.eye(4, 3, dtype=bool)].max() < 0.03
+    assert information.gaps(codes, factors).min() > 0.9
+    assert information.gaps(turned(codes, (0, 2)), factors)[[0, 2]].max() < 0.5
+
+
+def test_the_information_is_that_of_scikit_learn():
+    metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not among the kit's packages")
+    factors, codes = factors_and_codes(1)
+    places = information.binned(turned(codes, (0, 1)))
+    wanted = [[metrics.mutual_info_score(p, f) / metrics.mutual_info_score(f, f) for f in factors.T] for p in places.T]
+    assert information.shares(turned(codes, (0, 1)), factors) == pytest.approx(np.array(wanted), abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_gap_is_larger_along_the_factors_than_across_them(seed):
+    factors, codes = factors_and_codes(seed)
+    across = turned(turned(codes, (0, 1)), (1, 2))
+    assert latent.larger_gap(codes, across, factors, ("a", "b", "c")).passed
+    assert latent.larger_gap(across, codes, factors, ("a", "b", "c")).share == 0
+    partly = latent.larger_gap(codes, turned(codes, (0, 1)), factors, ("a", "b", "c"))
+    assert partly.share == pytest.approx(2 / 3)
+    assert "c 0.9" in partly.measured
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_gap_is_larger_than_that_of_the_same_latents_with_other_noise(seed):
+    factors, codes = factors_and_codes(seed)
+    others = codes + 1e-3 * np.random.default_rng(seed + 100).normal(size=codes.shape)
+    assert latent.larger_gap(codes, codes, factors, ("a", "b", "c")).share == 0
+    assert latent.larger_gap(codes, others, factors, ("a", "b", "c")).share < 1
+
+
+def test_codes_and_factors_of_the_same_examples():
+    with pytest.raises(ValueError, match=r"got \(5, 2\) and \(4, 3\)"):
+        information.shares(np.zeros((5, 2)), np.zeros((4, 3), int))
+
+
+def test_a_loss_that_is_straight_in_beta():
+    mu, log_sigma = latent.gaussians(20, 3, 0)
+    kl = latent.gaussian_kl(mu, log_sigma)
+    assert latent.slope_is_the_kl({b: 5 + b * kl for b in (0.0, 3.0, 200.0)}, mu, log_sigma).passed
+    assert not latent.slope_is_the_kl({b: 5 + b * kl / 3 for b in (0.0, 3.0, 200.0)}, mu, log_sigma).passed
+    assert not latent.slope_is_the_kl({b: 5 + b**2 * kl for b in (0.0, 3.0, 200.0)}, mu, log_sigma).passed
