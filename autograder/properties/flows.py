@@ -271,24 +271,25 @@ def plane(
     return Plane(log_p[: cells**2].reshape(cells, cells), float(np.prod(steps)), log_p[cells**2 :])
 
 
-def integrate_to_one(log_probs: Iterable[LogProb], seed: int = 0, enough: int = 3) -> Finding:
+def integrate_to_one(log_probs: Iterable[LogProb], seed: int = 0, enough: int = 3, reach: float = 300.0) -> Finding:
     """∫ p(x) dx = 1 over the plane, for densities of unknown place and size: the worst of the first `enough`.
 
     A grid is made finer until two of them agree: then the integral is known, whether it is 1 or not. A density too
-    fine for the finest grid (random weights may make one) says nothing, and the next stands in for it.
+    fine for the finest grid (random weights may make one) says nothing, and the next stands in for it. reach: how far
+    from the origin there may be mass.
     """
     known, unknown = [], []
     for number, log_prob in enumerate(log_probs):
-        asked, settled = _integral(log_prob, seed + number)
+        asked, settled = _integral(log_prob, seed + number, reach)
         (known if settled else unknown).append(asked.integrates_to_one())
         if len(known) == enough:
             break
     return max(known or unknown, key=lambda finding: (-finding.share, finding.value or 0.0))
 
 
-def _integral(log_prob: LogProb, seed: int) -> tuple[Plane, bool]:
+def _integral(log_prob: LogProb, seed: int, reach: float) -> tuple[Plane, bool]:
     """log p on a grid over a box that holds it, and whether a finer one would change its integral."""
-    box, before = box_of(log_prob, seed), np.inf
+    box, before = box_of(log_prob, seed, reach), np.inf
     for cells in GRIDS:
         asked = plane(log_prob, box, cells, seed)
         if abs(asked.mass - before) <= SETTLED * asked.mass:

@@ -1212,13 +1212,13 @@ def train_glow(model: Glow):
     ### BEGIN SOLUTION
     model.to(memory_format=torch.channels_last)
     steps = 1500
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     return fit(
         model,
         lambda x: tensors.bits_per_dim(-model.log_prob(x.long()).mean(), 1024),
         train_digits,
         optimizer=optimizer,
-        scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-2, total_steps=steps, pct_start=0.1),
+        scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=5e-3, total_steps=steps, pct_start=0.1),
         valid=valid_digits,
         steps=steps,
         batch_size=32,

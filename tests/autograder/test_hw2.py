@@ -146,6 +146,14 @@ def test_what_is_no_likelihood_is_not_counted(broken, said):
         pictures.bits_of_trained(logistic(broken), x, seed=1)
 
 
+@pytest.mark.parametrize("name", IMAGES)
+def test_a_trained_flow_of_whole_images_is_exact_in_float32(solution, name):
+    flow = pictures.ImageFlow(solution.trained(name), (1, 32, 32), 16)
+    x = images.get("digits32", levels=16).sample(64, split="test")
+    t = tensors.to_reals(torch.as_tensor(x), 16)[0].flatten(1).numpy()
+    assert np.abs(flow.inverse(flow.forward(t)[0]) - t).max() < 1e-4
+
+
 def test_bits_of_independent_pixels_are_the_baseline():
     digits = images.get("digits32", levels=16)
     assert 1.0 < pictures.baseline_bits(digits) < 4.0

@@ -5,6 +5,7 @@ import json
 import linecache
 import os
 import random
+import signal
 import time
 import warnings
 from collections import OrderedDict, namedtuple
@@ -309,6 +310,15 @@ def test_a_timer_that_did_not_strike_is_gone(student):
     time.sleep(0.3)
 
 
+@pytest.fixture
+def interrupts():
+    """A process that a shell has put into the background ignores interrupts; here they count."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_the_limit_without_alarms():
     """As on Windows."""
     with pytest.raises(TimeLimit), door._interrupt_main(0.2):

@@ -19,12 +19,13 @@ ALL = tuple(e.name for e in exercises.of_homework("hw1"))
 TALL = 30_000  # the whole notebook at once: JupyterLab draws no cell that is out of sight
 
 
-def hand_in(folder: Path, change=None, artifacts=ALL) -> None:
-    cells = solution_cells("hw1")
+def hand_in(folder: Path, homework: str = "hw1", change=None, artifacts=None) -> None:
+    cells, names = solution_cells(homework), tuple(e.name for e in exercises.of_homework(homework))
     if change:
-        cells = mutants.apply(mutants.by_name("hw1", change), cells)
-    write_submission(HANDOUT / "hw1.ipynb", folder / "hw1", cells, ALL, artifacts)
-    shutil.copytree(HANDOUT / "figures", folder / "hw1" / "figures")
+        cells = mutants.apply(mutants.by_name(homework, change), cells)
+    handout = ROOT / "homeworks" / homework
+    write_submission(handout / f"{homework}.ipynb", folder / homework, cells, names, artifacts or names)
+    shutil.copytree(handout / "figures", folder / homework / "figures")
 
 
 def picture(locator, name: str) -> None:
@@ -38,16 +39,18 @@ def shown_errors(page) -> list[str]:
     return page.locator(selector).all_inner_texts()
 
 
-def test_a_finished_notebook_runs_clean_and_shows_full_marks(browser, jupyter):
-    hand_in(jupyter.folder)
-    page = jupyter.open(browser, "hw1/hw1.ipynb", height=TALL)
+@pytest.mark.parametrize("homework", exercises.homeworks())
+def test_a_finished_notebook_runs_clean_and_shows_full_marks(browser, jupyter, homework):
+    hand_in(jupyter.folder, homework)
+    page = jupyter.open(browser, f"{homework}/{homework}.ipynb", height=TALL)
     run_all(page)
     tables = page.locator(".deepul")
-    for text, e in zip(tables.all_inner_texts(), exercises.of_homework("hw1"), strict=True):
+    for text, e in zip(tables.all_inner_texts(), exercises.of_homework(homework), strict=True):
         assert f"{e.points:g} / {e.points:g}" in text
+        assert "Your code printed" not in text
     assert shown_errors(page) == []
     assert page.locator(".jp-RenderedImage img").count() >= 20
-    picture(page.locator(".jp-WindowedPanel-viewport").first, "notebook.png")
+    picture(page.locator(".jp-WindowedPanel-viewport").first, f"{homework}.png")
 
 
 def test_training_shows_a_bar_and_writes_nothing_to_stderr(browser, jupyter):
