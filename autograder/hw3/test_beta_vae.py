@@ -10,6 +10,7 @@ from deepul_utils import images, information
 
 DATA = images.get("shapes32", levels=2)
 SHAPE, LATENTS = (1, 32, 32), 8
+FACTORS = ("size", "x", "y")
 TINY = {"latents": 3, "width": 4}
 DRAWS = 500  # of a random number whose distribution is compared
 HELD_OUT, BATCH = 4000, 500
@@ -27,9 +28,10 @@ def small(student, seed: int) -> Objective:
 
 
 def pictures(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Held-out images in [−1, 1], and their factors."""
-    x, factors = DATA.sample_labelled(n, seed=seed, split="test")
-    return 2 * DATA.unit(x) - 1, factors
+    """Squares in [−1, 1], and their FACTORS (n, 3), drawn as in the notebook."""
+    _, factors = DATA.sample_labelled(n, seed=seed, split="test")
+    factors[:, 0], factors[:, 3] = 0, 4 + factors[:, 3] // 2
+    return 2 * DATA.unit(DATA.render(factors)) - 1, factors[:, 1:]
 
 
 @points(1)
@@ -70,15 +72,37 @@ def test_factors_lie_along_latents(student, graded, seed):
     graded("beta_vae", 1 - gaps.mean(), limit=None, baseline=1.0, unit="short of a mutual-information gap of one")
 
 
-@points(4, needs="beta_weighs_the_kl")
+@points(2, needs="reconstruction_has_no_beta")
+@hint("A dearer code says less: with a larger β pictures come back worse than with β = 1, yet better than a mean.")
+def test_dearer_codes_cost_squares(student, seed):
+    x = pictures(HELD_OUT, seed)[0]
+    squares = {
+        "half the squares left by the mean picture": (x - x.mean(axis=0)) ** 2 / 2,
+        "the squares with your β": (x - rebuilt(student, "beta_vae", x)) ** 2,
+        "with β = 1": (x - rebuilt(student, "beta_vae.plain", x)) ** 2,
+    }
+    require(latent.in_order({name: s.sum(axis=(1, 2, 3)) for name, s in squares.items()}))
+
+
+@points(2, needs="beta_weighs_the_kl")
 @hint("With a larger β a latent that tells of two factors, or tells little, does not earn its price.")
 def test_more_than_with_beta_one(student, seed):
     factors = pictures(HELD_OUT, seed)[1]
     require(latent.larger_gap(*(codes(student, name, seed) for name in ("beta_vae", "beta_vae.plain")), factors,
-                              DATA.factor_names))  # fmt: skip
+                              FACTORS))  # fmt: skip
 
 
 def codes(student, name: str, seed: int) -> np.ndarray:
     """μ_z of held-out pictures, (HELD_OUT, LATENTS)."""
-    model, x = ImageVAE(student.trained(name), SHAPE, LATENTS), pictures(HELD_OUT, seed)[0]
-    return np.concatenate([model.encode(part)[0] for part in np.split(x, range(BATCH, HELD_OUT, BATCH))])
+    model = ImageVAE(student.trained(name), SHAPE, LATENTS)
+    return np.concatenate([model.encode(part)[0] for part in batches(pictures(HELD_OUT, seed)[0])])
+
+
+def rebuilt(student, name: str, x: np.ndarray) -> np.ndarray:
+    """x decoded from its μ_z, (HELD_OUT, 1, 32, 32)."""
+    model = ImageVAE(student.trained(name), SHAPE, LATENTS)
+    return np.concatenate([model.decode(model.encode(part)[0]) for part in batches(x)])
+
+
+def batches(x: np.ndarray) -> list[np.ndarray]:
+    return np.split(x, range(BATCH, len(x), BATCH))

@@ -16,7 +16,7 @@ VAE_NOISE = "z = mu + sigma * torch.randn_like(mu)"
 
 BETA_LOSS = "return reconstruction + beta * kl"
 BETA_SQUARES = "reconstruction = tensors.sum_except_batch((x - self.decode(z)) ** 2 + math.log(2 * math.pi)) / 2"
-BETA_STEPS = "        steps = 1500\n"
+BETA_STEPS = "        steps = 2000\n"
 
 MUTANTS = (
     Mutant(
@@ -329,7 +329,7 @@ MUTANTS = (
     ),
     Mutant(
         "beta-mean-over-pixels", "beta_vae", "the squares averaged over the pixels",
-        ((BETA_SQUARES, BETA_SQUARES.replace("/ 2", "/ 2 / x[0].numel()").replace("(2 / 2 / x[0].numel() *", "(2 *")),),
+        ((BETA_SQUARES, BETA_SQUARES + " / x[0].numel()"),),
         "reconstruction_has_no_beta", "summed over the pixels",
     ),
     Mutant(
@@ -349,6 +349,17 @@ MUTANTS = (
     Mutant(
         "beta-hardly-trained", "beta_vae", "stops after 40 steps", ((BETA_STEPS, "        steps = 40\n"),),
         "factors_lie_along_latents", "Train both models longer", weights="trained",
+    ),
+    Mutant(
+        "beta-plain-hardly-trained", "beta_vae", "the model to compare with stops after 60 steps",
+        ((BETA_STEPS, "        steps = 2000 if beta > 1 else 60\n"),),
+        "dearer_codes_cost_squares", "A dearer code says less", weights="trained",
+    ),
+    Mutant(
+        "beta-collapsed", "beta_vae", "β a hundred times as large: no latent is worth its price",
+        (("lambda x: model.loss(x, beta)", "lambda x: model.loss(x, beta if beta == 1 else 100 * beta)"),
+         (BETA_STEPS, "        steps = 300\n")),
+        "dearer_codes_cost_squares", "half the squares left by the mean picture", weights="trained",
     ),
     Mutant(
         "beta-one-twice", "beta_vae", "both models are trained with β = 1",
