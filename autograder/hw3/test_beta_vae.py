@@ -13,7 +13,7 @@ SHAPE, LATENTS = (1, 32, 32), 8
 FACTORS = ("size", "x", "y")
 TINY = {"latents": 3, "width": 4}
 DRAWS = 500  # of a random number whose distribution is compared
-HELD_OUT, BATCH = 4000, 500
+HELD_OUT, BATCH = 8000, 500
 
 
 class Objective(ImageVAE):
@@ -30,6 +30,7 @@ def small(student, seed: int) -> Objective:
 def pictures(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Squares in [−1, 1], and their FACTORS (n, 3), drawn as in the notebook."""
     _, factors = DATA.sample_labelled(n, seed=seed, split="test")
+    factors[:, 1] = factors[:, 0] // 2
     factors[:, 0], factors[:, 3] = 0, 4 + factors[:, 3] // 2
     return 2 * DATA.unit(DATA.render(factors)) - 1, factors[:, 1:]
 
@@ -93,9 +94,10 @@ def test_more_than_with_beta_one(student, seed):
 
 
 def codes(student, name: str, seed: int) -> np.ndarray:
-    """μ_z of held-out pictures, (HELD_OUT, LATENTS)."""
+    """A draw z of q(z | x) for held-out pictures, (HELD_OUT, LATENTS)."""
     model = ImageVAE(student.trained(name), SHAPE, LATENTS)
-    return np.concatenate([model.encode(part)[0] for part in batches(pictures(HELD_OUT, seed)[0])])
+    mu, log_sigma = np.concatenate([model.encode(part) for part in batches(pictures(HELD_OUT, seed)[0])], axis=1)
+    return mu + np.exp(log_sigma) * np.random.default_rng(seed).normal(size=mu.shape)
 
 
 def rebuilt(student, name: str, x: np.ndarray) -> np.ndarray:

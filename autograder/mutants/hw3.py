@@ -469,18 +469,18 @@ MUTANTS = (
     ),
     Mutant(
         "codes-hardly-trained", "vqvae", "ends almost before it began",
-        (("(50, 50, 100, 500)", "(10, 10)"), ("steps = 600", "steps = 20")),
+        (("(50, 50, 100, 2000)", "(10, 10)"), ("steps = 1200", "steps = 20")),
         "images_come_back_from_their_codes", "Train longer", weights="trained",
     ),
     Mutant(
         "codes-never-revived", "vqvae", "starts far from the encoder's vectors, and leaves unused codes where they are",
         (("        revive(model, train_x[:500])\n",
-          ""), ("(50, 50, 100, 500)", "(100,)"), ("steps = 600", "steps = 20")),
+          ""), ("(50, 50, 100, 2000)", "(100,)"), ("steps = 1200", "steps = 20")),
         "most_codes_are_used", "never the nearest", weights="trained",
     ),
     Mutant(
         "prior-hardly-trained", "vqvae", "ends almost before it began",
-        (("(50, 50, 100, 500)", "(100, 100, 100)"), ("steps = 600", "steps = 20")),
+        (("(50, 50, 100, 2000)", "(100, 100, 100)"), ("steps = 1200", "steps = 20")),
         "the_prior_needs_few_bits_a_code", "longer", weights="trained",
     ),
     Mutant(
