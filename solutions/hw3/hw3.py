@@ -835,11 +835,11 @@ plots.history(training.history("vqvae"), unit="mean squares")
 # %%
 with torch.no_grad():
     codes = vqvae.encode(valid_x)
-    rebuilt = vqvae.decode(codes[:14])
+    rebuilt = vqvae.decode(codes[:12])
 p = torch.bincount(codes.flatten(), minlength=64) / codes.numel()
 entropy = -(p * p.clamp(min=1e-12).log2()).sum()
 print(f"{(p > 0).sum()} of 64 codes are used, perplexity {2**entropy:.1f}")
-plots.code_maps((valid_x[:14] + 1) / 2, codes[:14], ((rebuilt + 1) / 2).clamp(0, 1), size=64)
+plots.code_maps((valid_x[:12] + 1) / 2, codes[:12], ((rebuilt + 1) / 2).clamp(0, 1), size=64)
 
 # %% [markdown]
 # Expected:
@@ -941,16 +941,16 @@ plots.history(training.history("vqvae.prior"), unit="nats an image")
 
 # %%
 sampled_codes = drawn("vqvae.prior", lambda: prior.sample(56))
-even = torch.randint(64, (14, 8, 8))
-frequent = torch.multinomial(p, 14 * 64, replacement=True).view(14, 8, 8)
+even = torch.randint(64, (12, 8, 8))
+frequent = torch.multinomial(p, 12 * 64, replacement=True).view(12, 8, 8)
 with torch.no_grad():
     rows = {
         name: ((vqvae.decode(k) + 1) / 2).clamp(0, 1)
         for name, k in {
             "even": even,
             "frequencies": frequent,
-            "prior": sampled_codes[:14],
-            "": sampled_codes[14:28],
+            "prior": sampled_codes[:12],
+            "": sampled_codes[12:24],
         }.items()
     }
 plots.image_rows(rows)
