@@ -16,7 +16,7 @@ VAE_NOISE = "z = mu + sigma * torch.randn_like(mu)"
 
 BETA_LOSS = "return reconstruction + beta * kl"
 BETA_SQUARES = "reconstruction = tensors.sum_except_batch((x - self.decode(z)) ** 2 + math.log(2 * math.pi)) / 2"
-BETA_STEPS = "        steps = 2000\n"
+BETA_STEPS = "((begin, 400), (beta, 1600)) if begin else ((beta, 2000),)"
 
 MUTANTS = (
     Mutant(
@@ -347,28 +347,28 @@ MUTANTS = (
         "reconstruction_has_no_beta", "a fresh draw z for every example",
     ),
     Mutant(
-        "beta-hardly-trained", "beta_vae", "stops after 40 steps", ((BETA_STEPS, "        steps = 40\n"),),
+        "beta-hardly-trained", "beta_vae", "stops after 40 steps", ((BETA_STEPS, "((beta, 40),)"),),
         "factors_lie_along_latents", "Train both models longer", weights="trained",
     ),
     Mutant(
         "beta-plain-hardly-trained", "beta_vae", "the model to compare with stops after 60 steps",
-        ((BETA_STEPS, "        steps = 2000 if beta > 1 else 60\n"),),
+        ((BETA_STEPS, BETA_STEPS.replace("2000", "60")),),
         "dearer_codes_cost_squares", "A dearer code says less", weights="trained",
     ),
     Mutant(
         "beta-collapsed", "beta_vae", "β a hundred times as large: no latent is worth its price",
-        (("lambda x: model.loss(x, beta)", "lambda x: model.loss(x, beta if beta == 1 else 100 * beta)"),
-         (BETA_STEPS, "        steps = 300\n")),
+        (("model.loss(x, price)", "model.loss(x, price if beta == 1 else 100 * price)"),
+         (BETA_STEPS, "((beta, 300),)")),
         "dearer_codes_cost_squares", "half the squares left by the mean picture", weights="trained",
     ),
     Mutant(
         "beta-one-twice", "beta_vae", "both models are trained with β = 1",
-        (("fit=train_beta(BETA)", "fit=train_beta(1.0)"),),
+        (("fit=train_beta(BETA, begin=3 * BETA)", "fit=train_beta(1.0)"),),
         "more_than_with_beta_one", "does not earn its price", weights="trained",
     ),
     Mutant(
         "beta-for-both", "beta_vae", "both models are trained with the larger β",
-        (("fit=train_beta(1.0)", "fit=train_beta(BETA)"),),
+        (("fit=train_beta(1.0)", "fit=train_beta(BETA, begin=3 * BETA)"),),
         "more_than_with_beta_one", "does not earn its price", weights="trained",
     ),
     Mutant(
