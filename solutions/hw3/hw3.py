@@ -503,9 +503,9 @@ check("vae32")
 #
 # It is no bound any more, and reconstructions get worse. But now each latent has to earn its price, and a diagonal
 # posterior is cheapest where the latents lie along independent factors of the data. Whether they do can be measured
-# where the factors are known. Here they are: squares of three sizes, at sixteen places across and eight down. So x is worth
-# more than y, and y more than the size. That matters: two factors that are worth the same can be rotated into one
-# another at no cost.
+# where the factors are known. Here they are: squares of three sizes, at sixteen places across and eight down. So x is
+# worth more than y, and y more than the size. That matters: two factors that are worth the same can be rotated into
+# one another at no cost.
 
 # %%
 silhouettes = images.get("shapes32", levels=2)
@@ -576,10 +576,10 @@ class BetaVAE(nn.Module):
 
 
 # %% [markdown]
-# **Train** twice, with β = 1 and with a larger β (half a minute each). The larger one begins at three times its value: a
-# code as dear as that has room for the most valuable factor only, and the others find their latents later, one by one.
-# Without that, one training in twenty ends with two factors rotated into each other. Come back later and try other β:
-# at which does the next latent fall silent?
+# **Train** twice, with β = 1 and with a larger β (half a minute each). The larger one begins at three times its value:
+# a code as dear as that has room for the most valuable factor only, and the others find their latents later, one by
+# one. Without that, one training in twenty ends with two factors rotated into each other. Come back later and try
+# other β: at which does the next latent fall silent?
 
 # %%
 BETA = 12.0
@@ -611,8 +611,8 @@ chosen = trained("beta_vae", BetaVAE(), fit=train_beta(BETA, begin=3 * BETA))
 
 # %% [markdown]
 # **See** what each latent tells of each factor: the mutual information of a draw $z$ of $q(z \mid x)$, in 20 bins, with
-# each factor, as a share of the factor's entropy. The **mutual-information gap** of a factor is the difference of its two largest shares:
-# one if a single latent tells all of it and no other tells anything. It stands below each column.
+# each factor, as a share of the factor's entropy. The **mutual-information gap** of a factor is the difference of its
+# two largest shares: one if a single latent tells all of it and no other tells anything. It stands below each column.
 
 # %%
 with torch.no_grad():
