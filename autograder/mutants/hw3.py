@@ -330,12 +330,12 @@ MUTANTS = (
     Mutant(
         "beta-mean-over-pixels", "beta_vae", "the squares averaged over the pixels",
         ((BETA_SQUARES, BETA_SQUARES + " / x[0].numel()"),),
-        "reconstruction_has_no_beta", "summed over the pixels",
+        "reconstruction_has_no_beta", "Everything is divided by the number of pixels",
     ),
     Mutant(
         "beta-no-constant", "beta_vae", "leaves d/2 · log 2π out",
         ((BETA_SQUARES, BETA_SQUARES.replace(" + math.log(2 * math.pi)", "")),),
-        "reconstruction_has_no_beta", "constant d/2 · log 2π is missing",
+        "reconstruction_has_no_beta", "every pixel has its own",
     ),
     Mutant(
         "beta-one-noise", "beta_vae", "one draw of ε for the batch",

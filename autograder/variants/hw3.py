@@ -149,16 +149,23 @@ VARIANTS = (
         weights="reference",
     ),
     Variant(
-        "beta-dense", "beta_vae", "fully connected networks with two heads for μ and log σ",
+        "beta-by-cosine", "beta_vae", "AdamW, a rate that falls as a cosine, larger batches, longer",
         (
-            (Body("BetaVAE.__init__"), """        wide = 24 * width
-        self.body = nn.Sequential(nn.Flatten(), nn.Linear(1024, wide), nn.ReLU(), nn.Linear(wide, wide), nn.ReLU())
-        self.mean, self.spread = nn.Linear(wide, latents), nn.Linear(wide, latents)
-        self.decoder = nn.Sequential(nn.Linear(latents, wide), nn.ReLU(), nn.Linear(wide, wide), nn.ReLU(),
-                                     nn.Linear(wide, 1024), nn.Unflatten(1, (1, 32, 32)))
-"""),
-            (Body("BetaVAE.encode"), """        h = self.body(x)
-        return self.mean(h), self.spread(h)
+            ("""        for price, steps in ((begin, 400), (beta, 1600)) if begin else ((beta, 2000),):
+            optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=steps)
+            history = fit(model, lambda x, price=price: model.loss(x, price).mean(), train_x, optimizer=optimizer,
+                          scheduler=schedule, valid=valid_x[:1000], steps=steps, batch_size=64, clip=50.0)  # fmt: skip
+        return history
+""", """        def descend(price, steps):
+            optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-4)
+            schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+            return fit(model, lambda x: model.loss(x, price).mean(), train_x, optimizer=optimizer, scheduler=schedule,
+                       steps=steps, batch_size=100, clip=50.0)
+
+        if begin:
+            descend(begin, 500)
+        return descend(beta, 2000)
 """),
         ),
         weights="trained",
