@@ -436,10 +436,11 @@ def slope_is_the_kl(losses: dict[float, np.ndarray], mu: np.ndarray, log_sigma: 
 def larger_gap(
     codes: np.ndarray, others: np.ndarray, factors: np.ndarray, names: Sequence[str], replicates: int = 100
 ) -> Finding:
-    """Every factor's mutual-information gap is larger in `codes` (n, D) than in `others`, of the same n images.
+    """Every factor's mutual-information gap in `codes` (n, D) is above the mean gap in `others`, of the same n images.
 
     By more than three standard deviations, which come from a paired bootstrap: images are drawn again with their
-    factors and both codes, `replicates` times. factors: int (n, F), called `names`.
+    factors and both codes, `replicates` times. factors: int (n, F), called `names`. The mean, because one factor or
+    another lies along a latent by luck; where the means differ by less, nothing holds.
     """
     rng, n = np.random.default_rng(0), len(factors)
     places = [information.binned(c) for c in (codes, others)]
@@ -447,13 +448,14 @@ def larger_gap(
     drawn = np.empty((replicates, factors.shape[1]))
     for k in range(replicates):
         weights = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
-        drawn[k] = np.subtract(*(information.gaps_of(information.of_binned(p, factors, weights)) for p in places))
-    away = (here - there) / np.maximum(drawn.std(axis=0, ddof=1), 1e-6)  # in standard deviations
+        gaps = [information.gaps_of(information.of_binned(p, factors, weights)) for p in places]
+        drawn[k] = gaps[0] - gaps[1].mean()
+    away = (here - there.mean()) / np.maximum(drawn.std(axis=0, ddof=1), 1e-6)  # in standard deviations
+    larger = here.mean() - there.mean() > DEVIATIONS * drawn.mean(axis=1).std(ddof=1)
     low = int(away.argmin())
     said = ", ".join(f"{name} {a:.2f} against {b:.2f}" for name, a, b in zip(names, here, there, strict=True))
     plot = {"kind": "bars", "series": {"gap": here, "the other's": there}, "x": "factor"}
-    measured = f"gaps of {said}; {names[low]} is {away[low]:.1f} standard deviations above"
-    return Finding(
-        float((away > DEVIATIONS).mean()), measured, f"every gap larger, by {DEVIATIONS:g} standard deviations",
-        float(away[low]), DEVIATIONS, "at least", plot=plot,
-    )  # fmt: skip
+    measured = f"gaps of {said}; {names[low]} is {away[low]:.1f} standard deviations above their mean"
+    required = f"every gap above the other's mean, by {DEVIATIONS:g} standard deviations"
+    share = float(larger * (away > DEVIATIONS).mean())
+    return Finding(share, measured, required, float(away[low]), DEVIATIONS, "at least", plot=plot)

@@ -7,9 +7,11 @@ import torch
 from autograder import exercises, mutants, runner, variants
 from autograder.exercises import ROOT
 from autograder.hw3 import door
+from autograder.hw3 import test_beta_vae as beta_vae
 from autograder.notebooks import run_notebook
 from autograder.student import LocalStudent
 from autograder.workbench import StudentCodeError
+from deepul_utils import information
 
 MUTANTS, VARIANTS = mutants.of_homework("hw3"), variants.of_homework("hw3")
 EXERCISES = [e.name for e in exercises.of_homework("hw3")]
@@ -54,6 +56,19 @@ def test_the_bound_reaches_the_limit_where_a_diagonal_posterior_can():
     reference = runner.references("hw3")
     for name in ("vae2d.axis", "vae2d.rotated"):
         assert max(reference[name]["runs"]) < 0.05
+
+
+def test_every_factor_has_its_latent_with_the_larger_beta_only(solution):
+    """The reference, factor by factor: gaps of β = 12 above those of β = 1 by far more than another draw changes."""
+    gaps = {
+        name: np.array([
+            information.gaps(beta_vae.codes(solution, name, seed), beta_vae.pictures(beta_vae.HELD_OUT, seed)[1])
+            for seed in range(5)
+        ])
+        for name in ("beta_vae", "beta_vae.plain")
+    }  # fmt: skip
+    spread = max(g.std(axis=0, ddof=1).max() for g in gaps.values())
+    assert (gaps["beta_vae"].min(axis=0) - gaps["beta_vae.plain"].max(axis=0) > 3 * spread).all()
 
 
 # ---- the door to a student's VAE -----------------------------------------------------------------------

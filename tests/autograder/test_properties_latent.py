@@ -401,9 +401,11 @@ def test_every_gap_is_larger_along_the_factors_than_across_them(seed):
     across = turned(turned(codes, (0, 1)), (1, 2))
     assert latent.larger_gap(codes, across, factors, ("a", "b", "c")).passed
     assert latent.larger_gap(across, codes, factors, ("a", "b", "c")).share == 0
-    partly = latent.larger_gap(codes, turned(codes, (0, 1)), factors, ("a", "b", "c"))
-    assert partly.share == pytest.approx(2 / 3)
-    assert "c 0.9" in partly.measured
+    lucky = latent.larger_gap(codes, turned(codes, (0, 1)), factors, ("a", "b", "c"))
+    assert lucky.passed, "the other's third factor lies along a latent as well"
+    assert "c 0.9" in lucky.measured
+    partly = latent.larger_gap(turned(codes, (0, 1)), across, factors, ("a", "b", "c"))
+    assert 0 < partly.share < 1
 
 
 @pytest.mark.parametrize("seed", SEEDS)
