@@ -26,6 +26,7 @@ from autograder.handout.submit import solution_cells
 from autograder.properties.finding import Finding
 
 RESULTS = ROOT / "docs" / "results.md"
+SEEDS = 5  # of a new exercise; more where so few leave its threshold too near to what right solutions reach
 TARGET = 1e-3  # a right solution may lose a check by chance this often
 TAIL = 0.25  # share of the draws that a tail is fitted to
 
@@ -42,14 +43,15 @@ def calibrate(
 ) -> dict:
     """Train `homework`'s solutions under seeds 0 … seeds − 1; write reference.json and return it.
 
-    exercise: this one only; the others' references stay as they are. draws: how often every check is run, spread
-    over the trained models, to estimate its false failures. The weights of seed 0 become the reference artifacts.
+    seeds: 0 for as many as last time. exercise: this one only; the others' references stay as they are. draws: how
+    often every check is run, spread over the trained models, to estimate its false failures. The weights of seed 0
+    become the reference artifacts.
     Raises SourceError if a solution does not run, or loses a structural check: a reference must be right first.
     """
     file = ROOT / "autograder" / homework / "reference.json"
     reference = dict(runner.references(homework))
     for e in exercises.of_homework(homework, exercise):
-        made, students = _train(e, seeds, progress)
+        made, students = _train(e, seeds or last_time(reference, e), progress)
         reference |= made
         progress(f"{e.name}: running every check {draws} times")
         rates = reference.setdefault("_false_failures", {})
@@ -57,11 +59,18 @@ def calibrate(
         for check, row in rates[e.name].items():
             if row["rate"] > TARGET or row["failures"]:
                 progress(f"  too often: {check} failed {row['failures']} of {draws}, estimated {row['rate']:.2g}")
-    reference["_made_by"] = {"command": f"deepul calibrate {homework} --seeds {seeds} --draws {draws}", **_versions()}
+    under = f" --seeds {seeds}" if seeds else ""
+    reference["_made_by"] = {"command": f"deepul calibrate {homework}{under} --draws {draws}", **_versions()}
     write_atomically(file, json.dumps(reference, indent=2, sort_keys=True) + "\n")
     runner.references.cache_clear()
     write_atomically(RESULTS, results())
     return reference
+
+
+def last_time(reference: dict, exercise: Exercise) -> int:
+    """How many seeds the references of an exercise are of; SEEDS for a new one."""
+    runs = [len(r["runs"]) for k, r in reference.items() if k.split(".")[0] == exercise.name]
+    return max(runs, default=SEEDS)
 
 
 def results() -> str:

@@ -163,7 +163,7 @@ def demo(folder: Annotated[Path, typer.Option(help="Where to put everything.")] 
 @app.command()
 def calibrate(
     homework: Homework,
-    seeds: Annotated[int, typer.Option(min=2, help="How many seeds to train the solutions under.")] = 5,
+    seeds: Annotated[int, typer.Option(min=0, help="How many seeds to train under; 0: as many as last time.")] = 0,
     draws: Annotated[int, typer.Option(min=20, help="How often to run every check, to estimate false failures.")] = 200,
     exercise: Annotated[str, typer.Option(help="This exercise only, e.g. made.")] = "",
 ):
@@ -174,6 +174,8 @@ def calibrate(
     """
     from autograder import calibrate as calibration
 
+    if seeds == 1:
+        raise typer.BadParameter("one seed has no spread; 2 at least, or 0 for as many as last time.")
     say = lambda text: console.print(text, style="dim", highlight=False)  # noqa: E731
     reference = calibration.calibrate(homework, seeds, draws, exercise, progress=say)
     calibrated = exercises.of_homework(homework, exercise)

@@ -43,6 +43,10 @@ EXERCISES = (
     Exercise("realnvp", "2.3", "RealNVP", "hw2"),
     Exercise("realnvp_images", "2.4", "RealNVP on images", "hw2"),
     Exercise("glow", "2.5", "Glow", "hw2"),
+    Exercise("vae2d", "3.1", "A variational autoencoder in the plane", "hw3"),
+    Exercise("vae32", "3.2", "A convolutional VAE of 32×32 images", "hw3"),
+    Exercise("beta_vae", "3.3", "β-VAE and disentanglement", "hw3"),
+    Exercise("vqvae", "3.4", "VQ-VAE and a prior over its codes", "hw3"),
 )
 
 

@@ -74,6 +74,13 @@ class Student(ABC):
         """The result of a function of the notebook, as arrays."""
         return self.ask(limit, do="call", target=None, method=function, args=list(args), kwargs=kwargs, seed=seed)
 
+    def gradient(self, function: str, *args, argument: int = 0, cotangent=None, seed: int = 0, **kwargs) -> np.ndarray:
+        """Gradient of Σ cotangent · function(*args) by one of its arguments, for a function of the notebook."""
+        return self.ask(
+            do="gradient", target=None, method=function, args=list(args), kwargs=kwargs, seed=seed, wrt="input",
+            cotangent=cotangent, argument=argument,
+        )  # fmt: skip
+
 
 class Handle:
     """An object in the student's hands."""
@@ -106,11 +113,16 @@ class Handle:
         drawn = expect(self.call("sample", n, seed=seed, limit=limit), (n, *shape), what)
         return whole(drawn, what) if integer else drawn
 
-    def gradient(self, method: str, *args, wrt: str = "input", cotangent=None, seed: int = 0, **kwargs):
-        """Gradient of Σ cotangent · method(*args) by its first argument, or {name: gradient} by "parameters"."""
+    def gradient(
+        self, method: str, *args, wrt: str = "input", cotangent=None, seed: int = 0, output: int = 0, **kwargs
+    ):
+        """Gradient of Σ cotangent · method(*args) by its first argument, or {name: gradient} by "parameters".
+
+        output: which of its results, where it returns several.
+        """
         return self._student.ask(
             do="gradient", target=self._number, method=method, args=list(args), kwargs=kwargs, seed=seed,
-            wrt=wrt, cotangent=cotangent,
+            wrt=wrt, cotangent=cotangent, output=output,
         )  # fmt: skip
 
     def parameters(self) -> dict[str, np.ndarray]:

@@ -85,19 +85,25 @@ class Workbench:
             result = function(*args, **kwargs)
         return result
 
-    def do_gradient(self, target, method: str, args: list, kwargs: dict, seed: int, wrt: str, cotangent=None):
-        """Gradient of Σ cotangent · target.method(*args), by the first argument or by the parameters.
+    def do_gradient(
+        self, target, method: str, args: list, kwargs: dict, seed: int, wrt: str, cotangent=None, argument: int = 0,
+        output: int = 0,
+    ):  # fmt: skip
+        """Gradient of Σ cotangent · target.method(*args), by one of the arguments or by the parameters.
 
-        wrt "input" returns an array like args[0]; "parameters" returns {name: array, or None where none arrives}.
+        wrt "input" returns an array like args[argument]; "parameters" returns {name: array, or None where none
+        arrives}. output: which of its results, where it returns several.
         """
         with self._called(target, method, args, seed) as (function, args), torch.enable_grad():
             if wrt == "input":
-                sources = {"input": args[0].requires_grad_()}
-                args = [args[0].clone(), *args[1:]]  # a leaf could not be worked on in place
+                sources = {"input": args[argument].requires_grad_()}
+                args = [a.clone() if k == argument else a for k, a in enumerate(args)]  # no leaf is worked on in place
             else:
                 sources = {k: p for k, p in self.objects[target].named_parameters() if p.requires_grad}
+                # What depends on the arguments alone has a gradient, too: none of it for the parameters.
+                args = [a.requires_grad_().clone() if _is_real(a) else a for a in args]
             out = function(*args, **kwargs)
-            out = _differentiable(out[0] if isinstance(out, tuple) else out, method, cotangent)
+            out = _differentiable(_chosen(out, output, method), method, cotangent)
             weight = torch.ones_like(out) if cotangent is None else torch.tensor(cotangent).to(out)
             grads = torch.autograd.grad((out * weight).sum(), list(sources.values()), allow_unused=True)
         if wrt == "input":
@@ -161,6 +167,19 @@ def _mode(module: nn.Module, train: bool):
     finally:
         for m, training in before:
             m.training = training
+
+
+def _is_real(value) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
+
+
+def _chosen(out, output: int, method: str):
+    """One of several results; where there is one only, that."""
+    if not isinstance(out, tuple | list):
+        return out
+    if output >= len(out):
+        raise StudentCodeError("wrong type", f"{method} should return at least {output + 1} values, got {len(out)}.")
+    return out[output]
 
 
 def _differentiable(out, method: str, cotangent) -> torch.Tensor:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from scipy import stats
+from typer.testing import CliRunner
 
-from autograder import calibrate, exercises, runner
+from autograder import calibrate, cli, exercises, runner
 from autograder.properties import discrete, loss
 from autograder.properties.finding import Finding
 
@@ -87,6 +88,21 @@ def test_references_hold_what_thresholds_follow_from():
             if not key.startswith("_"):
                 assert len(row["runs"]) >= 5, key
                 assert loss.threshold(row, row["baseline"]) >= max(row["runs"]), key
+
+
+def test_as_many_seeds_as_last_time():
+    for name in ("made", "realnvp", "vae2d"):
+        exercise = exercises.get(name)
+        reference = runner.references(exercise.homework)
+        seeds = {len(row["runs"]) for key, row in reference.items() if key.split(".")[0] == name}
+        assert {calibrate.last_time(reference, exercise)} == seeds
+    assert calibrate.last_time({}, exercises.get("made")) == calibrate.SEEDS
+
+
+def test_one_seed_has_no_spread():
+    result = CliRunner().invoke(cli.app, ["calibrate", "hw1", "--seeds", "1"])
+    assert result.exit_code == 2
+    assert "one seed has no spread" in result.output
 
 
 def test_statistics_say_what_their_bound_is():

@@ -42,6 +42,9 @@ class Model(nn.Module):
     def both(self, x):
         return self.log_prob(x), x
 
+    def swapped(self, x):
+        return [x.sum(dim=1), self.log_prob(x)]
+
     def sample(self, n):
         return torch.randn(n, self.dims) + random.random() + np.random.rand()
 
@@ -85,6 +88,10 @@ class Model(nn.Module):
 
 def double(x):
     return 2 * x
+
+def product(a, b):
+    b *= 1  # in place, which a leaf would forbid
+    return a * b
 
 def loop(seconds):
     end = time.time() + seconds
@@ -616,6 +623,25 @@ def test_the_gradient_by_the_input(model):
     by_hand = differences(lambda x: weight * model.log_prob(x), X)
     assert model.gradient("log_prob", X, cotangent=weight) == pytest.approx(by_hand, abs=2e-3)
     assert model.gradient("both", X) == pytest.approx(model.gradient("log_prob", X))  # the first of a tuple
+
+
+def test_the_gradient_of_one_of_several_results(model):
+    assert model.gradient("swapped", X, output=1) == pytest.approx(model.gradient("log_prob", X))
+    assert model.gradient("swapped", X) == pytest.approx(np.ones_like(X))
+    with slip("wrong type", "at least 3 values, got 2"):
+        model.gradient("swapped", X, output=2)
+
+
+def test_what_depends_on_the_arguments_alone_gives_the_parameters_nothing(model):
+    assert set(model.gradient("swapped", X, wrt="parameters").values()) == {None}
+    assert any(grad is not None for grad in model.gradient("swapped", X, wrt="parameters", output=1).values())
+
+
+def test_the_gradient_of_a_function_by_each_argument(student):
+    a, b = X, X[::-1].copy()
+    assert student.gradient("product", a, b) == pytest.approx(b)
+    assert student.gradient("product", a, b, argument=1) == pytest.approx(a)
+    assert student.gradient("product", a, b, argument=1, cotangent=2 * np.ones_like(a)) == pytest.approx(2 * a)
 
 
 def test_the_gradient_by_the_parameters(namespace, student, model):

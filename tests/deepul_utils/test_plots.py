@@ -251,6 +251,14 @@ def test_matrix_has_its_first_row_on_top():
     assert scale.get_ylim() == (0, 5)
 
 
+def test_information_names_its_factors_with_their_gaps():
+    told = np.array([[0.8, 0.1], [0.2, 0.1], [0.0, 0.7]])
+    *panels, scale = plots.information({"β = 1": told / 2, "β = 16": told}, ("size", "x")).axes
+    assert [ax.get_title("left") for ax in panels] == ["β = 1: mean gap 0.30", "β = 16: mean gap 0.60"]
+    assert [t.get_text() for t in panels[1].get_xticklabels()] == ["size\n0.60", "x\n0.60"]
+    assert scale.get_ylim() == (0, 1)
+
+
 @pytest.mark.parametrize("value", [0, 1])
 def test_a_constant_mask_keeps_its_color(value):
     """A mask of ones is not drawn as a mask of zeros."""

@@ -1,0 +1,260 @@
+"""Exercise 3.4: nearest codes, gradients that flow where they must and nowhere else, and a prior over the codes."""
+
+import numpy as np
+
+from autograder.checks import hint, points, require
+from autograder.hw3.door import several
+from autograder.properties import autoregressive, discrete, hygiene, latent
+from autograder.student import expect, whole
+from deepul_utils import classifier, images
+
+DATA = images.get("shapes32", levels=4)
+CODES, DIMS = 7, 3  # of a small quantiser
+FULL = 64
+TINY, LEVELS = (2, 2), 3  # a prior of 3⁴ = 81 states
+HELD_OUT = 500
+SHARE = 0.5
+
+
+def colours(n: int, seed: int) -> np.ndarray:
+    """Held-out images in [−1, 1]."""
+    return 2 * DATA.unit(DATA.sample(n, seed=seed, split="test")) - 1
+
+
+class Quantizer:
+    """A small quantiser with random codes, and its codebook."""
+
+    def __init__(self, student, seed: int):
+        self.handle = student.new("VectorQuantizer", CODES, DIMS, seed=seed, perturb=0.5)
+        self.codebook = expect(self.handle.parameters().get("codebook"), (CODES, DIMS), "VectorQuantizer.codebook")
+
+    def nearest(self, z: np.ndarray) -> np.ndarray:
+        B, _, H, W = z.shape
+        what = "VectorQuantizer.nearest(z)"
+        return whole(expect(self.handle.call("nearest", z), (B, H, W), what), what)
+
+    def lookup(self, k: np.ndarray) -> np.ndarray:
+        B, H, W = k.shape
+        return expect(self.handle.call("lookup", k), (B, DIMS, H, W), "VectorQuantizer.lookup(k)")
+
+    def forward(self, z: np.ndarray) -> list[np.ndarray]:
+        names = ("z_q", "codebook loss", "commitment loss")
+        return several(self.handle.call("forward", z), names, (z.shape, (), ()), "VectorQuantizer.forward(z)")
+
+    def gradient(self, z: np.ndarray, output: int, wrt: str = "input", cotangent=None):
+        return self.handle.gradient("forward", z, output=output, wrt=wrt, cotangent=cotangent)
+
+
+class Small:
+    """A narrow VQ-VAE with random weights: encode, decode, and its losses."""
+
+    def __init__(self, student, seed: int):
+        self.handle = student.new("VQVAE", shape=DATA.shape, codes=CODES, dims=DIMS, width=6, seed=seed)
+
+    def encode(self, x: np.ndarray) -> np.ndarray:
+        return encoded(self.handle, x)
+
+    def decode(self, k: np.ndarray) -> np.ndarray:
+        return decoded(self.handle, k)
+
+    def losses(self, x: np.ndarray) -> list[np.ndarray]:
+        names = ("reconstruction", "codebook", "commitment")
+        return several(self.handle.call("losses", x), names, ((), (), ()), "VQVAE.losses(x)")
+
+    def moved(self, method: str, *arguments, **options) -> dict:
+        return self.handle.gradient(method, *arguments, wrt="parameters", **options)
+
+
+class Prior:
+    """A prior of a grid as a model of rows of variables in raster order."""
+
+    def __init__(self, student, seed: int, size: tuple[int, int] = TINY, codes: int = LEVELS, **strength: float):
+        self.handle = student.new("CodePrior", size=size, codes=codes, width=12, depth=2, seed=seed, **strength)
+        self.size, self.codes = size, codes
+
+    def logits(self, x: np.ndarray) -> np.ndarray:
+        shape = (len(x), *self.size, self.codes)
+        logits = expect(self.handle.call("logits", x.reshape(-1, *self.size)), shape, "CodePrior.logits(k)")
+        return logits.reshape(len(x), -1, self.codes)
+
+    def log_prob(self, x: np.ndarray) -> np.ndarray:
+        return self.handle.log_prob(x.reshape(-1, *self.size))
+
+    def sample(self, n: int, seed: int) -> np.ndarray:
+        return self.handle.sample(n, *self.size, seed=seed, integer=True).reshape(n, -1)
+
+
+@points(1)
+@hint("encode: int64 (B, 8, 8); decode: (B, 3, 32, 32); losses: three numbers; the prior's log_prob: (B,).")
+def test_shapes(student, seed):
+    made, x = Small(student, seed), colours(8, seed)
+    codes = made.encode(x)
+    require(hygiene.in_range(codes, CODES))
+    require(hygiene.finite(made.decode(codes), "from the decoder"))
+    require(hygiene.finite(np.array(made.losses(x)), "in the losses"))
+    require(hygiene.rows_are_independent(made.decode, codes))
+    prior, k = Prior(student, seed), discrete.states(4, LEVELS)
+    require(hygiene.rows_are_independent(prior.log_prob, k))
+    require(hygiene.in_range(prior.sample(50, seed), LEVELS))
+
+
+@points(4)
+@hint(
+    "The code with the smallest ‖z − e_j‖² at every place, the vectors along dimension 1; lookup gives e_k back there."
+)
+def test_codes_are_the_nearest(student, seed):
+    for k in range(3):
+        made, z = Quantizer(student, seed + k), vectors(seed + k)
+        chosen = made.nearest(z)
+        require(latent.nearest_codes(rows(z), chosen.ravel(), made.codebook))
+        wanted = np.moveaxis(made.codebook[chosen], -1, 1)
+        require(latent.same_arrays(made.lookup(chosen), wanted, "lookup(k)", "the code's vector at every place"))
+
+
+@points(4, needs="codes_are_the_nearest")
+@hint("z + (e_k − z).detach(): its value is e_k, its gradient goes to z unchanged, and none of it to the codebook.")
+def test_straight_through(student, seed):
+    made, z = Quantizer(student, seed), vectors(seed)
+    wanted = made.lookup(made.nearest(z))
+    require(latent.same_arrays(made.forward(z)[0], wanted, "z_q", "the nearest code"))
+    cotangent = np.random.default_rng(seed).normal(size=z.shape).astype(np.float32)
+    require(latent.same_gradient(made.gradient(z, 0, cotangent=cotangent), cotangent, "the gradient of z_q by z"))
+    by = made.gradient(z, 0, "parameters", cotangent)["codebook"]
+    require(latent.same_gradient(by, np.zeros_like(made.codebook), "the gradient of z_q by the codebook"))
+
+
+@points(4, needs="codes_are_the_nearest")
+@hint(
+    "The codebook loss stops the gradient at z, the commitment loss at e: means of the same squares, with the detach "
+    "on different sides."
+)
+def test_each_loss_moves_its_own_side(student, seed):
+    made, z = Quantizer(student, seed), vectors(seed)
+    e = made.lookup(made.nearest(z))
+    squares = np.array(((z - e).astype(np.float64) ** 2).mean())
+    towards_z = np.zeros_like(made.codebook)
+    np.add.at(towards_z, made.nearest(z).ravel(), 2 * rows(e - z) / z.size)
+    zero = np.zeros_like(made.codebook)
+    for output, name, by_codes, by_z in ((1, "the codebook loss", towards_z, 0 * z),
+                                         (2, "the commitment loss", zero, 2 * (z - e) / z.size)):  # fmt: skip
+        require(latent.same_arrays(made.forward(z)[output], squares, name, "the mean of ‖z − e_k‖² over all entries"))
+        got = made.gradient(z, output, "parameters")["codebook"]
+        require(latent.same_gradient(got, by_codes, f"the gradient of {name} by the codebook"))
+        require(latent.same_gradient(made.gradient(z, output), by_z, f"the gradient of {name} by z"))
+
+
+@points(3, needs=("straight_through", "each_loss_moves_its_own_side"))
+@hint("reconstruction + codebook + β · commitment, all three means over their entries; only the last one has a β.")
+def test_the_three_losses_add_up(student, seed):
+    made, x = Small(student, seed), colours(8, seed)
+    wanted = np.array(((x - made.decode(made.encode(x)).astype(np.float64)) ** 2).mean())
+    require(latent.same_arrays(made.losses(x)[0], wanted, "the reconstruction", "the mean of (x − decode(encode(x)))²"))
+    parts = [made.moved("losses", x, output=k) for k in range(3)]
+    codebook = {key for key in parts[0] if key.endswith("codebook")}
+    decoder = {key for key, grad in made.moved("decode", made.encode(x)).items() if grad is not None} - codebook
+    encoder = set(parts[0]) - decoder - codebook
+    for grads, own, name in zip(parts, (encoder | decoder, codebook, encoder), ("the reconstruction", "the codebook "
+                                "loss", "the commitment loss"), strict=True):  # fmt: skip
+        require(latent.moves(grads, own, name))
+    for beta in (0.25, 2.0):
+        total = {key: sum(w * part[key] for w, part in zip((1, 1, beta), parts, strict=True) if part[key] is not None)
+                 for key in parts[0]}  # fmt: skip
+        require(latent.same_gradients(made.moved("loss", x, beta=beta), total, "the whole loss"))
+
+
+@points(2, needs="shapes")
+@hint("Some place sees its own code or a later one: mask A in the first layer, mask B in all others.")
+def test_the_prior_sees_only_earlier_codes(student, seed):
+    require(autoregressive.is_strict_order(Prior(student, seed, (3, 3)).logits, 9, LEVELS, seed))
+
+
+@points(2, needs="shapes")
+@hint(
+    "Over all 81 grids of 2 × 2 codes p sums to one: softmax over the codes, pick the code there, sum over the places."
+)
+def test_the_prior_sums_to_one(student, seed):
+    for k in range(2):
+        require(discrete.sums_to_one(Prior(student, seed + k).log_prob, 4, LEVELS, seed))
+
+
+@points(2, needs="the_prior_sums_to_one")
+@hint(
+    "Draw each code from its conditional given those drawn before it, in raster order; draw, do not take the largest."
+)
+def test_the_prior_samples_its_density(student, seed):
+    for k in range(2):
+        prior = Prior(student, seed + k, perturb=2.0, biases=0.2)
+        require(discrete.sampler_matches(prior.sample(4000, seed), prior.log_prob, LEVELS, seed))
+
+
+@points(2, needs="the_three_losses_add_up")
+@hint("Train longer, or with more codes in use: begin where the encoder's vectors are, and revive those nobody uses.")
+def test_images_come_back_from_their_codes(student, graded, seed):
+    model, x = student.trained("vqvae"), colours(HELD_OUT, seed)
+    error = ((x - decoded(model, encoded(model, x))) ** 2).mean()
+    training = colours(2000, 0)
+    graded("vqvae", error, limit=None, baseline=float(training.var(axis=0).mean()), unit="mean squares")
+
+
+@points(2, needs="codes_are_the_nearest")
+@hint("Codes that are never the nearest get no gradient: put them where the encoder's vectors are, and train on.")
+def test_most_codes_are_used(student, seed):
+    require(latent.usage(encoded(student.trained("vqvae"), colours(HELD_OUT, seed)), FULL, SHARE))
+
+
+@points(2, needs="the_prior_sums_to_one")
+@hint("Train the prior on the codes of the trained model, longer, and let the learning rate fall towards the end.")
+def test_the_prior_needs_few_bits_a_code(student, graded, seed):
+    codes = encoded(student.trained("vqvae"), colours(HELD_OUT, seed))
+    nats = -student.trained("vqvae.prior").log_prob(codes).mean()
+    graded(
+        "vqvae.prior", nats / (codes[0].size * np.log(2)), limit=None, baseline=float(np.log2(FULL)), unit="bits a code"
+    )
+
+
+@points(2, needs="the_prior_sums_to_one")
+@hint('Draw them with the trained prior: drawn("vqvae.prior", lambda: prior.sample(56)).')
+def test_samples_are_shapes(student, graded, seed):
+    codes = whole(student.drawn("vqvae.prior", 8, 8), "drawn('vqvae.prior', …)")[:56]
+    require(hygiene.in_range(codes, FULL))
+    log_p = log_conditionals(student.trained("vqvae.prior"), codes)
+    require(autoregressive.typical(codes.reshape(len(codes), -1), log_p))
+    x = decoded(student.trained("vqvae"), codes)
+    even = np.random.default_rng(seed).integers(FULL, size=codes.shape)
+    baseline = no_shape(decoded(student.trained("vqvae"), even))
+    graded(
+        "vqvae.samples", no_shape(x), limit=None, baseline=baseline, unit="mean squares from the shape they look like"
+    )
+
+
+def vectors(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(5, DIMS, 4, 3)).astype(np.float32)
+
+
+def rows(z: np.ndarray) -> np.ndarray:
+    """(B, D, H, W) -> (B · H · W, D)."""
+    return np.moveaxis(z, 1, -1).reshape(-1, z.shape[1])
+
+
+def encoded(handle, x: np.ndarray) -> np.ndarray:
+    what = f"{handle.label}.encode(x)"
+    return whole(expect(handle.call("encode", x), (len(x), 8, 8), what), what)
+
+
+def decoded(handle, k: np.ndarray) -> np.ndarray:
+    return expect(handle.call("decode", k), (len(k), *DATA.shape), f"{handle.label}.decode(k)")
+
+
+def log_conditionals(prior, codes: np.ndarray) -> np.ndarray:
+    """Normalised log-probabilities of every code, (n, 64, FULL)."""
+    from scipy.special import log_softmax
+
+    logits = expect(prior.call("logits", codes), (*codes.shape, FULL), "logits(k)")
+    return log_softmax(logits.reshape(len(codes), -1, FULL).astype(np.float64), axis=-1)
+
+
+def no_shape(x: np.ndarray) -> float:
+    """How far images are from the shape of the factors that the frozen classifier sees in them: mean squares."""
+    judge, unit = classifier.get("shapes32"), ((x + 1) / 2).clip(0, 1)
+    factors = np.stack([judge.probabilities(unit, head).argmax(axis=1) for head in DATA.factor_names], axis=1)
+    return float(((2 * DATA.unit(DATA.render(factors)) - 1 - x) ** 2).mean())

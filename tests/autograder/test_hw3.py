@@ -1,0 +1,105 @@
+"""HW3's checks on the reference solution. That they catch what they must is proved by `make validate`."""
+
+import numpy as np
+import pytest
+import torch
+
+from autograder import exercises, mutants, runner, variants
+from autograder.exercises import ROOT
+from autograder.hw3 import door
+from autograder.hw3 import test_beta_vae as beta_vae
+from autograder.notebooks import run_notebook
+from autograder.student import LocalStudent
+from autograder.workbench import StudentCodeError
+from deepul_utils import information
+
+MUTANTS, VARIANTS = mutants.of_homework("hw3"), variants.of_homework("hw3")
+EXERCISES = [e.name for e in exercises.of_homework("hw3")]
+POINTS = {"vae2d": 30, "vae32": 25, "beta_vae": 15, "vqvae": 30}
+SECONDS = {"vae2d": 20, "vae32": 120, "beta_vae": 120, "vqvae": 150}
+
+
+@pytest.fixture(scope="module")
+def ran():
+    return run_notebook(ROOT / "solutions" / "hw3" / "hw3.py")
+
+
+@pytest.fixture(scope="module")
+def solution(ran):
+    return ran.student
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+@pytest.mark.parametrize("salt", range(3))
+def test_the_solution_earns_everything_whatever_the_salt(solution, exercise, salt):
+    score = runner.check(exercise, solution, salt=f"salt {salt}")
+    assert score == score.max_points == POINTS[exercise], score.text()
+
+
+def test_there_are_enough_of_both_and_their_names_differ():
+    names = [c.name for c in (*MUTANTS, *VARIANTS)]
+    assert len(names) == len(set(names))
+    for exercise in EXERCISES:
+        assert sum(m.exercise == exercise for m in MUTANTS) >= 8
+        assert sum(v.exercise == exercise for v in VARIANTS) >= 3
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_training_keeps_to_its_budget(ran, exercise):
+    """All models of an exercise together, as the histories beside the reference weights say."""
+    took = [history.seconds for name, history in ran.session.histories.items() if name.split(".")[0] == exercise]
+    assert took
+    assert sum(took) <= SECONDS[exercise]
+
+
+def test_the_bound_reaches_the_limit_where_a_diagonal_posterior_can():
+    reference = runner.references("hw3")
+    for name in ("vae2d.axis", "vae2d.rotated"):
+        assert max(reference[name]["runs"]) < 0.05
+
+
+def test_every_factor_has_its_latent_with_the_larger_beta_only(solution):
+    """The reference, factor by factor: gaps of β = 12 above those of β = 1 by far more than another draw changes."""
+    gaps = {
+        name: np.array([
+            information.gaps(beta_vae.codes(solution, name, seed), beta_vae.pictures(beta_vae.HELD_OUT, seed)[1])
+            for seed in range(5)
+        ])
+        for name in ("beta_vae", "beta_vae.plain")
+    }  # fmt: skip
+    spread = max(g.std(axis=0, ddof=1).max() for g in gaps.values())
+    assert (gaps["beta_vae"].min(axis=0) - gaps["beta_vae.plain"].max(axis=0) > 3 * spread).all()
+
+
+# ---- the door to a student's VAE -----------------------------------------------------------------------
+
+
+class Constant(torch.nn.Module):
+    """Encodes everything alike; `broken` says what it returns instead."""
+
+    def __init__(self, broken: str = ""):
+        super().__init__()
+        self.b, self.broken = torch.nn.Parameter(torch.zeros(2)), broken
+
+    def encode(self, x):
+        mu = torch.zeros(len(x), 2) + self.b
+        return {"": (mu, mu), "alone": mu, "three": (mu, mu, mu), "nothing": None, "flat": (mu[:, 0], mu)}[self.broken]
+
+
+def vae_of(broken: str) -> door.VAE:
+    return door.VAE(LocalStudent({"Constant": Constant}, {}).new("Constant", broken), (2,), 2)
+
+
+def test_a_vae_as_plain_functions():
+    mu, log_sigma = vae_of("").encode(np.ones((3, 2), dtype=np.float32))
+    assert mu.shape == log_sigma.shape == (3, 2)
+
+
+@pytest.mark.parametrize(("broken", "said"), [
+    ("alone", "should return 2 values, μ_z, log σ_z; got one value"), ("three", "got 3 values"),
+    ("nothing", "got None"), ("flat", "μ_z of Constant.encode(x) should have shape (3, 2), got (3,)"),
+])  # fmt: skip
+def test_what_is_no_vae_is_said(broken, said):
+    with pytest.raises(StudentCodeError) as error:
+        vae_of(broken).encode(np.ones((3, 2), dtype=np.float32))
+    assert said in error.value.message
