@@ -47,6 +47,9 @@ EXERCISES = (
     Exercise("vae32", "3.2", "A convolutional VAE of 32×32 images", "hw3"),
     Exercise("beta_vae", "3.3", "β-VAE and disentanglement", "hw3"),
     Exercise("vqvae", "3.4", "VQ-VAE and a prior over its codes", "hw3"),
+    Exercise("gan1d", "4.1", "A game in one dimension", "hw4"),
+    Exercise("gan2d", "4.2", "The plane, and a critic with a bounded slope", "hw4"),
+    Exercise("dcgan", "4.3", "Images: DCGAN with a spectrally normalised discriminator", "hw4"),
 )
 
 

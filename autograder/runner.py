@@ -197,7 +197,7 @@ def graded(session) -> Callable[..., None]:
     """graded(key, excess, limit, baseline): require a loss as near to the limit as the calibrated reference.
 
     Where no limit is known, limit is None and excess is the loss itself, in its unit. examples: how many it is a
-    share of.
+    share of. promised: what the notebook says is good enough.
     """
 
     def require(
@@ -208,9 +208,10 @@ def graded(session) -> Callable[..., None]:
         baseline: float,
         unit: str = "nats",
         examples: int | None = None,
+        promised: float | None = None,
     ) -> None:
-        excess = float(excess)
+        excess, baseline = float(excess), float(baseline)
         session.measured[key] = {"excess": excess, "limit": limit, "baseline": baseline, "unit": unit}
-        checks.require(loss.graded(excess, session.references[key], limit, baseline, unit, examples))
+        checks.require(loss.graded(excess, session.references[key], limit, baseline, unit, examples, promised))
 
     return require

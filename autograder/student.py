@@ -88,12 +88,27 @@ class Handle:
     def __init__(self, student: Student, number: int, label: str):
         self._student, self._number, self.label = student, number, label
 
-    def call(self, method: str, *args, seed: int = 0, limit: float = TIME_LIMIT, train: bool = False, **kwargs):
-        """The result of one of its methods, as arrays (tuples arrive as lists)."""
+    def call(
+        self, method: str, *args, seed: int = 0, limit: float = TIME_LIMIT, train: bool = False,
+        differentiate: bool = False, **kwargs,
+    ):  # fmt: skip
+        """The result of one of its methods, as arrays (tuples arrive as lists).
+
+        train: in training mode. differentiate: the method takes gradients on its way.
+        """
         return self._student.ask(
             limit, do="call", target=self._number, method=method, args=list(args), kwargs=kwargs,
-            seed=seed, train=train,
+            seed=seed, train=train, differentiate=differentiate,
         )  # fmt: skip
+
+    def descend(self, *steps: tuple, seed: int = 0) -> tuple[dict, dict]:
+        """{parameter: how far it moved} and {parameter: the gradient left, or None}, after steps of training.
+
+        A step is (method, part, rate, arguments, keywords): method(*arguments, optimizer, **keywords) is called with a
+        plain optimiser, θ ← θ − rate · ∇θ, of the parameters of self.part. Afterwards everything is as it was.
+        """
+        moved, left = self._student.ask(do="descend", target=self._number, steps=[list(s) for s in steps], seed=seed)
+        return moved, left
 
     def verb(self, method: str, *shape: int, seed: int = 0) -> Callable[[np.ndarray], np.ndarray]:
         """`method` as a plain function of a batch: (B, …) -> (B, *shape), its shape checked."""

@@ -5,6 +5,7 @@ array stands as {"array": k}, the k-th of the arrays that travel beside it, so t
 work within a process and between processes. No tensor, module or callable ever leaves.
 """
 
+import copy
 import linecache
 import sysconfig
 import traceback
@@ -79,11 +80,41 @@ class Workbench:
             )
         return self.samples[name]
 
-    def do_call(self, target, method: str, args: list, kwargs: dict, seed: int, train: bool = False):
-        """target.method(*args), or the function `method` of the notebook where target is None."""
-        with self._called(target, method, args, seed, train) as (function, args), torch.no_grad():
+    def do_call(
+        self, target, method: str, args: list, kwargs: dict, seed: int, train: bool = False, differentiate: bool = False
+    ):
+        """target.method(*args), or the function `method` of the notebook where target is None.
+
+        differentiate: it may take gradients on its way, as a penalty on them does.
+        """
+        with self._called(target, method, args, seed, train) as (function, args), torch.set_grad_enabled(differentiate):
             result = function(*args, **kwargs)
         return result
+
+    def do_descend(self, target: int, steps: list, seed: int) -> tuple[dict, dict]:
+        """{parameter: how far it moved} in steps of training, and {parameter: the gradient that they left or None}.
+
+        Everything is put back as it was.
+
+        steps: (method, part, rate, arguments, keywords) each; the method is called in training mode with its
+        arguments and a plain optimiser, θ ← θ − rate · ∇θ, of the parameters of that part of the object.
+        """
+        made = self.objects[target]
+        before = copy.deepcopy(made.state_dict())
+        try:
+            for method, part, rate, args, kwargs in steps:
+                with self._called(target, method, args, seed, train=True) as (function, args), torch.enable_grad():
+                    own = getattr(made, part, None)
+                    if not isinstance(own, nn.Module):
+                        raise StudentCodeError("missing", f"{type(made).__name__} should have a module self.{part}.")
+                    function(*args, torch.optim.SGD(own.parameters(), lr=rate), **kwargs)
+            parameters = dict(made.named_parameters())
+            moved = {k: p.detach() - before[k] for k, p in parameters.items()}
+            return moved, {k: None if p.grad is None else p.grad.clone() for k, p in parameters.items()}
+        finally:
+            made.load_state_dict(before)
+            for p in made.parameters():
+                p.grad = None
 
     def do_gradient(
         self, target, method: str, args: list, kwargs: dict, seed: int, wrt: str, cotangent=None, argument: int = 0,

@@ -9,11 +9,11 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from deepul_utils.check import check
-from deepul_utils.training import History, device, drawn, fit, progress, seed_everything, trained
+from deepul_utils.training import History, device, drawn, fit, play, progress, seed_everything, trained
 
 __all__ = [
-    "History", "check", "classifier", "device", "drawn", "fit", "images", "plots", "progress", "seed_everything",
-    "tensors", "toy", "trained",
+    "History", "check", "classifier", "device", "drawn", "fit", "images", "play", "plots", "progress",
+    "seed_everything", "tensors", "toy", "trained",
 ]  # fmt: skip
 
 

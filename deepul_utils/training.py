@@ -27,13 +27,41 @@ CHECKPOINT_SECONDS = 10.0  # at most this much training is lost when the machine
 
 @dataclass
 class History:
-    """Losses of a training run: `train` at `steps`, `valid` at `valid_steps`, all in the loss's own unit."""
+    """Losses of a training run: `train` at `steps`, `valid` at `valid_steps`, all in the loss's own unit.
+
+    Of a game, `train` is the discriminator's loss, `generator` the generator's; frames: what a Film took.
+    """
 
     steps: list[int] = field(default_factory=list)
     train: list[float] = field(default_factory=list)
     valid_steps: list[int] = field(default_factory=list)
     valid: list[float] = field(default_factory=list)
     seconds: float = 0.0
+    generator: list[float] = field(default_factory=list)
+    frames: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Film:
+    """Pictures of a training under way, closer together at its beginning, where more happens.
+
+    frame: () -> {name: tensor}, taken `count` times in so many rounds. `frames` has them stacked, {name: (F, …)},
+    with "round", int64 (F,).
+    """
+
+    def __init__(self, rounds: int, frame: Callable[[], dict[str, Tensor]], count: int = 8):
+        self.frame, self.frames = frame, {}
+        self.at = {round(rounds * (k / (count - 1)) ** 2) for k in range(count)}
+
+    @torch.no_grad()
+    def look(self, rounds: int) -> None:
+        """Take a picture, if one is due after so many rounds. The players' random numbers are not touched."""
+        if rounds not in self.at or rounds in self.frames.get("round", ()):
+            return
+        before = _random_state()
+        taken = {"round": torch.tensor(rounds)} | {k: v.detach().cpu() for k, v in self.frame().items()}
+        _set_random_state(before)
+        so_far = self.frames
+        self.frames = {k: torch.cat([so_far[k], v[None]]) if so_far else v[None] for k, v in taken.items()}
 
 
 class Session:
@@ -90,7 +118,7 @@ class Session:
     def _left(self, name: str) -> list[Path]:
         """The checkpoints of `name`, and the temporaries of a process that was killed while it wrote."""
         checkpoint = rf"{re.escape(name)}\.(\d+|weights)\.checkpoint\.pt"
-        ours = re.compile(rf"{checkpoint}|\.({checkpoint}|{re.escape(name)}\.safetensors)\.\d+")
+        ours = re.compile(rf"{checkpoint}|\.({checkpoint}|{re.escape(name)}(\.frames)?\.safetensors)\.\d+")
         return [file for file in self.folder.glob("*") if ours.fullmatch(file.name)]
 
 
@@ -185,6 +213,74 @@ def fit(
             if stop:
                 break
     return history
+
+
+def play(
+    model: nn.Module,
+    data,
+    *,
+    optimizers: tuple[torch.optim.Optimizer, torch.optim.Optimizer],
+    rounds: int,
+    batch_size: int = 128,
+    discriminator_steps: int = 1,
+    schedulers: tuple = (),
+    frame: Callable[[], dict[str, Tensor]] | None = None,
+) -> History:
+    """A game of two: in every round some steps of the discriminator, each on a new batch, then one of the generator.
+
+    model: has discriminator_loss(x) of a batch of data and generator_loss(n) of so many samples, both to be
+    minimised. optimizers: the discriminator's, then the generator's. schedulers: stepped after every round. frame:
+    what a Film takes of it.
+    Inside `trained`, an interrupted game goes on where it stopped. Raises KitError if a loss is no finite scalar, if
+    the optimisers are in the wrong order, or if an interrupted game had other settings.
+    """
+    (data,) = _tensors(data)
+    of_discriminator, of_generator = optimizers
+    batches, checkpoint = _Batches(len(data), batch_size), session.next_checkpoint()
+    parts = dict(model=model, discriminator=of_discriminator, generator=of_generator, batches=batches)
+    parts |= {f"scheduler {k}": scheduler for k, scheduler in enumerate(schedulers)}
+    settings = [_settings(o, None, rounds, batch_size, len(data), discriminator_steps) for o in optimizers]
+    start, history = checkpoint.resume(parts, " and ".join(settings))
+    film = Film(rounds, frame or dict)
+    film.frames, begun = history.frames, time.monotonic() - history.seconds
+    where = next(model.parameters()).device
+    bar = progress(range(start, rounds), checkpoint.name, initial=start, total=rounds)
+    film.look(start)
+    with _deferred_interrupt() as interrupted:
+        for r in bar:
+            model.train()
+            for _ in range(discriminator_steps):
+                x = data[batches.next()].to(where)
+                loss = _descend(model.discriminator_loss(x), of_discriminator, "discriminator", r)
+            history.train.append(loss)
+            history.generator.append(_descend(model.generator_loss(batch_size), of_generator, "generator", r))
+            for scheduler in schedulers:
+                scheduler.step()
+            history.steps.append(r + 1)
+            film.look(r + 1)
+            bar.set_postfix_str(f"D {history.train[-1]:.3f}, G {history.generator[-1]:.3f}", refresh=False)
+            history.seconds, history.frames = time.monotonic() - begun, film.frames
+            stop = bool(interrupted)
+            if stop or r + 1 == rounds or checkpoint.due():
+                checkpoint.save(parts, r + 1, history)
+            if stop:
+                break
+    return history
+
+
+def _descend(loss: Tensor, optimizer: torch.optim.Optimizer, player: str, step: int) -> float:
+    """One step of one player."""
+    _require_scalar(loss, step)
+    optimizer.zero_grad()
+    loss.backward()
+    own = [p for group in optimizer.param_groups for p in group["params"]]
+    if all(p.grad is None for p in own):
+        raise KitError(
+            f"The {player}'s loss does not depend on what its optimiser moves. The optimisers are the discriminator's "
+            "first, then the generator's: optimizers=(…, …)."
+        )
+    optimizer.step()
+    return loss.item()
 
 
 @contextlib.contextmanager
@@ -503,6 +599,9 @@ def _save(name: str, file: Path, model: nn.Module, history: History) -> None:
             f"{exercise_of(name)}: training ended with nan or infinite values in {_listed(bad)}; not saved. "
             "Lower the learning rate, or look for a log of zero."
         )
+    if history.frames:
+        with _atomic(_frames_file(file)) as temporary:
+            save_file({k: v.contiguous() for k, v in history.frames.items()}, temporary)
     with _atomic(file) as temporary:
         save_file(weights, temporary, metadata={"name": name, "history": json.dumps(_thinned(history))})
         if file.exists():
@@ -512,9 +611,29 @@ def _save(name: str, file: Path, model: nn.Module, history: History) -> None:
 def _thinned(history: History, most: int = 400) -> dict:
     """The history with at most so many training losses, each a mean over its stretch: weights travel by mail."""
     stretch = -(-len(history.train) // most) or 1
-    losses = [float(np.mean(history.train[i : i + stretch])) for i in range(0, len(history.train), stretch)]
+
+    def means(losses: list[float]) -> list[float]:
+        return [round(float(np.mean(losses[i : i + stretch])), 5) for i in range(0, len(losses), stretch)]
+
     steps = [history.steps[min(i + stretch, len(history.steps)) - 1] for i in range(0, len(history.steps), stretch)]
-    return asdict(history) | dict(train=[round(v, 5) for v in losses], steps=steps)
+    kept = asdict(history) | dict(train=means(history.train), generator=means(history.generator), steps=steps)
+    return {k: v for k, v in kept.items() if k != "frames"}
+
+
+def _frames_file(file: Path) -> Path:
+    """Where the frames are that belong to a file of weights."""
+    return file.with_suffix(".frames.safetensors")
+
+
+def _read_frames(file: Path) -> dict[str, Tensor]:
+    """The frames of a training; none where there are none that can be read: the weights are good without them."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(_frames_file(file))
+    except (SafetensorError, OSError):
+        return {}
 
 
 def _load(name: str, file: Path, model: nn.Module) -> History:
@@ -532,7 +651,7 @@ def _load(name: str, file: Path, model: nn.Module) -> History:
     _require_fit(name, file, weights, model.state_dict())
     model.load_state_dict(weights)
     try:
-        return History(**json.loads(metadata.get("history", "{}")))
+        return History(**json.loads(metadata.get("history", "{}")), frames=_read_frames(file))
     except (ValueError, TypeError):  # the weights are good without it
         return History()
 

@@ -101,13 +101,15 @@ def nll_is_right(nll: Callable, dims: int, seed: int = 0) -> Finding:
     })  # fmt: skip
 
 
-def formula(name: str, got: np.ndarray, right: np.ndarray, slips: dict[str, np.ndarray]) -> Finding:
-    """got = right, up to rounding. slips: what else it may be, {what is wrong: the values}."""
+def formula(
+    name: str, got: np.ndarray, right: np.ndarray, slips: dict[str, np.ndarray], of: str = "Gaussians"
+) -> Finding:
+    """got = right, up to rounding. slips: what else it may be, {what is wrong: the values}. of: what each is of."""
     required = f"the closed form, within {FORMULA_TOLERANCE:g} of its size"
     error = _off(got, right)
     worst = int(error.argmax())
     if error[worst] <= FORMULA_TOLERANCE:
-        return Finding(1.0, f"{name} is right for {len(right):,} Gaussians", required)
+        return Finding(1.0, f"{name} is right for {len(right):,} {of}", required)
     measured = f"{name} is {got[worst]:.4g} where it should be {right[worst]:.4g}"
     with np.errstate(invalid="ignore"):
         slip = next((said for said, wrong in slips.items() if (_off(got, wrong) <= FORMULA_TOLERANCE).all()), "")

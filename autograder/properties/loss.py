@@ -1,5 +1,7 @@
 """Was it trained well? The only properties that compare with calibrated references."""
 
+import numpy as np
+
 from autograder.properties.finding import Finding
 
 # Points are full up to the reference mean plus this many of its standard deviations over seeds …
@@ -33,14 +35,16 @@ def graded(
     baseline: float,
     unit: str = "nats",
     examples: int | None = None,
+    promised: float | None = None,
 ) -> Finding:
     """Share of the points for a loss `excess` nats above the exact `limit`; without one, for the loss `excess` itself.
 
     Full up to the threshold of the reference, nothing at the naive `baseline` (counted like `excess`), linear
     between. A loss below the limit is impossible for a normalised density, and fails. examples: where the loss is a
     share of so many examples, as of images misclassified, the threshold allows for the chance in counting it.
+    promised: what the notebook says is good enough, where that asks for less than the reference does.
     """
-    full = threshold(reference, baseline, examples)
+    full = max(threshold(reference, baseline, examples), -np.inf if promised is None else promised)
     of_limit = "" if limit is None else f" above the limit of {limit:.3f}"
     required = f"at most {full:.3f} {unit}{of_limit} (no points from {baseline:.3f} on)"
     if excess < (0 if limit is None else -BELOW_LIMIT):

@@ -712,3 +712,80 @@ def test_the_door_needs_no_signal_where_there_is_none(monkeypatch, student):
     with slip("time limit", "loop took longer than 0.2 s"):
         student.call("loop", 30, limit=0.2)
     assert os.getpid()
+
+
+# ---- steps of training ---------------------------------------------------------------------------------
+
+GAME = """
+from torch import nn
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(2, 1), nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    def step(self, x, optimizer, clear=True, sign=1.0):
+        loss = sign * (self.a(self.b(x)) ** 2).mean()
+        if clear:
+            optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+    def fails(self, x, optimizer):
+        self.step(x, optimizer)
+        raise RuntimeError("half way")
+    def slope(self, x):
+        x = x.clone().requires_grad_()
+        import torch
+        return torch.autograd.grad((self.a(x) ** 2).sum(), x)[0]
+"""
+
+
+@pytest.fixture
+def two():
+    namespace = {}
+    exec(GAME, namespace)
+    student = LocalStudent(namespace, {})
+    return student, student.new("Two")
+
+
+def test_a_step_moves_a_part_by_its_gradient_and_is_undone(two):
+    student, game = two
+    x = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
+    made = student.bench.objects[0]
+    before = {k: v.clone() for k, v in made.state_dict().items()}
+    moved, left = game.descend(["step", "a", 0.5, [x], {}])
+    made.zero_grad()
+    made.train()
+    (made.a(made.b(torch.tensor(x))) ** 2).mean().backward()
+    np.testing.assert_allclose(moved["a.weight"], -0.5 * made.a.weight.grad, rtol=1e-4, atol=1e-6)
+    assert not moved["b.0.weight"].any()
+    assert left["b.0.weight"].any()  # what the loss left there
+    made.load_state_dict(before)
+
+
+def test_steps_follow_each_other_and_leave_nothing_behind(two):
+    student, game = two
+    x = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
+    made = student.bench.objects[0]
+    before = {k: v.clone() for k, v in made.state_dict().items()}
+    first = ["step", "b", 0.0, [x], {}]
+    alone, _ = game.descend(["step", "a", 0.1, [x], {}])
+    cleared, _ = game.descend(first, ["step", "a", 0.1, [x], {}])
+    heaped, _ = game.descend(first, ["step", "a", 0.1, [x], {"clear": False}])
+    np.testing.assert_allclose(cleared["a.weight"], alone["a.weight"], rtol=1e-4)
+    np.testing.assert_allclose(heaped["a.weight"], 2 * alone["a.weight"], rtol=1e-4)
+    with slip("raised", "half way"):
+        game.descend(["fails", "a", 0.1, [x], {}])
+    assert all(torch.equal(v, before[k]) for k, v in made.state_dict().items())
+    assert all(p.grad is None for p in made.parameters())
+
+
+def test_a_part_that_is_not_there_is_said(two):
+    with slip("missing", "self.critic"):
+        two[1].descend(["step", "critic", 0.1, [np.zeros((3, 2), dtype=np.float32)], {}])
+
+
+def test_a_method_may_differentiate_if_asked(two):
+    x = np.ones((3, 2), dtype=np.float32)
+    with slip("raised", "grad"):
+        two[1].call("slope", x)
+    assert two[1].call("slope", x, differentiate=True).shape == (3, 2)

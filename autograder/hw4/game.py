@@ -1,0 +1,57 @@
+"""A student's game as plain functions of arrays, with every shape checked, and its gradients as we compute them."""
+
+import numpy as np
+
+from autograder.properties import adversarial
+from autograder.student import Handle, expect
+
+
+class Game:
+    """generator: z (B, latents) -> x (B, *shape). discriminator: x -> (B,)."""
+
+    def __init__(self, handle: Handle, shape: tuple[int, ...], latents: int):
+        self.handle, self.shape, self.latents = handle, shape, latents
+
+    def noise(self, n: int, seed: int) -> np.ndarray:
+        return np.random.default_rng(seed).normal(size=(n, self.latents)).astype(np.float32)
+
+    def generator(self, z: np.ndarray, train: bool = False) -> np.ndarray:
+        made = self.handle.call("generator", z, train=train)
+        return expect(made, (len(z), *self.shape), f"{self.handle.label}.generator(z)")
+
+    def discriminator(self, x: np.ndarray, train: bool = False) -> np.ndarray:
+        said = self.handle.call("discriminator", x, train=train)
+        return expect(said, (len(x),), f"{self.handle.label}.discriminator(x)")
+
+    def fakes(self, n: int, seed: int) -> np.ndarray:
+        """n samples with our own noise."""
+        return self.generator(self.noise(n, seed))
+
+    def sample(self, n: int, seed: int) -> np.ndarray:
+        return self.handle.sample(n, *self.shape, seed=seed)
+
+    def number(self, method: str, *arguments, seed: int, **options) -> float:
+        """A loss: one number."""
+        what = f"{self.handle.label}.{method}(…)"
+        value = expect(self.handle.call(method, *arguments, seed=seed, differentiate=True, **options), (), what)
+        return float(value)
+
+    def by_discriminator(self, x: np.ndarray, cotangent: np.ndarray) -> dict:
+        """∇ Σ cotangent · D(x) by the parameters."""
+        return self.handle.gradient("discriminator", x, wrt="parameters", cotangent=cotangent.astype(np.float32))
+
+    def by_generator(self, z: np.ndarray, slope) -> dict:
+        """∇ mean h(D(G(z))) by the generator's parameters, slope: h′ of logits."""
+        x = self.generator(z)
+        cotangent = (slope(self.discriminator(x)) / len(z)).astype(np.float32)
+        of_x = self.handle.gradient("discriminator", x, cotangent=cotangent)
+        grads = self.handle.gradient("generator", z, wrt="parameters", cotangent=of_x)
+        return {k: g if k.startswith("generator.") else None for k, g in grads.items()}
+
+    def logistic_gradient(self, x: np.ndarray, seed: int) -> dict:
+        """Of −mean log σ(D(x)) − mean log(1 − σ(D(G(z)))) by the discriminator's parameters, with our own noise."""
+        fake = self.fakes(len(x), seed)
+        n = len(x)
+        real_part = self.by_discriminator(x, -adversarial.sigmoid(-self.discriminator(x)) / n)
+        fake_part = self.by_discriminator(fake, adversarial.sigmoid(self.discriminator(fake)) / n)
+        return adversarial.combined((1.0, real_part), (1.0, fake_part))

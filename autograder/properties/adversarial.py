@@ -1,0 +1,273 @@
+"""Games of a generator and a discriminator: losses at given logits, steps that move the right player, penalties.
+
+Logits are (B,); gradients and moves are {parameter: array or None}.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from autograder.properties.finding import Finding
+from autograder.properties.latent import formula
+
+# Float32 losses of a thousand logits keep five digits.
+EXACT = 1e-4
+# Both sides of a comparison of gradients are means over draws of noise. With 20,000 draws they differ by 1 to 2 % of
+# their size; a wrong sign, a wrong loss or half of it missing by a half and more.
+GRADIENT = 0.15
+# What may move although it must not: nothing, but for rounding in θ − rate · 0.
+STILL = 1e-7
+# Rare enough for a class of hundreds with several such checks each; see discrete.P_VALUE.
+P_VALUE = 1e-6
+EXTREME = 100.0  # σ(±100) is 0 or 1 in float32, and its logarithm infinite
+
+
+def softplus(x: np.ndarray) -> np.ndarray:
+    """log(1 + eˣ), of any x."""
+    return np.logaddexp(0, np.asarray(x, dtype=np.float64))
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return np.exp(-softplus(-np.asarray(x)))
+
+
+def hinge(x: np.ndarray) -> np.ndarray:
+    """max(0, 1 + x)."""
+    return np.maximum(0, 1 + np.asarray(x, dtype=np.float64))
+
+
+# ---- losses at given logits ----------------------------------------------------------------------------
+
+
+def logits(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of data and of samples, small and large: float32 (n,) each."""
+    rng = np.random.default_rng(seed)
+    real, fake = rng.normal(0.5, 3, size=n), rng.normal(-0.5, 3, size=n)
+    return real.astype(np.float32), fake.astype(np.float32)
+
+
+def discriminator_loss_is_right(loss: Callable[[np.ndarray, np.ndarray], float], seed: int = 0) -> Finding:
+    """loss(real, fake) = −mean log σ(real) − mean log(1 − σ(fake)), also at ±100."""
+
+    def right(real, fake):
+        return softplus(-real).mean() + softplus(fake).mean()
+
+    return _at_logits(loss, right, {
+        "Data and samples are exchanged: data should be called data.": lambda r, f: right(-r, -f),
+        "Its sign is wrong: it is minimised, so it is minus the logarithms.": lambda r, f: -right(r, f),
+        "It is half of the sum of both means.": lambda r, f: right(r, f) / 2,
+        "It is summed over the batch: it is a mean over data plus a mean over samples.":
+            lambda r, f: len(r) * right(r, f),
+        "The term of the samples is missing.": lambda r, f: softplus(-r).mean(),
+        "The term of the data is missing.": lambda r, f: softplus(f).mean(),
+        "The samples are called data, too.": lambda r, f: softplus(-r).mean() + softplus(-f).mean(),
+    }, 2, "the discriminator's loss", seed)  # fmt: skip
+
+
+def generator_loss_is_right(loss: Callable[[np.ndarray], float], saturating: bool, seed: int = 0) -> Finding:
+    """loss(fake) = mean log(1 − σ(fake)) where saturating, else −mean log σ(fake); also at ±100."""
+    minimax, better = (lambda f: -softplus(f).mean()), (lambda f: softplus(-f).mean())
+    right, other = (minimax, better) if saturating else (better, minimax)
+    names = ("minimax", "non-saturating")
+    name, theirs = names if saturating else names[::-1]
+    return _at_logits(loss, right, {
+        f"This is the {theirs} loss.": other,
+        "Its sign is wrong: this is what the discriminator minimises for samples."
+        if saturating else "Its sign is wrong: this drives samples away from the data.": lambda f: -right(f),
+        "It is summed over the batch, and should be a mean.": lambda f: len(f) * right(f),
+        "Its sign is wrong, and it is the other loss.": lambda f: -other(f),
+    }, 1, f"the {name} loss", seed)  # fmt: skip
+
+
+def _at_logits(loss: Callable, right: Callable, slips: dict[str, Callable], inputs: int, name: str, seed: int):
+    """A loss of so many arrays of logits, at small and at extreme ones."""
+    required = f"the formula, within {EXACT:g} of its size, at logits from −{EXTREME:g} to {EXTREME:g}"
+    cases = [logits(n, seed + n)[-inputs:] for n in (1, 7, 300)]
+    extremes = [EXTREME * np.array(signs, dtype=np.float32) for signs in ((-1, -1, -1), (1, 1, 1), (-1, 0, 1))]
+    cases += [(e, -e[::-1].copy())[-inputs:] for e in extremes]
+    got, wanted = (np.array([float(f(*case)) for case in cases]) for f in (loss, right))
+    off = np.nan_to_num(np.abs(got - wanted) / (1 + np.abs(wanted)), nan=np.inf)
+    worst = int(off.argmax())
+    if off[worst] <= EXACT:
+        return Finding(1.0, f"{name} is right, to {off[worst]:.0e}", required)
+    few = slice(0, 3)
+    if off[few].max() <= EXACT:
+        measured = f"{name} is right at small logits, and {got[worst]:.4g} where it should be {wanted[worst]:.4g}"
+        slip = "σ(±100) is 0 or 1 in float32: use softplus or logsigmoid of the logits, not the logarithm of σ."
+        return Finding(0.0, measured, required, slip=slip)
+    measured = f"{name} is {got[worst]:.4g} where it should be {wanted[worst]:.4g}"
+    with np.errstate(over="ignore"):
+        said = (s for s, f in slips.items() if np.allclose([float(f(*c)) for c in cases[few]], got[few], rtol=1e-3))
+        slip = next(said, "")
+    return Finding(0.0, measured, required, slip=slip)
+
+
+# ---- steps ---------------------------------------------------------------------------------------------
+
+
+def moves_alone(moved: dict, part: str) -> Finding:
+    """A step moved parameters of self.part, and no other."""
+    own = {k: v for k, v in moved.items() if k.startswith(f"{part}.")}
+    required = f"it moves all of self.{part} and nothing else"
+    strays = [k for k, v in moved.items() if k not in own and np.abs(v).max(initial=0) > STILL]
+    if strays:
+        return Finding(0.0, f"it moves {strays[0]}", required)
+    still = [k for k, v in own.items() if not np.abs(v).max(initial=0) > 0]
+    if len(still) == len(own):
+        return Finding(0.0, f"it does not move self.{part} at all", required,
+                       slip="Is there a backward() before optimizer.step()? Or are its gradients cut off?")  # fmt: skip
+    return Finding(1.0, f"it moves self.{part}", required)
+
+
+def leaves_none(left: dict, part: str) -> Finding:
+    """After a step no parameter of self.part has a gradient, of {parameter: the gradient left, or None}."""
+    found = [k for k, g in left.items() if k.startswith(f"{part}.") and g is not None and np.any(g)]
+    measured = f"it leaves a gradient in {found[0]}" if found else f"it leaves none in self.{part}"
+    return Finding(float(not found), measured, f"no gradient in self.{part}",
+                   slip="The samples are constants of this step: detach them." if found else "")  # fmt: skip
+
+
+def same_direction(got: dict, wanted: dict, what: str, slip: str = "") -> Finding:
+    """Two gradients, of the same means over different draws, are the same up to the noise of the draws."""
+    a, b = (_flat(g, wanted) for g in (got, wanted))
+    size = np.linalg.norm(b)
+    required = f"the gradient of {what}, within {GRADIENT:.0%}"
+    off = float(np.nan_to_num(np.linalg.norm(a - b) / size, nan=np.inf))
+    if off <= GRADIENT:
+        return Finding(1.0, f"right to {off:.1%}", required, off, GRADIENT)
+    along = float(np.nan_to_num(a @ b / size**2))
+    rest = np.linalg.norm(a - along * b) / size
+    measured = f"it differs from the gradient by {off:.0%} of its size"
+    if rest < GRADIENT and along < 0:
+        measured, slip = "it goes the opposite way", slip or "A sign is wrong: descend the player's own loss."
+    elif rest < GRADIENT and abs(along) > 1 + GRADIENT / 2:
+        measured = f"it is {along:.2g} times the gradient"
+    return Finding(0.0, measured, required, off, GRADIENT, slip=slip)
+
+
+def _flat(grads: dict, like: dict) -> np.ndarray:
+    """Gradients as one vector; none is zero."""
+    parts = [np.zeros_like(like[k]) if grads.get(k) is None else grads[k] for k in like if like[k] is not None]
+    return np.concatenate([np.asarray(p, dtype=np.float64).ravel() for p in parts])
+
+
+def combined(*weighted: tuple[float, dict]) -> dict:
+    """Σ weight · gradient, parameter by parameter; none where all have none."""
+    keys = dict.fromkeys(k for _, grads in weighted for k in grads)
+    return {k: sum((w * g[k] for w, g in weighted if g.get(k) is not None), start=np.float64(0))
+            if any(g.get(k) is not None for _, g in weighted) else None for k in keys}  # fmt: skip
+
+
+def only_of(grads: dict, part: str, parameters: dict) -> Finding:
+    """A loss has a gradient for all weights of self.part; and none for any other parameter.
+
+    parameters: {name: values}. Biases may have none: the last one shifts every logit alike.
+    """
+    required = f"a gradient for self.{part} and for nothing else"
+    reached = {k for k, g in grads.items() if g is not None and np.any(g)}
+    strays = sorted(k for k in reached if not k.startswith(f"{part}."))
+    if strays:
+        return Finding(0.0, f"it has a gradient for {strays[0]}", required)
+    missing = [k for k, p in parameters.items() if k.startswith(f"{part}.") and k not in reached and p.ndim > 1]
+    if missing:
+        return Finding(0.0, f"it has no gradient for {missing[0]}", required)
+    return Finding(1.0, f"it has one for self.{part} only", required)
+
+
+# ---- objectives with noise -----------------------------------------------------------------------------
+
+
+def objective_is(got: np.ndarray, wanted: np.ndarray, name: str, slips: dict[str, np.ndarray]) -> Finding:
+    """Values of a loss that draws noise, (k,), have the mean and the spread of those that we drew ourselves, (m,).
+
+    slips: what else they may be the values of. Welch's test of the means, and Kolmogorov–Smirnov for all else.
+    """
+    from scipy.stats import ks_2samp, ttest_ind
+
+    required = f"{name} (p > {P_VALUE:g})"
+    got = np.asarray(got, dtype=np.float64)
+    if not np.isfinite(got).all():
+        return Finding(0.0, "it is nan or infinite", required)
+    floor = EXACT * (1 + np.abs(wanted).max())  # float32 rounds a loss that does not vary
+    jitter = floor * np.random.default_rng(0).normal(size=len(got) + len(wanted))
+    a, b = got + jitter[: len(got)], wanted + jitter[len(got) :]
+    p_value = float(min(1.0, 2 * min(ttest_ind(a, b, equal_var=False).pvalue, ks_2samp(a, b).pvalue)))
+    measured = f"{got.mean():.4g} ± {got.std():.2g}, should be {wanted.mean():.4g} ± {wanted.std():.2g}"
+    slip = ""
+    if p_value <= P_VALUE:
+        spread = max(got.std(), wanted.std(), floor)
+        fits = {s: abs(got.mean() - v.mean()) / spread + abs(got.std() - v.std()) / spread for s, v in slips.items()}
+        best = min(fits, key=fits.get, default="")
+        slip = best if best and fits[best] < 0.7 else ""
+    return Finding(float(p_value > P_VALUE), measured, required, p_value, P_VALUE, "p-value", slip=slip)
+
+
+# ---- the gradient penalty ------------------------------------------------------------------------------
+
+
+def penalty(slopes: np.ndarray) -> np.ndarray:
+    """(‖g‖ − 1)² of slopes (…, D)."""
+    return (np.linalg.norm(np.asarray(slopes, dtype=np.float64), axis=-1) - 1) ** 2
+
+
+def penalty_is_right(got: list[float], slopes: list[np.ndarray]) -> Finding:
+    """Penalties of batches in which data and samples are the same points: mean (‖∇f(x)‖ − 1)², whatever ε is.
+
+    slopes: ∇f at the points, (B, D) each.
+    """
+    norms = [np.linalg.norm(s.astype(np.float64), axis=1) for s in slopes]
+    return formula("the penalty", np.asarray(got), np.array([((n - 1) ** 2).mean() for n in norms]), {
+        "The norm is not diminished by one.": np.array([(n**2).mean() for n in norms]),
+        "The square is missing: (‖∇f‖ − 1)².": np.array([(n - 1).mean() for n in norms]),
+        "The square is missing: (‖∇f‖ − 1)², no absolute value.": np.array([np.abs(n - 1).mean() for n in norms]),
+        "It takes ‖∇f‖² for ‖∇f‖: a root is missing.": np.array([((n**2 - 1) ** 2).mean() for n in norms]),
+        "It is (‖∇f‖² − 1): the square belongs outside.": np.array([(n**2 - 1).mean() for n in norms]),
+        "One norm over the whole batch: every example has its own, over dimension 1.":
+            np.array([(np.sqrt((n**2).sum()) - 1) ** 2 for n in norms]),
+        "The mean of the norms is penalised, not every norm by itself.": np.array([(n.mean() - 1) ** 2 for n in norms]),
+        "It is summed over the batch, and should be a mean.": np.array([((n - 1) ** 2).sum() for n in norms]),
+        "Slopes below one cost nothing here; they should be one.":
+            np.array([(np.maximum(n - 1, 0) ** 2).mean() for n in norms]),
+        "The slope is of the mean over the batch, smaller by its size: take it of the sum.":
+            np.array([((n / len(n) - 1) ** 2).mean() for n in norms]),
+        "The norm is over one dimension, not over both.":
+            np.array([((np.abs(s[:, 0].astype(np.float64)) - 1) ** 2).mean() for s in slopes]),
+    }, of="batches")  # fmt: skip
+
+
+def interpolates(got: np.ndarray, penalties: Callable[[np.ndarray], np.ndarray], pairs: int, seed: int = 0) -> Finding:
+    """Penalties of batches of `pairs` times one pair of points, (k,): x̂ lies on the line between them, evenly, and
+    every pair has an ε of its own.
+
+    penalties: ε (m, D) -> (‖∇f(ε x + (1 − ε) y)‖ − 1)², (m,), of the one pair.
+    """
+    from scipy.stats import ks_2samp
+
+    rng, many = np.random.default_rng(seed), 400
+    D = 2
+
+    def draws(epsilon: Callable[[int], np.ndarray]) -> np.ndarray:
+        return penalties(np.concatenate([epsilon(pairs) for _ in range(many)])).reshape(many, pairs).mean(axis=1)
+
+    wanted = draws(lambda n: np.repeat(rng.uniform(size=(n, 1)), D, axis=1))
+    required = f"x̂ = ε x + (1 − ε) G(z), an even ε for each pair (p > {P_VALUE:g})"
+    measured = f"penalties of {len(got)} batches {np.mean(got):.3g} ± {np.std(got):.2g}"
+    if not np.isfinite(got).all():
+        return Finding(0.0, "it is nan or infinite", required)
+    p_value = float(ks_2samp(got, wanted).pvalue)
+    if p_value > P_VALUE:
+        return Finding(1.0, measured, required, p_value, P_VALUE, "p-value")
+    slips = {
+        "All pairs of a batch share one ε: draw one for each.":
+            draws(lambda n: np.full((n, D), rng.uniform())),
+        "x̂ is always in the middle.": draws(lambda n: np.full((n, D), 0.5)),
+        "x̂ is the data: nothing is interpolated.": draws(lambda n: np.ones((n, D))),
+        "x̂ is the sample: nothing is interpolated.": draws(lambda n: np.zeros((n, D))),
+        "Every coordinate has an ε of its own: x̂ lies in a box, not on the line.":
+            draws(lambda n: rng.uniform(size=(n, D))),
+        "ε is normal: it should be even on [0, 1].": draws(lambda n: np.repeat(rng.normal(size=(n, 1)), D, axis=1)),
+    }  # fmt: skip
+    fits = {said: float(ks_2samp(got, v).pvalue) for said, v in slips.items()}
+    best = max(fits, key=fits.get)
+    measured += f", should be {wanted.mean():.3g} ± {wanted.std():.2g}"
+    return Finding(0.0, measured, required, p_value, P_VALUE, "p-value", slip=best if fits[best] > 1e-3 else "")

@@ -1,0 +1,344 @@
+"""What samples of an implicit model show: statistics with a known rate of error.
+
+| statistic | function | sample | a right model fails |
+|---|---|---|---|
+| Wasserstein distance in 1-D | `wasserstein_1d` | 20,000 | graded: by the spread over seeds |
+| energy distance, MMD with p-values by permutation | `energy`, `mmd`, `same` | 500 each | P_VALUE of the times |
+| modes covered, share of good samples | `modes` | 2,000 | below 1e-6 at 95 % good |
+| Fréchet distance in features | `frechet` | 2,000 | graded: by the spread over seeds |
+| share of the rarest label | `labels_covered` | 2,000 | below 1e-6 at 0.6 of its share |
+| diversity, against collapse | `diversity` | 500 | calibrated |
+| nearest training images, against copies | `no_copies` | 300 | below 1e-6 |
+
+`python -m autograder.properties.samples` measures the rates of error and the power of all of them on cases whose
+answer is known.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from autograder.properties.finding import Finding
+
+# Permutation p-values cannot be smaller than one over their number, and permutations are dear. So tests by
+# permutation are run with PERMUTATIONS, and what they fail by is the distance from the permuted ones in standard
+# deviations, as a normal tail: P_VALUE is at 4.75 of them.
+PERMUTATIONS = 200
+P_VALUE = 1e-6
+# A mode is covered with this share of what it should have; a good sample lies this many σ from a mode.
+COVERED, GOOD_SIGMAS = 0.25, 4.0
+GOOD = 0.90  # of samples; a right model of the exercise has 95 and more
+# A label is covered with this share of what it should have.
+LABELS = 0.2
+# Mean distances between samples, relative to those between images.
+DIVERSE = 0.7
+# Copies lie nearer to a training image than fresh images do: nearer than the nearest 5 % of these.
+NEAR, COPIES = 0.05, 0.30
+
+
+# ---- distances -----------------------------------------------------------------------------------------
+
+
+def wasserstein_1d(a: np.ndarray, b: np.ndarray) -> float:
+    """W₁ of two samples (n,), (m,): the area between their cumulative distributions."""
+    from scipy.stats import wasserstein_distance
+
+    return float(wasserstein_distance(np.ravel(a), np.ravel(b)))
+
+
+def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    from scipy.spatial.distance import cdist
+
+    return cdist(np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64))
+
+
+def energy(a: np.ndarray, b: np.ndarray) -> float:
+    """2 E‖a − b‖ − E‖a − a′‖ − E‖b − b′‖, of samples (n, D), (m, D); means without the diagonal: unbiased.
+
+    Székely and Rizzo (2004). It is zero for equal distributions only.
+    """
+    n, m = len(a), len(b)
+    within = _distances(a, a).sum() / (n * (n - 1)) + _distances(b, b).sum() / (m * (m - 1))
+    return float(2 * _distances(a, b).mean() - within)
+
+
+def mmd(a: np.ndarray, b: np.ndarray, bandwidth: float | None = None) -> float:
+    """Squared maximum mean discrepancy with a Gaussian kernel, unbiased, of samples (n, D), (m, D).
+
+    Gretton et al. (2012). bandwidth: the median distance, unless given.
+    """
+    between = _distances(a, b)
+    h = np.median(between) if bandwidth is None else bandwidth
+
+    def k(d: np.ndarray) -> np.ndarray:
+        return np.exp(-(d**2) / (2 * h**2))
+
+    n, m = len(a), len(b)
+    within = (k(_distances(a, a)).sum() - n) / (n * (n - 1)) + (k(_distances(b, b)).sum() - m) / (m * (m - 1))
+    return float(within - 2 * k(between).mean())
+
+
+def permuted(a: np.ndarray, b: np.ndarray, kernel: Callable[[np.ndarray], np.ndarray], seed: int = 0):
+    """(statistic, its values with labels exchanged (PERMUTATIONS,)): Σ over pairs of −kernel(distance), unbiased.
+
+    kernel: of distances: d itself gives the energy distance; −exp(−d²/2h²) gives the MMD.
+    """
+    rng, n = np.random.default_rng(seed), len(a)
+    both = np.concatenate([a, b])
+    k = kernel(_distances(both, both))
+    np.fill_diagonal(k, 0)
+    N, m = len(both), len(b)
+    labels = np.zeros((N, PERMUTATIONS + 1))
+    labels[:n, 0] = 1
+    for j in range(1, PERMUTATIONS + 1):
+        labels[rng.permutation(N)[:n], j] = 1
+    own = np.einsum("ij,ij->j", labels, k @ labels)
+    cross = np.einsum("ij,ij->j", 1 - labels, k @ labels)
+    rest = k.sum() - own - 2 * cross
+    values = 2 * cross / (n * m) - own / (n * (n - 1)) - rest / (m * (m - 1))
+    return float(values[0]), values[1:]
+
+
+def same(a: np.ndarray, b: np.ndarray, name: str, seed: int = 0, required: str = "", slip: str = "") -> Finding:
+    """Two samples (n, D), (m, D) have one distribution: energy distance and MMD, each by permutation.
+
+    The p-value is the upper tail of a gamma distribution with the mean, the spread and the skewness of the permuted
+    values, Bonferroni-corrected for both: permutations alone cannot say less than one in their number.
+    """
+    scale = b.std(axis=0) + 1e-12
+    a, b = (np.asarray(s, dtype=np.float64).reshape(len(s), -1) / scale for s in (a, b))
+    required = f"{required or 'the same distribution'} (p > {P_VALUE:g})"
+    if not np.isfinite(a).all():
+        return Finding(0.0, f"{name}: nan or infinite", required)
+    h = np.median(_distances(b[:200], b[:200]))
+    tails = [_tail(*permuted(a, b, kernel, seed)) for kernel in (lambda d: d, lambda d: -np.exp(-(d**2) / (2 * h**2)))]
+    p_value = min(1.0, 2 * min(tails))
+    measured = f"{name}: energy distance {energy(a, b):.2g}, p = {p_value:.2g}"
+    return Finding(float(p_value > P_VALUE), measured, required, p_value, P_VALUE, "p-value", slip=slip)
+
+
+def _tail(value: float, null: np.ndarray) -> float:
+    """P(as large), by a gamma distribution fitted to the permuted values by three moments (Pearson type III)."""
+    from scipy.stats import pearson3, skew
+
+    spread = null.std()
+    if spread == 0:
+        return float(value <= null.mean())
+    return float(pearson3.sf((value - null.mean()) / spread, max(float(skew(null)), 1e-3)))
+
+
+def differ(samples: np.ndarray) -> Finding:
+    """No sample comes up twice, (n, …)."""
+    rows = np.ascontiguousarray(samples).reshape(len(samples), -1)
+    twice = len(rows) - len(np.unique(rows, axis=0))
+    measured = f"{twice} of {len(rows)} samples came up before" if twice else "all samples differ"
+    return Finding(float(not twice), measured, "no sample twice")
+
+
+# ---- modes ---------------------------------------------------------------------------------------------
+
+
+def mode_shares(samples: np.ndarray, means: np.ndarray, sigma: float) -> tuple[float, np.ndarray]:
+    """(share of samples within GOOD_SIGMAS σ of a mode, share of these at each mode): (n, D), (K, D)."""
+    distance = _distances(np.nan_to_num(samples, nan=1e9), means)
+    good = distance.min(axis=1) < GOOD_SIGMAS * sigma
+    counts = np.bincount(distance.argmin(axis=1)[good], minlength=len(means))
+    return float(good.mean()), counts / max(1, counts.sum())
+
+
+def modes(samples: np.ndarray, means: np.ndarray, sigma: float) -> Finding:
+    """Every mode is covered, by COVERED of its even share and more."""
+    _, shares = mode_shares(samples, means, sigma)
+    K = len(means)
+    covered = int((shares * K > COVERED).sum())
+    plot = {"kind": "bars", "series": {"share": shares}, "x": "mode"}
+    rarest = float(shares.min() * K)
+    return Finding(
+        covered / K if covered < K else 1.0, f"{covered} of {K} modes are covered, the rarest with {rarest:.2f} of its "
+        "share", f"{K} of {K}, each with {COVERED:.0%} of its share", rarest, COVERED, "at least", plot,
+    )  # fmt: skip
+
+
+def keeps_spread(samples: np.ndarray, means: np.ndarray, sigma: float) -> Finding:
+    """Within its mode a sample is as far from the middle as data are: no mode has collapsed to a point.
+
+    Root mean square distance per dimension of the good samples, in σ, mode by mode.
+    """
+    distance = _distances(samples, means)
+    mode, nearest = distance.argmin(axis=1), distance.min(axis=1)
+    good = nearest < GOOD_SIGMAS * sigma
+    D = samples.shape[1]
+    spread = np.array([np.sqrt((nearest[good & (mode == k)] ** 2).mean() / D) / sigma
+                       if (good & (mode == k)).any() else 0.0 for k in range(len(means))])  # fmt: skip
+    low, k = float(spread.min()), int(spread.argmin())
+    plot = {"kind": "bars", "series": {"spread / σ": spread}, "x": "mode"}
+    return Finding(float(low > SPREAD), f"the narrowest mode, {k + 1}, has {low:.2f} of the data's width",
+                   f"at least {SPREAD:.2f}", low, SPREAD, "at least", plot)  # fmt: skip
+
+
+SPREAD = 0.3  # of a mode's own width; games leave modes narrower or wider than data by up to a third
+
+
+# ---- images --------------------------------------------------------------------------------------------
+
+
+def gaussian(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (d,) and covariance (d, d) of features (n, d)."""
+    f = np.asarray(features, dtype=np.float64)
+    return f.mean(axis=0), np.cov(f.T)
+
+
+def frechet(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> float:
+    """‖μ₁ − μ₂‖² + tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½), of two Gaussians (mean, covariance). Dowson and Landau (1982)."""
+    (mu1, s1), (mu2, s2) = one, other
+    # Σ₁ Σ₂ has the eigenvalues of a symmetric matrix, Σ₁^½ Σ₂ Σ₁^½: real, and not below zero but for rounding.
+    values, vectors = np.linalg.eigh(s1)
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    cross = np.sqrt(np.linalg.eigvalsh(root @ s2 @ root).clip(0)).sum()
+    return float(((mu1 - mu2) ** 2).sum() + np.trace(s1) + np.trace(s2) - 2 * cross)
+
+
+def in_range(x: np.ndarray, low: float = -1.0, high: float = 1.0) -> Finding:
+    """Pixels lie in [low, high] and come near to both ends when codes are far out: tanh, or the like."""
+    below, above = float(np.min(x)), float(np.max(x))
+    ok = below >= low and above <= high
+    return Finding(float(ok), f"pixels from {below:.3g} to {above:.3g}", f"pixels in [{low:g}, {high:g}]",
+                   slip="" if ok else "Is the tanh at the generator's end missing?")  # fmt: skip
+
+
+def depends_on_the_batch(function: Callable[[np.ndarray], np.ndarray], z: np.ndarray) -> Finding:
+    """In training mode an image depends on the rest of its batch: the batch's own mean and spread are taken off."""
+    whole, half = function(z), function(z[: len(z) // 2])
+    off = float(np.abs(whole[: len(half)] - half).max())
+    measured = f"an image changes by {off:.2g} with the rest of its batch"
+    slip = "" if off > 1e-3 else "Batch normalisation is missing, or uses its running averages in training."
+    return Finding(float(off > 1e-3), measured, "in training mode, the mean and spread of the batch", slip=slip)
+
+
+def labels_covered(labels: np.ndarray, classes: int, names=()) -> Finding:
+    """Every class has LABELS of its even share and more, of labels (n,)."""
+    counts = np.bincount(labels, minlength=classes)
+    shares = counts / len(labels) * classes
+    k = int(shares.argmin())
+    plot = {"kind": "bars", "series": {"share": counts / len(labels)}, "x": "label"}
+    name = names[k] if len(names) else k
+    covered = int((shares > LABELS).sum())
+    return Finding(
+        covered / classes if covered < classes else 1.0,
+        f"{covered} of {classes} digits are covered, the rarest, {name}, with {shares[k]:.2f} of its share",
+        f"all, each with {LABELS:.0%} of its share", float(shares[k]), LABELS, "at least", plot,
+    )  # fmt: skip
+
+
+def diversity(features: np.ndarray, of_data: np.ndarray) -> Finding:
+    """Samples are as far from each other as images are: the mean distance in features (n, d), (m, d)."""
+    ratio = float(_pairs(features) / _pairs(of_data))
+    return Finding(float(ratio > DIVERSE), f"samples are {ratio:.2f} times as far apart as images are",
+                   f"at least {DIVERSE:g} times", ratio, DIVERSE, "at least")  # fmt: skip
+
+
+def _pairs(f: np.ndarray) -> float:
+    return float(_distances(f, f).sum() / (len(f) * (len(f) - 1)))
+
+
+def no_copies(samples: np.ndarray, fresh: np.ndarray, training: np.ndarray) -> Finding:
+    """Samples are no nearer to the training images than fresh images are, pixels (n, d), (m, d), (N, d).
+
+    Of fresh images a share NEAR lies nearer than a certain distance to its nearest training image, by definition.
+    Samples may be less varied than data, and so a little nearer; of copies all are.
+    """
+    own, usual = (np.sqrt(_nearest(s, training)) for s in (samples, fresh))
+    share = float((own < np.quantile(usual, NEAR)).mean())
+    measured = f"{share:.0%} of the samples are nearer to a training image than 95 % of fresh images are"
+    return Finding(float(share <= COPIES), measured, f"at most {COPIES:.0%}", share, COPIES)
+
+
+def _nearest(x: np.ndarray, training: np.ndarray) -> np.ndarray:
+    """Squared distance to the nearest row of `training`, (n,)."""
+    x, t = (np.asarray(a, dtype=np.float32).reshape(len(a), -1) for a in (x, training))
+    squares = (t**2).sum(axis=1)
+    return np.maximum(((x**2).sum(axis=1)[:, None] + squares - 2 * x @ t.T).min(axis=1), 0)
+
+
+# ---- how often do they err? ----------------------------------------------------------------------------
+
+
+def error_rates(draws: int = 200, n: int = 500) -> dict[str, tuple[int, int]]:
+    """{case: (how often `same` and `modes` found something wrong, of how many)}, where the answer is known."""
+    rng = np.random.default_rng(0)
+    angles = np.arange(8) * np.pi / 4
+    means, sigma = 3 * np.stack([np.cos(angles), np.sin(angles)], axis=1), 0.2
+
+    def data(size: int, kept: int = 8, shift: float = 0.0, width: float = 1.0) -> np.ndarray:
+        return means[rng.integers(kept, size=size)] + sigma * width * rng.normal(size=(size, 2)) + shift
+
+    kinds = {
+        "the same distribution": lambda: data(n),
+        "shifted by 0.2 (one σ of a mode)": lambda: data(n, shift=0.2),
+        "one mode of eight dropped": lambda: data(n, kept=7),
+        "collapsed to a point": lambda: np.repeat(data(1), n, axis=0),
+        "one mode": lambda: data(n, kept=1),
+    }
+    found = {}
+    for kind, draw in kinds.items():
+        caught = [0, 0, 0]
+        for k in range(draws):
+            s = draw()
+            caught[0] += not same(s, data(n), "", seed=k).passed
+            caught[1] += not modes(s, means, sigma).passed
+            caught[2] += not keeps_spread(s, means, sigma).passed
+        found[kind] = tuple(caught)
+    return found
+
+
+def image_error_rates(draws: int = 20, n: int = 500) -> dict[str, tuple[float, int, int, int]]:
+    """{case: (mean Fréchet distance, how often coverage, diversity and copies were found wanting)} of glyph images."""
+    from deepul_utils import classifier, images
+
+    glyphs, judge = images.get("glyphs32", levels=256), classifier.get("glyphs32")
+    training = glyphs.unit(glyphs.sample(5000))
+    wide = gaussian(judge.features(glyphs.unit(glyphs.sample(10_000, seed=1, split="test"))))
+    found = {}
+    for kind in ("held-out images", "training images", "one digit dropped", "one image", "blurred"):
+        rows = []
+        for k in range(draws):
+            x, y = glyphs.sample_labelled(2 * n, seed=10 + k, split="validation")
+            s = glyphs.unit(x)[:n]
+            if kind == "training images":
+                s = training[k * n % 5000 :][:n]
+            elif kind == "one digit dropped":
+                s = glyphs.unit(x)[y != k % 10][:n]
+            elif kind == "one image":
+                s = np.repeat(s[:1], n, axis=0)
+            elif kind == "blurred":
+                s = blurred(s)
+            f, fresh = judge.features(s), glyphs.unit(glyphs.sample(n, seed=10 + k, split="test"))
+            labels = judge.probabilities(s).argmax(axis=1)
+            rows.append((frechet(gaussian(f), wide), not labels_covered(labels, 10).passed,
+                         not diversity(f, judge.features(fresh)).passed,
+                         not no_copies(s[:100], fresh[:300], training).passed))  # fmt: skip
+        columns = np.array(rows, dtype=float)
+        found[kind] = (float(columns[:, 0].mean()), *(int(c) for c in columns[:, 1:].sum(axis=0)))
+    return found
+
+
+def blurred(x: np.ndarray, sigma: float = 1.0) -> np.ndarray:
+    """Images (n, C, H, W) blurred by a Gaussian of so many pixels."""
+    from scipy.ndimage import gaussian_filter
+
+    return gaussian_filter(x, (0, 0, sigma, sigma))
+
+
+def main() -> None:
+    """Print both tables."""
+    draws = 200
+    print(f"2-D, 500 samples, {draws} draws: found wanting by same · modes · spread")
+    for kind, caught in error_rates(draws).items():
+        print(f"  {kind:34}", " · ".join(f"{c:3d}" for c in caught))
+    print("glyphs, 500 samples, 20 draws: Fréchet distance; found wanting by coverage · diversity · copies")
+    for kind, (distance, *caught) in image_error_rates().items():
+        print(f"  {kind:34} {distance:6.0f};", " · ".join(f"{c:3d}" for c in caught))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,691 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Homework 4 · Implicit models
+#
+# A generator $x = G(z)$ with noise $z \sim \mathcal{N}(0, I)$ defines a distribution $p_G$ from which it is easy to
+# draw, and whose density nobody can write down. So there is no likelihood to maximise. Instead a second network learns
+# to tell samples from data, and the generator learns to make that hard: a game of two, a *generative adversarial
+# network*.
+#
+# Without a likelihood there is no limit to compare with either. What grades you here are statistics of your samples,
+# each with a known rate of error, and the losses as the theorems that they are.
+#
+# **How this notebook works.** Each exercise has the same steps: *why*, *write*, *look*, *train*, *see*,
+# *check*. You write the code where it says `NotImplementedError`. `check("…")` runs the very checks that
+# grade you, as often as you like; at grading time only the seeds and the held-out data are new.
+
+# %%
+from deepul_utils import check, classifier, images, play, plots, progress, seed_everything, toy, trained, training
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+# %matplotlib inline
+seed_everything(0)
+
+# %% [markdown]
+# ---
+# ## Exercise 4.1 · A game in one dimension
+#
+# **Why.** The discriminator gives a number $\ell(x)$, the **logit** of its belief that $x$ is data,
+# $D(x) = \sigma(\ell(x)) = 1 / (1 + e^{-\ell(x)})$. Both play for
+#
+# $$\min_G \max_D \;\; \mathbb{E}_{x \sim p}\left[\log D(x)\right]
+#   + \mathbb{E}_{z}\left[\log\left(1 - D(G(z))\right)\right].$$
+#
+# For a given $G$ the best discriminator is $D^*(x) = p(x) / (p(x) + p_G(x))$: it knows the ratio of two densities that
+# it has never seen. With it the value is $2\,\mathrm{JS}(p \,\|\, p_G) - \log 4$, so the best generator has $p_G = p$,
+# and then $D^* = \tfrac12$ everywhere. (What are both losses then? You will see them as dashed lines.)
+#
+# **The generator's loss.** Early on samples are easy to tell, $D(G(z)) \approx 0$, and
+# $\log(1 - D(G(z)))$ is flat there: the generator learns nothing just when it has most to learn. The
+# **non-saturating** loss $-\log D(G(z))$ has the same fixed point and its steepest slope where the other has none.
+#
+# $$\mathcal{L}_D = -\mathbb{E}\left[\log D(x)\right] - \mathbb{E}\left[\log(1 - D(G(z)))\right], \qquad
+#   \mathcal{L}_G^{\text{minimax}} = \mathbb{E}\left[\log(1 - D(G(z)))\right], \qquad
+#   \mathcal{L}_G^{\text{ns}} = -\mathbb{E}\left[\log D(G(z))\right].$$
+
+# %%
+bumps = toy.get("three_bumps")
+plots.distribution(bumps)
+
+# %% [markdown]
+# **Write** the three losses. They are given logits, of any size: $\sigma(100)$ is 1 in float32, and $\log(1 - 1)$ is
+# $-\infty$, but $-\log(1 - \sigma(\ell)) = \log(1 + e^{\ell})$ is simply 100. `F.softplus` computes that.
+
+
+# %%
+def discriminator_loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    """−mean log σ(real) − mean log(1 − σ(fake)), of logits of data and of samples, (B,) each: one number."""
+    ### BEGIN SOLUTION
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+    ### END SOLUTION
+
+
+def minimax_loss(fake: torch.Tensor) -> torch.Tensor:
+    """mean log(1 − σ(fake)), of the logits of samples (B,): one number, to be minimised by the generator."""
+    ### BEGIN SOLUTION
+    return -F.softplus(fake).mean()
+    ### END SOLUTION
+
+
+def nonsaturating_loss(fake: torch.Tensor) -> torch.Tensor:
+    """−mean log σ(fake), of the logits of samples (B,): one number, to be minimised by the generator."""
+    ### BEGIN SOLUTION
+    return F.softplus(-fake).mean()
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **Look** at the slope of both losses against the logit of a sample: what pushes the generator. On the left the
+# discriminator is sure that the sample is none of the data.
+
+# %%
+logit = torch.linspace(-8, 8, 400)
+slopes = {}
+for name, loss in (("minimax", minimax_loss), ("non-saturating", nonsaturating_loss)):
+    each = logit.clone().requires_grad_()
+    slopes[name] = torch.autograd.grad(sum(loss(one[None]) for one in each), each)[0]
+plots.curves(
+    logit, slopes, xlabel="logit of a sample", ylabel="slope of the loss", title="where does the generator learn?"
+)
+
+# %% [markdown]
+# Expected:
+#
+# ![slopes of the minimax and of the non-saturating loss](figures/gan1d_slopes.png)
+#
+# Now the two players, and one step of each. A step draws noise, computes the player's loss, and moves *that player*
+# with its optimiser. Two things are easy to get wrong. In the discriminator's step the samples are constants: `detach`
+# them, or gradients run back into the generator, for nothing. And gradients that an earlier step left behind must be
+# cleared before `backward`: the generator's step leaves some in the discriminator.
+
+
+# %%
+class GAN1d(nn.Module):
+    """Two small networks: self.generator, z (B, latents) -> x (B, 1); self.discriminator, x (B, 1) -> logits (B,)."""
+
+    def __init__(self, latents: int = 4, hidden: int = 32):
+        super().__init__()
+        self.latents = latents
+        ### BEGIN SOLUTION
+        self.generator = nn.Sequential(
+            nn.Linear(latents, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, 1)
+        )
+        self.discriminator = nn.Sequential(
+            nn.Linear(1, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, hidden), nn.LeakyReLU(0.2),
+            nn.Linear(hidden, 1), nn.Flatten(0),
+        )  # fmt: skip
+        ### END SOLUTION
+
+    @torch.no_grad()
+    def sample(self, n: int) -> torch.Tensor:
+        """n draws G(z), z ~ N(0, I): (n, 1)."""
+        ### BEGIN SOLUTION
+        return self.generator(torch.randn(n, self.latents))
+        ### END SOLUTION
+
+    def discriminator_step(self, x: torch.Tensor, optimizer: torch.optim.Optimizer) -> torch.Tensor:
+        """One step of the discriminator's optimizer, on data x (B, 1) and as many samples; returns its loss."""
+        ### BEGIN SOLUTION
+        fake = self.generator(torch.randn(len(x), self.latents)).detach()
+        loss = discriminator_loss(self.discriminator(x), self.discriminator(fake))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+        ### END SOLUTION
+
+    def generator_step(self, n: int, optimizer: torch.optim.Optimizer, saturating: bool = False) -> torch.Tensor:
+        """One step of the generator's optimizer, on n samples; returns its loss, non-saturating or minimax."""
+        ### BEGIN SOLUTION
+        fake = self.discriminator(self.generator(torch.randn(n, self.latents)))
+        loss = minimax_loss(fake) if saturating else nonsaturating_loss(fake)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **Train** them in turns: in every round a few steps of the discriminator, each on a new batch of data, then one of the
+# generator. Games are restless where a single loss would settle, and a few tricks calm them; each has a switch below.
+#
+# - *No momentum* (`betas=(momentum, 0.9)` of Adam with `momentum=0`): the other player has moved by the time that
+#   momentum acts. It is the trick that matters most here.
+# - *Two steps of the discriminator* for one of the generator, so that it is near its best, and its slope worth
+#   following.
+# - *A learning rate that falls to zero* in the second half: the players stop circling around the fixed point.
+# - The *non-saturating* loss.
+#
+# `film.look(r)` takes a picture of both players now and then.
+
+# %%
+line = torch.linspace(-5, 5, 200)[:, None]
+
+
+def train_gan1d(gan: GAN1d, saturating=False, discriminator_steps=2, momentum=0.0, decay=True, rounds=2500):
+    """Play `rounds` rounds with batches of 512; returns a History of both losses, with the film's frames."""
+    film = training.Film(rounds, lambda: {"samples": gan.sample(2000)[:, 0], "logits": gan.discriminator(line)})
+    ### BEGIN SOLUTION
+    data = torch.as_tensor(bumps.sample(100_000, seed=0))
+    players = (gan.discriminator, gan.generator)
+    of_d, of_g = (torch.optim.Adam(p.parameters(), lr=8e-3, betas=(momentum, 0.9)) for p in players)
+    schedules = [
+        torch.optim.lr_scheduler.LambdaLR(o, lambda r: min(1.0, 2 * (1 - r / rounds)) if decay else 1.0)
+        for o in (of_d, of_g)
+    ]
+    losses = []
+    for r in progress(range(rounds), "gan1d"):
+        film.look(r)
+        for _ in range(discriminator_steps):
+            d_loss = gan.discriminator_step(data[torch.randint(len(data), (512,))], of_d)
+        losses.append((d_loss.item(), gan.generator_step(512, of_g, saturating).item()))
+        for schedule in schedules:
+            schedule.step()
+    film.look(rounds)
+    ### END SOLUTION
+    d_losses, g_losses = map(list, zip(*losses, strict=True))
+    return training.History(list(range(1, rounds + 1)), d_losses, generator=g_losses, frames=film.frames)
+
+
+# %%
+gan1d = trained("gan1d", GAN1d(), fit=train_gan1d)
+plots.game_history(training.history("gan1d"), fixed_point={"D": np.log(4), "G": np.log(2)})
+
+# %% [markdown]
+# Expected:
+#
+# ![losses of both players](figures/gan1d_losses.png)
+#
+# These curves say little about how good the samples are: in a game no loss has to fall. Look at the players instead.
+
+# %%
+plots.game_1d(bumps, training.history("gan1d").frames, line)
+
+# %% [markdown]
+# Expected:
+#
+# ![the density, samples and D(x) in the course of training](figures/gan1d_film.png)
+#
+# Where the orange histogram is too high, $D$ is below ½; the generator moves mass towards where $D$ rises.
+#
+# How near is it? The Wasserstein distance $W_1$ between samples and data is the least mean distance over which mass
+# must be moved to turn one into the other, the area between the two cumulative distributions. Full points need less
+# than 0.10 standard deviations of the data.
+
+# %%
+fresh = bumps.sample(20_000, seed=1, split="validation")[:, 0]
+drawn_by = np.sort(gan1d.sample(20_000)[:, 0].numpy())
+distance = np.abs(drawn_by - np.sort(fresh)).mean() / fresh.std()
+with torch.no_grad():
+    off = (gan1d.discriminator(torch.as_tensor(fresh)[:, None]).sigmoid() - 0.5).abs().mean()
+print(f"W₁ {distance:.3f} standard deviations, D within {off:.3f} of ½ on the data")
+
+# %% [markdown]
+# *To try:* switch a trick off, `trained("gan1d.momentum", GAN1d(), fit=lambda gan: train_gan1d(gan, momentum=0.5))`,
+# and watch the film. What does the minimax loss do in the first pictures, and why does it recover here, in one
+# dimension?
+
+# %%
+check("gan1d")
+
+# %% [markdown]
+# ---
+# ## Exercise 4.2 · The plane, and a critic with a bounded slope
+#
+# **Why.** Where samples and data hardly overlap, a discriminator tells them apart with any certainty it likes, and its
+# slope between them says nothing about the way. A **Wasserstein GAN** asks for a number with a bounded slope instead.
+# By the duality of Kantorovich and Rubinstein
+#
+# $$W_1(p, p_G) \;=\; \sup_{\lVert \nabla f \rVert \le 1} \;
+#   \mathbb{E}_{x \sim p}\left[f(x)\right] - \mathbb{E}_{z}\left[f(G(z))\right],$$
+#
+# and the best **critic** $f$ has slope one all along the way from samples to data. WGAN-GP asks for that where it
+# matters, on lines between the two, with a penalty:
+#
+# $$\mathcal{L}_D = \mathbb{E}\left[f(G(z))\right] - \mathbb{E}\left[f(x)\right]
+#   + \lambda\, \mathbb{E}_{\hat x}\left[\left(\lVert \nabla f(\hat x) \rVert - 1\right)^2\right],
+#   \qquad \hat x = \epsilon\, x + (1 - \epsilon)\, G(z), \quad \epsilon \sim U[0, 1],$$
+#
+# with an $\epsilon$ of its own for every pair. And $\mathcal{L}_G = -\mathbb{E}\left[f(G(z))\right]$. A critic has no
+# sigmoid: only differences of $f$ count.
+
+# %%
+eight, smiley = toy.get("eight_gaussians"), toy.get("smiley")
+plots.gallery(["eight_gaussians", "smiley"])
+
+# %% [markdown]
+# **Write** the game of before for points in the plane. From here on the kit's `play` takes the steps; you write both
+# losses, as functions of the model alone. `discriminator_loss` draws its own samples, as many as there are data.
+
+
+# %%
+class GAN2d(nn.Module):
+    """self.generator: z (B, latents) -> x (B, 2). self.discriminator: x (B, 2) -> logits (B,)."""
+
+    def __init__(self, latents: int = 4, hidden: int = 64):
+        super().__init__()
+        self.latents = latents
+        ### BEGIN SOLUTION
+        h = hidden
+        self.generator = nn.Sequential(
+            nn.Linear(latents, h), nn.SiLU(), nn.Linear(h, h), nn.SiLU(), nn.Linear(h, h), nn.SiLU(), nn.Linear(h, 2)
+        )
+        self.discriminator = nn.Sequential(
+            nn.Linear(2, h), nn.LeakyReLU(0.2), nn.Linear(h, h), nn.LeakyReLU(0.2), nn.Linear(h, h), nn.LeakyReLU(0.2),
+            nn.Linear(h, 1), nn.Flatten(0),
+        )  # fmt: skip
+        ### END SOLUTION
+
+    def noise(self, n: int) -> torch.Tensor:
+        """n draws of z ~ N(0, I): (n, latents)."""
+        return torch.randn(n, self.latents)
+
+    @torch.no_grad()
+    def sample(self, n: int) -> torch.Tensor:
+        """n draws G(z): (n, 2)."""
+        ### BEGIN SOLUTION
+        return self.generator(self.noise(n))
+        ### END SOLUTION
+
+    def discriminator_loss(self, x: torch.Tensor) -> torch.Tensor:
+        """−mean log D(x) − mean log(1 − D(G(z))), with one z for each x: one number."""
+        ### BEGIN SOLUTION
+        fake = self.generator(self.noise(len(x))).detach()
+        return F.softplus(-self.discriminator(x)).mean() + F.softplus(self.discriminator(fake)).mean()
+        ### END SOLUTION
+
+    def generator_loss(self, n: int) -> torch.Tensor:
+        """−mean log D(G(z)) over n draws of z: one number."""
+        ### BEGIN SOLUTION
+        return F.softplus(-self.discriminator(self.generator(self.noise(n)))).mean()
+        ### END SOLUTION
+
+
+# %% [markdown]
+# The critic's game has the same networks. In the penalty, `torch.autograd.grad` gives $\nabla f(\hat x)$; it must keep
+# its own graph (`create_graph=True`), since the penalty's gradient is a gradient of a gradient.
+
+
+# %%
+class WGAN2d(GAN2d):
+    """The same two networks; self.discriminator is a critic f."""
+
+    def gradient_penalty(self, x: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+        """mean (‖∇f(x̂)‖ − 1)², x̂ = ε x + (1 − ε) fake with one ε ~ U[0, 1] for each pair, (B, 2) each: one number."""
+        ### BEGIN SOLUTION
+        epsilon = torch.rand(len(x), 1)
+        between = (epsilon * x + (1 - epsilon) * fake).detach().requires_grad_()
+        (slope,) = torch.autograd.grad(self.discriminator(between).sum(), between, create_graph=True)
+        return ((slope.norm(dim=1) - 1) ** 2).mean()
+        ### END SOLUTION
+
+    def discriminator_loss(self, x: torch.Tensor, penalty: float = 0.2) -> torch.Tensor:
+        """mean f(G(z)) − mean f(x) + penalty · mean (‖∇f(x̂)‖ − 1)²: one number."""
+        ### BEGIN SOLUTION
+        fake = self.generator(self.noise(len(x))).detach()
+        difference = self.discriminator(fake).mean() - self.discriminator(x).mean()
+        return difference + penalty * self.gradient_penalty(x, fake)
+        ### END SOLUTION
+
+    def generator_loss(self, n: int) -> torch.Tensor:
+        """−mean f(G(z)) over n draws of z: one number."""
+        ### BEGIN SOLUTION
+        return -self.discriminator(self.generator(self.noise(n))).mean()
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **Look** at the penalty of critics whose slope you know. A linear critic $f(x) = w \cdot x$ has the slope $w$
+# everywhere, and the penalty $(\lVert w \rVert - 1)^2$, wherever $\hat x$ is.
+
+# %%
+linear, known = nn.Linear(2, 1, bias=False), WGAN2d()
+known.discriminator = nn.Sequential(linear, nn.Flatten(0))
+for w in ((1.0, 0.0), (3.0, 4.0), (0.3, 0.4)):
+    linear.weight.data = torch.tensor([w])
+    value = known.gradient_penalty(torch.randn(64, 2), torch.randn(64, 2))
+    print(f"w = {w}: penalty {value:.3f}, should be {(np.hypot(*w) - 1) ** 2:.3f}")
+
+# %% [markdown]
+# **Train.** The tricks of 4.1 are here too: no momentum, two steps of the critic, a learning rate that falls to zero.
+# The penalty counts little, $\lambda = 0.2$. In images $\lambda = 10$ is usual; but the penalty also holds where a
+# slope below one would be right, near the data at the end of the game, and with much of it the samples go on moving
+# (try it).
+
+# %%
+cells = torch.cartesian_prod(torch.linspace(-4, 4, 41), torch.linspace(-4, 4, 41))
+
+
+def train_gan2d(data, penalty=None, discriminator_steps=2, momentum=0.0, decay=True, rounds=2000):
+    """A function that plays with batches of 256 of `data`; penalty: another weight than the usual one."""
+
+    def train(gan: GAN2d):
+        def frame():
+            return {"samples": gan.sample(600), "logits": gan.discriminator(cells).view(41, 41)}
+
+        if penalty is not None:
+            usual = gan.discriminator_loss
+            gan.discriminator_loss = lambda x: usual(x, penalty=penalty)
+        ### BEGIN SOLUTION
+        players = (gan.discriminator, gan.generator)
+        optimizers = tuple(torch.optim.Adam(p.parameters(), lr=8e-3, betas=(momentum, 0.9)) for p in players)
+        schedulers = tuple(
+            torch.optim.lr_scheduler.LambdaLR(o, lambda r: min(1.0, 2 * (1 - r / rounds)) if decay else 1.0)
+            for o in optimizers
+        )
+        x = torch.as_tensor(data.sample(100_000, seed=0))
+        return play(gan, x, optimizers=optimizers, schedulers=schedulers, rounds=rounds, batch_size=256,
+                    discriminator_steps=discriminator_steps, frame=frame)  # fmt: skip
+        ### END SOLUTION
+
+    return train
+
+
+# %%
+plain = trained("gan2d.plain", GAN2d(), fit=train_gan2d(eight, rounds=1000))
+wgan_eight = trained("gan2d.eight", WGAN2d(), fit=train_gan2d(eight))
+wgan_smiley = trained("gan2d.smiley", WGAN2d(), fit=train_gan2d(smiley))
+plots.game_2d(eight, training.history("gan2d.plain").frames)
+
+# %% [markdown]
+# Expected, of the first game:
+#
+# ![samples over contours of the discriminator, eight Gaussians](figures/gan2d_plain.png)
+
+# %%
+plots.game_2d(eight, training.history("gan2d.eight").frames)
+
+# %% [markdown]
+# Expected, with a critic:
+#
+# ![samples over contours of the critic, eight Gaussians](figures/gan2d_eight.png)
+
+# %%
+plots.game_history(training.history("gan2d.eight"))
+
+# %% [markdown]
+# Expected:
+#
+# ![losses of critic and generator](figures/gan2d_losses.png)
+#
+# Without the penalty, minus the critic's loss would be an estimate of $W_1$: unlike the losses of 4.1 this one says
+# something. It falls to near nothing.
+#
+# **See** samples of all three. A *good* sample lies within four standard deviations of a mode of the eight Gaussians; a
+# mode is *covered* if its share of the good ones is more than a quarter of what it should be.
+
+# %%
+samples = {"GAN": (eight, plain.sample(2000)), "WGAN-GP": (eight, wgan_eight.sample(2000)),
+           "WGAN-GP, smiley": (smiley, wgan_smiley.sample(2000))}  # fmt: skip
+plots.samples_2d(samples)
+
+# %% [markdown]
+# Expected:
+#
+# ![samples of three games over the densities](figures/gan2d_samples.png)
+
+# %%
+for name in ("GAN", "WGAN-GP"):
+    distance = (samples[name][1][:, None] - torch.tensor(eight.means, dtype=torch.float32)).norm(dim=-1)
+    good, mode = (nearest := distance.min(dim=1)).values < 4 * 0.2, nearest.indices
+    shares = torch.bincount(mode[good], minlength=8) / good.sum()
+    covered = int((shares > 0.25 / 8).sum())
+    print(f"{name:8} {good.float().mean():.1%} good samples, {covered} of 8 modes, rarest {shares.min():.1%}")
+
+# %% [markdown]
+# *Questions to think about:* whence the thin lines of bad samples between modes? $G$ is a smooth map of one round blob.
+# And what becomes of the critic's contours at the end, when there is nothing left to tell apart?
+
+# %%
+check("gan2d")
+
+# %% [markdown]
+# ---
+# ## Exercise 4.3 · Images: DCGAN with a spectrally normalised discriminator
+#
+# **Why.** On images a penalty at every step is dear. **Spectral normalisation** bounds the slope by construction: a
+# layer $h \mapsto W h$ stretches nothing by more than its largest singular value $\sigma(W)$, so
+#
+# $$\hat W = W / \sigma(W) \qquad\text{has}\qquad \sigma(\hat W) = 1,$$
+#
+# and a chain of such layers with activations of slope at most one has a bounded slope as well. $\sigma(W)$
+# comes from **power iteration**: with $u$ kept from step to step,
+#
+# $$v \leftarrow \frac{W^\top u}{\lVert W^\top u \rVert}, \qquad u \leftarrow \frac{W v}{\lVert W v \rVert}, \qquad
+#   \sigma(W) \approx u^\top W v .$$
+#
+# One iteration in each training step is enough, since $W$ changes little from one to the next. $u$ and $v$ are
+# constants for the gradient, $\sigma = u^\top W v$ is *not*: the gradient of $\hat W$ also says what becomes of
+# $\sigma$. Of a convolution's kernel $(C_{out}, C_{in}, k, k)$, $W$ is the matrix $C_{out} \times C_{in} k k$: one row
+# an output channel.
+
+# %%
+glyphs = images.get("glyphs32", levels=256)
+train_x = torch.as_tensor(2 * glyphs.unit(glyphs.sample(20_000)) - 1)
+plots.images((train_x[:24] + 1) / 2, columns=12)
+
+# %% [markdown]
+# **Write** the convolution. In training mode every call takes one step of power iteration before it uses $\sigma$; in
+# eval mode $u$ stays as it is. Give $u$ its new value with `self.u = …`: written over in place, it would be lost to the
+# graph of the call before, whose gradient still needs it.
+
+
+# %%
+class SpectralConv2d(nn.Conv2d):
+    """A convolution with kernel W / σ(W), W of shape (out, in · k · k), and a buffer u (out,) of unit length."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0):
+        super().__init__(in_channels, out_channels, kernel_size, stride=stride, padding=padding)
+        self.register_buffer("u", F.normalize(torch.randn(out_channels), dim=0))
+
+    def sigma(self) -> torch.Tensor:
+        """uᵀ W v, after a step of power iteration if in training mode; u and v are constants of the gradient."""
+        ### BEGIN SOLUTION
+        W = self.weight.flatten(1)
+        with torch.no_grad():
+            v = F.normalize(W.T @ self.u, dim=0)
+            if self.training:
+                self.u = F.normalize(W @ v, dim=0)
+                v = F.normalize(W.T @ self.u, dim=0)
+        return self.u @ W @ v
+        ### END SOLUTION
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, in, H, W) -> (B, out, H', W')."""
+        ### BEGIN SOLUTION
+        return F.conv2d(x, self.weight / self.sigma(), self.bias, self.stride, self.padding)
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **Look:** power iteration against the singular values that NumPy finds, and the largest singular value of the kernel
+# that is really used.
+
+# %%
+layer = SpectralConv2d(3, 8, kernel_size=4)
+exact = np.linalg.svd(layer.weight.detach().flatten(1).numpy(), compute_uv=False)
+with torch.no_grad():
+    found = [layer.sigma().item() for _ in range(30)]
+plots.curves(
+    range(1, 31), {"power iteration": found, "largest": 30 * [exact[0]], "second": 30 * [exact[1]]},
+    xlabel="step", ylabel="singular value",
+)  # fmt: skip
+
+# %% [markdown]
+# Now both players. *DCGAN*: the generator goes from a vector to $4 \times 4$, and by transposed convolutions with
+# stride 2 to 8 and 16 pixels a side, each followed by batch normalisation and ReLU; then on to 32, and `tanh` keeps to
+# $[-1, 1]$. The discriminator goes the other way with `SpectralConv2d`, leaky ReLUs and no batch normalisation: it must
+# judge every image by itself. (For the step between 16 and 32 pixels a side `nn.PixelShuffle(2)`, which turns four
+# channels into squares of $2 \times 2$ pixels, and `nn.PixelUnshuffle(2)` are fast on a CPU; convolutions with stride
+# 2 do as well.) Their losses are **hinges**, which stop caring about what is right by more than one:
+#
+# $$\mathcal{L}_D = \mathbb{E}\left[\max(0, 1 - f(x))\right] + \mathbb{E}\left[\max(0, 1 + f(G(z)))\right], \qquad
+#   \mathcal{L}_G = -\mathbb{E}\left[f(G(z))\right].$$
+
+
+# %%
+class DCGAN(nn.Module):
+    """self.generator: z (B, latents) -> images (B, 1, 32, 32) in [−1, 1]. self.discriminator: images -> (B,)."""
+
+    def __init__(self, latents: int = 32, width: int = 16):
+        super().__init__()
+        self.latents = latents
+        ### BEGIN SOLUTION
+        w = width
+
+        def up(inside: int, out: int) -> list[nn.Module]:
+            return [nn.ConvTranspose2d(inside, out, 4, 2, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
+
+        self.generator = nn.Sequential(
+            nn.Linear(latents, 64 * w, bias=False), nn.Unflatten(1, (4 * w, 4, 4)), nn.BatchNorm2d(4 * w), nn.ReLU(),
+            *up(4 * w, 2 * w), *up(2 * w, w), nn.Conv2d(w, 4, 3, padding=1), nn.PixelShuffle(2), nn.Tanh(),
+        )  # fmt: skip
+        self.discriminator = nn.Sequential(
+            nn.PixelUnshuffle(2), SpectralConv2d(4, w, 3, 1, 1), nn.LeakyReLU(0.1),
+            SpectralConv2d(w, 2 * w, 4, 2, 1), nn.LeakyReLU(0.1), SpectralConv2d(2 * w, 4 * w, 4, 2, 1),
+            nn.LeakyReLU(0.1), SpectralConv2d(4 * w, 1, 4), nn.Flatten(0),
+        )  # fmt: skip
+        ### END SOLUTION
+
+    def noise(self, n: int) -> torch.Tensor:
+        """n draws of z ~ N(0, I): (n, latents)."""
+        return torch.randn(n, self.latents)
+
+    @torch.no_grad()
+    def sample(self, n: int) -> torch.Tensor:
+        """n draws G(z): (n, 1, 32, 32)."""
+        ### BEGIN SOLUTION
+        return self.generator(self.noise(n))
+        ### END SOLUTION
+
+    def discriminator_loss(self, x: torch.Tensor) -> torch.Tensor:
+        """mean max(0, 1 − f(x)) + mean max(0, 1 + f(G(z))), with one z for each x: one number."""
+        ### BEGIN SOLUTION
+        fake = self.generator(self.noise(len(x))).detach()
+        return F.relu(1 - self.discriminator(x)).mean() + F.relu(1 + self.discriminator(fake)).mean()
+        ### END SOLUTION
+
+    def generator_loss(self, n: int) -> torch.Tensor:
+        """−mean f(G(z)) over n draws of z: one number."""
+        ### BEGIN SOLUTION
+        return -self.discriminator(self.generator(self.noise(n))).mean()
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **Train** (two minutes). No momentum here either: with `momentum=0.5`, the usual choice for DCGANs, some
+# games end in a single image. One step of the discriminator for each of the generator is enough.
+
+
+# %%
+def train_dcgan(gan: DCGAN, momentum=0.0, decay=True, discriminator_steps=1, rounds=2500):
+    """Play with batches of 32 images of train_x; returns the History."""
+    z = gan.noise(12)
+
+    def frame():
+        gan.eval()  # `play` puts it back
+        return {"images": gan.generator(z).half()}
+
+    ### BEGIN SOLUTION
+    players = (gan.discriminator, gan.generator)
+    optimizers = tuple(torch.optim.Adam(p.parameters(), lr=4e-3, betas=(momentum, 0.9)) for p in players)
+    schedulers = tuple(
+        torch.optim.lr_scheduler.LambdaLR(o, lambda r: min(1.0, 2 * (1 - r / rounds)) if decay else 1.0)
+        for o in optimizers
+    )
+    return play(gan, train_x, optimizers=optimizers, schedulers=schedulers, rounds=rounds, batch_size=32,
+                discriminator_steps=discriminator_steps, frame=frame)  # fmt: skip
+    ### END SOLUTION
+
+
+# %%
+dcgan = trained("dcgan", DCGAN(), fit=train_dcgan)
+plots.game_history(training.history("dcgan"))
+
+# %% [markdown]
+# Expected:
+#
+# ![losses of both players](figures/dcgan_losses.png)
+#
+# **See** the same twelve codes in the course of training,
+
+# %%
+film = training.history("dcgan").frames
+plots.image_rows({f"round {int(r):,}": (x.float() + 1) / 2 for r, x in zip(film["round"], film["images"], strict=True)})
+
+# %% [markdown]
+# Expected:
+#
+# ![samples in the course of training](figures/dcgan_film.png)
+#
+# and a grid of samples.
+
+# %%
+sampled = (dcgan.sample(1000) + 1) / 2
+plots.images(sampled[:84], columns=14)
+
+# %% [markdown]
+# Expected:
+#
+# ![samples](figures/dcgan_samples.png)
+#
+# **Interpolations.** Noise of 32 dimensions lies near a sphere of radius $\sqrt{32}$, so walk along the sphere. Are the
+# images between two samples digits, too?
+
+
+# %%
+def between(a: torch.Tensor, b: torch.Tensor, steps: int = 12) -> torch.Tensor:
+    """Points on the great circle from a to b (latents,): (steps, latents)."""
+    angle = torch.arccos(F.cosine_similarity(a, b, dim=0))
+    t = torch.linspace(0, 1, steps)[:, None]
+    return (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)
+
+
+with torch.no_grad():
+    ends = dcgan.noise(10)
+    walks = [(dcgan.generator(between(a, b)) + 1) / 2 for a, b in zip(ends[::2], ends[1::2], strict=True)]
+plots.images(torch.cat(walks), columns=12)
+
+# %% [markdown]
+# Expected:
+#
+# ![walks from one sample to another](figures/dcgan_walks.png)
+#
+# **How good are they?** A small classifier of digits comes with the kit. The **Fréchet distance** compares samples and
+# images in its features, as if both were Gaussian:
+# $\lVert \mu_1 - \mu_2 \rVert^2 + \operatorname{tr}\left(\Sigma_1 + \Sigma_2 - 2 (\Sigma_1 \Sigma_2)^{1/2}\right)$.
+# And does every digit come up?
+
+# %%
+judge = classifier.get("glyphs32")
+digits = judge.probabilities(sampled).argmax(axis=1)
+nearest = torch.cdist(sampled[:12].flatten(1), (train_x.flatten(1) + 1) / 2).argmin(dim=1)
+print("shares of the digits 0 … 9, in %:", *(100 * np.bincount(digits, minlength=10) / len(digits)).round(1))
+plots.image_rows({"samples": sampled[:12], "nearest training image": (train_x[nearest] + 1) / 2})
+
+# %% [markdown]
+# Expected:
+#
+# ![samples above their nearest training images](figures/dcgan_nearest.png)
+#
+# *Questions to think about:* what would the lower row show if the generator had learned images by heart? And what would
+# the VAE of 3.2 have to do to draw edges as sharp as these?
+
+# %%
+check("dcgan")
