@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+import pytest
 
 from autograder.checks import hint, points, require
 from autograder.hw4.game import Game
@@ -23,8 +24,10 @@ def small(student, seed: int) -> Game:
     return Game(student.new("DCGAN", latents=LATENTS, width=WIDTH, seed=seed, perturb=0.5), DATA.shape, LATENTS)
 
 
-def warm(student, seed: int) -> Game:
-    """The same, after so many calls in training mode that σ moves no more. Several layers take longer than one."""
+@pytest.fixture(scope="module")
+def warm(student, session) -> Game:
+    """One more, after so many calls in training mode that σ moves no more. Several layers take longer than one."""
+    seed = session.seed("warm")
     game, x = small(student, seed), pictures(1, seed)
     for _ in range(5 * spectral.WARM):
         game.discriminator(x, train=True)
@@ -110,19 +113,17 @@ def test_the_gradient_knows_sigma(student, seed):
 
 @points(4, needs=("shapes", "the_gradient_knows_sigma"))
 @hint("SpectralConv2d for every convolution of the discriminator, the last one too.")
-def test_every_layer_of_the_discriminator_is_normalised(student, seed):
-    game = warm(student, seed)
+def test_every_layer_of_the_discriminator_is_normalised(warm, seed):
     cotangent = np.random.default_rng(seed).normal(size=20)
-    grads = game.by_discriminator(pictures(20, seed), cotangent)
-    kernels = {k: p for k, p in game.handle.parameters().items() if k.startswith("discriminator.") and p.ndim > 1}
+    grads = warm.by_discriminator(pictures(20, seed), cotangent)
+    kernels = {k: p for k, p in warm.handle.parameters().items() if k.startswith("discriminator.") and p.ndim > 1}
     require(spectral.all_know_sigma(grads, kernels))
 
 
 @points(2, needs="shapes")
 @hint("No batch normalisation in the discriminator: it judges every image by itself, also while it is trained.")
-def test_discriminator_sees_one_image_at_a_time(student, seed):
-    game, x = warm(student, seed), pictures(8, seed)
-    require(hygiene.rows_are_independent(lambda x: game.discriminator(x, train=True), x))
+def test_discriminator_sees_one_image_at_a_time(warm, seed):
+    require(hygiene.rows_are_independent(lambda x: warm.discriminator(x, train=True), pictures(8, seed)))
 
 
 @points(2, needs="shapes")
@@ -137,10 +138,10 @@ def test_generator_normalises_its_batches(student, seed):
 
 @points(4, needs="shapes")
 @hint("mean max(0, 1 − f(x)) + mean max(0, 1 + f(G(z))): F.relu(1 - real) for data, F.relu(1 + fake) for samples.")
-def test_hinge_losses(student, seed):
+def test_hinge_losses(student, warm, seed):
     # With weights as they are made the logits are near 0, where a hinge is a line: the trained game shows its bend.
     # Batch normalisation works in training mode with the batch's own statistics.
-    for game, train in ((trained(student), False), (warm(student, seed), True)):
+    for game, train in ((trained(student), False), (warm, True)):
         x = pictures(BATCH, seed)
         real, fake = game.discriminator(x, train), batches_of(game, seed, train)
         hinge = adversarial.hinge

@@ -613,7 +613,7 @@ MUTANTS = (
         "gan2d-few-rounds",
         "gan2d",
         "two hundred rounds on the smiley",
-        (("fit=train_gan2d(smiley))", "fit=train_gan2d(smiley, rounds=60))"),),
+        (("fit=train_gan2d(smiley, rounds=2000))", "fit=train_gan2d(smiley, rounds=60))"),),
         "close_to_the_smiley",
         "Train longer",
         weights="trained",

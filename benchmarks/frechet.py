@@ -1,0 +1,83 @@
+"""What a Fréchet distance of 100 means: those of other pictures of digits, in the same features, as many of each.
+
+    python benchmarks/frechet.py                     # the reference weights of 4.3
+    python benchmarks/frechet.py build/calibrate/dcgan-*/*/dcgan.safetensors
+
+Prints held-out images, blurred ones, samples of the VAE of 3.2 and samples of the DCGAN of 4.3: distance, the share
+of the rarest digit (1: as often as it should be), and how far samples are apart, relative to images.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from autograder import exercises, notebooks
+from autograder.exercises import ROOT
+from autograder.handout.submit import solution_cells
+from autograder.properties import samples
+from deepul_utils import classifier, images
+
+N = 2000  # images of each kind, as in the check
+REPEATS = 5
+
+
+def model_of(exercise: str, name: str, artifacts: Path):
+    """The model that a section of the solutions trains, with the weights that it keeps."""
+    e = exercises.get(exercise)
+    cells = notebooks.section(solution_cells(e.homework), e.number)
+    wanted = [c for c in cells if not notebooks.TRAINED.search(c.source) and c.kind == "code"]
+    ran = notebooks.run_cells(wanted, ROOT / "solutions" / e.homework, artifacts, e.homework)
+    made = ran.namespace["VAE32"](shape=(1, 32, 32)) if exercise == "vae32" else ran.namespace["DCGAN"]()
+    made.load_state_dict(load_file(artifacts / f"{name}.safetensors"))
+    return made.eval()
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    glyphs, judge = images.get("glyphs32", levels=256), classifier.get("glyphs32")
+
+    def held_out(seed: int, split: str = "validation") -> np.ndarray:
+        return glyphs.unit(glyphs.sample(N, seed=seed, split=split))
+
+    of_images = samples.gaussian(judge.features(glyphs.unit(glyphs.sample(10_000, seed=99, split="test"))))
+    apart = judge.features(held_out(98, "test"))[:500]
+
+    def row(draw) -> tuple[float, float, float]:
+        f = draw()
+        x = f.clip(0, 1).astype(np.float32)
+        features = judge.features(x)
+        counts = np.bincount(judge.probabilities(x).argmax(axis=1), minlength=10)
+        ratio = samples.diversity(features[:500], apart).value
+        return samples.frechet(samples.gaussian(features), of_images), 10 * counts.min() / len(x), ratio
+
+    def unit(x: torch.Tensor) -> np.ndarray:
+        return ((x + 1) / 2).numpy()
+
+    def vae_samples() -> np.ndarray:
+        with torch.no_grad():
+            return unit(vae.decode(torch.randn(N, vae.latents)))
+
+    vae = model_of("vae32", "vae32", ROOT / "solutions" / "hw3" / "artifacts")
+    files = [Path(f) for f in sys.argv[1:]] or [ROOT / "solutions" / "hw4" / "artifacts" / "dcgan.safetensors"]
+    kinds = {
+        "held-out images": [row(lambda k=k: held_out(k)) for k in range(REPEATS)],
+        "blurred by one pixel": [row(lambda k=k: samples.blurred(held_out(k))) for k in range(REPEATS)],
+        "VAE of 3.2": [row(vae_samples) for _ in range(REPEATS)],
+        f"DCGAN of 4.3 ({len(files)} seeds)": [
+            row(lambda f=f: unit(model_of("dcgan", "dcgan", f.parent).sample(N))) for f in files
+        ],
+    }
+    print(f"{'':26} Fréchet distance        rarest digit    apart")
+    for kind, rows in kinds.items():
+        distance, rarest, ratio = np.mean(rows, axis=0)
+        spread = np.std(rows, axis=0, ddof=1) if len(rows) > 1 else [0] * 3
+        low, high = min(r[0] for r in rows), max(r[0] for r in rows)
+        said = f"{distance:5.0f} ± {spread[0]:3.0f} ({low:.0f}–{high:.0f})   {rarest:.2f} ± {spread[1]:.2f}"
+        print(f"{kind:26} {said}    {ratio:.2f} ± {spread[2]:.2f}")
+
+
+if __name__ == "__main__":
+    main()

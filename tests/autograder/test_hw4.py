@@ -1,0 +1,103 @@
+"""HW4's checks on the reference solution. That they catch what they must is proved by `make validate`."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from autograder import exercises, mutants, runner, variants
+from autograder.exercises import ROOT
+from autograder.hw4.game import Game
+from autograder.notebooks import run_notebook
+from autograder.properties import adversarial, loss
+from autograder.student import LocalStudent
+from autograder.workbench import StudentCodeError
+
+MUTANTS, VARIANTS = mutants.of_homework("hw4"), variants.of_homework("hw4")
+EXERCISES = [e.name for e in exercises.of_homework("hw4")]
+POINTS = {"gan1d": 30, "gan2d": 25, "dcgan": 45}
+SECONDS = {"gan1d": 30, "gan2d": 60, "dcgan": 240}
+BUSY = 1.2  # the machine that trained the reference weights does other things, too
+
+
+@pytest.fixture(scope="module")
+def ran():
+    return run_notebook(ROOT / "solutions" / "hw4" / "hw4.py")
+
+
+@pytest.fixture(scope="module")
+def solution(ran):
+    return ran.student
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+@pytest.mark.parametrize("salt", range(3))
+def test_the_solution_earns_everything_whatever_the_salt(solution, exercise, salt):
+    score = runner.check(exercise, solution, salt=f"salt {salt}")
+    assert score == score.max_points == POINTS[exercise], score.text()
+
+
+def test_there_are_enough_of_both_and_their_names_differ():
+    names = [c.name for c in (*MUTANTS, *VARIANTS)]
+    assert len(names) == len(set(names))
+    for exercise in EXERCISES:
+        assert sum(m.exercise == exercise for m in MUTANTS) >= 8
+        assert sum(v.exercise == exercise for v in VARIANTS) >= 3
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_training_keeps_to_its_budget(ran, exercise):
+    """All models of an exercise together, as the histories beside the reference weights say."""
+    took = [history.seconds for name, history in ran.session.histories.items() if name.split(".")[0] == exercise]
+    assert took
+    assert sum(took) <= BUSY * SECONDS[exercise]
+
+
+def test_twenty_seeds_reach_full_points_but_for_one():
+    """With the reference; and 4.1 and 4.2 as the notebook promises it."""
+    reference, promised = runner.references("hw4"), {"gan1d": 0.10, "gan2d.eight": 0.05}
+    for key in ("gan1d", "gan1d.half", "gan2d.eight", "gan2d.smiley", "dcgan"):
+        runs = np.array(reference[key]["runs"])
+        full = max(loss.threshold(reference[key], reference[key]["baseline"]), promised.get(key, 0))
+        assert len(runs) >= 20
+        assert (runs <= full).sum() >= 19
+    assert (np.array(reference["gan1d"]["runs"]) < 0.10).all()
+
+
+# ---- the door to a student's game ----------------------------------------------------------------------
+
+
+class Linear(nn.Module):
+    """D(x) = w x and G(z) = a z, in one dimension; `broken` says what the discriminator gives instead."""
+
+    def __init__(self, broken: str = ""):
+        super().__init__()
+        self.generator = nn.Linear(2, 1, bias=False)
+        self.judge, self.broken = nn.Linear(1, 1), broken
+
+    def discriminator(self, x):
+        logits = self.judge(x)
+        return {"": logits[:, 0], "column": logits, "one": logits.mean(), "none": None}[self.broken]
+
+
+def game_of(broken: str = "") -> Game:
+    return Game(LocalStudent({"Linear": Linear}, {}).new("Linear", broken, seed=3), (1,), 2)
+
+
+@pytest.mark.parametrize(("broken", "said"), [
+    ("column", r"should have shape \(5,\), got \(5, 1\)"), ("one", r"got \(\)"), ("none", "returned None"),
+])  # fmt: skip
+def test_what_is_no_game_is_said(broken, said):
+    with pytest.raises(StudentCodeError, match=said):
+        game_of(broken).discriminator(np.zeros((5, 1), dtype=np.float32))
+
+
+def test_our_gradient_of_a_generators_loss_is_autograds():
+    game = game_of()
+    z = game.noise(50, 1)
+    ours = game.by_generator(z, lambda f: -adversarial.sigmoid(-f))
+    made = game.handle._student.bench.objects[0]
+    loss_of = torch.nn.functional.softplus(-made.discriminator(made.generator(torch.tensor(z)))).mean()
+    (wanted,) = torch.autograd.grad(loss_of, [made.generator.weight])
+    np.testing.assert_allclose(ours["generator.weight"], wanted, rtol=1e-4, atol=1e-6)
+    assert ours["judge.weight"] is None
