@@ -168,3 +168,14 @@ def test_where_the_penalty_is_taken(epsilon, said):
     found = adversarial.interpolates(got, along, 32)
     assert found.passed == (said == "")
     assert said in found.slip
+
+
+def test_rounding_of_a_penalty_with_few_values_is_no_difference():
+    """Of a piecewise linear critic: the same three values, once of our own sums and once of float32's."""
+
+    def steps(epsilon):
+        return np.array([0.1, 2.2, 5.5])[(3 * epsilon[:, 0]).clip(0, 2).astype(int)]
+
+    got = np.array([steps(RNG.uniform(size=(1, 1))).mean() for _ in range(150)]) * (1 + 1e-7)
+    assert adversarial.interpolates(got, steps, 1).passed
+    assert not adversarial.interpolates(got + 0.1, steps, 1).passed
