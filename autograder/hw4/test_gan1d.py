@@ -3,7 +3,7 @@
 import numpy as np
 
 from autograder.checks import hint, points, require
-from autograder.hw4.game import Game
+from autograder.hw4.game import Game, decided
 from autograder.properties import adversarial, hygiene, latent, samples
 from autograder.student import expect
 from deepul_utils import toy
@@ -59,10 +59,10 @@ def test_nonsaturating_loss(student, seed):
     "optimizer.step(). Data x are real, samples fake."
 )
 def test_discriminator_step(student, seed):
-    game, x = small(student, seed), data(MANY, seed)
+    x = data(MANY, seed)
     before = ("generator_step", "generator", 0.0, [50], {})  # moves nothing, but leaves gradients
     step = ("discriminator_step", "discriminator", RATE, [x], {})
-    wanted = game.logistic_gradient(x, seed)
+    game, wanted = decided(lambda k: small(student, k), lambda g, k: g.logistic_gradient(x, k), seed)
     for steps in ([step], [before, step]):
         moved, left = game.handle.descend(*steps, seed=seed)
         require(adversarial.moves_alone(moved, "discriminator"))
@@ -79,11 +79,12 @@ def test_discriminator_step(student, seed):
     "detached here: the gradient passes the discriminator on its way."
 )
 def test_generator_step(student, seed):
-    game, x = small(student, seed), data(50, seed)
-    before = ("discriminator_step", "discriminator", 0.0, [x], {})
-    for saturating in (False, True):
-        slope = (lambda f: -adversarial.sigmoid(f)) if saturating else (lambda f: -adversarial.sigmoid(-f))
-        wanted = game.by_generator(game.noise(MANY, seed), slope)
+    before = ("discriminator_step", "discriminator", 0.0, [data(50, seed)], {})
+    slopes = {False: lambda f: -adversarial.sigmoid(-f), True: lambda f: -adversarial.sigmoid(f)}
+    for saturating, slope in slopes.items():
+        game, wanted = decided(
+            lambda k: small(student, k), lambda g, k, slope=slope: g.by_generator(g.noise(MANY, k), slope), seed
+        )
         step = ("generator_step", "generator", RATE, [MANY], {"saturating": saturating})
         moved, _ = game.handle.descend(before, step, seed=seed)
         require(adversarial.moves_alone(moved, "generator"))

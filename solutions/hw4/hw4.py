@@ -428,7 +428,9 @@ plots.game_history(training.history("gan2d.eight"))
 # something, and falls to near nothing. (The generator's says nothing: $f$ is known up to a constant.)
 #
 # **See** samples of all three. A *good* sample lies within four standard deviations of a mode of the eight Gaussians; a
-# mode is *covered* if its share of the good ones is more than a quarter of what it should be.
+# mode is *covered* if its share of the good ones is more than a quarter of what it should be. Full points need 95 %
+# good samples, in all eight modes; and for the smiley a root of the energy distance, which is zero for equal
+# distributions only, of 0.20 at most. (For a Gaussian of the same mean and variances it is 0.29.)
 
 # %%
 samples = {"GAN": (eight, plain.sample(2000)), "WGAN-GP": (eight, wgan_eight.sample(2000)),
