@@ -173,11 +173,12 @@ def test_hinge_losses(student, warm, seed):
 @points(2, needs="shapes")
 @hint("G(z) of fresh z ~ N(0, I), n of them, all of them new: no data, no noise used twice.")
 def test_samples_are_of_the_generator(student, seed):
+    directions = np.random.default_rng(seed + 1).normal(size=(1024, 8)) / 32
     for game in (small(student, seed), trained(student)):
-        drawn, ours = game.sample(400, seed), game.fakes(400, seed)
-        require(samples.differ(drawn))
-        directions = np.random.default_rng(seed).normal(size=(1024, 8)) / 32
-        a, b = (s.reshape(len(s), -1) @ directions for s in (drawn, ours))
+        drawn, ours = game.sample(400, seed), game.fakes(2000, seed)
+        if samples.differ(ours).passed:  # random weights can leave a generator hardly a live unit
+            require(samples.differ(drawn))
+        a, b = (s.reshape(len(s), -1) @ directions for s in (drawn, ours[:400]))
         require(samples.same(a, b, "sample(n) beside G(z)", seed, "samples like G(z) of our own noise"))
 
 
