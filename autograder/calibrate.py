@@ -92,7 +92,8 @@ def results() -> str:
             for key, r in reference.items():
                 if key.split(".")[0] == exercise.name:
                     limit = "" if r["limit"] is None else f"{r['limit']:.4f}"
-                    found = f"{r['mean']:.4f} ± {r['sd']:.4f} | {len(r['runs'])} | {r['unit']}"
+                    unit = r["unit"].replace("|", "\\|")
+                    found = f"{r['mean']:.4f} ± {r['sd']:.4f} | {len(r['runs'])} | {unit}"
                     row = f"{exercise.number} `{key}` | {found} | {limit} | {r['baseline']:.4f} | {r['seconds'] or ''}"
                     parts.append(f"| {row} |")
     return "\n".join(parts) + "\n"

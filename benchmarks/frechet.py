@@ -7,6 +7,8 @@ Prints held-out images, blurred ones, samples of the VAE of 3.2 and samples of t
 of the rarest digit (1: as often as it should be), and how far samples are apart, relative to images.
 """
 
+import contextlib
+import io
 import sys
 from pathlib import Path
 
@@ -29,7 +31,8 @@ def model_of(exercise: str, name: str, artifacts: Path):
     e = exercises.get(exercise)
     cells = notebooks.section(solution_cells(e.homework), e.number)
     wanted = [c for c in cells if not notebooks.TRAINED.search(c.source) and c.kind == "code"]
-    ran = notebooks.run_cells(wanted, ROOT / "solutions" / e.homework, artifacts, e.homework)
+    with contextlib.redirect_stdout(io.StringIO()):
+        ran = notebooks.run_cells(wanted, ROOT / "solutions" / e.homework, artifacts, e.homework)
     made = ran.namespace["VAE32"](shape=(1, 32, 32)) if exercise == "vae32" else ran.namespace["DCGAN"]()
     made.load_state_dict(load_file(artifacts / f"{name}.safetensors"))
     return made.eval()
@@ -70,13 +73,13 @@ def main() -> None:
             row(lambda f=f: unit(model_of("dcgan", "dcgan", f.parent).sample(N))) for f in files
         ],
     }
-    print(f"{'':26} Fréchet distance        rarest digit    apart")
+    print(f"{'':26} {'Fréchet distance':23}  {'rarest digit':13}  apart")
     for kind, rows in kinds.items():
         distance, rarest, ratio = np.mean(rows, axis=0)
         spread = np.std(rows, axis=0, ddof=1) if len(rows) > 1 else [0] * 3
         low, high = min(r[0] for r in rows), max(r[0] for r in rows)
-        said = f"{distance:5.0f} ± {spread[0]:3.0f} ({low:.0f}–{high:.0f})   {rarest:.2f} ± {spread[1]:.2f}"
-        print(f"{kind:26} {said}    {ratio:.2f} ± {spread[2]:.2f}")
+        said = f"{distance:.0f} ± {spread[0]:.0f} ({low:.0f}–{high:.0f})"
+        print(f"{kind:26} {said:23}  {rarest:.2f} ± {spread[1]:.2f}    {ratio:.2f} ± {spread[2]:.2f}")
 
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ MUTANTS = (
             ),
         ),
         "discriminator_step",
-        "the opposite way",
+        "Data x are real",
     ),
     Mutant(
         "data-only-step",

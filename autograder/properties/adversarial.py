@@ -137,11 +137,12 @@ def same_direction(got: dict, wanted: dict, what: str, slip: str = "") -> Findin
         return Finding(1.0, f"right to {off:.1%}", required, off, GRADIENT)
     along = float(np.nan_to_num(a @ b / size**2))
     rest = np.linalg.norm(a - along * b) / size
-    measured = f"it differs from the gradient by {off:.0%} of its size"
+    measured = f"it differs from the gradient of {what} by {off:.0%} of its size"
     if rest < GRADIENT and along < 0:
-        measured, slip = "it goes the opposite way", slip or "A sign is wrong: descend the player's own loss."
+        measured = f"it goes the opposite way of the gradient of {what}"
+        slip = slip or "A sign is wrong: descend the player's own loss."
     elif rest < GRADIENT and abs(along) > 1 + GRADIENT / 2:
-        measured = f"it is {along:.2g} times the gradient"
+        measured = f"it is {along:.2g} times the gradient of {what}"
     return Finding(0.0, measured, required, off, GRADIENT, slip=slip)
 
 

@@ -673,6 +673,10 @@ plots.images(torch.cat(walks), columns=12)
 # images in its features, as if both were Gaussian:
 # $\lVert \mu_1 - \mu_2 \rVert^2 + \operatorname{tr}\left(\Sigma_1 + \Sigma_2 - 2 (\Sigma_1 \Sigma_2)^{1/2}\right)$.
 # And does every digit come up?
+#
+# For scale, with 2,000 pictures of each kind beside other images of the data: held-out images are at 17 ± 4 (a finite
+# number of them is never at 0), images blurred by one pixel at 176 ± 11, samples of the VAE of 3.2 at 540 ± 31, and
+# samples of this game, over twenty seeds, at 93 ± 10.
 
 # %%
 judge = classifier.get("glyphs32")
