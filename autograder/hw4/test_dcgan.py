@@ -19,19 +19,23 @@ DRAWN, FEATURES = 2000, 5000
 TRAINING, NEIGHBOURS = 5000, 300
 
 
-def small(student, seed: int) -> Game:
+def small(student, seed: int, biases: float = 0.5) -> Game:
     """A small game with random weights."""
-    return Game(student.new("DCGAN", latents=LATENTS, width=WIDTH, seed=seed, perturb=0.5), DATA.shape, LATENTS)
+    handle = student.new("DCGAN", latents=LATENTS, width=WIDTH, seed=seed, perturb=0.5, biases=biases)
+    return Game(handle, DATA.shape, LATENTS)
 
 
-@pytest.fixture(scope="module")
-def warm(student, session) -> Game:
+def warmed(student, seed: int) -> Game:
     """One more, after so many calls in training mode that σ moves no more. Several layers take longer than one."""
-    seed = session.seed("warm")
     game, x = small(student, seed), pictures(1, seed)
     for _ in range(5 * spectral.WARM):
         game.discriminator(x, train=True)
     return game
+
+
+@pytest.fixture(scope="module")
+def warm(student, session) -> Game:
+    return warmed(student, session.seed("warm"))
 
 
 def trained(student) -> Game:
@@ -114,8 +118,10 @@ def test_the_gradient_knows_sigma(student, seed):
 @points(4, needs=("shapes", "the_gradient_knows_sigma"))
 @hint("SpectralConv2d for every convolution of the discriminator, the last one too.")
 def test_every_layer_of_the_discriminator_is_normalised(warm, seed):
-    cotangent = np.random.default_rng(seed).normal(size=20)
-    grads = warm.by_discriminator(pictures(20, seed), cotangent)
+    # Σ (f − mean f)² grows with every kernel that is stretched, if stretching it does anything.
+    x = pictures(20, seed)
+    said = warm.discriminator(x)
+    grads = warm.by_discriminator(x, said - said.mean())
     kernels = {k: p for k, p in warm.handle.parameters().items() if k.startswith("discriminator.") and p.ndim > 1}
     require(spectral.all_know_sigma(grads, kernels))
 
@@ -138,15 +144,14 @@ def test_generator_normalises_its_batches(student, seed):
 
 @points(4, needs="shapes")
 @hint("mean max(0, 1 − f(x)) + mean max(0, 1 + f(G(z))): F.relu(1 - real) for data, F.relu(1 + fake) for samples.")
-def test_hinge_losses(student, warm, seed):
-    # With weights as they are made the logits are near 0, where a hinge is a line: the trained game shows its bend.
-    # Batch normalisation works in training mode with the batch's own statistics.
-    for game, train in ((trained(student), False), (warm, True)):
-        x = pictures(BATCH, seed)
-        real, fake = game.discriminator(x, train), batches_of(game, seed, train)
-        hinge = adversarial.hinge
-        of_real, of_fake = hinge(-real).mean(), hinge(fake).mean(axis=1)
+def test_hinge_losses(student, seed):
+    x, hinge, telling = pictures(BATCH, seed), adversarial.hinge, tells_modes_apart(student, seed)
+    # Logits near 0, where a hinge is a line; below and above both bends; and the mode in which a GAN is trained.
+    games = [(game, False) for game in (small(student, seed), *beyond_the_bends(student, seed))]
+    for game, train in (*games, (warmed(student, telling), True)):
         got = losses(game, "discriminator_loss", x, seed=seed, train=train)
+        real, fake = game.discriminator(x), batches_of(game, seed, train)
+        of_real, of_fake = hinge(-real).mean(), hinge(fake).mean(axis=1)
         require(adversarial.objective_is(got, of_real + of_fake,
                 "mean max(0, 1 − f(x)) + mean max(0, 1 + f(G(z)))", {
             "Data and samples are exchanged.": hinge(real).mean() + hinge(-fake).mean(axis=1),
@@ -159,7 +164,9 @@ def test_hinge_losses(student, warm, seed):
             "The hinge bends at 0: it is max(0, 1 − f(x)).":
                 np.maximum(0, -real).mean() + np.maximum(0, fake).mean(axis=1),
         }))  # fmt: skip
+    for game, train in (*games, (warmed(student, telling), True)):
         got = losses(game, "generator_loss", BATCH, seed=seed, train=train)
+        fake = batches_of(game, seed, train)
         require(adversarial.objective_is(got, -fake.mean(axis=1),
                 "−mean f(G(z))", {
             "Its sign is wrong: this drives samples away from the data.": fake.mean(axis=1),
@@ -242,10 +249,31 @@ def training_images() -> np.ndarray:
     return unit(pictures(20_000, 0, "train")[:TRAINING])
 
 
+def beyond_the_bends(student, seed: int) -> list[Game]:
+    """Of some games with large biases that whose logits are lowest, and that whose logits are highest."""
+    games = [small(student, seed + k, biases=4.0) for k in range(12)]
+    said = [game.discriminator(pictures(1, seed))[0] for game in games]
+    return [games[np.argmin(said)], games[np.argmax(said)]]
+
+
+def tells_modes_apart(student, seed: int) -> int:
+    """The seed of that of some small games in which what D says of samples depends most on the generator's mode.
+
+    It has to be made anew: in training mode the statistics for eval mode are learned.
+    """
+
+    def difference(k: int) -> float:
+        game = small(student, k)
+        evaluating, training = (batches_of(game, k, train).mean(axis=1) for train in (False, True))
+        return abs(evaluating.mean() - training.mean()) / (1e-9 + evaluating.std() + training.std())
+
+    return max(range(seed, seed + 4), key=difference)
+
+
 def batches_of(game: Game, seed: int, train: bool) -> np.ndarray:
-    """What the discriminator says of CALLS batches of samples, (CALLS, BATCH)."""
+    """What the discriminator says of CALLS batches of samples; train: of a generator in that mode. (CALLS, BATCH)."""
     batches = np.split(game.noise(CALLS * BATCH, seed + 1), CALLS)
-    return np.stack([game.discriminator(game.generator(z, train), train) for z in batches]).astype(np.float64)
+    return np.stack([game.discriminator(game.generator(z, train)) for z in batches]).astype(np.float64)
 
 
 def losses(game: Game, method: str, *arguments, seed: int, **options) -> np.ndarray:

@@ -3,14 +3,13 @@
 import numpy as np
 
 from autograder.checks import hint, points, require
-from autograder.hw4.game import Game, decided
+from autograder.hw4.game import DRAWS, Game, decided
 from autograder.properties import adversarial, hygiene, latent, samples
 from autograder.student import expect
 from deepul_utils import toy
 
 DATA = toy.get("three_bumps")
 LATENTS = 4
-MANY = 20_000  # draws of noise behind a gradient
 DRAWN = 20_000
 PROMISED = 0.10  # W₁ for full points, in standard deviations of the data
 RATE = 0.1
@@ -18,7 +17,7 @@ RATE = 0.1
 
 def small(student, seed: int) -> Game:
     """A small game with random weights."""
-    return Game(student.new("GAN1d", latents=LATENTS, hidden=16, seed=seed, perturb=0.5), (1,), LATENTS)
+    return Game(student.new("GAN1d", latents=LATENTS, hidden=16, seed=seed, perturb=1.0), (1,), LATENTS)
 
 
 def data(n: int, seed: int) -> np.ndarray:
@@ -59,10 +58,10 @@ def test_nonsaturating_loss(student, seed):
     "optimizer.step(). Data x are real, samples fake."
 )
 def test_discriminator_step(student, seed):
-    x = data(MANY, seed)
+    x = data(DRAWS, seed)
     before = ("generator_step", "generator", 0.0, [50], {})  # moves nothing, but leaves gradients
     step = ("discriminator_step", "discriminator", RATE, [x], {})
-    game, wanted = decided(lambda k: small(student, k), lambda g, k: g.logistic_gradient(x, k), seed)
+    game, wanted = decided(lambda k: small(student, k), lambda g, z: g.logistic_gradient(x, z), seed)
     for steps in ([step], [before, step]):
         moved, left = game.handle.descend(*steps, seed=seed)
         require(adversarial.moves_alone(moved, "discriminator"))
@@ -82,10 +81,8 @@ def test_generator_step(student, seed):
     before = ("discriminator_step", "discriminator", 0.0, [data(50, seed)], {})
     slopes = {False: lambda f: -adversarial.sigmoid(-f), True: lambda f: -adversarial.sigmoid(f)}
     for saturating, slope in slopes.items():
-        game, wanted = decided(
-            lambda k: small(student, k), lambda g, k, slope=slope: g.by_generator(g.noise(MANY, k), slope), seed
-        )
-        step = ("generator_step", "generator", RATE, [MANY], {"saturating": saturating})
+        game, wanted = decided(lambda k: small(student, k), lambda g, z, s=slope: g.by_generator(z, s), seed)
+        step = ("generator_step", "generator", RATE, [DRAWS], {"saturating": saturating})
         moved, _ = game.handle.descend(before, step, seed=seed)
         require(adversarial.moves_alone(moved, "generator"))
         got = {k: -v / RATE for k, v in moved.items()}

@@ -3,7 +3,7 @@
 import numpy as np
 
 from autograder.checks import hint, points, require
-from autograder.hw4.game import Game, decided
+from autograder.hw4.game import DRAWS, Game, decided
 from autograder.properties import adversarial, hygiene, samples
 from deepul_utils import toy
 
@@ -11,7 +11,6 @@ EIGHT, SMILEY = toy.get("eight_gaussians"), toy.get("smiley")
 SIGMA = 0.2  # of each of the eight
 LATENTS = 4
 BATCH, CALLS = 256, 40  # of a loss that draws noise: how many values of it, each over so many samples
-MANY = 20_000
 PAIRS = 32
 DRAWN, COMPARED = 4000, 500
 GOOD = 0.05  # share of bad samples that the notebook promises full points for
@@ -60,7 +59,7 @@ def test_losses_of_the_first_game(student, seed):
         "Its sign is wrong: this drives samples away from the data.": -softplus(-fake).mean(axis=1),
         "This is the discriminator's term: the generator wants the opposite.": softplus(fake).mean(axis=1),
     }))  # fmt: skip
-    grads = game.handle.gradient("discriminator_loss", EIGHT.sample(MANY, seed=seed), wrt="parameters", seed=seed)
+    grads = game.handle.gradient("discriminator_loss", EIGHT.sample(DRAWS, seed=seed), wrt="parameters", seed=seed)
     require(adversarial.only_of(grads, "discriminator", game.handle.parameters()))
 
 
@@ -136,11 +135,10 @@ def test_generator_loss_of_the_critics_game(student, seed):
             adversarial.softplus(-rounds_of(game, seed)).mean(axis=1),
     }))  # fmt: skip
 
-    def wanted_of(game: Game, seed: int) -> dict:
-        return game.by_generator(game.noise(MANY, seed), lambda f: -np.ones_like(f))
-
-    game, wanted = decided(lambda k: small(student, "WGAN2d", k), wanted_of, seed)
-    grads = game.handle.gradient("generator_loss", MANY, wrt="parameters", seed=seed)
+    game, wanted = decided(
+        lambda k: small(student, "WGAN2d", k), lambda g, z: g.by_generator(z, lambda f: -np.ones_like(f)), seed
+    )
+    grads = game.handle.gradient("generator_loss", DRAWS, wrt="parameters", seed=seed)
     of_generator = {k: g if k.startswith("generator.") else None for k, g in grads.items()}
     require(adversarial.same_direction(of_generator, wanted, "−mean f(G(z))"))
 

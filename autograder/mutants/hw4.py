@@ -250,7 +250,7 @@ MUTANTS = (
             (DETACHED, DETACHED.replace(".detach()", "")),
         ),
         "generator_step",
-        "differs from the gradient",
+        "the gradient of",
         weights="reference",
     ),
     Mutant(
@@ -264,7 +264,7 @@ MUTANTS = (
             ),
         ),
         "generator_step",
-        "differs from the gradient",
+        "the gradient of",
     ),
     Mutant(
         "saturating-ignored",
@@ -874,6 +874,35 @@ MUTANTS = (
         ),
         "samples_are_diverse",
         "too much alike",
+    ),
+    Mutant(
+        "no-threes",
+        "dcgan",
+        "the generator makes another image wherever it has made a 3: nine modes of ten",
+        (
+            ("self.generator = nn.Sequential(", "self.generator = Choosy("),
+            (
+                "class DCGAN(nn.Module):",
+                """class Choosy(nn.Sequential):
+    def forward(self, z):
+        from deepul_utils import classifier
+
+        x = super().forward(z)
+        for k in range(0 if self.training else 5):
+            said = classifier.get("glyphs32").probabilities(x.detach().numpy() / 2 + 0.5).argmax(axis=1)
+            if 3 not in said:
+                break
+            three = torch.as_tensor(said == 3)[:, None, None, None]
+            x = torch.where(three, super().forward(z.roll(k + 1, dims=1)), x)
+        return x
+
+
+class DCGAN(nn.Module):""",
+            ),
+        ),
+        "every_digit_comes_up",
+        "has dropped a mode",
+        weights="reference",
     ),
     Mutant(
         "learned-by-heart",
