@@ -13,6 +13,10 @@ DRAWS = 20_000  # of noise, behind a gradient
 KNOWN, TOLD, CANDIDATES = adversarial.GRADIENT / 5, 2 * adversarial.GRADIENT, 40
 
 
+# (game, noise z) -> {parameter: array or None}
+Gradient = Callable[["Game", np.ndarray], dict]
+
+
 class Game:
     """generator: z (B, latents) -> x (B, *shape). discriminator: x -> (B,)."""
 
@@ -63,23 +67,25 @@ class Game:
         return adversarial.combined((1.0, real_part), (1.0, fake_part))
 
 
-def decided(make: Callable[[int], Game], gradient: Callable[[Game, np.ndarray], dict], seed: int) -> tuple[Game, dict]:
-    """A random game make(seed) whose gradient(game, z) is known well enough, and needs every z; and that gradient.
+def decided(make: Callable[[int], Game], gradient: Gradient, seed: int, slip: Gradient | None = None):
+    """A random game make(seed) in which its gradient can be told from those of slips; and that gradient.
 
     Where a gradient nearly cancels, the noise of the draws is all there is to compare; where the generator hardly
-    heeds its noise, a z that is the same for all samples would do.
+    heeds its noise, a z that is the same for all samples would do. slip: the gradient of another loss.
     """
     known = []
     for candidate in range(CANDIDATES):
         game = make(seed + candidate)
         z, others = (game.noise(DRAWS, seed + candidate + k) for k in range(2))
         found = gradient(game, z)
-
-        def off(noise: np.ndarray, game=game, found=found) -> float:
-            return adversarial.same_direction(gradient(game, noise), found, "").value
-
-        if off(others) <= KNOWN:
+        if _off(gradient(game, others), found) <= KNOWN:
             known.append((game, found))
-            if min(off(np.ones_like(z)), off(np.repeat(z[:1], DRAWS, axis=0))) >= TOLD:
-                return known[-1]
+            wrong = [gradient(game, np.ones_like(z)), gradient(game, np.repeat(z[:1], DRAWS, axis=0))]
+            wrong += [slip(game, z)] if slip else []
+            if min(_off(w, found) for w in wrong) >= TOLD:
+                return game, found
     return known[0] if known else (game, found)
+
+
+def _off(got: dict, wanted: dict) -> float:
+    return adversarial.same_direction(got, wanted, "").value

@@ -81,7 +81,8 @@ def test_generator_step(student, seed):
     before = ("discriminator_step", "discriminator", 0.0, [data(50, seed)], {})
     slopes = {False: lambda f: -adversarial.sigmoid(-f), True: lambda f: -adversarial.sigmoid(f)}
     for saturating, slope in slopes.items():
-        game, wanted = decided(lambda k: small(student, k), lambda g, z, s=slope: g.by_generator(z, s), seed)
+        mine, other = (lambda g, z, s=s: g.by_generator(z, s) for s in (slope, slopes[not saturating]))
+        game, wanted = decided(lambda k: small(student, k), mine, seed, slip=other)
         step = ("generator_step", "generator", RATE, [DRAWS], {"saturating": saturating})
         moved, _ = game.handle.descend(before, step, seed=seed)
         require(adversarial.moves_alone(moved, "generator"))
