@@ -7,7 +7,8 @@ from torch import nn
 
 from autograder import exercises, mutants, runner, variants
 from autograder.exercises import ROOT
-from autograder.hw4.game import Game
+from autograder.hw4 import test_gan1d
+from autograder.hw4.game import DRAWS, Game, decided
 from autograder.notebooks import run_notebook
 from autograder.properties import adversarial, loss
 from autograder.student import LocalStudent
@@ -101,3 +102,31 @@ def test_our_gradient_of_a_generators_loss_is_autograds():
     (wanted,) = torch.autograd.grad(loss_of, [made.generator.weight])
     np.testing.assert_allclose(ours["generator.weight"], wanted, rtol=1e-4, atol=1e-6)
     assert ours["judge.weight"] is None
+
+
+@pytest.mark.parametrize("seed", [0, 1000, 2000])
+def test_in_a_decided_game_right_noise_is_told_from_a_constant_and_a_loss_from_another(solution, seed):
+    losses = [lambda g, z, sign=sign: g.by_generator(z, lambda f: -adversarial.sigmoid(sign * f)) for sign in (-1, 1)]
+    game, found = decided(lambda k: test_gan1d.small(solution, k), losses[0], seed, slip=losses[1])
+    fresh = game.noise(DRAWS, seed + 12345)
+
+    def off(loss, z):
+        return adversarial.same_direction(loss(game, z), found, "").value
+
+    assert off(losses[0], fresh) < adversarial.GRADIENT / 2
+    assert off(losses[0], np.ones_like(fresh)) > adversarial.GRADIENT
+    assert off(losses[1], fresh) > adversarial.GRADIENT
+
+
+def test_a_game_that_does_not_heed_its_noise_is_passed_over():
+    made = []
+
+    def make(seed: int) -> Game:
+        made.append(game_of())
+        module = made[-1].handle._student.bench.objects[0]
+        module.judge.weight.data.fill_(1.0)
+        module.generator.weight.data = torch.tensor([[1.0, -0.5]]) if seed >= 3 else torch.zeros(1, 2)
+        return made[-1]
+
+    game, _ = decided(make, lambda g, z: g.by_generator(z, lambda f: f), seed=0)
+    assert game is made[3]
