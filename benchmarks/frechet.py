@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from sample_statistics import blurred
 
 from autograder import exercises, notebooks
 from autograder.exercises import ROOT
@@ -67,7 +68,7 @@ def main() -> None:
     files = [Path(f) for f in sys.argv[1:]] or [ROOT / "solutions" / "hw4" / "artifacts" / "dcgan.safetensors"]
     kinds = {
         "held-out images": [row(lambda k=k: held_out(k)) for k in range(REPEATS)],
-        "blurred by one pixel": [row(lambda k=k: samples.blurred(held_out(k))) for k in range(REPEATS)],
+        "blurred by one pixel": [row(lambda k=k: blurred(held_out(k))) for k in range(REPEATS)],
         "VAE of 3.2": [row(vae_samples) for _ in range(REPEATS)],
         f"DCGAN of 4.3 ({len(files)} seeds)": [
             row(lambda f=f: unit(model_of("dcgan", "dcgan", f.parent).sample(N))) for f in files

@@ -44,6 +44,7 @@ _style = {
 
 WIDTH = 9.0  # inches: a notebook's column
 PIXELS = 160  # per side of a density's picture
+OUTLINE = 0.1  # of the largest density: where a line is drawn round the data
 STEEP = 0.2  # the share of a training whose losses may leave the picture
 
 
@@ -662,9 +663,10 @@ def _contact_sheet(rows: list[np.ndarray], title: str, below: int = 0, left: flo
     height, width = sheet.shape[:2]
     margin = left + 4 + MAGNIFIED if left else 0  # screen pixels
     scale = int(np.clip(min((WIDTH * DPI - margin) / width, 700 / height), 1, MAGNIFIED))
-    figure = _figure_class()(figsize=((width * scale + margin) / DPI, (height * scale + 26) / DPI))
+    above = 26 if title else 0  # screen pixels
+    figure = _figure_class()(figsize=((width * scale + margin) / DPI, (height * scale + above) / DPI))
     share = margin / (width * scale + margin)
-    ax = figure.add_axes((share, 0, 1 - share, height * scale / (height * scale + 26)))
+    ax = figure.add_axes((share, 0, 1 - share, height * scale / (height * scale + above)))
     ax.imshow(sheet, interpolation="nearest", extent=(-GAP, width - GAP, height - GAP, -GAP), aspect="auto")
     ax.set_axis_off()
     ax.set_title(title)
@@ -924,19 +926,24 @@ def game_1d(dist, frames: dict, x):
 
 @_styled
 def game_2d(dist, frames: dict, reach: float = 4.0):
-    """A strip of a 2-D game: samples over contours of what the discriminator says, data in grey.
+    """A strip of a 2-D game: samples over contours of what the discriminator says, the data's density outlined.
 
-    frames: of a Film, {"round": (F,), "samples": (F, n, 2), "logits": (F, m, m)}, logits on a square grid over
-    [−reach, reach]², first index x₁. Raises ValueError where there are no frames.
+    dist: of the data, a toy distribution. frames: of a Film, {"round": (F,), "samples": (F, n, 2), "logits":
+    (F, m, m)}, logits on a square grid over [−reach, reach]², first index x₁. Raises ValueError where there are no
+    frames.
     """
     rounds = _require_frames(frames, "samples", "logits")
     columns = min(4, len(rounds))
     rows = -(-len(rounds) // columns)
     figure, axes = _subplots(columns, 2.25 * rows, rows)
+    fine = np.linspace(-reach, reach, PIXELS)
+    density = np.exp(dist.log_prob(np.stack(np.meshgrid(fine, fine, indexing="ij"), axis=-1).reshape(-1, 2)))
+    density = density.reshape(PIXELS, PIXELS)
     for k, (ax, samples, logits) in enumerate(zip(axes.flat, *(toy.as_array(frames[n]) for n in ("samples", "logits")),
                                                   strict=False)):  # fmt: skip
         at = np.linspace(-reach, reach, len(logits))
         ax.contourf(at, at, logits.T, levels=12, cmap=_lights(), alpha=0.9)
+        ax.contour(fine, fine, density.T, levels=[OUTLINE * density.max()], colors=[INK], linewidths=0.7)
         _points(ax, samples)
         ax.collections[-1].set(sizes=[3], color=INK, alpha=0.45)
         ax.set(xlim=(-reach, reach), ylim=(-reach, reach), title=f"round {rounds[k]:,}", xticks=[], yticks=[])

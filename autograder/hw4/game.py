@@ -1,11 +1,13 @@
 """A student's game as plain functions of arrays, with every shape checked, and its gradients as we compute them."""
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 
 from autograder.properties import adversarial
 from autograder.student import Handle, expect
+from autograder.workbench import StudentCodeError
 
 DRAWS = 20_000  # of noise, behind a gradient
 # Gradients over DRAWS differ by so much of their size in most random games; those of samples all alike by so much in a
@@ -20,8 +22,17 @@ Gradient = Callable[["Game", np.ndarray], dict]
 class Game:
     """generator: z (B, latents) -> x (B, *shape). discriminator: x -> (B,)."""
 
-    def __init__(self, handle: Handle, shape: tuple[int, ...], latents: int):
-        self.handle, self.shape, self.latents = handle, shape, latents
+    def __init__(self, handle: Handle, shape: tuple[int, ...]):
+        self.handle, self.shape = handle, shape
+
+    @cached_property
+    def latents(self) -> int:
+        """How many numbers a z has: a student may have trained with more of them, or fewer."""
+        z = self.handle.call("noise", 2)
+        if np.ndim(z) != 2 or len(z) != 2:
+            what = f"{self.handle.label}.noise(2)"
+            raise StudentCodeError("wrong shape", f"{what} should have shape (2, latents), got {np.shape(z)}.")
+        return z.shape[1]
 
     def noise(self, n: int, seed: int) -> np.ndarray:
         return np.random.default_rng(seed).normal(size=(n, self.latents)).astype(np.float32)

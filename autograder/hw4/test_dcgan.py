@@ -22,7 +22,7 @@ TRAINING, NEIGHBOURS = 5000, 300
 def small(student, seed: int, biases: float = 0.5) -> Game:
     """A small game with random weights."""
     handle = student.new("DCGAN", latents=LATENTS, width=WIDTH, seed=seed, perturb=0.5, biases=biases)
-    return Game(handle, DATA.shape, LATENTS)
+    return Game(handle, DATA.shape)
 
 
 def warmed(student, seed: int) -> Game:
@@ -39,7 +39,7 @@ def warm(student, session) -> Game:
 
 
 def trained(student) -> Game:
-    return Game(student.trained("dcgan"), DATA.shape, LATENTS)
+    return Game(student.trained("dcgan"), DATA.shape)
 
 
 def pictures(n: int, seed: int, split: str = "test") -> np.ndarray:

@@ -4,20 +4,24 @@ import numpy as np
 
 from autograder.checks import hint, points, require
 from autograder.hw4.game import DRAWS, Game, decided
-from autograder.properties import adversarial, hygiene, latent, samples
+from autograder.properties import adversarial, hygiene, samples
 from autograder.student import expect
 from deepul_utils import toy
 
 DATA = toy.get("three_bumps")
 LATENTS = 4
-DRAWN = 20_000
+DRAWN, COMPARED = 20_000, 1000
 PROMISED = 0.10  # W₁ for full points, in standard deviations of the data
 RATE = 0.1
 
 
 def small(student, seed: int) -> Game:
     """A small game with random weights."""
-    return Game(student.new("GAN1d", latents=LATENTS, hidden=16, seed=seed, perturb=1.0), (1,), LATENTS)
+    return Game(student.new("GAN1d", latents=LATENTS, hidden=16, seed=seed, perturb=1.0), (1,))
+
+
+def trained(student) -> Game:
+    return Game(student.trained("gan1d"), (1,))
 
 
 def data(n: int, seed: int) -> np.ndarray:
@@ -94,16 +98,15 @@ def test_generator_step(student, seed):
 @points(2, needs="shapes")
 @hint("G(z) of fresh z ~ N(0, I), n of them: torch.randn, not torch.rand, and no data.")
 def test_samples_are_of_the_generator(student, seed):
-    for k in range(2):
-        game = small(student, seed + k)
-        drawn = game.sample(4000, seed)
-        require(latent.same_distribution(drawn, game.fakes(4000, seed), "samples beside G(z) of our own noise"))
+    for k, game in enumerate((small(student, seed), small(student, seed + 1), trained(student))):
+        drawn, ours = game.sample(COMPARED, seed + k), game.fakes(COMPARED, seed + k)
+        require(samples.same(drawn, ours, "sample(n) beside G(z)", seed, "samples like G(z) of our own noise"))
 
 
 @points(5, needs=("discriminator_step", "generator_step", "samples_are_of_the_generator"))
 @hint("More rounds, no momentum, two steps of the discriminator in a round, a learning rate that falls to zero.")
 def test_samples_are_where_the_data_are(student, graded, seed):
-    game = Game(student.trained("gan1d"), (1,), LATENTS)
+    game = trained(student)
     drawn, x = game.sample(DRAWN, seed), data(DRAWN, seed)
     require(hygiene.finite(drawn, "among samples"))
     distance = samples.wasserstein_1d(drawn, x) / x.std()
@@ -116,10 +119,13 @@ def test_samples_are_where_the_data_are(student, graded, seed):
 @points(3, needs=("discriminator_step", "generator_step"))
 @hint("At the fixed point D is ½ wherever data are. Let the learning rate fall to zero; is D's last layer linear?")
 def test_the_discriminator_is_undecided_at_the_end(student, graded, seed):
-    game = Game(student.trained("gan1d"), (1,), LATENTS)
-    said = adversarial.sigmoid(game.discriminator(data(DRAWN, seed)))
-    graded("gan1d.half", np.abs(said - 0.5).mean(), limit=None, baseline=0.25, unit="from ½, mean |D − ½|",
-           promised=0.05)  # fmt: skip
+    game, x = trained(student), data(DRAWN, seed)
+    made = game.sample(DRAWN, seed)
+    real, fake = game.discriminator(x), game.discriminator(made)
+    # One that never learned is undecided, too.
+    require(adversarial.is_nearly_the_best(real, fake, samples.jensen_shannon_1d(x, made)))
+    graded("gan1d.half", np.abs(adversarial.sigmoid(real) - 0.5).mean(), limit=None, baseline=0.25,
+           unit="from ½, mean |D − ½|", promised=0.05)  # fmt: skip
 
 
 def number(student, name: str, *arguments: np.ndarray) -> float:

@@ -19,11 +19,11 @@ PROMISED = 0.20  # the same for the root of the energy distance
 
 def small(student, name: str, seed: int) -> Game:
     """A small game with random weights."""
-    return Game(student.new(name, latents=LATENTS, hidden=16, seed=seed, perturb=1.0), (2,), LATENTS)
+    return Game(student.new(name, latents=LATENTS, hidden=16, seed=seed, perturb=1.0), (2,))
 
 
 def trained(student, name: str) -> Game:
-    return Game(student.trained(f"gan2d.{name}"), (2,), LATENTS)
+    return Game(student.trained(f"gan2d.{name}"), (2,))
 
 
 @points(1)

@@ -5,11 +5,11 @@ from autograder.mutants import Body, Mutant
 D_LOSS = "return F.softplus(-real).mean() + F.softplus(fake).mean()"
 MINIMAX = "return -F.softplus(fake).mean()"
 BETTER = "return F.softplus(-fake).mean()"
-DETACHED = "fake = self.generator(torch.randn(len(x), self.latents)).detach()\n        loss = discriminator_loss("
+DETACHED = "fake = self.generator(self.noise(len(x))).detach()\n        loss = discriminator_loss("
 STEP_D = "loss = discriminator_loss(self.discriminator(x), self.discriminator(fake))\n        optimizer.zero_grad()\n"
 STEP_G = "loss = minimax_loss(fake) if saturating else nonsaturating_loss(fake)\n        optimizer.zero_grad()\n"
-DRAW = "return self.generator(torch.randn(n, self.latents))"
-FAKE_1D = "fake = self.discriminator(self.generator(torch.randn(n, self.latents)))"
+SAMPLE = "return self.generator(self.noise(n))"
+FAKE_1D = "fake = self.discriminator(self.generator(self.noise(n)))"
 
 GAN_LOSS = "return F.softplus(-self.discriminator(x)).mean() + F.softplus(self.discriminator(fake)).mean()"
 GAN_FAKE = "fake = self.generator(self.noise(len(x))).detach()\n        return F.softplus"
@@ -20,7 +20,6 @@ PENALTY = "return ((slope.norm(dim=1) - 1) ** 2).mean()"
 DIFFERENCE = "difference = self.discriminator(fake).mean() - self.discriminator(x).mean()"
 CRITIC_LOSS = "return difference + penalty * self.gradient_penalty(x, fake)"
 CRITIC_G = "return -self.discriminator(self.generator(self.noise(n))).mean()"
-SAMPLE_2D = "return self.generator(self.noise(n))"
 
 W_MATRIX = "W = self.weight.flatten(1)"
 CONV = "return F.conv2d(x, self.weight / self.sigma(), self.bias, self.stride, self.padding)"
@@ -208,7 +207,7 @@ MUTANTS = (
         "noise-of-ones",
         "gan1d",
         "the same z for all samples of D's step",
-        ((DETACHED, DETACHED.replace("torch.randn(len(x), self.latents)", "torch.ones(len(x), self.latents)")),),
+        ((DETACHED, DETACHED.replace("self.noise(len(x))", "torch.ones(len(x), self.latents)")),),
         "discriminator_step",
         "differs from the gradient",
     ),
@@ -237,7 +236,7 @@ MUTANTS = (
         "generator-detached",
         "gan1d",
         "detaches the samples in G's step",
-        ((FAKE_1D, FAKE_1D.replace("self.latents)))", "self.latents)).detach())")),),
+        ((FAKE_1D, FAKE_1D.replace("self.noise(n)))", "self.noise(n)).detach())")),),
         "generator_step",
         "does not move self.generator",
     ),
@@ -278,7 +277,7 @@ MUTANTS = (
         "uniform-noise-in-samples",
         "gan1d",
         "rand for randn",
-        ((DRAW, DRAW.replace("randn", "rand")),),
+        ((SAMPLE, SAMPLE.replace("self.noise(n)", "torch.rand(n, self.latents)")),),
         "samples_are_of_the_generator",
         "G(z) of fresh z",
     ),
@@ -286,7 +285,7 @@ MUTANTS = (
         "samples-of-the-data",
         "gan1d",
         "draws from the data",
-        ((DRAW, "return torch.as_tensor(bumps.sample(n, seed=torch.randint(10_000, (1,)).item()))"),),
+        ((SAMPLE, "return torch.as_tensor(bumps.sample(n, seed=torch.randint(10_000, (1,)).item()))"),),
         "samples_are_of_the_generator",
         "no data",
     ),
@@ -294,7 +293,7 @@ MUTANTS = (
         "one-code",
         "gan1d",
         "one z for all samples",
-        ((DRAW, DRAW.replace("torch.randn(n, self.latents)", "torch.randn(1, self.latents).expand(n, -1)")),),
+        ((SAMPLE, SAMPLE.replace("self.noise(n)", "self.noise(1).expand(n, -1)")),),
         "samples_are_of_the_generator",
         "n of them",
     ),
@@ -314,6 +313,20 @@ MUTANTS = (
         (("gan.generator_step(512, of_g, saturating).item()", "0.0"),),
         "the_discriminator_is_undecided_at_the_end",
         "from ½",
+        weights="trained",
+    ),
+    Mutant(
+        "discriminator-never-steps",
+        "gan1d",
+        "the rounds take D's loss, and leave D as it was",
+        (
+            (
+                "d_loss = gan.discriminator_step(data[torch.randint(len(data), (512,))], of_d)",
+                "d_loss = discriminator_loss(gan.discriminator(data[:512]), gan.discriminator(gan.sample(512)))",
+            ),
+        ),
+        "the_discriminator_is_undecided_at_the_end",
+        "is it trained in every round",
         weights="trained",
     ),
     # ---- 4.2 ----
@@ -583,7 +596,7 @@ MUTANTS = (
         "gan2d-samples-of-the-data",
         "gan2d",
         "draws from the data",
-        ((SAMPLE_2D, "return torch.as_tensor(eight.sample(n, seed=torch.randint(10_000, (1,)).item()))"),),
+        ((SAMPLE, "return torch.as_tensor(eight.sample(n, seed=torch.randint(10_000, (1,)).item()))"),),
         "samples_are_of_the_generator",
         "no data",
     ),
@@ -591,7 +604,7 @@ MUTANTS = (
         "gan2d-a-few-samples-again-and-again",
         "gan2d",
         "draws ten samples and repeats them",
-        ((SAMPLE_2D, "return self.generator(self.noise(10)).repeat(n // 10 + 1, 1)[:n]"),),
+        ((SAMPLE, "return self.generator(self.noise(10)).repeat(n // 10 + 1, 1)[:n]"),),
         "samples_are_of_the_generator",
         "came up before",
     ),

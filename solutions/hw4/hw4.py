@@ -131,17 +131,21 @@ class GAN1d(nn.Module):
         )  # fmt: skip
         ### END SOLUTION
 
+    def noise(self, n: int) -> torch.Tensor:
+        """n draws of z ~ N(0, I): (n, latents)."""
+        return torch.randn(n, self.latents)
+
     @torch.no_grad()
     def sample(self, n: int) -> torch.Tensor:
-        """n draws G(z), z ~ N(0, I): (n, 1)."""
+        """n draws G(z): (n, 1)."""
         ### BEGIN SOLUTION
-        return self.generator(torch.randn(n, self.latents))
+        return self.generator(self.noise(n))
         ### END SOLUTION
 
     def discriminator_step(self, x: torch.Tensor, optimizer: torch.optim.Optimizer) -> torch.Tensor:
         """One step of the discriminator's optimizer, on data x (B, 1) and as many samples; returns its loss."""
         ### BEGIN SOLUTION
-        fake = self.generator(torch.randn(len(x), self.latents)).detach()
+        fake = self.generator(self.noise(len(x))).detach()
         loss = discriminator_loss(self.discriminator(x), self.discriminator(fake))
         optimizer.zero_grad()
         loss.backward()
@@ -152,7 +156,7 @@ class GAN1d(nn.Module):
     def generator_step(self, n: int, optimizer: torch.optim.Optimizer, saturating: bool = False) -> torch.Tensor:
         """One step of the generator's optimizer, on n samples; returns its loss, non-saturating or minimax."""
         ### BEGIN SOLUTION
-        fake = self.discriminator(self.generator(torch.randn(n, self.latents)))
+        fake = self.discriminator(self.generator(self.noise(n)))
         loss = minimax_loss(fake) if saturating else nonsaturating_loss(fake)
         optimizer.zero_grad()
         loss.backward()

@@ -76,13 +76,16 @@ class Linear(nn.Module):
         self.generator = nn.Linear(2, 1, bias=False)
         self.judge, self.broken = nn.Linear(1, 1), broken
 
+    def noise(self, n):
+        return torch.randn(2) if self.broken == "noise" else torch.randn(n, 2)
+
     def discriminator(self, x):
         logits = self.judge(x)
         return {"": logits[:, 0], "column": logits, "one": logits.mean(), "none": None}[self.broken]
 
 
 def game_of(broken: str = "") -> Game:
-    return Game(LocalStudent({"Linear": Linear}, {}).new("Linear", broken, seed=3), (1,), 2)
+    return Game(LocalStudent({"Linear": Linear}, {}).new("Linear", broken, seed=3), (1,))
 
 
 @pytest.mark.parametrize(("broken", "said"), [
@@ -91,6 +94,12 @@ def game_of(broken: str = "") -> Game:
 def test_what_is_no_game_is_said(broken, said):
     with pytest.raises(StudentCodeError, match=said):
         game_of(broken).discriminator(np.zeros((5, 1), dtype=np.float32))
+
+
+def test_a_game_knows_how_much_noise_it_takes():
+    assert game_of().latents == 2
+    with pytest.raises(StudentCodeError, match=r"noise\(2\) should have shape \(2, latents\), got \(2,\)"):
+        _ = game_of("noise").latents
 
 
 def test_our_gradient_of_a_generators_loss_is_autograds():

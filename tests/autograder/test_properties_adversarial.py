@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autograder.properties import adversarial
+from autograder.properties import adversarial, samples
 from autograder.properties.adversarial import sigmoid, softplus
 
 RNG = np.random.default_rng(0)
@@ -53,6 +53,21 @@ def test_generator_losses(saturating):
     assert "This is the" in adversarial.generator_loss_is_right(other, saturating).slip
     assert "sign" in adversarial.generator_loss_is_right(lambda f: -right(f), saturating).slip
     assert adversarial.generator_loss_is_right(lambda f: len(f) * right(f), saturating).share == 0
+
+
+def test_a_discriminator_is_compared_with_the_best_one():
+    """Of N(0, 1) and N(1, 1) the best logit is log p − log p_G = ½ − x."""
+    x, y = RNG.normal(size=20_000), 1 + RNG.normal(size=20_000)
+    divergence = samples.jensen_shannon_1d(x, y)
+    best = adversarial.is_nearly_the_best(0.5 - x, 0.5 - y, divergence)
+    assert best.passed
+    assert best.value == pytest.approx(0, abs=0.02)
+    far = x + 5
+    undecided = adversarial.is_nearly_the_best(0 * x, 0 * far, samples.jensen_shannon_1d(x, far))
+    assert undecided.share == 0
+    assert "does not tell samples from data" in undecided.slip
+    assert adversarial.is_nearly_the_best(0 * x, 0 * x, samples.jensen_shannon_1d(x, RNG.normal(size=20_000))).passed
+    assert adversarial.is_nearly_the_best(np.full(9, np.nan), np.zeros(9), 0.1).share == 0
 
 
 # ---- steps ---------------------------------------------------------------------------------------------
