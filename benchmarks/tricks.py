@@ -1,10 +1,9 @@
 """What each trick of homework 4 is worth: the games again, with one of them switched off, under several seeds.
 
-    python benchmarks/tricks.py gan1d --seeds 5
-    python benchmarks/tricks.py gan2d --seeds 3
-    python benchmarks/tricks.py dcgan --seeds 2      # minutes a game
+    python benchmarks/tricks.py > docs/tricks.md                # a quarter of an hour
+    python benchmarks/tricks.py gan1d --seeds 10                # one exercise
 
-All in one run, with the solutions' own code; prints for every switch the mean and the worst over seeds.
+All in one run, with the solutions' own code; prints Markdown.
 """
 
 import argparse
@@ -12,9 +11,11 @@ import contextlib
 import io
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from autograder import exercises, notebooks
 from autograder.exercises import ROOT
@@ -29,7 +30,8 @@ SWITCHES = {
               "minimax": {"saturating": True}},
     "gan2d": {"all tricks": {}, "momentum 0.5": {"momentum": 0.5}, "one step of D": {"discriminator_steps": 1},
               "no decay": {"decay": False}, "penalty of 10": {"penalty": 10.0}},
-    "dcgan": {"all tricks": {}, "momentum 0.5": {"momentum": 0.5}, "no decay": {"decay": False}},
+    "dcgan": {"all tricks": {}, "momentum 0.5": {"momentum": 0.5}, "no decay": {"decay": False},
+              "no spectral normalisation": {"sigma": 1.0}},
 }  # fmt: skip
 
 
@@ -56,7 +58,12 @@ def play(exercise: str, names: dict, options: dict) -> tuple[float, float]:
         good, shares = samples.mode_shares(gan.sample(4000).numpy(), data.means, 0.2)
         return 1 - good, float((shares * 8 > samples.COVERED).sum())
     gan, glyphs, judge = names["DCGAN"](), images.get("glyphs32", levels=256), classifier.get("glyphs32")
-    names["train_dcgan"](gan, **options)
+    options = dict(options)
+    with contextlib.ExitStack() as patches:
+        if "sigma" in options:
+            sigma = mock.patch.object(names["SpectralConv2d"], "sigma", return_value=options.pop("sigma"))
+            patches.enter_context(sigma)
+        names["train_dcgan"](gan, **options)
     gan.eval()
     drawn = ((gan.sample(2000) + 1) / 2).numpy()
     real = judge.features(glyphs.unit(glyphs.sample(5000, split="test")))
@@ -65,26 +72,37 @@ def play(exercise: str, names: dict, options: dict) -> tuple[float, float]:
     return distance, float(10 * counts.min() / 2000)
 
 
-MEASURES = {"gan1d": ("W₁ / sd", "mean |D − ½|"), "gan2d": ("bad samples", "modes"),
-            "dcgan": ("Fréchet distance", "rarest digit")}  # fmt: skip
+MEASURES = {"gan1d": ("W₁ / sd", "mean |D − ½|"), "gan2d": ("bad samples", "modes covered"),
+            "dcgan": ("Fréchet distance", "share of the rarest digit")}  # fmt: skip
+SEEDS = {"gan1d": 10, "gan2d": 5, "dcgan": 4}
+
+
+def table(exercise: str, seeds: int) -> None:
+    """Print what the games of an exercise reach with each switch."""
+    names, (first, second) = defined(exercise), MEASURES[exercise]
+    print(f"\n## {exercises.get(exercise).number} `{exercise}`, {seeds} seeds\n\n"
+          f"| | mean {first} | of each seed, sorted | mean {second} |\n|---|---|---|---|")  # fmt: skip
+    for switch, options in SWITCHES[exercise].items():
+        rows = []
+        for seed in tqdm(range(seeds), f"{exercise}, {switch}"):
+            with seeded(seed), contextlib.redirect_stdout(io.StringIO()):
+                rows.append(play(exercise, names, options))
+        found = np.array(rows)
+        each = ", ".join(f"{v:.3g}" for v in sorted(found[:, 0]))
+        print(f"| {switch} | {found[:, 0].mean():.3g} | {each} | {found[:, 1].mean():.3g} |", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("exercise", choices=SWITCHES)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("exercise", nargs="?", choices=SWITCHES)
+    parser.add_argument("--seeds", type=int, help="how many (each exercise has a number of its own)")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    names, (first, second) = defined(given.exercise), MEASURES[given.exercise]
-    print(f"{given.exercise}, {given.seeds} seeds: {first} (each) and mean {second}")
-    for switch, options in SWITCHES[given.exercise].items():
-        rows = []
-        for seed in range(given.seeds):
-            with seeded(seed), contextlib.redirect_stdout(io.StringIO()):
-                rows.append(play(given.exercise, names, options))
-        found = np.array(rows)
-        each = " ".join(f"{v:.3g}" for v in sorted(found[:, 0]))
-        print(f"  {switch:16} {found[:, 0].mean():8.3g}   ({each})   {found[:, 1].mean():.3g}", flush=True)
+    print("# What the tricks of homework 4 are worth\n\nThe solutions' games with one trick switched off at a time "
+          "(less is better; of digits, a share of one is even).\nWritten by "
+          "`python benchmarks/tricks.py > docs/tricks.md`.")  # fmt: skip
+    for exercise in [given.exercise] if given.exercise else SWITCHES:
+        table(exercise, given.seeds or SEEDS[exercise])
 
 
 if __name__ == "__main__":

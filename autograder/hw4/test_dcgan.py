@@ -15,7 +15,7 @@ DATA = images.get("glyphs32", levels=256)
 LATENTS, WIDTH = 32, 4
 KERNELS = ((3, 8, 4), (6, 5, 3), (1, 4, 4))  # in, out, side of small layers
 BATCH, CALLS = 16, 25
-DRAWN, FEATURES = 2000, 5000
+DRAWN, DIVERSE, FEATURES = 2000, 500, 5000
 TRAINING, NEIGHBOURS = 5000, 300
 
 
@@ -40,6 +40,13 @@ def warm(student, session) -> Game:
 
 def trained(student) -> Game:
     return Game(student.trained("dcgan"), DATA.shape)
+
+
+@pytest.fixture(scope="module")
+def shown(student, session) -> tuple[np.ndarray, np.ndarray]:
+    """Features (DRAWN, d) and labels (DRAWN,) of samples of the trained game, as the frozen classifier has them."""
+    drawn = unit(trained(student).sample(DRAWN, session.seed("shown")))
+    return judge().features(drawn), judge().probabilities(drawn).argmax(axis=1)
 
 
 def pictures(n: int, seed: int, split: str = "test") -> np.ndarray:
@@ -191,24 +198,21 @@ def test_samples_are_of_the_generator(student, seed):
 
 @points(6, needs=("hinge_losses", "samples_are_of_the_generator"))
 @hint("No momentum (betas=(0, 0.9)), a learning rate that falls to zero, more rounds. Is the generator in train mode?")
-def test_frechet_distance(student, graded, seed):
-    drawn = unit(trained(student).sample(DRAWN, seed))
-    distance = samples.frechet(samples.gaussian(judge().features(drawn)), reference_features()[0])
+def test_frechet_distance(shown, graded):
+    distance = samples.frechet(samples.gaussian(shown[0]), reference_features()[0])
     graded("dcgan", distance, limit=None, baseline=reference_features()[1], unit="Fréchet distance")
 
 
 @points(3, needs=("hinge_losses", "samples_are_of_the_generator"))
 @hint("Some digit hardly comes up: the generator has dropped a mode. No momentum, and a learning rate that falls.")
-def test_every_digit_comes_up(student, seed):
-    drawn = unit(trained(student).sample(DRAWN, seed))
-    require(samples.labels_covered(judge().probabilities(drawn).argmax(axis=1), 10))
+def test_every_digit_comes_up(shown):
+    require(samples.labels_covered(shown[1], 10))
 
 
 @points(3, needs=("hinge_losses", "samples_are_of_the_generator"))
 @hint("Samples are too much alike: the generator has collapsed. No momentum, and a smaller learning rate.")
-def test_samples_are_diverse(student, seed):
-    features = judge().features(unit(trained(student).sample(500, seed)))
-    require(samples.diversity(features, judge().features(unit(pictures(500, seed)))))
+def test_samples_are_diverse(shown, seed):
+    require(samples.diversity(shown[0][:DIVERSE], judge().features(unit(pictures(DIVERSE, seed)))))
 
 
 @points(2, needs="samples_are_of_the_generator")

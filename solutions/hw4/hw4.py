@@ -229,8 +229,8 @@ plots.game_1d(bumps, training.history("gan1d").frames, line)
 # Where the orange histogram is too high, $D$ is below ½; the generator moves mass towards where $D$ rises.
 #
 # How near is it? The Wasserstein distance $W_1$ between samples and data is the least mean distance over which mass
-# must be moved to turn one into the other, the area between the two cumulative distributions. Full points need less
-# than 0.10 standard deviations of the data.
+# must be moved to turn one into the other, the area between the two cumulative distributions. Full points need at most
+# 0.10 standard deviations of the data; and a discriminator that has learned, and is within 0.05 of ½ all the same.
 
 # %%
 fresh = bumps.sample(20_000, seed=1, split="validation")[:, 0]
@@ -408,7 +408,8 @@ wgan_smiley = trained("gan2d.smiley", WGAN2d(), fit=train_gan2d(smiley, rounds=2
 plots.game_2d(eight, training.history("gan2d.plain").frames)
 
 # %% [markdown]
-# Expected, of the first game:
+# Expected, of the first game (samples are black, the data are within the lines, and the discriminator says data where
+# it is blue):
 #
 # ![samples over contours of the discriminator, eight Gaussians](figures/gan2d_plain.png)
 
@@ -536,10 +537,11 @@ plots.curves(
 # %% [markdown]
 # Now both players. *DCGAN*: the generator goes from a vector to $4 \times 4$, and by transposed convolutions with
 # stride 2 to 8 and 16 pixels a side, each followed by batch normalisation and ReLU; then on to 32, and `tanh` keeps to
-# $[-1, 1]$. The discriminator goes the other way with `SpectralConv2d`, leaky ReLUs and no batch normalisation: it must
-# judge every image by itself. (For the step between 16 and 32 pixels a side `nn.PixelShuffle(2)`, which turns four
-# channels into squares of $2 \times 2$ pixels, and `nn.PixelUnshuffle(2)` are fast on a CPU; convolutions with stride
-# 2 do as well.) Their losses are **hinges**, which stop caring about what is right by more than one:
+# $[-1, 1]$. The discriminator goes the other way with leaky ReLUs. Every layer of it that has weights is a
+# `SpectralConv2d`, the last one too, and there is no batch normalisation: it must judge every image by itself. (For the
+# step between 16 and 32 pixels a side `nn.PixelShuffle(2)`, which turns four channels into squares of $2 \times 2$
+# pixels, and `nn.PixelUnshuffle(2)` are fast on a CPU; convolutions with stride 2 do as well.) Their losses are
+# **hinges**, which stop caring about what is right by more than one:
 #
 # $$\mathcal{L}_D = \mathbb{E}\left[\max(0, 1 - f(x))\right] + \mathbb{E}\left[\max(0, 1 + f(G(z)))\right], \qquad
 #   \mathcal{L}_G = -\mathbb{E}\left[f(G(z))\right].$$

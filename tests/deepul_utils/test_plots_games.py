@@ -46,7 +46,14 @@ def test_a_strip_of_frames_in_the_plane():
     }
     figure = plots.game_2d(toy.get("eight_gaussians"), frames)
     assert [ax.get_title(loc="left") for ax in figure.axes] == [f"round {r}" for r in frames["round"]]
-    assert all(len(ax.collections[-1].get_offsets()) == 30 for ax in figure.axes)
+    for ax in figure.axes:
+        _, outline, points = ax.collections
+        assert len(points.get_offsets()) == 30
+        rings = outline.get_paths()[0].to_polygons(closed_only=False)
+        middles = np.array([ring.mean(axis=0) for ring in rings])
+        means = toy.get("eight_gaussians").means
+        assert len(middles) == 8
+        assert np.linalg.norm(middles[:, None] - means, axis=-1).min(axis=0).max() < 0.1
 
 
 def test_samples_over_their_densities():
