@@ -72,7 +72,7 @@ def play(exercise: str, names: dict, options: dict) -> tuple[float, float]:
     return distance, float(10 * counts.min() / 2000)
 
 
-MEASURES = {"gan1d": ("W₁ / sd", "mean |D − ½|"), "gan2d": ("bad samples", "modes covered"),
+MEASURES = {"gan1d": ("W₁ in standard deviations", "distance of D from ½"), "gan2d": ("bad samples", "modes covered"),
             "dcgan": ("Fréchet distance", "share of the rarest digit")}  # fmt: skip
 SEEDS = {"gan1d": 10, "gan2d": 5, "dcgan": 4}
 

@@ -862,28 +862,28 @@ def curves(x, series: dict, xlabel: str = "", ylabel: str = "", title: str = "")
 
 @_styled
 def game_history(history, fixed_point: dict | None = None):
-    """Both players' losses against the round, the means of twenty stretches over the single ones.
+    """Both players' losses against the round, side by side, the means of twenty stretches over the single ones.
 
     history: an object with the lists `steps`, `train` (the discriminator's loss) and `generator`. fixed_point:
     {"D": …, "G": …}, the losses where both are at their best, dashed.
     """
-    figure, axes = _subplots(1, 3.2, width=7)
-    ax, late = axes[0, 0], []
-    for losses, name, color in ((history.train, "D", BLUE), (history.generator, "G", ORANGE)):
+    figure, axes = _subplots(2, 2.7)
+    players = ((history.train, "D", "discriminator", BLUE), (history.generator, "G", "generator", ORANGE))
+    for ax, (losses, name, title, color) in zip(axes[0], players, strict=True):
         steps, losses = np.asarray(history.steps), np.asarray(losses)
         ax.plot(steps, losses, color=color, linewidth=0.7, alpha=0.35)
         parts = [(s.mean(), v.mean()) for s, v in zip(np.array_split(steps, 20), np.array_split(losses, 20),
                  strict=True) if len(s)]  # fmt: skip
-        ax.plot(*zip(*parts, strict=True), color=color, label=name)
-        late += [*np.quantile(losses[len(losses) // 20 :], [0.005, 0.995])]
+        ax.plot(*zip(*parts, strict=True), color=color)
+        seen = [*np.quantile(losses[len(losses) // 20 :], [0.005, 0.995])]
         if fixed_point and name in fixed_point:
-            ax.axhline(fixed_point[name], color=color, linestyle="--", linewidth=1.3,
-                       label=f"{name} at the fixed point, {fixed_point[name]:.3f}")  # fmt: skip
-            late.append(fixed_point[name])
-    room = 0.08 * (max(late) - min(late)) or 0.5
-    ax.set(xlabel="round", ylabel="loss", ylim=(min(late) - room, max(late) + room))
-    ax.margins(x=0.02)
-    _legend(ax)
+            label = f"at the fixed point, {fixed_point[name]:.3f}"
+            ax.axhline(fixed_point[name], color=INK, linestyle="--", linewidth=1.3, label=label)
+            seen.append(fixed_point[name])
+            _legend(ax)
+        room = 0.08 * (max(seen) - min(seen)) or 0.5
+        ax.set(xlabel="round", ylim=(min(seen) - room, max(seen) + room), title=f"loss of the {title}")
+        ax.margins(x=0.02)
     return figure
 
 

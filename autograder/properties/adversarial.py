@@ -155,7 +155,7 @@ def same_direction(got: dict, wanted: dict, what: str, slip: str = "") -> Findin
     required = f"the gradient of {what}, within {GRADIENT:.0%}"
     off = float(np.nan_to_num(np.linalg.norm(a - b) / size, nan=np.inf))
     if off <= GRADIENT:
-        return Finding(1.0, f"right to {off:.1%}", required, off, GRADIENT)
+        return Finding(1.0, f"the gradient is right to {off:.1%}", required, off, GRADIENT)
     along = float(np.nan_to_num(a @ b / size**2))
     rest = np.linalg.norm(a - along * b) / size
     measured = f"it differs from the gradient of {what} by {off:.0%} of its size"

@@ -262,7 +262,7 @@ def no_copies(samples: np.ndarray, fresh: np.ndarray, training: np.ndarray) -> F
     """
     own, usual = (np.sqrt(_nearest(s, training)) for s in (samples, fresh))
     share = float((own < np.quantile(usual, NEAR)).mean())
-    measured = f"{share:.0%} of the samples are nearer to a training image than 95 % of fresh images are"
+    measured = f"{share:.0%} of the samples are nearer to a training image than 95% of fresh images are"
     return Finding(float(share <= COPIES), measured, f"at most {COPIES:.0%}", share, COPIES)
 
 

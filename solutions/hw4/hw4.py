@@ -682,7 +682,7 @@ plots.images(torch.cat(walks), columns=12)
 #
 # For scale, with 2,000 pictures of each kind beside other images of the data: held-out images are at 17 ± 4 (a finite
 # number of them is never at 0), images blurred by one pixel at 176 ± 11, samples of the VAE of 3.2 at 540 ± 31, and
-# samples of this game, over twenty seeds, at 85 ± 10.
+# samples of this game, over twenty seeds, at 85 ± 10. Full points need less than the blurred images have.
 
 # %%
 judge = classifier.get("glyphs32")

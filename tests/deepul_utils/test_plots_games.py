@@ -20,11 +20,14 @@ def test_curves_have_their_names_and_an_axis():
 def test_losses_of_both_players_with_their_fixed_point():
     history = History(list(range(1, 101)), list(np.linspace(9, 1, 100)), generator=list(np.linspace(0, 1, 100)))
     figure = plots.game_history(history, fixed_point={"D": 1.386, "G": 0.693})
-    labels = [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
-    assert labels == ["D", "D at the fixed point, 1.386", "G", "G at the fixed point, 0.693"]
+    labels = [ax.get_legend().get_texts()[0].get_text() for ax in figure.axes]
+    assert labels == ["at the fixed point, 1.386", "at the fixed point, 0.693"]
+    titles = [ax.get_title(loc="left") for ax in figure.axes]
+    assert titles == ["loss of the discriminator", "loss of the generator"]
     means = figure.axes[0].lines[1]
     assert len(means.get_xdata()) == 20
     assert means.get_ydata()[0] == pytest.approx(np.mean(history.train[:5]))
+    assert figure.axes[1].lines[1].get_ydata()[0] == pytest.approx(np.mean(history.generator[:5]))
 
 
 def test_a_strip_of_frames_in_one_dimension():
