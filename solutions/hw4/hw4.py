@@ -176,7 +176,8 @@ class GAN1d(nn.Module):
 # - *A learning rate that falls to zero* in the second half: the players stop circling around the fixed point.
 # - The *non-saturating* loss.
 #
-# `film.look(r)` takes a picture of both players now and then.
+# `torch.as_tensor(bumps.sample(100_000, seed=0))` are data to draw batches from, and `progress(range(rounds))` shows a
+# bar. `film.look(r)` before round $r$, and `film.look(rounds)` at the end, take a picture of both players now and then.
 
 # %%
 line = torch.linspace(-5, 5, 200)[:, None]
@@ -185,6 +186,7 @@ line = torch.linspace(-5, 5, 200)[:, None]
 def train_gan1d(gan: GAN1d, saturating=False, discriminator_steps=2, momentum=0.0, decay=True, rounds=2500):
     """Play `rounds` rounds with batches of 512; returns a History of both losses, with the film's frames."""
     film = training.Film(rounds, lambda: {"samples": gan.sample(2000)[:, 0], "logits": gan.discriminator(line)})
+    losses = []  # of every round (the discriminator's, the generator's), as floats
     ### BEGIN SOLUTION
     data = torch.as_tensor(bumps.sample(100_000, seed=0))
     players = (gan.discriminator, gan.generator)
@@ -193,7 +195,6 @@ def train_gan1d(gan: GAN1d, saturating=False, discriminator_steps=2, momentum=0.
         torch.optim.lr_scheduler.LambdaLR(o, lambda r: min(1.0, 2 * (1 - r / rounds)) if decay else 1.0)
         for o in (of_d, of_g)
     ]
-    losses = []
     for r in progress(range(rounds), "gan1d"):
         film.look(r)
         for _ in range(discriminator_steps):
@@ -367,7 +368,11 @@ for w in ((1.0, 0.0), (3.0, 4.0), (0.3, 0.4)):
     print(f"w = {w}: penalty {value:.3f}, should be {(np.hypot(*w) - 1) ** 2:.3f}")
 
 # %% [markdown]
-# **Train.** The tricks of 4.1 are here too: no momentum, two steps of the critic, a learning rate that falls to zero.
+# **Train.** `play(gan, x, optimizers=(…, …), schedulers=(…, …), rounds=…, batch_size=…, discriminator_steps=…,
+# frame=frame)` plays with data `x`, a tensor: the optimisers are the discriminator's and the generator's, and the
+# schedulers are stepped after every round. `frame` is what the film shows.
+#
+# The tricks of 4.1 are here too: no momentum, two steps of the critic, a learning rate that falls to zero.
 # The penalty counts little, $\lambda = 0.2$. In images $\lambda = 10$ is usual; but the penalty also holds where a
 # slope below one would be right, near the data at the end of the game, and with much of it the samples go on moving
 # (try it).
