@@ -1,10 +1,10 @@
 """What a Fréchet distance of 100 means: those of other pictures of digits, in the same features, as many of each.
 
     python benchmarks/frechet.py                     # the reference weights of 4.3
-    python benchmarks/frechet.py build/calibrate/dcgan-*/*/dcgan.safetensors
+    python benchmarks/frechet.py build/calibrate/dcgan-*/*/dcgan.safetensors > docs/frechet.md     # of all seeds
 
-Prints held-out images, blurred ones, samples of the VAE of 3.2 and samples of the DCGAN of 4.3: distance, the share
-of the rarest digit (1: as often as it should be), and how far samples are apart, relative to images.
+Prints, in Markdown, held-out images, blurred ones, samples of the VAE of 3.2 and samples of the DCGAN of 4.3: distance,
+the share of the rarest digit (1: as often as it should be), and how far samples are apart, relative to images.
 """
 
 import contextlib
@@ -70,17 +70,21 @@ def main() -> None:
         "held-out images": [row(lambda k=k: held_out(k)) for k in range(REPEATS)],
         "blurred by one pixel": [row(lambda k=k: blurred(held_out(k))) for k in range(REPEATS)],
         "VAE of 3.2": [row(vae_samples) for _ in range(REPEATS)],
-        f"DCGAN of 4.3 ({len(files)} seeds)": [
+        f"DCGAN of 4.3, seeds: {len(files)}": [
             row(lambda f=f: unit(model_of("dcgan", "dcgan", f.parent).sample(N))) for f in files
         ],
     }
-    print(f"{'':26} {'Fréchet distance':23}  {'rarest digit':13}  apart")
+    print(f"# What a Fréchet distance means\n\nOf {N:,} pictures of each kind, beside 10,000 held-out images, in the "
+          "features of the frozen classifier: mean ± standard\ndeviation and range, over draws or over seeds. The rarest "
+          "digit has this part of its even share, and samples are so far\napart, relative to images. Written by\n"
+          "`python benchmarks/frechet.py build/calibrate/dcgan-*/*/dcgan.safetensors > docs/frechet.md` (after "
+          "`deepul calibrate hw4`).\n\n| | Fréchet distance | rarest digit | apart |\n|---|---|---|---|")  # fmt: skip
     for kind, rows in kinds.items():
         distance, rarest, ratio = np.mean(rows, axis=0)
         spread = np.std(rows, axis=0, ddof=1) if len(rows) > 1 else [0] * 3
         low, high = min(r[0] for r in rows), max(r[0] for r in rows)
         said = f"{distance:.0f} ± {spread[0]:.0f} ({low:.0f}–{high:.0f})"
-        print(f"{kind:26} {said:23}  {rarest:.2f} ± {spread[1]:.2f}    {ratio:.2f} ± {spread[2]:.2f}")
+        print(f"| {kind} | {said} | {rarest:.2f} ± {spread[1]:.2f} | {ratio:.2f} ± {spread[2]:.2f} |")
 
 
 if __name__ == "__main__":
