@@ -75,8 +75,8 @@ def main() -> None:
         ],
     }
     print(f"# What a Fréchet distance means\n\nOf {N:,} pictures of each kind, beside 10,000 held-out images, in the "
-          "features of the frozen classifier: mean ± standard\ndeviation and range, over draws or over seeds. The rarest "
-          "digit has this part of its even share, and samples are so far\napart, relative to images. Written by\n"
+          "features of the frozen classifier: mean ± standard\ndeviation and range, over draws or over seeds. The "
+          "rarest digit has this part of its even share, and samples are so far\napart, relative to images. Written by\n"
           "`python benchmarks/frechet.py build/calibrate/dcgan-*/*/dcgan.safetensors > docs/frechet.md` (after "
           "`deepul calibrate hw4`).\n\n| | Fréchet distance | rarest digit | apart |\n|---|---|---|---|")  # fmt: skip
     for kind, rows in kinds.items():
