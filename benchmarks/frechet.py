@@ -74,11 +74,15 @@ def main() -> None:
             row(lambda f=f: unit(model_of("dcgan", "dcgan", f.parent).sample(N))) for f in files
         ],
     }
-    print(f"# What a Fréchet distance means\n\nOf {N:,} pictures of each kind, beside 10,000 held-out images, in the "
-          "features of the frozen classifier: mean ± standard\ndeviation and range, over draws or over seeds. The "
-          "rarest digit has this part of its even share, and samples are so far\napart, relative to images. Written by\n"
-          "`python benchmarks/frechet.py build/calibrate/dcgan-*/*/dcgan.safetensors > docs/frechet.md` (after "
-          "`deepul calibrate hw4`).\n\n| | Fréchet distance | rarest digit | apart |\n|---|---|---|---|")  # fmt: skip
+    print(f"""# What a Fréchet distance means
+
+Of {N:,} pictures of each kind, beside 10,000 held-out images, in the features of the frozen classifier: mean ± standard
+deviation and range, over draws or over seeds. The rarest digit has this part of its even share, and samples are so far
+apart, relative to images. Written, after `deepul calibrate hw4`, by
+`python benchmarks/frechet.py build/calibrate/dcgan-*/*/dcgan.safetensors > docs/frechet.md`.
+
+| | Fréchet distance | rarest digit | apart |
+|---|---|---|---|""")
     for kind, rows in kinds.items():
         distance, rarest, ratio = np.mean(rows, axis=0)
         spread = np.std(rows, axis=0, ddof=1) if len(rows) > 1 else [0] * 3

@@ -2,7 +2,6 @@
 
 import traceback
 
-import numpy as np
 from ipykernel.iostream import OutStream
 
 from autograder.grading import wire
@@ -60,7 +59,7 @@ def _answer(student: LocalStudent, content: dict, buffers: list) -> tuple[dict, 
     try:
         arrays = wire.arrays(content["arrays"], buffers)
         result, out = student.request(content["message"], arrays, content["limit"])
-        heads, out = wire.buffers([np.ascontiguousarray(a) for a in out])
+        heads, out = wire.buffers(out)
         return {"result": result, "arrays": heads, "printed": student.take_printed()[-wire.MOST_PRINTED :]}, out
     except StudentCodeError as error:
         return {"error": [error.kind, error.message], "printed": student.take_printed()[-wire.MOST_PRINTED :]}, []

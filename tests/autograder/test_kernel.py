@@ -56,18 +56,19 @@ def test_cells_run_and_show_what_jupyter_would_show(kernel):
     assert printed(ran) == "2\n"
 
 
-def test_every_check_runs_on_a_sandboxed_notebook():
+@pytest.mark.parametrize("homework", exercises.homeworks())
+def test_every_check_runs_on_a_sandboxed_notebook(homework):
     """The very tests that run live, unchanged: full marks for the solution."""
-    folder = ROOT / "solutions" / "hw1" / "artifacts"
+    folder = ROOT / "solutions" / homework / "artifacts"
     box = Sandbox(replace(LIMITS, total=400))  # the whole homework
     with (
         contextlib.closing(box),
         Kernel(box, {f"artifacts/{p.name}": p.read_bytes() for p in folder.iterdir()}, seed=1) as kernel,
     ):
-        for cell in solution_cells("hw1"):
+        for cell in solution_cells(homework):
             if cell.kind == "code" and "check(" not in cell.source:
                 assert kernel.execute(without_markers(cell.source), 60).error == ""
-        for exercise in exercises.of_homework("hw1"):
+        for exercise in exercises.of_homework(homework):
             score = runner.check(exercise.name, KernelStudent(kernel), "a salt")
             assert score == score.max_points, score.text()
 
@@ -82,6 +83,14 @@ def test_errors_come_back_in_the_words_of_the_exercise(kernel):
     kernel.execute("def f(x):\n    print('seen')\n    return x", 3)
     student.call("f", np.zeros(3))
     assert student.take_printed() == "seen\n"
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2, 0), (2, 3)])
+def test_an_array_comes_back_in_its_shape(kernel, shape):
+    """A loss is one number: (), and not (1,)."""
+    kernel.execute("def f(x): return x + 1", 3)
+    came = KernelStudent(kernel).call("f", np.zeros(shape, dtype=np.float32))
+    np.testing.assert_array_equal(came, np.ones(shape, dtype=np.float32), strict=True)
 
 
 def test_twenty_round_trips_of_most_of_a_megabyte_take_less_than_a_second(kernel):
