@@ -168,13 +168,15 @@ class GAN1d(nn.Module):
 # %% [markdown]
 # **Train** them in turns: in every round a few steps of the discriminator, each on a new batch of data, then one of the
 # generator. Games are restless where a single loss would settle, and a few tricks calm them; each has a switch below.
+# How near the samples come to the data, in the $W_1$ of below, is 0.032 with all of them (the mean of ten seeds).
 #
+# - *A learning rate that falls to zero* in the second half: the players stop circling around the fixed point. Without
+#   (`decay=False`) the distance is 0.095.
 # - *No momentum* (`betas=(momentum, 0.9)` of Adam with `momentum=0`): the other player has moved by the time that
-#   momentum acts. It is the trick that matters most here.
+#   momentum acts. With 0.5 it is 0.061, with Adam's usual 0.9 it is 0.086.
 # - *Two steps of the discriminator* for one of the generator, so that it is near its best, and its slope worth
-#   following.
-# - *A learning rate that falls to zero* in the second half: the players stop circling around the fixed point.
-# - The *non-saturating* loss.
+#   following. With one it is 0.044.
+# - The *non-saturating* loss. In one dimension the minimax loss comes as near, 0.031.
 #
 # `torch.as_tensor(bumps.sample(100_000, seed=0))` are data to draw batches from, and `progress(range(rounds))` shows a
 # bar. `film.look(r)` before round $r$, and `film.look(rounds)` at the end, take a picture of both players now and then.
@@ -374,8 +376,9 @@ for w in ((1.0, 0.0), (3.0, 4.0), (0.3, 0.4)):
 #
 # The tricks of 4.1 are here too: no momentum, two steps of the critic, a learning rate that falls to zero.
 # The penalty counts little, $\lambda = 0.2$. In images $\lambda = 10$ is usual; but the penalty also holds where a
-# slope below one would be right, near the data at the end of the game, and with much of it the samples go on moving
-# (try it).
+# slope below one would be right, near the data at the end of the game, and with much of it the samples go on moving. Of
+# samples of the eight Gaussians 3.5 % are bad (see below) with all as it is here, 8.6 % with $\lambda = 10$, and 5.7 %
+# with a momentum of 0.5: try it.
 
 # %%
 cells = torch.cartesian_prod(torch.linspace(-4, 4, 41), torch.linspace(-4, 4, 41))
@@ -485,7 +488,8 @@ check("gan2d")
 # One iteration in each training step is enough, since $W$ changes little from one to the next. $u$ and $v$ are
 # constants for the gradient, $\sigma = u^\top W v$ is *not*: the gradient of $\hat W$ also says what becomes of
 # $\sigma$. Of a convolution's kernel $(C_{out}, C_{in}, k, k)$, $W$ is the matrix $C_{out} \times C_{in} k k$: one row
-# an output channel.
+# an output channel. (A pixel lies in several patches, so the convolution itself may stretch by more than $\sigma(W)$, at
+# most by $k$ / stride of it: a bound all the same.)
 
 # %%
 glyphs = images.get("glyphs32", levels=256)
@@ -602,8 +606,9 @@ class DCGAN(nn.Module):
 
 
 # %% [markdown]
-# **Train** (one to three minutes). No momentum here either: with `momentum=0.5`, the usual choice for DCGANs, some
-# games end in a single image. One step of the discriminator for each of the generator is enough.
+# **Train** (one to three minutes). The tricks matter more than in the plane: with `momentum=0.5`, the usual choice for
+# DCGANs, the Fréchet distance of below is 270 in place of 92, with `decay=False` 178, and without spectral
+# normalisation 239 (means of four seeds). One step of the discriminator for each of the generator is enough.
 
 
 # %%
