@@ -192,7 +192,10 @@ def main() -> None:
         "# The statistics that grade samples\n\nWhere a GAN has no likelihood, these carry the grade "
         "(`autograder/properties/samples.py`). Measured on cases whose\nanswer is known: mean ± standard deviation "
         "of the value, and in how many draws the case was found wanting. What is graded\nbetween a reference and a "
-        "baseline has no verdict of its own. Written by\n`python benchmarks/sample_statistics.py > docs/samples.md`."
+        "baseline has no verdict of its own. `same` gives a p-value; modes and labels, the rarest one's part of its\n"
+        "even share; spread, the narrowest mode's width in that of the data; diversity, how far samples are apart,\n"
+        "relative to images; no copies, the share that is nearer to a training image than 95% of fresh images are.\n"
+        "Written by `python benchmarks/sample_statistics.py > docs/samples.md`."
     )
     for data, cases in CASES.items():
         draws = given.image_draws if data == "Glyphs" else given.draws

@@ -137,7 +137,8 @@ def test_pixels_and_batches():
 
 # What must be found wanting, in every draw; all else in none.
 CAUGHT = {
-    "one mode dropped": {"modes", "spread"}, "one mode kept": {"same", "modes", "spread"},
+    "shifted by 0.2, one σ of a mode": {"same"}, "one mode dropped": {"modes", "spread"},
+    "one mode kept": {"same", "modes", "spread"},
     "modes shrunk to a fifth of their width": {"spread"}, "one digit dropped": {"labels"},
     "collapsed to a point": {"same", "modes", "spread"}, "collapsed to one image": {"labels", "diversity"},
     "training images": {"no copies"}, "training images with a little noise": {"no copies"},
@@ -151,8 +152,8 @@ def test_a_case_is_caught_by_what_is_meant_for_it_and_by_nothing_else(data, name
     draws = 2 if data == "Glyphs" else 10
     found = sample_statistics.judged(sample_statistics.CASES[data][name], draws)
     wanting = {statistic: count for statistic, (_, _, count) in found.items() if count is not None}
-    if name == "one mode dropped":
-        del wanting["same"]  # sees it now and then: one mode of eight is near what 500 samples can tell
+    if name in ("one mode dropped", "modes shrunk to a fifth of their width"):
+        del wanting["same"]  # sees it in some draws: so much is near what 500 samples can tell
     assert wanting == {s: draws if s in CAUGHT.get(name, ()) else 0 for s in wanting}
 
 
