@@ -10,7 +10,7 @@ from deepul_utils import toy
 
 DATA = toy.get("three_bumps")
 LATENTS = 4
-DRAWN, COMPARED = 20_000, 1000
+DRAWN, COMPARED = 20_000, 500
 PROMISED = 0.10  # W₁ for full points, in standard deviations of the data
 RATE = 0.1
 

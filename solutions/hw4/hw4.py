@@ -488,8 +488,8 @@ check("gan2d")
 # One iteration in each training step is enough, since $W$ changes little from one to the next. $u$ and $v$ are
 # constants for the gradient, $\sigma = u^\top W v$ is *not*: the gradient of $\hat W$ also says what becomes of
 # $\sigma$. Of a convolution's kernel $(C_{out}, C_{in}, k, k)$, $W$ is the matrix $C_{out} \times C_{in} k k$: one row
-# an output channel. (A pixel lies in several patches, so the convolution itself may stretch by more than $\sigma(W)$, at
-# most by $k$ / stride of it: a bound all the same.)
+# an output channel. (A pixel lies in several patches, so the convolution itself may stretch by more than $\sigma(W)$,
+# by $k$ / stride of it at most: a bound all the same.)
 
 # %%
 glyphs = images.get("glyphs32", levels=256)
