@@ -1,5 +1,9 @@
 """Reference losses, and how often a right solution fails by chance: train the solutions under several seeds.
 
+Beside the solution, which may know tricks, stands the variant RECIPE of an exercise: the plainest right network,
+trained as the notebook's text says. The wider of the two spreads decides, since who does what the text says is to
+earn everything.
+
 Thresholds follow from what is written here: see properties/loss.py, which is the one place that turns a mean and a
 standard deviation into points.
 """
@@ -18,15 +22,17 @@ from pathlib import Path
 
 import numpy as np
 
-from autograder import environment, exercises, notebooks, runner
+from autograder import environment, exercises, mutants, notebooks, runner, variants
 from autograder.exercises import ROOT, Exercise
 from autograder.grading.cache import write_atomically
 from autograder.grading.course import SourceError
 from autograder.handout.submit import solution_cells
+from autograder.properties import loss
 from autograder.properties.finding import Finding
 
 RESULTS = ROOT / "docs" / "results.md"
 SEEDS = 5  # of a new exercise; more where so few leave its threshold too near to what right solutions reach
+RECIPE, RECIPE_SEEDS = "stated-recipe", 3
 TARGET = 1e-3  # a right solution may lose a check by chance this often
 TAIL = 0.25  # share of the draws that a tail is fitted to
 
@@ -39,32 +45,72 @@ class _Open(dict):
 
 
 def calibrate(
-    homework: str, seeds: int, draws: int, exercise: str = "", progress: Callable[[str], None] = lambda text: None
-) -> dict:
+    homework: str, seeds: int, draws: int, exercise: str = "", progress: Callable[[str], None] = lambda text: None,
+    recipes_only: bool = False,
+) -> dict:  # fmt: skip
     """Train `homework`'s solutions under seeds 0 … seeds − 1; write reference.json and return it.
 
     seeds: 0 for as many as last time. exercise: this one only; the others' references stay as they are. draws: how
     often every check is run, spread over the trained models, to estimate its false failures. The weights of seed 0
-    become the reference artifacts.
+    become the reference artifacts. recipes_only: train what the text states, and leave all else as it is.
     Raises SourceError if a solution does not run, or loses a structural check: a reference must be right first.
     """
     file = ROOT / "autograder" / homework / "reference.json"
     reference = dict(runner.references(homework))
     for e in exercises.of_homework(homework, exercise):
+        if recipes_only:
+            _recipe(e, reference, progress)
+            continue
         made, students = _train(e, seeds or last_time(reference, e), progress)
         reference |= made
+        students += _recipe(e, reference, progress)
         progress(f"{e.name}: running every check {draws} times")
         rates = reference.setdefault("_false_failures", {})
         rates[e.name] = _false_failures(e, students, draws, reference)
         for check, row in rates[e.name].items():
             if row["rate"] > TARGET or row["failures"]:
                 progress(f"  too often: {check} failed {row['failures']} of {draws}, estimated {row['rate']:.2g}")
-    under = f" --seeds {seeds}" if seeds else ""
-    reference["_made_by"] = {"command": f"deepul calibrate {homework}{under} --draws {draws}", **_versions()}
+    if not recipes_only:
+        under = f" --seeds {seeds}" if seeds else ""
+        reference["_made_by"] = {"command": f"deepul calibrate {homework}{under} --draws {draws}", **_versions()}
     write_atomically(file, json.dumps(reference, indent=2, sort_keys=True) + "\n")
     runner.references.cache_clear()
     write_atomically(RESULTS, results())
     return reference
+
+
+def _recipe(exercise: Exercise, reference: dict, progress: Callable[[str], None]) -> list:
+    """Note what the stated recipe of an exercise reaches, {"mean", "sd", "runs"}; its students, one a seed."""
+    stated = [v for v in variants.of_homework(exercise.homework) if (v.exercise, v.name) == (exercise.name, RECIPE)]
+    if not stated:
+        return []
+    made, students = _train(exercise, RECIPE_SEEDS, progress, stated[0])
+    for key, summary in made.items():
+        reference[key]["recipe"] = {k: summary[k] for k in ("mean", "sd", "runs", "seconds")}
+        reference[key] |= {k: v for k, v in summary.items() if k == "promised"}
+    return students
+
+
+def seeds_needed(reference: dict, most: int = 100) -> int:
+    """Under how many seeds to train, so that one more model stays within its threshold but for one in 1 / TARGET.
+
+    The mean and the spread of n models are estimates: what one more model differs from them by is √(1 + 1/n) times
+    Student's t with n − 1 degrees of freedom. `most` where no number is enough.
+    """
+    from scipy.stats import t
+
+    room = _full(reference) - reference["mean"]
+    if not reference["sd"]:
+        return 2
+    n = np.arange(2, most)
+    enough = t.sf(room / (reference["sd"] * np.sqrt(1 + 1 / n)), n - 1) < TARGET
+    return int(n[enough.argmax()]) if enough.any() else most
+
+
+def _full(reference: dict) -> float:
+    """Up to which loss points are full; a share that is counted is allowed a little more."""
+    promised = reference.get("promised")
+    return max(loss.threshold(reference, reference["baseline"]), -np.inf if promised is None else promised)
 
 
 def last_time(reference: dict, exercise: Exercise) -> int:
@@ -86,37 +132,44 @@ def results() -> str:
         seconds = sum(r["seconds"] for k, r in reference.items() if not k.startswith("_"))
         parts += [
             f"\n## {homework}: {seconds / 60:.1f} minutes of training\n",
-            "| exercise | mean ± sd | seeds | unit | limit, nats | baseline | seconds |\n|---|---|---|---|---|---|---|",
+            "| exercise | mean ± sd | seeds | stated recipe | full points up to | unit | limit, nats | baseline "
+            "| seconds |\n|---|---|---|---|---|---|---|---|---|",
         ]
         for exercise in exercises.of_homework(homework):
             for key, r in reference.items():
                 if key.split(".")[0] == exercise.name:
                     limit = "" if r["limit"] is None else f"{r['limit']:.4f}"
                     unit = r["unit"].replace("|", "\\|")
-                    found = f"{r['mean']:.4f} ± {r['sd']:.4f} | {len(r['runs'])} | {unit}"
+                    recipe = f"{r['recipe']['mean']:.4f} ± {r['recipe']['sd']:.4f}" if "recipe" in r else ""
+                    found = f"{r['mean']:.4f} ± {r['sd']:.4f} | {len(r['runs'])} | {recipe} | {_full(r):.4f} | {unit}"
                     row = f"{exercise.number} `{key}` | {found} | {limit} | {r['baseline']:.4f} | {r['seconds'] or ''}"
                     parts.append(f"| {row} |")
     return "\n".join(parts) + "\n"
 
 
-def _train(exercise: Exercise, seeds: int, progress: Callable[[str], None]) -> tuple[dict, list]:
-    """({reference key: its summary}, the student of every seed).
+def _train(
+    exercise: Exercise, seeds: int, progress: Callable[[str], None], variant: mutants.Variant | None = None
+) -> tuple[dict, list]:
+    """({reference key: its summary}, the student of every seed), of the solution or of a variant of it.
 
     What was trained is kept in build/calibrate as long as the section's code is the same: a calibration that was
     interrupted goes on, and checks are measured again without training again.
     """
     runs: dict[str, list[dict]] = {}
     students = []
-    code = [c.source for c in notebooks.section(solution_cells(exercise.homework), exercise.number) if c.kind == "code"]
+    cells = solution_cells(exercise.homework)
+    cells = notebooks.section(mutants.apply(variant, cells) if variant else cells, exercise.number)
+    code = [c.source for c in cells if c.kind == "code"]
     digest = hashlib.sha256("\0".join([*code, importlib.metadata.version("torch")]).encode()).hexdigest()[:12]
     kept = ROOT / "build" / "calibrate" / f"{exercise.name}-{digest}"
+    what = f"{exercise.name}, {variant.name}" if variant else exercise.name
     for seed in range(seeds):
         folder = kept / str(seed)
         with environment.variables(DEEPUL_SEED=str(seed)):
-            progress(f"{exercise.name}: training with seed {seed}")
-            student, measured, seconds = _one_run(exercise, folder, seed)
+            progress(f"{what}: training with seed {seed}")
+            student, measured, seconds = _one_run(exercise, cells, folder, seed)
         students.append(student)
-        if seed == 0:
+        if seed == 0 and not variant:
             _keep_artifacts(folder, ROOT / "solutions" / exercise.homework / "artifacts")
         for key, values in measured.items():
             runs.setdefault(key, []).append(values | {"seconds": seconds.get(key, 0.0)})
@@ -125,8 +178,7 @@ def _train(exercise: Exercise, seeds: int, progress: Callable[[str], None]) -> t
     return {key: _summary(values) for key, values in runs.items()}, students
 
 
-def _one_run(exercise: Exercise, artifacts: Path, seed: int) -> tuple:
-    cells = notebooks.section(solution_cells(exercise.homework), exercise.number)
+def _one_run(exercise: Exercise, cells: list[notebooks.Cell], artifacts: Path, seed: int) -> tuple:
     folder = ROOT / "solutions" / exercise.homework
     with contextlib.redirect_stdout(io.StringIO()):
         ran = notebooks.run_cells(cells, folder, artifacts, exercise.homework)
@@ -218,7 +270,7 @@ def _summary(runs: list[dict]) -> dict:
         "baseline": round(runs[0]["baseline"], 6),
         "seconds": round(statistics.median(r["seconds"] for r in runs), 1),
         "unit": runs[0]["unit"] + ("" if runs[0]["limit"] is None else " above the limit"),
-    }
+    } | ({} if runs[0].get("promised") is None else {"promised": runs[0]["promised"]})
 
 
 def _versions() -> dict:

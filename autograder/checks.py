@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 from autograder.properties.finding import Finding
 
@@ -12,11 +13,65 @@ class CheckFailed(AssertionError):
     """A required finding does not hold, or holds in part only."""
 
 
-def points(number: float, needs: str | tuple[str, ...] = ()) -> Callable:
-    """What the check is worth, and the checks (test names without "test_") that must pass before it says much."""
+@dataclass(frozen=True)
+class Recipe:
+    """How the notebook's text says to train: what a loss that is near its goal is compared with.
+
+    steps: of training (rounds, of a game), each on `batch` examples. lr: the largest learning rate; of a game the
+    discriminator's. generator_lr: the generator's, if it is another. falls: whether the rate falls towards the end.
+    """
+
+    optimizer: str
+    lr: float
+    steps: int
+    batch: int
+    falls: bool = True
+    generator_lr: float | None = None
+    discriminator_steps: int = 1
+
+    def advice(self, settings: dict) -> str:
+        """What to try, for a training with these settings (as in its history): never what it did already."""
+        differs = list(filter(None, (
+            self._other("optimiser", settings.get("optimizer"), self.optimizer),
+            self._number("learning rate", settings.get("lr"), self.lr),
+            self._number("learning rate of the generator", settings.get("generator_lr"), self.generator_lr),
+            self._falling(settings),
+            self._number("number of steps", settings.get("steps", settings.get("rounds")), self.steps),
+            self._number("batch size", settings.get("batch"), self.batch),
+            self._number("discriminator’s steps a round", settings.get("discriminator_steps"),
+                         self.discriminator_steps),
+        )))  # fmt: skip
+        if not settings:
+            return ""
+        if not differs:
+            return "This was trained as the text says, and is short of what that recipe reaches: look at the network."
+        return "The recipe in the text differs from this training: " + "; ".join(differs) + "."
+
+    def _other(self, name: str, got, wanted) -> str:
+        return f"{name} {wanted}, here {str(got)[:40]}" if got is not None and got != wanted else ""
+
+    def _number(self, name: str, got, wanted) -> str:
+        """A number that is far from the recipe's: by a third and more."""
+        if wanted is None or isinstance(got, bool) or not isinstance(got, int | float):
+            return ""
+        near = wanted / 1.5 <= got <= wanted * 1.5
+        return "" if near else f"{name} {wanted:,g}, here {got:,.3g}"
+
+    def _falling(self, settings: dict) -> str:
+        top, last = settings.get("lr"), settings.get("last_lr")
+        known = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (top, last))
+        return "a learning rate that falls towards the end" if self.falls and known and last > 0.3 * top else ""
+
+
+def points(number: float, title: str, needs: str | tuple[str, ...] = ()) -> Callable:
+    """What the check is worth, what it is called, and what must hold before its result means anything.
+
+    title: as a student reads it. needs: checks (test names without "test_") that must pass first; rare, since what is
+    skipped costs its points, and a slip is to cost no more than the checks whose theorems it breaks.
+    """
 
     def mark(test: Callable) -> Callable:
-        test.points, test.hint = float(number), getattr(test, "hint", "")
+        test.points, test.hint, test.title = float(number), getattr(test, "hint", ""), title
         test.needs = (needs,) if isinstance(needs, str) else needs
         return test
 

@@ -166,6 +166,7 @@ def calibrate(
     seeds: Annotated[int, typer.Option(min=0, help="How many seeds to train under; 0: as many as last time.")] = 0,
     draws: Annotated[int, typer.Option(min=20, help="How often to run every check, to estimate false failures.")] = 200,
     exercise: Annotated[str, typer.Option(help="This exercise only, e.g. made.")] = "",
+    recipes: Annotated[bool, typer.Option("--recipes", help="Only what the notebook's text states.")] = False,
 ):
     """Train the solutions under several seeds and write down how they end: reference.json, reference weights.
 
@@ -177,15 +178,20 @@ def calibrate(
     if seeds == 1:
         raise typer.BadParameter("one seed has no spread; 2 at least, or 0 for as many as last time.")
     say = lambda text: console.print(text, style="dim", highlight=False)  # noqa: E731
-    reference = calibration.calibrate(homework, seeds, draws, exercise, progress=say)
+    reference = calibration.calibrate(homework, seeds, draws, exercise, progress=say, recipes_only=recipes)
     calibrated = exercises.of_homework(homework, exercise)
-    table = Table(Column("reference", no_wrap=True), "mean", "± over seeds", "limit", "baseline", "seconds", "unit",
-                  box=SIMPLE_HEAD)  # fmt: skip
+    table = Table(Column("reference", no_wrap=True), "mean", "± over seeds", "seeds", "needed", "stated recipe",
+                  "limit", "baseline", "seconds", "unit", box=SIMPLE_HEAD)  # fmt: skip
     for key, r in reference.items():
         if not key.startswith("_") and exercises.get(key) in calibrated:
-            values = (r["mean"], r["sd"], r["limit"], r["baseline"])
-            table.add_row(key, *("" if v is None else f"{v:.4f}" for v in values), f"{r['seconds']:.1f}", r["unit"])
+            spread, ends = ((r["mean"], r["sd"]), (r["limit"], r["baseline"]))
+            recipe = " ".join(f"{v:.4f}" for v in r.get("recipe", {}).get("runs", ()))
+            numbers = [f"{v:.4f}" for v in spread] + [str(len(r["runs"])), str(calibration.seeds_needed(r)), recipe]
+            numbers += ["" if v is None else f"{v:.4f}" for v in ends]
+            table.add_row(key, *numbers, f"{r['seconds']:.1f}", r["unit"])
     console.print(table)
+    if recipes:
+        return
     table = Table("check", Column("of", no_wrap=True), "failed", "draws", "false failures, estimated", "how",
                   box=SIMPLE_HEAD)  # fmt: skip
     too_often = False
@@ -251,7 +257,8 @@ def _validate(homework: str, exercise: str, jobs: int, force: bool) -> bool:
     for name in dict.fromkeys(v.exercise for v in verdicts):
         console.print(matrix.table(name, verdicts))
     for kind, what in (("solution", "earn everything"), ("blank", "earn nothing"), ("mutant", "are caught by the check "
-                       "meant for them"), ("variant", "earn everything")):  # fmt: skip
+                       "meant for them"), ("variant", "earn everything"), ("start", "lose "
+                       "nothing by the weights they start from")):  # fmt: skip
         here = [v for v in verdicts if v.kind == kind]
         console.print(f"{kind:8} {sum(not v.problem for v in here)} of {len(here)} {what}", highlight=False)
     for text in weak:

@@ -21,15 +21,18 @@ def cell(verdict: Verdict, check: str, meant: str) -> str:
 
 
 def table(exercise: str, verdicts: list[Verdict]) -> Table:
-    """One exercise for the terminal; columns are numbered checks, whose names stand below."""
+    """One exercise for the terminal: what each mutant loses, what its check is worth, what each check says.
+
+    Columns are numbered checks, whose names stand below.
+    """
     rows = rows_of(exercise, verdicts)
     checks = checks_of(exercise, verdicts)
-    found = Table("mutant", *(str(k) for k in range(1, len(checks) + 1)), box=SIMPLE_HEAD, title=exercise,
-                  title_justify="left", padding=(0, 1))  # fmt: skip
+    found = Table("mutant", "lost", "meant", *(str(k) for k in range(1, len(checks) + 1)), box=SIMPLE_HEAD,
+                  title=exercise, title_justify="left", padding=(0, 1))  # fmt: skip
     for row in rows:
         colours = {"meant": "green", "missed": "bold red", "also": "yellow"}
         cells = [f"[{colours.get(c, 'dim')}]{SYMBOLS[c]}[/]" for c in row["cells"]]
-        found.add_row(row["name"], *cells)
+        found.add_row(row["name"], f"{row['lost']:g}", f"{row['meant']:g}", *cells)
     found.caption = "\n".join(f"{k} {c.replace('_', ' ')}" for k, c in enumerate(checks, 1))
     found.caption_justify = "left"
     return found
@@ -47,7 +50,8 @@ def rows_of(exercise: str, verdicts: list[Verdict]) -> list[dict]:
     return [
         {
             "name": v.name, "slip": meant[v.name].slip, "said": v.said, "problem": v.problem, "seconds": v.seconds,
-            "weights": meant[v.name].weights, "cells": [cell(v, c, meant[v.name].caught_by) for c in checks],
+            "weights": meant[v.name].weights, "lost": v.lost, "meant": v.meant,
+            "cells": [cell(v, c, meant[v.name].caught_by) for c in checks],
         }
         for v in verdicts if v.exercise == exercise and v.kind == "mutant"
     ]  # fmt: skip

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # what runs notebooks needs torch; what only reads them does 
     from autograder.student import LocalStudent
     from deepul_utils import training
 
-CHECK_CALL = re.compile(r"""^[ \t]*check\(\s*["']([\w.]+)["']\s*\)[ \t]*$""", re.MULTILINE)
+CHECK_CALL = re.compile(r"""^[ \t]*check\(\s*["']([\w.]+)["']\s*(?:,[^()\n]*)?\)[ \t]*$""", re.MULTILINE)
 
 TRAINED = re.compile(r"""\btrained\(\s*["']([\w.]+)["']""")
 DRAWN = re.compile(r"""\bdrawn\(\s*["']([\w.]+)["']""")
@@ -80,7 +80,9 @@ def run_cells(cells: list[Cell], folder: Path, artifacts: Path, name: str = "not
                 values.append(_run(cell.source, f"<{name} cell {number}>", namespace, errors) if runs else None)
     finally:
         training.session = before
-    return Ran(LocalStudent(namespace, session.models, session.samples), namespace, session, errors, values)
+    return Ran(
+        LocalStudent(namespace, session.models, session.samples, session.histories), namespace, session, errors, values
+    )
 
 
 def _run(source: str, filename: str, namespace: dict, errors: dict[str, str]) -> object:

@@ -12,6 +12,7 @@ import os
 import traceback
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -31,15 +32,16 @@ UNUSED = ("cacheprovider", "terminal", "logging", "faulthandler", "warnings", "u
           "threadexception", "junitxml", "doctest", "stepwise", "pastebin")  # fmt: skip
 
 
-def check(name: str, student: Student, salt: str = LIVE_SALT) -> Score:
+def check(name: str, student: Student, salt: str = LIVE_SALT, only: str = "") -> Score:
     """Run the checks of exercise `name` on a student. Raises ValueError for a name that does not exist.
 
-    salt: what seeds and held-out data are derived from; secret and new every term when grading.
+    salt: what seeds and held-out data are derived from; secret and new every term when grading. only: words of a
+    title; those checks alone are run, with what they need. Raises ValueError for words that are in no title.
     """
     exercise = exercises.get(name)
-    session = Session(student, salt, references(exercise.homework))
+    session = Session(student, salt, references(exercise.homework), only)
     run(exercise, session)
-    return Score(exercise, session.results, student.take_printed())
+    return Score(exercise, session.results, student.take_printed(), left_out=session.left_out)
 
 
 def run(exercise: exercises.Exercise, session: "Session") -> None:
@@ -54,6 +56,8 @@ def run(exercise: exercises.Exercise, session: "Session") -> None:
         )  # fmt: skip
     if session.interrupted:
         raise KeyboardInterrupt
+    if session.no_title:
+        raise ValueError(session.no_title)
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not session.results:
         raise RuntimeError(f"the checks of {exercise} did not run (pytest: {code!r}) {sink.getvalue()}")
 
@@ -86,8 +90,9 @@ class Session:
     required, by its name. Both are for calibration.
     """
 
-    def __init__(self, student: Student, salt: str, references: dict):
-        self.student, self.salt, self.references = student, salt, references
+    def __init__(self, student: Student, salt: str, references: dict, only: str = ""):
+        self.student, self.salt, self.references, self.only = student, salt, references, only
+        self.left_out, self.no_title = 0, ""
         self.results: list[CheckResult] = []
         self.measured: dict[str, dict] = {}
         self.findings: dict[str, list[Finding]] = {}
@@ -97,12 +102,28 @@ class Session:
     def seed(self, what: str) -> int:
         return int.from_bytes(hashlib.sha256(f"{self.salt}/{what}".encode()).digest()[:4], "big") >> 1
 
+    def pytest_collection_modifyitems(self, items):
+        """With `only`: the checks with these words in their title or name, and those that they need."""
+        if not self.only:
+            return
+        words = self.only.casefold()
+        by_name = {_name(item.function): item for item in items}
+        chosen = [n for n, i in by_name.items() if words in i.function.title.casefold() or words in n.casefold()]
+        if not chosen:
+            titles = "”, “".join(item.function.title for item in items)
+            self.no_title = f"No check here has “{self.only}” in its title. There are: “{titles}”."
+        for name in chosen:  # grows as it goes: what is needed may need something, too
+            chosen += [n for n in by_name[name].function.needs if n not in chosen]
+        self.left_out = len(items) - len(chosen)
+        items[:] = [item for name, item in by_name.items() if name in chosen]
+
     def pytest_runtest_setup(self, item):
         self._findings = checks.collect()
         passed = {r.name for r in self.results if r.outcome == "passed"}
         unmet = [n for n in getattr(item.function, "needs", ()) if n not in passed]
         if unmet:
-            pytest.skip(f"needs “{_title(unmet[0])}” first")
+            titles = {_name(other.function): other.function.title for other in item.session.items}
+            pytest.skip(f"needs “{titles.get(unmet[0], unmet[0])}” first")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item, call):
@@ -118,18 +139,19 @@ class Session:
 
     def _result(self, item, call) -> CheckResult:
         test, findings = item.function, self._findings
-        self.findings[test.__name__.removeprefix("test_")] = findings
+        self.findings[_name(test)] = findings
         error = call.excinfo.value if call.excinfo else None
         last = min(reversed(findings), key=lambda f: f.share, default=None)
         if error is None and last is None:
             error = RuntimeError("this check required nothing")
         result = CheckResult(
-            name=test.__name__.removeprefix("test_"), title=_title(test.__name__), max_points=test.points,
+            name=_name(test), title=test.title, max_points=test.points,
             hint=test.hint, seconds=round(call.duration, 3),
         )  # fmt: skip
         if error is None or isinstance(error, checks.CheckFailed):
             result.outcome = "passed" if last.passed else "partial" if last.share else "failed"
             result.measured, result.required, result.plot = last.measured, last.required, last.plot
+            result.statistic = last.kind == "p-value"
             result.points, result.hint = test.points * last.share, last.slip or result.hint
         elif isinstance(error, pytest.skip.Exception):
             result.outcome, result.measured = "skipped", error.msg
@@ -144,9 +166,8 @@ class Session:
         return result
 
 
-def _title(name: str) -> str:
-    words = name.removeprefix("test_").replace("_", " ")
-    return words[:1].upper() + words[1:]
+def _name(test: Callable) -> str:
+    return test.__name__.removeprefix("test_")
 
 
 def pytest_addoption(parser):
@@ -197,7 +218,8 @@ def graded(session) -> Callable[..., None]:
     """graded(key, excess, limit, baseline): require a loss as near to the limit as the calibrated reference.
 
     Where no limit is known, limit is None and excess is the loss itself, in its unit. examples: how many it is a
-    share of. promised: what the notebook says is good enough.
+    share of. promised: what the notebook says is good enough. recipe: what the notebook's text says to do; a loss that
+    is near is told where the training of `artifact` (the key, if not given) differs from it.
     """
 
     def require(
@@ -209,9 +231,14 @@ def graded(session) -> Callable[..., None]:
         unit: str = "nats",
         examples: int | None = None,
         promised: float | None = None,
+        recipe: checks.Recipe | None = None,
+        artifact: str = "",
     ) -> None:
         excess, baseline = float(excess), float(baseline)
-        session.measured[key] = {"excess": excess, "limit": limit, "baseline": baseline, "unit": unit}
-        checks.require(loss.graded(excess, session.references[key], limit, baseline, unit, examples, promised))
+        session.measured[key] = dict(excess=excess, limit=limit, baseline=baseline, unit=unit, promised=promised)
+        finding = loss.graded(excess, session.references[key], limit, baseline, unit, examples, promised)
+        if recipe and not finding.passed and not finding.slip:
+            finding = replace(finding, slip=recipe.advice(session.student.settings(artifact or key)))
+        checks.require(finding)
 
     return require

@@ -1,6 +1,7 @@
 """What a check returns: a plain float that shows itself as a table."""
 
 import math
+import re
 from dataclasses import asdict, dataclass, field
 
 from autograder.exercises import Exercise
@@ -14,7 +15,8 @@ class CheckResult:
 
     outcome: "passed", "partial", "failed", "skipped" (something it rests on is missing; no points), or
     "not graded" (our fault: points is None, and `fault` holds the traceback for whoever maintains the kit).
-    kind: for an error in the student's code, what kind (see workbench.StudentCodeError).
+    kind: for an error in the student's code, what kind (see workbench.StudentCodeError). statistic: whether what was
+    measured is one, and differs from salt to salt.
     """
 
     name: str
@@ -28,7 +30,14 @@ class CheckResult:
     plot: dict = field(default_factory=dict)
     seconds: float = 0.0
     kind: str = ""
+    statistic: bool = False
     fault: str = ""
+
+    @property
+    def missing(self) -> str:
+        """What a check waits for: a method that is still a stub, or something to train; "" if for nothing."""
+        found = re.match(r"(`.+`).* is not implemented yet|nothing was trained under the name '(.+?)'", self.measured)
+        return (found[1] or f"training {found[2]}") if found and self.kind in ("not implemented", "untrained") else ""
 
 
 class Score(float):
@@ -38,12 +47,12 @@ class Score(float):
     and takes anything that only looks like one for full marks.
     """
 
-    def __new__(cls, exercise: Exercise, results: list[CheckResult], printed: str = ""):
+    def __new__(cls, exercise: Exercise, results: list[CheckResult], printed: str = "", left_out: int = 0):
         # Rounded to a thousandth, so that 0.1 + 0.2 is no 0.30000000000000004 in anybody's gradebook.
         return super().__new__(cls, round(sum(r.points or 0.0 for r in results), 3))
 
-    def __init__(self, exercise: Exercise, results: list[CheckResult], printed: str = ""):
-        self.exercise, self.results, self.printed = exercise, results, printed
+    def __init__(self, exercise: Exercise, results: list[CheckResult], printed: str = "", left_out: int = 0):
+        self.exercise, self.results, self.printed, self.left_out = exercise, results, printed, left_out
 
     @property
     def max_points(self) -> float:
@@ -51,15 +60,23 @@ class Score(float):
 
     @property
     def headline(self) -> str:
-        """One sentence on where the exercise stands."""
-        if not float(self) and any(r.kind == "not implemented" for r in self.results):
+        """One sentence or two on where the exercise stands: what holds, what does not, what is missing."""
+        missing = list(dict.fromkeys(r.missing for r in self.results if r.missing))
+        held = sum(r.outcome == "passed" for r in self.results)
+        wrong = sum(r.outcome in ("failed", "partial") for r in self.results)
+        if missing and not held and not wrong and not any(r.kind == "untrained" for r in self.results):
             return f"{self.exercise} is not implemented yet."
         if any(r.outcome == "not graded" for r in self.results):
             return "Some checks could not be run, through no fault of yours: please tell the course staff."
-        if all(r.outcome == "passed" for r in self.results):
-            return "Everything holds."
-        left = sum(r.outcome != "passed" for r in self.results)
-        return f"{left} of {len(self.results)} checks to go."
+        said = ["Everything holds." if held == len(self.results) else f"{held} of {len(self.results)} checks hold"]
+        if wrong:
+            said[0] += f", {wrong} found something wrong"
+        if missing:
+            more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
+            said[0] += f"; still to do: {', '.join(missing[:4])}{more}"
+        if self.left_out:
+            said.append(f"{self.left_out} other checks were not run.")
+        return f"{said[0].rstrip('.')}. {' '.join(said[1:])}".strip()
 
     def to_json(self) -> dict:
         """Everything the table shows, as plain JSON values."""

@@ -47,23 +47,31 @@ class Student(ABC):
             raise StudentCodeError("wrong type", "the notebook answered with something that is no array.") from None
 
     def new(
-        self, name: str, *args, seed: int = 0, perturb: float = 1.0, biases: float | None = None, **kwargs
-    ) -> "Handle":
+        self, name: str, *args, seed: int = 0, perturb: float = 1.0, biases: float | None = None,
+        precise: bool = False, **kwargs,
+    ) -> "Handle":  # fmt: skip
         """A new object of the student's class `name`, in eval mode, with random weights.
 
-        `perturb` adds noise to the initial weights, as large as a default initialisation, because a fresh
-        model may be constant or the identity, and would satisfy any theorem. 0 leaves them as they are. `biases`,
-        if given, is that size for all parameters with one dimension: large weights and small biases make outputs
-        depend strongly on the inputs.
+        A fresh model may be constant or the identity, and would satisfy any theorem: its weights are brought to the
+        spread of a default initialisation, and get noise of size `perturb` besides (see workbench._perturb). 0 leaves
+        them as they are. `biases`, if given, is that size for all parameters with one dimension: large weights and
+        small biases make outputs depend strongly on the inputs.
+        precise: in double precision, if the student's code runs in it: float32's rounding is no slip.
         """
         number = self.ask(
-            do="construct", name=name, args=list(args), kwargs=kwargs, seed=seed, perturb=perturb, biases=biases
+            do="construct", name=name, args=list(args), kwargs=kwargs, seed=seed, perturb=perturb, biases=biases,
+            precise=precise,
         )  # fmt: skip
         return Handle(self, number, name)
 
-    def trained(self, name: str) -> "Handle":
-        """What `trained(name, …)` gave in the notebook."""
-        return Handle(self, self.ask(do="trained", name=name), f"trained({name!r})")
+    def trained(self, name: str, precise: bool = False) -> "Handle":
+        """What `trained(name, …)` gave in the notebook; precise: as in `new`."""
+        return Handle(self, self.ask(do="trained", name=name, precise=precise), f"trained({name!r})")
+
+    def settings(self, name: str) -> dict:
+        """How `name` was trained, as far as its weights file tells: {"lr": …, "steps": …, …}, and only such."""
+        said = self.ask(do="history", name=name)
+        return {k: v for k, v in said.items() if isinstance(v, int | float | str)} if isinstance(said, dict) else {}
 
     def drawn(self, name: str, *shape: int) -> np.ndarray:
         """The samples that `drawn(name, …)` gave in the notebook: integer levels or reals, (n, *shape)."""
@@ -101,13 +109,16 @@ class Handle:
             seed=seed, train=train, differentiate=differentiate,
         )  # fmt: skip
 
-    def descend(self, *steps: tuple, seed: int = 0) -> tuple[dict, dict]:
+    def descend(self, *steps: tuple, seed: int = 0, train: bool = True) -> tuple[dict, dict]:
         """{parameter: how far it moved} and {parameter: the gradient left, or None}, after steps of training.
 
         A step is (method, part, rate, arguments, keywords): method(*arguments, optimizer, **keywords) is called with a
         plain optimiser, θ ← θ − rate · ∇θ, of the parameters of self.part. Afterwards everything is as it was.
+        train: in training mode.
         """
-        moved, left = self._student.ask(do="descend", target=self._number, steps=[list(s) for s in steps], seed=seed)
+        moved, left = self._student.ask(
+            do="descend", target=self._number, steps=[list(s) for s in steps], seed=seed, train=train
+        )
         return moved, left
 
     def verb(self, method: str, *shape: int, seed: int = 0) -> Callable[[np.ndarray], np.ndarray]:
@@ -129,15 +140,22 @@ class Handle:
         return whole(drawn, what) if integer else drawn
 
     def gradient(
-        self, method: str, *args, wrt: str = "input", cotangent=None, seed: int = 0, output: int = 0, **kwargs
-    ):
+        self, method: str, *args, wrt: str = "input", cotangent=None, seed: int = 0, output: int = 0,
+        train: bool = False, **kwargs,
+    ):  # fmt: skip
         """Gradient of Σ cotangent · method(*args) by its first argument, or {name: gradient} by "parameters".
 
-        output: which of its results, where it returns several.
+        output: which of its results, where it returns several. train: in training mode.
         """
         return self._student.ask(
             do="gradient", target=self._number, method=method, args=list(args), kwargs=kwargs, seed=seed,
-            wrt=wrt, cotangent=cotangent, output=output,
+            wrt=wrt, cotangent=cotangent, output=output, train=train,
+        )  # fmt: skip
+
+    def jacobian(self, method: str, x: np.ndarray, seed: int = 0, output: int = 0) -> np.ndarray:
+        """∂z_i/∂x of every example for z = method(x), row by row: (D, B, *x.shape), D numbers in one z."""
+        return self._student.ask(
+            do="jacobian", target=self._number, method=method, args=[x], seed=seed, output=output
         )  # fmt: skip
 
     def parameters(self) -> dict[str, np.ndarray]:
@@ -168,8 +186,8 @@ def expect(value, shape: tuple[int, ...], what: str) -> np.ndarray:
 class LocalStudent(Student):
     """A notebook's namespace in this very process: for the live check, and for pytest on trusted notebooks."""
 
-    def __init__(self, namespace: dict, models: dict, samples: dict | None = None):
-        self.bench = Workbench(namespace, models, samples)
+    def __init__(self, namespace: dict, models: dict, samples: dict | None = None, histories: dict | None = None):
+        self.bench = Workbench(namespace, models, samples, histories)
         self.printed = io.StringIO()
 
     def take_printed(self) -> str:

@@ -1,7 +1,9 @@
 """Grading the grader: what does each check make of solutions that are known to be right or wrong?
 
 The reference solution must earn everything, the blank handout nothing, every mutant must be caught by the check
-meant for it, with words that help, and every variant must earn everything. What was found is kept in
+meant for it, with words that help, and costs no more than the checks whose theorems it breaks; every variant must
+earn everything, and so must the solution from whatever weights it starts. All of this under several salts: a verdict
+that hangs on the salt is a lottery. What was found is kept in
 `autograder/mutants/hwN.json`, with a key of all that it rests on: only what changed is run again.
 """
 
@@ -20,24 +22,31 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 
-from autograder import exercises, mutants, notebooks, runner, variants
+from autograder import exercises, mutants, notebooks, runner, starts, variants
 from autograder.exercises import ROOT, Exercise
 from autograder.grading.cache import write_atomically
 from autograder.handout.submit import solution_cells
 from autograder.notebooks import Cell
-from autograder.score import Score
+from autograder.score import CheckResult, Score
+from autograder.student import LocalStudent
 
 # What a figure or a table looks like changes no verdict.
+SALTS = ("live", *(f"salt {k}" for k in range(1, 20)))
+# Under how many of them: a wrong solution (the check meant for it only), a right one, one that starts elsewhere.
+WRONG, RIGHT, STARTED = 5, 5, 8
+# Of a check that is a statistic, so many may miss under a salt.
+STATISTIC = 0.05
+
 DECIDES_NOTHING = ("autograder.display", "autograder.exercises", "deepul_utils.check", "deepul_utils.plots")
 
 
 @dataclass(frozen=True)
 class Case:
-    """A notebook with one exercise to be graded. kind: "solution", "blank", "mutant" or "variant"."""
+    """A notebook with one exercise to be graded. kind: "solution", "blank", "mutant", "variant" or "start"."""
 
     exercise: Exercise
     kind: str
-    change: mutants.Mutant | mutants.Variant | None = None
+    change: mutants.Mutant | mutants.Variant | mutants.Start | None = None
 
     @property
     def name(self) -> str:
@@ -53,13 +62,16 @@ class Case:
         if self.kind == "blank":
             return notebooks.section(_handout_cells(homework), self.exercise.number)
         cells = solution_cells(homework)
-        changed = mutants.apply(self.change, cells) if self.change else cells
+        changed = mutants.apply(self.change, cells) if self.kind in ("mutant", "variant") else cells
         return notebooks.section(changed, self.exercise.number)
 
 
 @dataclass
 class Verdict:
-    """What came of a case. problem: "" where it came out as it must. outcomes: {check: outcome}."""
+    """What came of a case. problem: "" where it came out as it must. outcomes: {check: outcome}.
+
+    lost: points. meant: points of the check that is meant for a mutant. salts: under how many it came out so.
+    """
 
     exercise: str
     kind: str
@@ -68,6 +80,9 @@ class Verdict:
     points: float = 0.0
     outcomes: dict[str, str] = field(default_factory=dict)
     said: str = ""  # what a student reads with the check meant for the mutant
+    lost: float = 0.0
+    meant: float = 0.0
+    salts: int = 0
     seconds: float = 0.0
     key: str = ""
 
@@ -79,11 +94,14 @@ def cases(homework: str, exercise: str = "") -> list[Case]:
         found += [Case(e, "solution"), Case(e, "blank")]
         found += [Case(e, "mutant", m) for m in mutants.of_homework(homework) if m.exercise == e.name]
         found += [Case(e, "variant", v) for v in variants.of_homework(homework) if v.exercise == e.name]
+        found += [Case(e, "start", s) for s in starts.of_exercise(e.name)]
     return found
 
 
-def score(case: Case) -> Score:
-    """The score of a case. Raises ValueError for a change that does not match, RuntimeError if it does not run."""
+@contextlib.contextmanager
+def student_of(case: Case) -> Iterator[LocalStudent]:
+    """The student of a case, its cells run. Raises ValueError for a change that does not match, RuntimeError if a right
+    solution does not run."""
     cells, homework = case.cells(), case.exercise.homework
     if case.weights == "none":  # nothing is trained: cells that would train, and those that rest on them, are left
         cells = [c for c in cells if not (notebooks.TRAINED.search(c.source) or notebooks.DRAWN.search(c.source))]
@@ -94,19 +112,30 @@ def score(case: Case) -> Score:
         ran = notebooks.run_cells(cells, folder, Path(scratch), homework)
         if ran.errors and case.kind in ("solution", "variant"):
             raise RuntimeError(f"it does not run: {next(iter(ran.errors.values()))}")
-        return runner.check(case.exercise.name, ran.student)
+        if case.kind == "start":
+            ran.student.bench.initialise = starts.initialise(case.change)
+        yield ran.student
+
+
+def score(case: Case) -> Score:
+    """The score of a case, as its notebook would show it."""
+    with student_of(case) as student:
+        return runner.check(case.exercise.name, student)
 
 
 def judge(case: Case, earned: Score) -> Verdict:
     """Whether the score is what the case must get."""
     outcomes = {r.name: r.outcome for r in earned.results}
-    verdict = Verdict(case.exercise.name, case.kind, case.name, "", float(earned), outcomes)
+    lost = sum(r.max_points - (r.points or 0) for r in earned.results)
+    verdict = Verdict(case.exercise.name, case.kind, case.name, "", float(earned), outcomes, lost=round(lost, 3))
     broken = [r for r in earned.results if r.outcome == "not graded"]
+    # Without weights, what is asked of a trained model waits, and the rest must hold.
+    wrong = [r for r in earned.results if r.outcome != "passed" and not (case.weights == "none" and _untrained(r))]
     if broken:
         verdict.problem = f"“{broken[0].title}” could not be graded: {broken[0].fault.strip().splitlines()[-1]}"
-    elif case.kind in ("solution", "variant") and earned < earned.max_points:
-        lost = next(r for r in earned.results if r.outcome != "passed")
-        verdict.problem = f"earns {earned:g} of {earned.max_points:g}: “{lost.title}” says {lost.measured}"
+    elif case.kind in ("solution", "variant", "start") and wrong:
+        said = f"“{wrong[0].title}” says {wrong[0].measured}"
+        verdict.problem = f"earns {earned:g} of {earned.max_points:g}: {said}"
     elif case.kind == "blank" and (earned or "passed" in outcomes.values()):
         verdict.problem = f"earns {earned:g} points for nothing"
     elif case.kind == "mutant":
@@ -114,27 +143,77 @@ def judge(case: Case, earned: Score) -> Verdict:
     return verdict
 
 
+def _untrained(result: CheckResult) -> bool:
+    return result.kind == "untrained"
+
+
 def _judge_mutant(mutant: mutants.Mutant, earned: Score, verdict: Verdict) -> None:
     meant = next((r for r in earned.results if r.name == mutant.caught_by), None)
     if meant is None:
         verdict.problem = f"is to be caught by {mutant.caught_by}, and there is no such check"
         return
-    verdict.said = " · ".join(filter(None, (meant.measured, meant.hint)))
+    verdict.said, verdict.meant = " · ".join(filter(None, (meant.measured, meant.hint))), meant.max_points
+    # A check that measured something wrong, or met an error in what it calls, found its own theorem broken. One that
+    # was not run because another failed is a cascade, which has to be meant.
+    cascade = [r for r in earned.results if r.outcome == "skipped" and not r.kind and r.name not in mutant.also]
     if meant.outcome not in ("failed", "partial"):
         others = [r.title for r in earned.results if r.outcome in ("failed", "partial")]
         by = f"only by “{'”, “'.join(others)}”, not meant for it" if others else "by nothing"
         verdict.problem = f"is caught {by}; “{meant.title}”: {meant.outcome}"
     elif mutant.hint not in verdict.said:
         verdict.problem = f"is caught, but the student does not read “{mutant.hint}”: {verdict.said}"
+    elif cascade:
+        points = sum(r.max_points for r in cascade)
+        verdict.problem = f"costs {points:g} points more than it breaks: “{cascade[0].title}” {cascade[0].measured}"
+
+
+def _under_salts(case: Case, student: LocalStudent, verdict: Verdict) -> None:
+    """Judge the case under further salts, until one of them has a problem."""
+    wrong, right = case.kind == "mutant", case.kind in ("solution", "variant", "start")
+    verdict.salts = 1
+    if verdict.problem or not (wrong or right):
+        return
+    salts = SALTS[1 : WRONG if wrong else STARTED if case.kind == "start" else RIGHT]
+    for salt in salts:
+        if wrong:
+            verdict.problem = _missed(case, student, salt)
+        else:
+            verdict.problem = judge(case, runner.check(case.exercise.name, student, salt)).problem
+        if verdict.problem:
+            verdict.problem = f"under another salt ({salt}) it {verdict.problem}"
+            return
+        verdict.salts += 1
+
+
+def _missed(case: Case, student: LocalStudent, salt: str) -> str:
+    """ "" where the check that is meant for the mutant catches it under this salt; a statistic, under nearly all."""
+    found = _meant(case, student, salt)
+    if found.outcome in ("failed", "partial"):
+        return ""
+    missed = [s for s in SALTS if _meant(case, student, s).outcome not in ("failed", "partial")]
+    if found.statistic and len(missed) <= STATISTIC * len(SALTS):
+        return ""
+    return f"is not caught by “{found.title}”, nor under {len(missed) - 1} others of {len(SALTS)}"
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
+
+
+def _meant(case: Case, student: LocalStudent, salt: str) -> CheckResult:
+    results = runner.check(case.exercise.name, student, salt, only=case.change.caught_by).results
+    return next(r for r in results if r.name == case.change.caught_by)
 
 
 def evaluate(case: Case) -> Verdict:
     """Run a case and judge it; what goes wrong with it is its problem, and stops no other."""
     began = time.monotonic()
     try:
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-            earned = score(case)
-        verdict = judge(case, earned)
+        with _silence(), student_of(case) as student:
+            verdict = judge(case, runner.check(case.exercise.name, student))
+            _under_salts(case, student, verdict)
     except (ValueError, RuntimeError) as error:
         verdict = Verdict(case.exercise.name, case.kind, case.name, str(error))
     verdict.seconds = round(time.monotonic() - began, 1)

@@ -9,6 +9,7 @@ import copy
 import linecache
 import sysconfig
 import traceback
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from torch import nn
 from deepul_utils.training import seeded
 
 KIT = Path(__file__).resolve().parent.parent
+# Noise on weights is drawn from another stream than the weights themselves, or the two would go together.
+APART = 0x5DEECE66  # torch heeds the lowest 32 bits of a seed
 NOT_THE_STUDENTS = (str(KIT / "autograder"), str(KIT / "deepul_utils"), sysconfig.get_path("stdlib"), "<frozen ")
 
 
@@ -37,13 +40,20 @@ class StudentCodeError(Exception):
 class Workbench:
     """Constructs the student's classes, calls their methods, and turns everything into arrays.
 
-    namespace: what the notebook defined. models: what it trained, by artifact name; samples: what it drew of them.
+    namespace: what the notebook defined. models: what it trained, by artifact name; samples: what it drew of them;
+    histories: how their training went.
     """
 
-    def __init__(self, namespace: dict, models: dict, samples: dict | None = None):
+    # What is done to every new object, before its weights are perturbed: the validation starts solutions from
+    # initialisations that are not the reference's.
+    initialise: Callable[[nn.Module, int], None] | None = None
+
+    def __init__(self, namespace: dict, models: dict, samples: dict | None = None, histories: dict | None = None):
         self.namespace, self.models = namespace, models
         self.samples = {} if samples is None else samples
+        self.histories = {} if histories is None else histories
         self.objects: list = []
+        self.precise: set[int] = set()  # the numbers of the objects that run in double precision
 
     def handle(self, request: dict, arrays: list[np.ndarray]) -> tuple[object, list[np.ndarray]]:
         """Answer one request. Raises StudentCodeError for what the student's code did wrong."""
@@ -53,24 +63,41 @@ class Workbench:
         with students_code("reading what came back"):
             return encode(result)
 
-    def do_construct(self, name: str, args: list, kwargs: dict, seed: int, perturb: float, biases: float | None) -> int:
-        """A new object of class `name`; weights then get noise of size `perturb` (0: none), biases of theirs."""
+    def do_construct(
+        self, name: str, args: list, kwargs: dict, seed: int, perturb: float, biases: float | None,
+        precise: bool = False,
+    ) -> int:  # fmt: skip
+        """A new object of class `name`; weights then get noise of size `perturb` (0: none), biases of theirs.
+
+        precise: in double precision, for as long as its code runs so.
+        """
         cls = self._lookup(name)
         with seeded(seed), students_code(f"{name}({_shown(args, kwargs)})"):
             made = cls(*map(_as_tuple, args), **{k: _as_tuple(v) for k, v in kwargs.items()})
         if not isinstance(made, nn.Module):
             raise StudentCodeError("wrong type", f"{name} should be a torch.nn.Module, not {_type(made)}.")
         made = made.to("cpu")
+        if self.initialise:
+            self.initialise(made, seed)
         _perturb(made, perturb, perturb if biases is None else biases, seed)
-        return self._keep(made)
+        number = self._keep(made)
+        if precise:
+            made.double()
+            self.precise.add(number)
+        return number
 
-    def do_trained(self, name: str) -> int:
-        """The object that the notebook trained under `name`."""
+    def do_trained(self, name: str, precise: bool = False) -> int:
+        """The object that the notebook trained under `name`; or a copy of it in double precision."""
         if name not in self.models:
             raise StudentCodeError(
                 "untrained", f"nothing was trained under the name {name!r}: run the cell with trained({name!r}, …)."
             )
-        return self._keep(self.models[name])
+        if not precise:
+            return self._keep(self.models[name])
+        with students_code(f"a copy of trained({name!r}, …)"):
+            number = self._keep(copy.deepcopy(self.models[name]).double())
+        self.precise.add(number)
+        return number
 
     def do_drawn(self, name: str):
         """The samples that the notebook drew of what it trained under `name`."""
@@ -80,6 +107,10 @@ class Workbench:
             )
         return self.samples[name]
 
+    def do_history(self, name: str) -> dict:
+        """The settings of the training of `name`, as far as they are known."""
+        return dict(getattr(self.histories.get(name), "settings", None) or {})
+
     def do_call(
         self, target, method: str, args: list, kwargs: dict, seed: int, train: bool = False, differentiate: bool = False
     ):
@@ -87,23 +118,44 @@ class Workbench:
 
         differentiate: it may take gradients on its way, as a penalty on them does.
         """
-        with self._called(target, method, args, seed, train) as (function, args), torch.set_grad_enabled(differentiate):
-            result = function(*args, **kwargs)
-        return result
 
-    def do_descend(self, target: int, steps: list, seed: int) -> tuple[dict, dict]:
+        def call():
+            called = self._called(target, method, args, seed, train)
+            with called as (function, tensors), torch.set_grad_enabled(differentiate):
+                return function(*tensors, **kwargs)
+
+        return self._in_its_precision(target, call)
+
+    def _in_its_precision(self, target, call: Callable):
+        """call(), in double precision if the object has it; where its code does not run so, in single from then on."""
+        if target not in self.precise:
+            return call()
+        before = torch.get_default_dtype()
+        try:
+            torch.set_default_dtype(torch.float64)
+            return call()
+        except StudentCodeError as error:
+            if error.kind == "not implemented":
+                raise
+        finally:
+            torch.set_default_dtype(before)
+        self.precise.discard(target)
+        self.objects[target].float()
+        return call()
+
+    def do_descend(self, target: int, steps: list, seed: int, train: bool = True) -> tuple[dict, dict]:
         """{parameter: how far it moved} in steps of training, and {parameter: the gradient that they left or None}.
 
         Everything is put back as it was.
 
-        steps: (method, part, rate, arguments, keywords) each; the method is called in training mode with its
+        steps: (method, part, rate, arguments, keywords) each; the method is called, in training mode or not, with its
         arguments and a plain optimiser, θ ← θ − rate · ∇θ, of the parameters of that part of the object.
         """
         made = self.objects[target]
         before = copy.deepcopy(made.state_dict())
         try:
             for method, part, rate, args, kwargs in steps:
-                with self._called(target, method, args, seed, train=True) as (function, args), torch.enable_grad():
+                with self._called(target, method, args, seed, train) as (function, args), torch.enable_grad():
                     own = getattr(made, part, None)
                     if not isinstance(own, nn.Module):
                         raise StudentCodeError("missing", f"{type(made).__name__} should have a module self.{part}.")
@@ -118,28 +170,54 @@ class Workbench:
 
     def do_gradient(
         self, target, method: str, args: list, kwargs: dict, seed: int, wrt: str, cotangent=None, argument: int = 0,
-        output: int = 0,
+        output: int = 0, train: bool = False,
     ):  # fmt: skip
         """Gradient of Σ cotangent · target.method(*args), by one of the arguments or by the parameters.
 
         wrt "input" returns an array like args[argument]; "parameters" returns {name: array, or None where none
-        arrives}. output: which of its results, where it returns several.
+        arrives}. output: which of its results, where it returns several. train: in training mode.
         """
-        with self._called(target, method, args, seed) as (function, args), torch.enable_grad():
-            if wrt == "input":
-                sources = {"input": args[argument].requires_grad_()}
-                args = [a.clone() if k == argument else a for k, a in enumerate(args)]  # no leaf is worked on in place
-            else:
-                sources = {k: p for k, p in self.objects[target].named_parameters() if p.requires_grad}
-                # What depends on the arguments alone has a gradient, too: none of it for the parameters.
-                args = [a.requires_grad_().clone() if _is_real(a) else a for a in args]
-            out = function(*args, **kwargs)
-            out = _differentiable(_chosen(out, output, method), method, cotangent)
-            weight = torch.ones_like(out) if cotangent is None else torch.tensor(cotangent).to(out)
-            grads = torch.autograd.grad((out * weight).sum(), list(sources.values()), allow_unused=True)
+        shape = args[argument].shape if wrt == "input" else ()
+
+        def call():
+            with self._called(target, method, args, seed, train) as (function, tensors), torch.enable_grad():
+                if wrt == "input":
+                    sources = {"input": tensors[argument].requires_grad_()}
+                    # Copied: no leaf is worked on in place.
+                    tensors = [a.clone() if k == argument else a for k, a in enumerate(tensors)]
+                else:
+                    sources = {k: p for k, p in self.objects[target].named_parameters() if p.requires_grad}
+                    # What depends on the arguments alone has a gradient, too: none of it for the parameters.
+                    tensors = [a.requires_grad_().clone() if _is_real(a) else a for a in tensors]
+                out = function(*tensors, **kwargs)
+                out = _differentiable(_chosen(out, output, method), method, cotangent)
+                weight = torch.ones_like(out) if cotangent is None else torch.tensor(cotangent).to(out)
+                grads = torch.autograd.grad((out * weight).sum(), list(sources.values()), allow_unused=True)
+                return dict(zip(sources, grads, strict=True))
+
+        grads = self._in_its_precision(target, call)
         if wrt == "input":
-            return torch.zeros_like(sources["input"]) if grads[0] is None else grads[0]
-        return dict.fromkeys(self._names(target)) | dict(zip(sources, grads, strict=True))
+            return np.zeros(shape, dtype=np.float32) if grads["input"] is None else grads["input"]
+        return dict.fromkeys(self._names(target)) | grads
+
+    def do_jacobian(self, target: int, method: str, args: list, seed: int, output: int = 0, at_once: int = 64):
+        """∂z_i/∂x of every example for z = target.method(x), row by row: (D, B, *x.shape), D numbers in one z.
+
+        One row of every example's Jacobian is a gradient, where an example's z depends on its own x alone. The method
+        is called once, for all rows.
+        """
+
+        def call():
+            with self._called(target, method, args, seed) as (function, tensors), torch.enable_grad():
+                x = tensors[0].requires_grad_()
+                out = _differentiable(_chosen(function(x.clone(), *tensors[1:]), output, method), method, None)
+                if out.shape[:1] != x.shape[:1]:
+                    raise StudentCodeError("wrong shape", f"{method} should give one row an example of the batch.")
+                directions = torch.eye(out[0].numel(), dtype=out.dtype)
+                rows = directions.view(-1, 1, *out.shape[1:]).expand(-1, *out.shape)
+                return torch.cat([_pulled_back(out, x, part) for part in rows.split(at_once)])
+
+        return self._in_its_precision(target, call)
 
     def do_parameters(self, target: int) -> dict:
         """{name: array} of the object's parameters."""
@@ -170,6 +248,9 @@ class Workbench:
         device = next((p.device for p in obj.parameters()), "cpu")
         # Copied, because an array that came through a buffer is read-only, and torch warns about such.
         args = [torch.tensor(a, device=device) if isinstance(a, np.ndarray) else a for a in args]
+        if target is not None:  # a function of the notebook gets what it is given
+            real = torch.float64 if target in self.precise else torch.float32
+            args = [a.to(real) if _is_real(a) else a for a in args]
         with seeded(seed), _mode(obj, train), students_code(label):
             yield function, args
 
@@ -183,7 +264,7 @@ def students_code(label: str):
         raise
     except (Exception, SystemExit) as error:
         if _is_stub(error):
-            raise StudentCodeError("not implemented", str(error) or f"{label} is not implemented yet") from error
+            raise StudentCodeError("not implemented", f"{_stub(error, label)} is not implemented yet") from error
         raise StudentCodeError("raised", f"{label} raised {_described(error)}{_where(error)}") from error
 
 
@@ -224,6 +305,21 @@ def _differentiable(out, method: str, cotangent) -> torch.Tensor:
     return out
 
 
+def _pulled_back(out: torch.Tensor, x: torch.Tensor, cotangents: torch.Tensor) -> torch.Tensor:
+    """The gradient of Σ cotangent · out by x for every one of the cotangents: (R, *out.shape) -> (R, *x.shape)."""
+
+    def pulled(cotangent, batched):
+        grad = torch.autograd.grad(
+            out, x, cotangent, retain_graph=True, is_grads_batched=batched, allow_unused=True
+        )[0]  # fmt: skip
+        return torch.zeros(*cotangent.shape[: int(batched)], *x.shape, dtype=x.dtype) if grad is None else grad
+
+    try:
+        return pulled(cotangents, batched=True)
+    except RuntimeError:  # an operation that knows no batches of gradients
+        return torch.stack([pulled(cotangent, batched=False) for cotangent in cotangents])
+
+
 def _as_tuple(value):
     """A shape was a tuple before it travelled as JSON."""
     return tuple(value) if isinstance(value, list) else value
@@ -239,17 +335,34 @@ def _described(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _where(error: BaseException) -> str:
-    """The last line of the student's own code on the way to the error."""
-    frames = [
+def _students_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """The student's own functions on the way to the error, outermost first."""
+    return [
         f for f in traceback.extract_tb(error.__traceback__)
         if not f.filename.startswith(NOT_THE_STUDENTS) and "site-packages" not in f.filename
     ]  # fmt: skip
-    if not frames:
-        return ""
-    last = frames[-1]
-    line = last.line or linecache.getline(last.filename, last.lineno).strip()
-    return f" — in {last.name}, line {last.lineno} of its cell: {line}" if line else ""
+
+
+def _where(error: BaseException, most: int = 3) -> str:
+    """The lines of the student's own code that led to the error: where it happened, and who called that."""
+    said = []
+    for frame in _students_frames(error)[::-1][:most]:
+        line = frame.line or linecache.getline(frame.filename, frame.lineno).strip()
+        if line:
+            said.append(f"in {frame.name}, line {frame.lineno} of its cell: {line[:200]}")
+    return f" — {', called '.join(said)}" if said else ""
+
+
+def _stub(error: BaseException, label: str) -> str:
+    """Which method or function is still a stub: `sample` (of MADE)."""
+    tb = error.__traceback__
+    while tb.tb_next:
+        tb = tb.tb_next
+    code = tb.tb_frame.f_code
+    if code.co_filename.startswith(NOT_THE_STUDENTS) or "site-packages" in code.co_filename:
+        return f"`{label}`"
+    owner, _, name = code.co_qualname.replace("<locals>.", "").rpartition(".")
+    return f"`{owner}.{name}`" if name == "__init__" else f"`{name}`" + (f" (of {owner})" if owner else "")
 
 
 def _shown(args: list, kwargs: dict) -> str:
@@ -261,14 +374,35 @@ def _type(value) -> str:
 
 
 def _perturb(module: nn.Module, weights: float, biases: float, seed: int) -> None:
-    """Add noise as large as a default initialisation, so that nothing starts out as zero or identity."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for p in module.parameters():
-            size = weights if p.ndim > 1 else biases
-            if size and not isinstance(p, nn.UninitializedParameter) and p.is_floating_point():
-                fan_in = max(1, p.shape[1:].numel()) if p.ndim > 1 else 4
-                p += size * fan_in**-0.5 * torch.randn(p.shape, generator=generator, dtype=p.dtype)
+    """Weights as random as a default initialisation and more, whichever one the student's code begins with.
+
+    A matrix or kernel is brought to the spread that torch's default initialisation would give it, and gets noise of
+    `weights`/√fan_in besides; what has one dimension gets noise of `biases`/2. Nothing starts out as zero or identity,
+    and what a check sees does not hang on the student's choice of an initialisation. Frozen parameters stay as they
+    are, and so do exact zeros, which are a mask's work, unless the whole tensor is one value.
+    """
+    generator = torch.Generator().manual_seed((seed + APART) % 2**32)
+    for p in module.parameters():
+        size = weights if p.ndim > 1 else biases
+        if isinstance(p, nn.UninitializedParameter) or not (size and p.requires_grad and p.is_floating_point()):
+            continue
+        p.data.copy_(_randomised(p.data, size, generator))
+
+
+def _randomised(values: torch.Tensor, size: float, generator: torch.Generator) -> torch.Tensor:
+    noise = torch.randn(values.shape, generator=generator, dtype=values.dtype)
+    if values.ndim <= 1:
+        live = (values != 0) | (values == values.mean()).all()
+        return values + 0.5 * size * noise * live
+    fan_in = max(1, values.shape[1:].numel())
+    if not values.numel():
+        return values
+    if (values == values.flatten()[0]).all():
+        return values + size * fan_in**-0.5 * noise
+    live = values != 0
+    mean, spread = values[live].mean(), values[live].std(correction=0).clamp_min(1e-12)
+    default = (3 * fan_in) ** -0.5  # the standard deviation of U(−1/√fan_in, 1/√fan_in)
+    return torch.where(live, mean + (values - mean) * default / spread + size * fan_in**-0.5 * noise, values)
 
 
 def encode(value, arrays: list | None = None) -> tuple[object, list[np.ndarray]]:

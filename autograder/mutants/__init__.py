@@ -25,8 +25,9 @@ class Mutant:
     exercise: whose solution it changes. edits: (find, replace) pairs, each to be found exactly once in
     the section of the exercise.
     caught_by: the check (test name without "test_") that must catch it. hint: words that the student must read
-    with it. weights: "reference" where those keep their meaning; "trained" where the slip is in the training or
-    shows in what was trained; "none" where they would not load, and the check needs none.
+    with it. also: checks that are skipped because of the slip and cost points, though nothing wrong was measured: their
+    results would mean nothing. weights: "reference" where those keep their meaning; "trained" where the slip is in the
+    training or shows in what was trained; "none" where they would not load, and the check needs none.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Mutant:
     caught_by: str
     hint: str
     weights: str = "reference"
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,21 @@ class Variant:
     difference: str
     edits: Edits
     weights: str = "trained"
+
+
+@dataclass(frozen=True)
+class Start:
+    """The solution with other weights to begin with; its checks of random weights must hold all the same.
+
+    weights: how matrices and kernels start, a name in `starts.WEIGHTS`. frozen: masks that are buffers become
+    parameters without a gradient.
+    """
+
+    name: str
+    exercise: str
+    start: str
+    frozen: bool
+    weights: str = "none"
 
 
 def apply(change: Mutant | Variant, cells: list[Cell]) -> list[Cell]:

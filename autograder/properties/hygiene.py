@@ -18,16 +18,47 @@ def finite(values: np.ndarray, where: str) -> Finding:
 
 
 def rows_are_independent(function: Callable, x: np.ndarray) -> Finding:
-    """f(x)[i] depends on x[i] alone: not on its neighbours in the batch, their order or their number."""
+    """f(x)[i] depends on x[i] alone: not on its neighbours in the batch, its place among them, or their number.
+
+    Every second example stays while others take the places between: what is drawn at random is drawn alike, so what
+    moves in the rows that stayed was moved by their neighbours. Then the batch is turned round, and cut in half.
+    """
     whole = np.asarray(function(x), dtype=np.float64)
+    if np.isnan(whole).any():
+        return Finding(0.0, f"{int(np.isnan(whole).sum())} of {whole.size} values are nan", "numbers")
+    other, half = x.copy(), -(-len(x) // 2)
+    other[1::2] = x[0]
+    among_others = np.asarray(function(other), dtype=np.float64)
     backwards = np.asarray(function(x[::-1].copy()), dtype=np.float64)[::-1]
-    single = np.asarray(function(x[:1]), dtype=np.float64)
-    error = max(_difference(whole, backwards, whole), _difference(whole[:1], single, whole))
-    ok = error <= SAME
-    measured = "rows are independent" if ok else f"a row changes by {error:.2g} with the rest of its batch"
+    mixed, moved = _difference(whole[::2], among_others[::2], whole), _difference(whole, backwards, whole)
+    if max(mixed, moved) <= SAME:
+        mixed = _difference(whole[:half], np.asarray(function(x[:half].copy()), dtype=np.float64), whole)
+    required = "each row depends on its own example alone"
+    if mixed > SAME:
+        return Finding(
+            0.0, f"a row changes by {mixed:.2g} with the rest of its batch", required, mixed, SAME,
+            slip="Something mixes the examples of a batch: a sum, a softmax or a normalisation over dimension 0, or a "
+            "view that reads another example's numbers.",
+        )  # fmt: skip
+    if moved > SAME:
+        return Finding(
+            0.0, f"the same example gives another number ({moved:.2g} apart) at another place in the batch", required,
+            moved, SAME,
+            slip="Is something random here? Dropout that is on in eval mode, noise that is added where none belongs, "
+            "or a draw in the place of a mean.",
+        )  # fmt: skip
+    return Finding(1.0, "rows are independent", required, max(mixed, moved), SAME)
+
+
+def one_example(function: Callable, x: np.ndarray) -> Finding:
+    """f of a batch of one is what it says of that example among others; `function` checks the shape."""
+    among_others = np.asarray(function(x), dtype=np.float64)
+    alone = np.asarray(function(x[:1]), dtype=np.float64)
+    error = _difference(among_others[:1], alone, among_others)
+    measured = "the same alone as among others" if error <= SAME else f"alone an example gives {error:.2g} more or less"
     return Finding(
-        float(ok), measured, "each row depends on its own example alone", error, SAME,
-        slip="Something mixes the examples of a batch: a sum or a normalisation over dimension 0.",
+        float(error <= SAME), measured, "one example alone gives what it gives in a batch", error, SAME,
+        slip="squeeze() without a dimension drops the batch, too, when it holds one example: squeeze(-1), or [:, 0].",
     )  # fmt: skip
 
 

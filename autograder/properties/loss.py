@@ -11,6 +11,10 @@ SEED_SPREAD = 3.0
 SLACK = 0.02
 # A loss this far below the exact limit (nats) is no rounding error: the density is not normalised.
 BELOW_LIMIT = 1e-3
+# From this share of the points on a loss is near: more of the same training may do.
+NEAR = 0.5
+# So many times as far from the baseline as that is from full points: no training ends there.
+MANY = 10.0
 
 
 # A share of a few examples, counted, may be larger than the model's own by chance once in so many times.
@@ -18,9 +22,14 @@ COUNTED = 1e-4
 
 
 def threshold(reference: dict, baseline: float, examples: int | None = None) -> float:
-    """Nats above the limit up to which points are full. examples: how many a share was counted in."""
+    """Nats above the limit up to which points are full. examples: how many a share was counted in.
+
+    The wider of two: what the reference reaches, and what the recipe that the text states reaches ("recipe", if it
+    was calibrated: {"mean", "sd"}).
+    """
     slack = SLACK * (baseline - reference["mean"])
-    full = reference["mean"] + SEED_SPREAD * reference["sd"] + slack
+    spread = [r["mean"] + SEED_SPREAD * r["sd"] for r in (reference, reference.get("recipe")) if r]
+    full = max(spread) + slack
     if examples is None:
         return full
     from scipy.stats import binom
@@ -56,4 +65,26 @@ def graded(
     between = (baseline - excess) / (baseline - full) if full < excess < baseline else 0.0  # nan: nothing
     share = 1.0 if excess <= full else between
     above = f"{excess:.3f} {unit}" if limit is None else f"{limit + excess:.3f} {unit}, {excess:.3f} above the limit"
-    return Finding(share, above, required, excess, full, "loss")
+    return Finding(share, above, required, excess, full, "loss", slip=_stage(excess, full, baseline, share))
+
+
+def _stage(excess: float, full: float, baseline: float, share: float) -> str:
+    """What a loss suggests by how far off it is; nothing where it is near: the check's own hint is for that."""
+    if share >= NEAR:
+        return ""
+    if not np.isfinite(excess):
+        return "The loss is nan or infinite on held-out data: look for a logarithm or a division of zero."
+    if share > 0:
+        return (
+            "That is far from what the recipe in the text reaches. Were these weights trained by the code as it is now "
+            "(retrain=True trains anew), on these data, with this loss: summed over dimensions, averaged over examples?"
+        )
+    if excess > baseline + MANY * (baseline - full):
+        return (
+            "No training leads here: the unit is another one, or these are the weights of another version of the code. "
+            "Sum over the dimensions, average over the examples; retrain=True trains anew."
+        )
+    return (
+        "A model that knows nothing of the structure does better. Is the sign of the loss right, is it this model's "
+        "parameters that the optimiser moves, and were these weights trained by the code as it is now?"
+    )

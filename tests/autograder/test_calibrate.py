@@ -113,3 +113,54 @@ def test_statistics_say_what_their_bound_is():
     assert (found.kind, found.bound) == ("p-value", discrete.P_VALUE)
     graded = loss.graded(0.01, {"mean": 0.01, "sd": 0.001}, limit=1.0, baseline=0.5)
     assert (graded.kind, graded.bound) == ("loss", pytest.approx(0.0228))
+
+
+# ---- how many seeds, and the recipe of the text --------------------------------------------------------
+
+
+def test_seeds_needed_are_those_under_which_one_more_model_keeps_its_points():
+    """Simulated: references of n normal losses, and one more loss."""
+    reference = {"mean": 1.0, "sd": 0.1, "baseline": 11.0}  # a slack of 0.2, two standard deviations
+    n = calibrate.seeds_needed(reference)
+    rng = np.random.default_rng(0)
+
+    def fails(seeds: int, trials: int = 200_000) -> float:
+        runs = rng.normal(1.0, 0.1, size=(trials, seeds))
+        full = runs.mean(axis=1) + loss.SEED_SPREAD * runs.std(axis=1, ddof=1) + loss.SLACK * 10
+        return float((rng.normal(1.0, 0.1, size=trials) > full).mean())
+
+    assert 3 < n < 12
+    assert fails(2) > calibrate.TARGET
+    assert fails(n) < 3 * calibrate.TARGET
+    assert calibrate.seeds_needed(reference | {"baseline": 1.0}) == 100, "no number is enough without a slack"
+    assert calibrate.seeds_needed(reference | {"baseline": 1.0, "promised": 2.0}) < n
+    assert calibrate.seeds_needed(reference | {"recipe": {"mean": 1.3, "sd": 0.1}}) < n
+
+
+def test_the_wider_of_reference_and_recipe_decides():
+    reference = {"mean": 1.0, "sd": 0.1}
+    plain = loss.threshold(reference, 11.0)
+    assert plain == pytest.approx(1.0 + 0.3 + 0.2)
+    assert loss.threshold(reference | {"recipe": {"mean": 0.5, "sd": 0.1}}, 11.0) == plain
+    assert loss.threshold(reference | {"recipe": {"mean": 1.4, "sd": 0.2}}, 11.0) == pytest.approx(2.0 + 0.2)
+
+
+def test_the_recipe_of_the_text_is_trained_beside_the_solution(monkeypatch, tmp_path):
+    from autograder import mutants, variants
+
+    fewer = mutants.Variant(calibrate.RECIPE, "logistic_mixture", "", ((", steps: int = 1500", ", steps: int = 40"),))
+    monkeypatch.setattr(variants, "of_homework", lambda homework: [fewer])
+    monkeypatch.setattr(calibrate, "ROOT", tmp_path)
+    monkeypatch.setattr(calibrate, "RECIPE_SEEDS", 2)
+    monkeypatch.setattr(calibrate.notebooks, "run_cells", _in_the_course(calibrate.notebooks.run_cells))
+    reference = {"logistic_mixture": {"mean": 0.0, "sd": 0.0}}
+    students = calibrate._recipe(exercises.get("logistic_mixture"), reference, lambda text: None)
+    assert len(students) == 2
+    runs = reference["logistic_mixture"]["recipe"]["runs"]
+    assert len(set(runs)) == 2
+    assert min(runs) > 0.01, "forty steps are not enough"
+    assert not list(tmp_path.glob("solutions/**/*.safetensors")), "no reference weights"
+
+
+def _in_the_course(run_cells):
+    return lambda cells, folder, *rest: run_cells(cells, exercises.ROOT, *rest)

@@ -31,10 +31,10 @@ def found(share, measured="so much", **more):
 def run(tmp_path):
     """run(tests) -> {check: its result}, of checks that are written on the spot."""
 
-    def run(tests: str, student=None, salt: str = "salt", references: dict | None = None) -> dict:
+    def run(tests: str, student=None, salt: str = "salt", references: dict | None = None, only: str = "") -> dict:
         file = tmp_path / f"test_made_up_{len(list(tmp_path.iterdir()))}.py"
         file.write_text(HEAD + textwrap.dedent(tests), encoding="utf-8")
-        session = runner.Session(student or LocalStudent({}, {}), salt, references or {})
+        session = runner.Session(student or LocalStudent({}, {}), salt, references or {}, only)
         runner.run(SimpleNamespace(test_file=file), session)
         return {r.name: r for r in session.results}
 
@@ -46,20 +46,20 @@ def run(tmp_path):
 
 def test_the_worst_finding_decides(run):
     results = run("""
-        @points(4)
+        @points(4, "All hold")
         @hint("look here")
         def test_all_hold():
             require(found(1))
             require(found(1, "the last"))
 
-        @points(4)
+        @points(4, "One holds in part")
         @hint("look here")
         def test_one_holds_in_part():
             require(found(1))
             require(found(0.25, "a quarter", slip="this slip"))
             require(found(0.5, "half"))
 
-        @points(4)
+        @points(4, "One does not hold")
         @hint("look here")
         def test_one_does_not_hold():
             require(found(0.5))
@@ -78,7 +78,7 @@ def test_the_worst_finding_decides(run):
 def test_pytest_counts_what_holds_in_part_as_failed(run, monkeypatch, share):
     codes, main = [], pytest.main
     monkeypatch.setattr(pytest, "main", lambda *args, **options: codes.append(main(*args, **options)) or codes[0])
-    run(f"@points(1)\ndef test_one(): require(found({share}))")
+    run(f'@points(1, "One")\ndef test_one(): require(found({share}))')
     assert codes == [pytest.ExitCode.OK if share == 1 else pytest.ExitCode.TESTS_FAILED]
 
 
@@ -90,7 +90,7 @@ def test_pytest_counts_what_holds_in_part_as_failed(run, monkeypatch, share):
 )  # fmt: skip
 def test_a_fault_of_ours_is_not_graded(run, fault):
     result = run(f"""
-        @points(4)
+        @points(4, "One")
         @hint("look here")
         def test_one():
             require(found(0.5))
@@ -111,7 +111,7 @@ def test_a_fault_before_the_check_starts_is_not_graded(run):
         def broken():
             raise OSError("ours")
 
-        @points(4)
+        @points(4, "One")
         def test_one(broken):
             require(found(1))
     """)["one"]
@@ -119,7 +119,7 @@ def test_a_fault_before_the_check_starts_is_not_graded(run):
 
 
 def test_a_check_that_requires_nothing_is_a_fault(run):
-    assert run("@points(4)\ndef test_one(): pass")["one"].outcome == "not graded"
+    assert run('@points(4, "One")\ndef test_one(): pass')["one"].outcome == "not graded"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_check_that_requires_nothing_is_a_fault(run):
 )  # fmt: skip
 def test_a_slip_in_the_students_code_is_said_and_earns_nothing(run, kind, outcome):
     result = run(f"""
-        @points(4)
+        @points(4, "One")
         @hint("look here")
         def test_one():
             require(found(1, "before"))
@@ -141,15 +141,15 @@ def test_a_slip_in_the_students_code_is_said_and_earns_nothing(run, kind, outcom
 
 def test_checks_wait_for_those_that_they_need(run):
     results = run("""
-        @points(1)
+        @points(1, "In part")
         def test_in_part(): require(found(0.5))
-        @points(1, needs="in_part")
+        @points(1, "Second", needs="in_part")
         def test_second(): require(found(1))
-        @points(1, needs=("third", "second"))
+        @points(1, "First", needs=("third", "second"))
         def test_first(): require(found(1))
-        @points(1)
+        @points(1, "Third")
         def test_third(): require(found(1))
-        @points(1, needs="third")
+        @points(1, "Fourth", needs="third")
         def test_fourth(): require(found(1))
     """)
     assert [r.outcome for r in results.values()] == ["partial", "skipped", "skipped", "passed", "passed"]
@@ -169,7 +169,35 @@ def test_every_check_needs_what_comes_before_it(name):
         if check.startswith("test_"):
             assert set(test.needs) <= seen, check
             assert test.hint, check
+            assert test.title, check
+            assert not test.title.endswith("."), check
             seen.add(check.removeprefix("test_"))
+
+
+THREE = """
+    @points(1, "Mask A hides the centre")
+    def test_first(): require(found(1))
+    @points(2, "Probabilities sum to one", needs="first")
+    def test_second(): require(found(1))
+    @points(4, "Samples follow the density")
+    def test_third(): require(found(0))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [("", ["first", "second", "third"]), ("mask a", ["first"]), ("SUM to", ["first", "second"]), ("third", ["third"]),
+     ("s", ["first", "second", "third"])],
+)  # fmt: skip
+def test_some_checks_by_words_of_their_titles_with_what_they_need(run, words, names):
+    assert list(run(THREE, only=words)) == names
+
+
+def test_words_that_are_in_no_title(run):
+    with pytest.raises(
+        ValueError, match=r"No check here has “maks” in its title. There are: “Mask A hides the centre”, “P"
+    ):
+        run(THREE, only="maks")
 
 
 def test_checks_that_cannot_be_collected_are_no_score(run):
@@ -181,17 +209,17 @@ def test_checks_that_cannot_be_collected_are_no_score(run):
 
 def test_an_interrupt_is_an_interrupt(run):
     with pytest.raises(KeyboardInterrupt):
-        run("@points(1)\ndef test_one(): raise KeyboardInterrupt")
+        run('@points(1, "One")\ndef test_one(): raise KeyboardInterrupt')
 
 
 # ---- seeds, data, references ---------------------------------------------------------------------------
 
 DRAWN = """
 from deepul_utils import toy
-@points(1)
+@points(1, "One")
 def test_one(seed, held_out):
     require(found(1, f"{seed} {held_out(toy.get('moons'), 3).tolist()}"))
-@points(1)
+@points(1, "Two")
 def test_two(seed, held_out):
     require(found(1, f"{seed} {held_out(toy.get('moons'), 3).tolist()}"))
 """
@@ -205,7 +233,7 @@ def test_seeds_and_held_out_data_follow_from_salt_and_check(run):
 
 def test_a_loss_is_graded_by_its_reference(run):
     tests = """
-        @points(2)
+        @points(2, "One")
         def test_one(graded):
             graded("made.moons", 0.3, limit=4.0, baseline=0.5)
     """
@@ -226,7 +254,7 @@ def test_output_and_environment_are_left_alone(run, capfd, monkeypatch):
     results = run("""
         import sys, warnings
 
-        @points(1)
+        @points(1, "One")
         def test_one():
             print("x")
             print("x", file=sys.stderr)
@@ -245,7 +273,7 @@ def test_what_lies_in_the_students_folder_takes_no_part(run, tmp_path, monkeypat
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --collect-only")
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --collect-only")  # nor beside the checks
     monkeypatch.chdir(folder)
-    assert run("@points(1)\ndef test_one(): require(found(1))")["one"].outcome == "passed"
+    assert run('@points(1, "One")\ndef test_one(): require(found(1))')["one"].outcome == "passed"
 
 
 def pytest_on(notebook: Path, exercise: str = "logistic_mixture") -> subprocess.CompletedProcess:

@@ -4,11 +4,12 @@ import json
 import re
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
-from autograder import cli, exercises, matrix, mutants, validate, variants
+from autograder import cli, exercises, matrix, mutants, runner, starts, validate, variants
 from autograder.exercises import ROOT
-from autograder.mutants import Mutant, Variant
+from autograder.mutants import Mutant, Start, Variant
 from autograder.validate import Case, Verdict
 
 MIXTURE = exercises.get("logistic_mixture")
@@ -17,6 +18,7 @@ EDGES = "log_p = torch.where(x == 0, left, torch.where(x == self.levels - 1, rig
 FORGOTTEN = Mutant(
     "edge-forgotten", "logistic_mixture", "no upper edge",
     ((EDGES, "log_p = torch.where(x == 0, left, inside)"),), "probabilities_sum_to_one", "edge bins reach to infinity",
+    also=("samples_follow_the_density",),
 )  # fmt: skip
 SAME = Variant(
     "same", "logistic_mixture", "nothing", (("left = F.logsigmoid(b)", "left = -F.softplus(-b)"),), "reference"
@@ -32,6 +34,7 @@ def few(monkeypatch, tmp_path):
     """A homework with one mutant and one variant, and a record of its own."""
     monkeypatch.setattr(mutants, "of_homework", lambda homework: [FORGOTTEN])
     monkeypatch.setattr(variants, "of_homework", lambda homework: [SAME])
+    monkeypatch.setattr(starts, "of_exercise", lambda exercise: [])
     monkeypatch.setattr(validate, "_record_file", lambda homework: tmp_path / f"{homework}.json")
     return tmp_path / "hw1.json"
 
@@ -59,17 +62,89 @@ def replaced(**changes) -> Mutant:
 
 @pytest.mark.parametrize(("change", "problem"), [
     (replaced(edits=(("left = F.logsigmoid(b)", "left = -F.softplus(-b)"),)), "is caught by nothing"),
-    (replaced(caught_by="samples_follow_the_density"), "only by “Probabilities sum to one”, not meant for it"),
+    (replaced(caught_by="called_with_one_example"), "only by “Probabilities sum to one”, “Trained"),
     (replaced(caught_by="no_such_check"), "there is no such check"),
     (replaced(hint="turn it off and on"), "does not read “turn it off and on”"),
     (replaced(edits=(("this is not in the source", ""),)), "'this is not in the source' occurs 0 times"),
     (replaced(edits=(("torch", "numpy"),)), "it must occur once"),
-    (replaced(edits=(("self.pi_logits = nn", "self.other = nn"),)), "only by “Shapes and levels”"),
+    (replaced(edits=(("self.pi_logits = nn", "self.other = nn"),)), "does not read “edge bins reach to infinity”"),
     (Variant("wrong", "logistic_mixture", "", FORGOTTEN.edits, "reference"), "“Probabilities sum to one” says"),
     (Variant("broken", "logistic_mixture", "", ((CLIP, "return leve"),), "reference"), "name 'leve' is not defined"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_case_is_said(change, problem):
     assert problem in judged(change).problem
+
+
+def test_a_cascade_is_a_problem_unless_it_is_meant():
+    found = judged(replaced(also=()))
+    assert found.problem.startswith("costs 3 points more than it breaks: “Samples follow the density” needs “Prob")
+    assert judged(FORGOTTEN).problem == ""
+
+
+def test_points_lost_stand_beside_those_of_the_check_that_is_meant():
+    found = judged(FORGOTTEN)
+    meant = next(r for r in validate.score(Case(MIXTURE, "mutant", FORGOTTEN)).results if r.name == FORGOTTEN.caught_by)
+    assert found.meant == meant.max_points
+    assert found.lost >= found.meant
+    assert judged(SAME).lost == 0
+
+
+def test_a_verdict_holds_under_every_salt(monkeypatch):
+    assert judged(FORGOTTEN).salts == validate.WRONG
+    assert judged(SAME).salts == validate.RIGHT
+    check = runner.check
+
+    def lenient(name, student, salt=runner.LIVE_SALT, only=""):
+        score = check(name, student, salt, only)
+        for r in score.results:
+            if salt == "salt 3":
+                r.outcome, r.measured = "passed", ""
+        return score
+
+    monkeypatch.setattr(runner, "check", lenient)
+    found = judged(FORGOTTEN)
+    assert "under another salt (salt 3) it is not caught by “Probabilities sum to one”" in found.problem
+
+    def strict(name, student, salt=runner.LIVE_SALT, only=""):
+        score = check(name, student, salt, only)
+        if salt == "salt 3":
+            score.results[0].outcome, score.results[0].measured = "failed", "by chance"
+        return score
+
+    monkeypatch.setattr(runner, "check", strict)
+    assert re.match(r"under another salt \(salt 3\) it earns .* says by chance", judged(SAME).problem)
+
+
+def test_another_start_is_the_same_answer():
+    start = Start("N(0, 1)", "logistic_mixture", "standard-normal", False)
+    found = judged(start)
+    assert (found.problem, found.salts) == ("", validate.STARTED)
+    with validate.student_of(Case(MIXTURE, "start", start)) as student:
+        plain = student.new("DiscretizedLogisticMixture", levels=9, components=50, perturb=0).parameters()
+    assert abs(plain["mu"].std() - 1) < 0.3
+    assert plain["mu"].max() > 1.01, "the reference starts within [−1, 1]"
+
+
+@pytest.mark.parametrize("start", starts.WEIGHTS)
+def test_starts_leave_masks_and_frozen_weights_alone(start):
+    torch.manual_seed(0)
+    mask = torch.tril(torch.ones(6, 6))
+    made = torch.nn.ParameterDict(
+        {
+            "weight": torch.nn.Parameter(torch.randn(6, 6) * mask),
+            "frozen": torch.nn.Parameter(mask.clone(), requires_grad=False),
+            "zero": torch.nn.Parameter(torch.zeros(6, 6)),
+        }
+    )
+    made.register_buffer("mask", mask.clone())
+    before = made["weight"].detach().clone()
+    starts.initialise(Start("", "", start, True))(made, 3)
+    assert ((made["weight"] == 0) == (mask == 0)).all()
+    assert torch.equal(made["frozen"], mask)
+    assert isinstance(made.mask, torch.nn.Parameter)
+    assert not made.mask.requires_grad
+    assert torch.equal(made["weight"], before) == (start == "zeros-filled")
+    assert made["zero"].any()
 
 
 def test_a_fault_of_the_checks_is_a_problem_of_every_case(monkeypatch):
@@ -125,7 +200,7 @@ def test_a_problem_is_run_again_and_the_command_fails(few, monkeypatch):
         text = re.sub(r"\s+", " ", said.output)
         assert "edge-forgotten (mutant) is caught, but the student does not read" in text
         assert "mutant 0 of 1 are caught" in text
-    assert "no mutant is meant for the check shapes_and_levels" in text
+    assert "no mutant is meant for the check called_with_one_example" in text
 
 
 def test_the_key_rests_on_what_decides_and_on_nothing_else():
@@ -140,8 +215,8 @@ def test_the_key_rests_on_what_decides_and_on_nothing_else():
 def test_the_matrix_tells_who_caught_what(tmp_path, few):
     found = validate.validate("hw1", "logistic_mixture")
     row = matrix.rows_of("logistic_mixture", found)[0]
-    assert row["cells"][:2] == ["passed", "meant"]
-    assert set(row["cells"][3:]) == {"skipped"}
+    assert row["cells"][:2] == ["meant", "passed"]
+    assert row["lost"] >= row["meant"] > 0
     page = matrix.page(tmp_path / "hw1.html", "hw1", found, ["a check nobody proved"]).read_text(encoding="utf-8")
     assert "edge-forgotten" in page
     assert "a check nobody proved" in page
