@@ -70,6 +70,7 @@ def run_cells(cells: list[Cell], folder: Path, artifacts: Path, name: str = "not
 
     before, training.session = training.session, training.Session(artifacts)
     session = training.session
+    session.keeps_samples = True  # of the solution's weights: known wrong answers share them, whose sampler may be slow
     namespace = {"__name__": "__main__", "display": lambda *values: None}
     errors: dict[str, str] = {}
     values: list[object] = []

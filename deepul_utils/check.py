@@ -2,19 +2,26 @@
 
 import re
 import sys
+from pathlib import Path
 
 from deepul_utils import training
 from deepul_utils.errors import KitError
 
 # Cells that stopped with an error, by their source: a name that a check misses is often defined in one.
 _failed_cells: dict[str, str] = {}
+# Names of classes and functions that a cell was to define anew when it stopped, and with what error: what the
+# notebook has under such a name is older than what stands there to read.
+_outdated: dict[str, str] = {}
+
+DEFINITION = re.compile(r"^(?:class|def)[ \t]+(\w+)", re.MULTILINE)
 
 
-def check(name: str):
+def check(name: str, only: str = ""):
     """Check exercise `name` on what the notebook has defined and trained, and return its `Score`.
 
+    only: words of a check's title, as in check("made", only="samples"): those checks alone are run.
     The score is a plain float, the points earned, and shows itself as a table. Raises KitError for a name
-    that is no exercise.
+    that is no exercise, or words that are in no title.
     """
     from autograder import exercises
 
@@ -30,10 +37,35 @@ def check(name: str):
     from autograder import runner
     from autograder.student import LocalStudent
 
-    caller = sys._getframe(1).f_globals
-    score = runner.check(name, LocalStudent(caller, training.session.models, training.session.samples))
+    names, session = _Names(sys._getframe(1).f_globals), training.session
+    student = LocalStudent(names, session.models, session.samples, session.histories)
+    try:
+        score = runner.check(name, student, only=only)
+    except ValueError as error:
+        raise KitError(str(error)) from None
     explain_missing(score.results, _failed_cells)
+    score.notes += [
+        f"{used}: its cell stopped with {error}. What is checked is the {used} from before."
+        for used, error in _outdated.items() if used in names.asked | _classes(student.bench.objects)
+    ]  # fmt: skip
     return score
+
+
+class _Names(dict):
+    """What the notebook defines; `asked`: what was looked up."""
+
+    def __init__(self, namespace: dict):
+        super().__init__(namespace)
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str):
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+
+def _classes(models: list) -> set[str]:
+    """The names of the classes that models are made of."""
+    return {base.__name__ for model in models for part in model.modules() for base in type(part).__mro__}
 
 
 def explain_missing(results: list, failed_cells: dict[str, str]) -> None:
@@ -63,8 +95,22 @@ def _remember(result) -> None:
     source = result.info.raw_cell
     error = result.error_before_exec or result.error_in_exec
     _failed_cells.pop(source, None)
+    stopped_at = 0 if result.error_before_exec else _line_of(error)
+    for definition in DEFINITION.finditer(source):
+        name, line = definition[1], source.count("\n", 0, definition.start()) + 1
+        _outdated.pop(name, None)
+        if error is not None and line >= stopped_at:
+            _outdated[name] = describe(error)
     if error is not None and source:
         _failed_cells[source] = describe(error)
+
+
+def _line_of(error: BaseException | None) -> int:
+    """The line of a cell, at its top level, at which it stopped."""
+    frame = error.__traceback__ if error else None
+    while frame and Path(frame.tb_frame.f_code.co_filename).parent.name in ("core", "ipykernel"):  # IPython's own
+        frame = frame.tb_next
+    return frame.tb_lineno if frame else 0
 
 
 def _watch_cells() -> None:

@@ -45,6 +45,7 @@ _style = {
 WIDTH = 9.0  # inches: a notebook's column
 PIXELS = 160  # per side of a density's picture
 OUTLINE = 0.1  # of the largest density: where a line is drawn round the data
+BAND = "± 2 standard errors: validation in here, also below the limit, may be chance"
 STEEP = 0.2  # the share of a training whose losses may leave the picture
 
 
@@ -188,7 +189,9 @@ def scatter_2d(samples, dist=None, title: str = ""):
 def history(history, limit: float | None = None, baseline: float | None = None, unit: str = "nats"):
     """Training and validation loss against the step; the exact limit dashed, a naive baseline dotted.
 
-    history: an object with the lists `steps`, `train`, `valid_steps`, `valid`.
+    The limit is a mean over all that could be drawn, the validation loss one over some examples: within the band, two
+    standard errors on either side, the best model of all may be found by chance, also below the limit.
+    history: an object with the lists `steps`, `train`, `valid_steps`, `valid`; `valid_error` if it is known.
     """
     figure, axes = _subplots(1, 3.2, width=7)
     ax = axes[0, 0]
@@ -199,8 +202,16 @@ def history(history, limit: float | None = None, baseline: float | None = None, 
     for value, name, line in ((baseline, "baseline", ":"), (limit, "limit", "--")):
         if value is not None:
             ax.axhline(value, color=INK, linestyle=line, linewidth=1.3, label=f"{name} {value:.3f}")
+    band = 2 * _valid_error(history) if limit is not None else 0.0
+    if band:
+        ax.axhspan(limit - band, limit + band, color=INK, alpha=0.13, linewidth=0)
+        # At the left there is room: losses begin far above.
+        ax.annotate(BAND, (0.01, limit - band), xycoords=("axes fraction", "data"), xytext=(0, 3),
+                    textcoords="offset points", fontsize=8.5, color=INK,
+                    bbox=dict(facecolor="white", alpha=0.6, linewidth=0, pad=1))  # fmt: skip
     ax.set(xlabel="step", ylabel=f"loss ({unit})")
-    bottom, top = _loss_range(history, [v for v in (limit, baseline) if v is not None])
+    lines = [v for v in (limit, baseline) if v is not None]
+    bottom, top = _loss_range(history, [*lines, limit - band] if band else lines)
     ax.set_ylim(bottom, top)
     ax.margins(x=0.02)
     _legend(ax)
@@ -497,6 +508,19 @@ def _as_pmfs(panels: dict) -> dict:
 def _frequencies(levels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     flat = np.ravel_multi_index(tuple(levels.T), shape)  # raises ValueError for a level off the grid
     return np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape) / max(len(levels), 1)
+
+
+def _valid_error(history) -> float:
+    """The standard error of the validation loss; 0 where there is none.
+
+    Weights that were trained before it was kept: as the means over stretches of the training scatter at its end, which
+    are of as many examples, more or less. The validation curve itself tells nothing of it: its examples stay the same.
+    """
+    known = getattr(history, "valid_error", 0.0)
+    end = np.asarray(history.train[-50:], dtype=float)
+    if known or not len(history.valid) or len(end) < 20 or not np.isfinite(end).all():
+        return float(known)
+    return float(np.diff(end).std() / 2**0.5)
 
 
 def _loss_range(history, lines: list[float]) -> tuple[float | None, float | None]:

@@ -1,7 +1,7 @@
 """Training that is never lost: `trained` keeps weights, `fit` is a plain loop that survives an interrupt."""
 
 import contextlib
-import hashlib
+import copy
 import json
 import os
 import random
@@ -19,10 +19,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from deepul_utils import fingerprint, origins, unsaved
 from deepul_utils.errors import KitError
 
 CHECKPOINT_SECONDS = 10.0  # at most this much training is lost when the machine goes down
+STEPS_WATCHED = 50  # by then everything that a training calls was called
+
+notes = origins.notes  # what to know of the trained models behind a check
 
 
 @dataclass
@@ -30,6 +35,9 @@ class History:
     """Losses of a training run: `train` at `steps`, `valid` at `valid_steps`, all in the loss's own unit.
 
     Of a game, `train` is the discriminator's loss, `generator` the generator's; frames: what a Film took.
+    settings: how it was trained, as far as it is known, for hints: optimizer (its name), lr (the largest), last_lr,
+    betas, weight_decay, batch, steps. Of a game: rounds for steps, discriminator_steps, and generator_lr (its largest).
+    valid_error: the standard error of `valid`, by the chance of which examples are in it; 0 where it is not known.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -39,6 +47,8 @@ class History:
     seconds: float = 0.0
     generator: list[float] = field(default_factory=list)
     frames: dict[str, Tensor] = field(default_factory=dict)
+    settings: dict = field(default_factory=dict)
+    valid_error: float = 0.0
 
 
 class Film:
@@ -58,7 +68,8 @@ class Film:
         if rounds not in self.at or rounds in self.frames.get("round", ()):
             return
         before = _random_state()
-        taken = {"round": torch.tensor(rounds)} | {k: v.detach().cpu() for k, v in self.frame().items()}
+        with fingerprint.unseen():  # what takes the pictures has no part in the weights
+            taken = {"round": torch.tensor(rounds)} | {k: v.detach().cpu() for k, v in self.frame().items()}
         _set_random_state(before)
         so_far = self.frames
         self.frames = {k: torch.cat([so_far[k], v[None]]) if so_far else v[None] for k, v in taken.items()}
@@ -68,32 +79,34 @@ class Session:
     """Where a notebook keeps its artifacts, and what it has trained so far.
 
     The folder is taken once, when the notebook starts, so that a later os.chdir loses nothing. grading: weights
-    that were handed in are what is graded, also where a retrain=True was left in the notebook.
+    that were handed in are what is graded, also where a retrain=True was left in the notebook. keeps_samples: samples
+    that belong to the weights stay, whatever code drew them.
     """
 
     def __init__(self, folder: Path):
-        self.folder, self.grading = folder, False
+        self.folder, self.grading, self.keeps_samples = folder, False, False
         self.models: dict[str, nn.Module] = {}
         self.histories: dict[str, History] = {}
         self.samples: dict[str, Tensor] = {}
         self._training, self._stage = "", 0
+        self.run: Run | None = None
 
-    def begin(self, name: str) -> None:
-        self._training, self._stage = name, 0
+    def begin(self, name: str, run: "Run | None" = None) -> None:
+        self._training, self._stage, self.run = name, 0, run
 
     def end(self) -> None:
-        self._training = ""
+        self._training, self.run = "", None
 
     def next_checkpoint(self) -> "Checkpoint":
         """Where the next `fit` keeps its state: each of a training has its own. Outside `trained`: nowhere."""
         if not self._training:
             return Checkpoint()
         self._stage += 1
-        return Checkpoint(self._unfinished(self._training, str(self._stage)), self._training)
+        return Checkpoint(self._unfinished(self._training, str(self._stage)), self._training, self.run)
 
     def keep_weights(self, name: str, model: nn.Module) -> None:
         """For a training loop written by hand, which keeps no state of its own: at least the weights."""
-        if not self._stage and not _not_finite(model.state_dict()):
+        if self._training and not self._stage and not _not_finite(model.state_dict()):
             with _atomic(self._unfinished(name, "weights")) as temporary:
                 torch.save(model.state_dict(), temporary)
 
@@ -185,6 +198,7 @@ def fit(
     Inside `trained`, an interrupted run goes on where it stopped. Raises KitError if the loss is no finite
     scalar, or if an interrupted run had other settings.
     """
+    get_ready()
     train = _tensors(train)
     batches = _Batches(len(train[0]), batch_size)
     checkpoint = session.next_checkpoint()
@@ -193,6 +207,7 @@ def fit(
     every, begun = max(1, steps // evaluations), time.monotonic() - history.seconds
     where = next(model.parameters()).device
     bar = progress(range(start, steps), checkpoint.name, initial=start, total=steps)
+    history.settings |= dict(steps=steps, batch=batches.size)
     with _deferred_interrupt() as interrupted:
         for step in bar:
             model.train()
@@ -203,6 +218,7 @@ def fit(
             value.backward()
             nn.utils.clip_grad_norm_(model.parameters(), clip)
             optimizer.step()
+            _note_settings(history.settings, optimizer)
             if scheduler:
                 scheduler.step()
             history.steps.append(step + 1)
@@ -217,7 +233,21 @@ def fit(
                 checkpoint.save(parts, step + 1, history)
             if stop:
                 break
+    if valid is not None:
+        history.valid_error = _standard_error(history.train, batches.size, len(_tensors(valid)[0]))
+    if session.run and steps > start:
+        session.run.probe = lambda: loss(*(part[chosen].to(where) for part in train))
     return history
+
+
+def _standard_error(losses: list[float], batch: int, examples: int, last: int = 200) -> float:
+    """Of a mean over so many examples, from how much the means over batches scatter: σ̂/√n with σ̂ = s √B.
+
+    s comes from the differences of neighbours, which know nothing of a slow fall.
+    """
+    end = np.asarray(losses[-last:])
+    scatter = np.diff(end).std() / 2**0.5 if len(end) > 10 else 0.0
+    return float(scatter * (batch / examples) ** 0.5)
 
 
 def play(
@@ -239,6 +269,7 @@ def play(
     Inside `trained`, an interrupted game goes on where it stopped. Raises KitError if a loss is no finite scalar, if
     the optimisers are in the wrong order, or if an interrupted game had other settings.
     """
+    get_ready()
     (data,) = _tensors(data)
     of_discriminator, of_generator = optimizers
     batches, checkpoint = _Batches(len(data), batch_size), session.next_checkpoint()
@@ -251,6 +282,7 @@ def play(
     where = next(model.parameters()).device
     bar = progress(range(start, rounds), checkpoint.name, initial=start, total=rounds)
     film.look(start)
+    history.settings |= dict(rounds=rounds, batch=batches.size, discriminator_steps=discriminator_steps)
     with _deferred_interrupt() as interrupted:
         for r in bar:
             model.train()
@@ -259,6 +291,8 @@ def play(
                 loss = _descend(model.discriminator_loss(x), of_discriminator, "discriminator", r)
             history.train.append(loss)
             history.generator.append(_descend(model.generator_loss(batch_size), of_generator, "generator", r))
+            _note_settings(history.settings, of_discriminator)
+            _note_settings(history.settings, of_generator, "generator_")
             for scheduler in schedulers:
                 scheduler.step()
             history.steps.append(r + 1)
@@ -270,6 +304,8 @@ def play(
                 checkpoint.save(parts, r + 1, history)
             if stop:
                 break
+    if session.run and rounds > start:
+        session.run.probe = lambda: model.discriminator_loss(x) + model.generator_loss(len(x))
     return history
 
 
@@ -288,11 +324,36 @@ def _descend(loss: Tensor, optimizer: torch.optim.Optimizer, player: str, step: 
     return loss.item()
 
 
+_ready = False
+
+
+def get_ready() -> None:
+    """Import what torch imports when the first optimiser is made, half of itself; it takes a second.
+
+    An interrupt is heeded afterwards, however often it comes: torch would stay broken for as long as the kernel lives.
+    """
+    global _ready
+    if _ready:
+        return
+    with _deferred_interrupt(patient=True):
+        import safetensors.torch
+        import tqdm  # noqa: F401
+
+        theta = nn.Parameter(torch.zeros(1))
+        optimizer = torch.optim.Adam([theta])
+        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+        theta.sum().backward()
+        nn.utils.clip_grad_norm_([theta], 1.0)
+        optimizer.step()
+        safetensors.torch.save({"theta": theta.detach()})
+        _ready = True
+
+
 @contextlib.contextmanager
-def _deferred_interrupt():
+def _deferred_interrupt(patient: bool = False):
     """A list that an interrupt fills. It is raised at the end, so that a step is finished before it counts.
 
-    A second interrupt acts at once.
+    A second interrupt acts at once; patient: it waits too.
     """
     interrupts: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -302,7 +363,8 @@ def _deferred_interrupt():
 
     def note(signum, frame):
         interrupts.append(signum)
-        signal.signal(signal.SIGINT, before)
+        if not patient:
+            signal.signal(signal.SIGINT, before)
 
     signal.signal(signal.SIGINT, note)
     try:
@@ -379,11 +441,26 @@ def _settings(optimizer: torch.optim.Optimizer, scheduler, *numbers: int) -> str
     return repr((type(optimizer).__name__, groups, type(scheduler).__name__, *numbers))
 
 
+def _note_settings(settings: dict, optimizer: torch.optim.Optimizer, player: str = "") -> None:
+    """Note what a step was made with: the largest and the last learning rate, and the rest as it was at first."""
+    groups = optimizer.param_groups
+    with contextlib.suppress(KeyError, TypeError, ValueError):  # an optimiser of the student's may have no rate
+        rate = max(float(group["lr"]) for group in groups)
+        settings[f"{player}lr"] = max(settings.get(f"{player}lr", 0.0), rate)
+        settings[f"{player}last_lr"] = rate
+    if f"{player}optimizer" in settings:
+        return
+    settings[f"{player}optimizer"] = type(optimizer).__name__
+    with contextlib.suppress(KeyError, TypeError, ValueError):
+        settings[f"{player}weight_decay"] = float(groups[0]["weight_decay"])
+        settings[f"{player}betas"] = [float(beta) for beta in groups[0]["betas"]]
+
+
 class Checkpoint:
     """The state of one `fit` on disk, until everything is trained. Without a path it keeps nothing."""
 
-    def __init__(self, path: Path | None = None, name: str = ""):
-        self.path, self.name, self.settings = path, name, ""
+    def __init__(self, path: Path | None = None, name: str = "", run: "Run | None" = None):
+        self.path, self.name, self.run, self.settings = path, name, run, ""
         self._saved = time.monotonic()
 
     def due(self) -> bool:
@@ -409,7 +486,9 @@ class Checkpoint:
                 f"with trained({self.name!r}, …, retrain=True)."
             )
         _set_random_state(state["random"])
-        print(f"{self.name}: going on from step {state['step']:,} (retrain=True starts over).")
+        changed = self.run.go_on(state.get("code", {})) if self.run else []
+        but = f"your code has changed since then: {fingerprint.listed(changed)}; " if changed else ""
+        print(f"{self.name}: going on from step {state['step']:,} ({but}retrain=True starts over).")
         return state["step"], History(**state["history"])
 
     def save(self, parts: dict, step: int, history: History) -> None:
@@ -418,6 +497,7 @@ class Checkpoint:
             return
         state = {k: _plain(p.state_dict()) for k, p in parts.items() if p is not None}
         state |= dict(step=step, settings=self.settings, history=asdict(history), random=_random_state())
+        state |= dict(code=self.run.code() if self.run else {})
         with _atomic(self.path) as temporary:
             torch.save(state, temporary)
 
@@ -454,18 +534,25 @@ def trained(name: str, model: nn.Module, fit: Callable, retrain: bool = False) -
     retrain = retrain and not session.grading
     if retrain:
         session.forget(name)
-    if file.exists() and not retrain and not session.is_unfinished(name):
+    goes_on = session.is_unfinished(name) and not session.grading
+    if file.exists() and not retrain and not goes_on:
         history = _load(name, file, model)
-        print(f"{name}: loaded the weights trained before in {history.seconds:.0f} s (retrain=True trains anew).")
+        origin = origins.remember(name, file, model, fit)
+        changed = fingerprint.changed(origin.code, model, fit)
+        said = f"{origins.by_other(changed)}; retrain=True trains anew" if changed else "(retrain=True trains anew)"
+        print(f"{name}: loaded the weights trained before in {history.seconds:.0f} s {said}.")
     else:
         try:
-            history = _train(name, model, fit, retrain)
-            _save(name, file, model, history)
+            history, run = _train(name, model, fit, retrain)
+            _save(name, file, model, history, run)
         except Diverged:
             session.forget(name)  # to go on from there would be to diverge again
             raise
         session.forget(name)
+        origin = origins.remember(name, file, model, fit)
         print(f"{name}: trained in {history.seconds:.1f} s, saved to artifacts/{file.name}.")
+        if origin.lost:
+            print(f"{name}: {origins.not_saved(origin.lost)}")
     session.models[name], session.histories[name] = model.eval(), history
     return model
 
@@ -480,50 +567,56 @@ def drawn(name: str, draw: Callable[[], Tensor], redraw: bool = False) -> Tensor
     __tracebackhide__ = True
     if name not in session.models:
         raise KitError(f"{exercise_of(name)}: nothing was trained under the name {name!r} yet.")
-    file, weights = session.folder / f"{name}.samples.safetensors", _digest(session.models[name])
-    samples = None if redraw and not session.grading else _read_samples(file, weights)
+    model, file = session.models[name], session.folder / f"{name}.samples.safetensors"
+    origin = origins.of(model, name)
+    weights = origin.weights if origin and not origins.changed_since(model, origin) else origins.digest(model)
+    samples, code = (None, {}) if redraw and not session.grading else _read_samples(file, weights)
+    changed = fingerprint.changed(code, model, draw)
+    if changed and not (session.grading or session.keeps_samples):
+        print(f"{name}: the samples were drawn {origins.by_other(changed)}, and are drawn anew.")
+        samples = None
     if samples is None:
         begun = time.monotonic()
-        samples = draw()
+        with fingerprint.Watch() as watch:
+            samples = draw()
         if not isinstance(samples, Tensor):
             raise KitError(
                 f"{exercise_of(name)}: draw() should give a tensor of samples, got {type(samples).__name__}."
             )
-        _save_samples(file, samples, weights)
+        code = fingerprint.made(watch, model, draw)
+        _save_samples(file, samples, weights, code)
         print(
             f"{name}: drew {len(samples)} samples in {time.monotonic() - begun:.1f} s, saved to artifacts/{file.name}."
         )
     else:
         print(f"{name}: loaded {len(samples)} samples drawn before (redraw=True draws anew).")
+    if origin:
+        origin.drawn = {unit: digest for unit, digest in code.items() if unit != "<lambda>"}
     session.samples[name] = samples if samples.is_floating_point() else samples.long()
     return session.samples[name]
 
 
-def _digest(model: nn.Module) -> str:
-    digest = hashlib.sha256()
-    for key, value in sorted(model.state_dict().items()):
-        digest.update(key.encode() + value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _read_samples(file: Path, weights: str) -> Tensor | None:
-    """Samples that were drawn from these weights; None where there are none that can be read."""
+def _read_samples(file: Path, weights: str) -> tuple[Tensor | None, dict[str, str]]:
+    """Samples that were drawn from these weights, and by which code; None where there are none that can be read."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(file, framework="pt") as stored:
-            of_these = (stored.metadata() or {}).get("weights") == weights
-            return stored.get_tensor("samples") if of_these else None
+            metadata = stored.metadata() or {}
+            if metadata.get("weights") == weights:
+                return stored.get_tensor("samples"), origins.own_metadata(metadata, "code", dict)
     except (SafetensorError, OSError):  # what cannot be read is drawn again
-        return None
+        pass
+    return None, {}
 
 
-def _save_samples(file: Path, samples: Tensor, weights: str) -> None:
+def _save_samples(file: Path, samples: Tensor, weights: str, code: dict[str, str]) -> None:
     from safetensors.torch import save_file
 
     file.parent.mkdir(parents=True, exist_ok=True)
     with _atomic(file) as temporary:
-        save_file({"samples": _small(samples.detach().cpu())}, temporary, metadata={"weights": weights})
+        metadata = {"weights": weights, "code": json.dumps(code)}
+        save_file({"samples": _small(samples.detach().cpu())}, temporary, metadata=metadata)
 
 
 def _small(samples: Tensor) -> Tensor:
@@ -557,15 +650,99 @@ class Diverged(KitError):
     """The loss or the weights became nan or infinite: nothing of this training is worth keeping."""
 
 
-def _train(name: str, model: nn.Module, fit: Callable, retrain: bool) -> History:
+class Run:
+    """A training under way: which code makes it, what its optimisers do, and what is lost when it is saved."""
+
+    def __init__(self, model: nn.Module, fit: Callable):
+        self.model, self.fit = model, fit
+        self.probe: Callable[[], Tensor] | None = None  # a loss on the last batch
+        self._watch, self._known = fingerprint.Watch(), -1
+        self._code, self._before = {}, {}
+        self._players: list[tuple[torch.optim.Optimizer, dict]] = []
+        try:
+            self._fresh = copy.deepcopy(model)
+        except Exception:  # whatever the student keeps in it
+            self._fresh = None
+
+    @contextlib.contextmanager
+    def followed(self):
+        """While it trains: note what it calls in its first steps, and every step of every optimiser."""
+        following = register_optimizer_step_post_hook(lambda optimizer, *_: self._note(optimizer))
+        try:
+            with self._watch:
+                yield
+        finally:
+            following.remove()
+
+    def _note(self, optimizer: torch.optim.Optimizer) -> None:
+        settings = next((s for o, s in self._players if o is optimizer), None)
+        if settings is None:
+            settings = {"steps": 0}
+            self._players.append((optimizer, settings))
+        settings["steps"] += 1
+        _note_settings(settings, optimizer)
+        if settings["steps"] == STEPS_WATCHED:
+            self._watch.stop()
+
+    def code(self) -> dict[str, str]:
+        """The code that made the weights so far; of what has changed since the training began, as it was then."""
+        if len(self._watch.codes) > self._known:  # checkpoints ask for it again and again
+            self._known = len(self._watch.codes)
+            self._code = fingerprint.made(self._watch, self.model, self.fit)
+        return self._code | self._before
+
+    def go_on(self, code: dict[str, str]) -> list[str]:
+        """Take over the code of an interrupted run; what of it has changed since."""
+        self._before = code | self._before
+        return fingerprint.changed(code, self.model, self.fit)
+
+    def settings(self) -> dict:
+        """The settings of a loop that was written by hand, as its optimisers show them."""
+        players = [settings for _, settings in self._players]
+        moves_generator = [self._moves_generator(optimizer) for optimizer, _ in self._players]
+        if sorted(moves_generator) != [False, True]:
+            return max(players, key=lambda settings: settings["steps"], default={})
+        of_generator, of_discriminator = (players[moves_generator.index(which)] for which in (True, False))
+        steps, rounds = of_discriminator.pop("steps"), of_generator.pop("steps")
+        theirs = {f"generator_{key}": value for key, value in of_generator.items()}
+        return of_discriminator | theirs | dict(rounds=rounds, discriminator_steps=round(steps / rounds))
+
+    def _moves_generator(self, optimizer: torch.optim.Optimizer) -> bool:
+        generator = getattr(self.model, "generator", None)
+        own = set(map(id, generator.parameters())) if isinstance(generator, nn.Module) else set()
+        return {id(p) for group in optimizer.param_groups for p in group["params"]} <= own
+
+    def lost(self) -> list[str]:
+        """What of the trained model will not be there when its weights are loaded."""
+        if self._fresh is None:
+            return []
+        try:
+            self._fresh.load_state_dict(self.model.state_dict())
+            return unsaved.lost(self.model, self._fresh, self._measure if self.probe else None)
+        except Exception:  # a message is no reason to lose a training
+            return []
+
+    def _measure(self) -> float:
+        with seeded(0):
+            try:
+                with torch.no_grad():
+                    return float(self.probe())
+            except RuntimeError:  # a loss that takes gradients on its way
+                return float(self.probe())
+
+
+def _train(name: str, model: nn.Module, fit: Callable, retrain: bool) -> tuple[History, Run]:
     __tracebackhide__ = True
     begun = time.monotonic()
     session.folder.mkdir(parents=True, exist_ok=True)
-    session.begin(name)
     try:
+        get_ready()
+        run = Run(model, fit)
+        session.begin(name, run)
         with seeded(zlib.crc32(name.encode()) + _extra_seed()):
             session.restore_weights(name, model)
-            result = fit(model)
+            with run.followed():
+                result = fit(model)
     except KeyboardInterrupt:
         session.keep_weights(name, model)
         again = "again, without retrain=True," if retrain else "again"
@@ -576,7 +753,8 @@ def _train(name: str, model: nn.Module, fit: Callable, retrain: bool) -> History
         raise KitError(f"{exercise_of(name)}: `fit` trained nothing, it made a function. Call it: fit=train(…).")
     history = _as_history(result)
     history.seconds = history.seconds or time.monotonic() - begun
-    return history
+    history.settings = history.settings or run.settings()
+    return history, run
 
 
 def _as_history(result) -> History:
@@ -594,7 +772,7 @@ def _not_finite(weights: dict) -> list[str]:
     return [k for k, v in weights.items() if v.is_floating_point() and not torch.isfinite(v).all()]
 
 
-def _save(name: str, file: Path, model: nn.Module, history: History) -> None:
+def _save(name: str, file: Path, model: nn.Module, history: History, run: Run) -> None:
     from safetensors.torch import save_file
 
     weights = {k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}
@@ -607,8 +785,11 @@ def _save(name: str, file: Path, model: nn.Module, history: History) -> None:
     if history.frames:
         with _atomic(_frames_file(file)) as temporary:
             save_file({k: v.contiguous() for k, v in history.frames.items()}, temporary)
+    metadata = dict(name=name, history=json.dumps(_thinned(history)), code=json.dumps(run.code()))
+    if lost := run.lost():
+        metadata["lost"] = json.dumps(lost)
     with _atomic(file) as temporary:
-        save_file(weights, temporary, metadata={"name": name, "history": json.dumps(_thinned(history))})
+        save_file(weights, temporary, metadata=metadata)
         if file.exists():
             shutil.copyfile(file, file.with_name(f"{name}.previous.safetensors"))
 

@@ -56,6 +56,55 @@ def test_cells_run_and_show_what_jupyter_would_show(kernel):
     assert printed(ran) == "2\n"
 
 
+MADE_BY = """
+import torch
+from torch import nn
+from deepul_utils import drawn, fit, trained
+
+class MADE(nn.Linear):
+    def __init__(self):
+        super().__init__(2, 2)
+
+    def loss(self, x):
+        self.weight.data *= torch.tril(torch.ones(2, 2))
+        return (self(x) - x).square().mean()
+
+    def sample(self, n):
+        self.loss(torch.ones(n, 2))
+        return torch.zeros(n, 2)
+
+def train(model):
+    optimizer = torch.optim.Adam(model.parameters())
+    return fit(model, model.loss, torch.ones(9, 2), optimizer=optimizer, steps=3, batch_size=3)
+"""
+CELL_OF_TRAINING = """
+model = trained("made.smiley", MADE(), fit=train)
+samples = drawn("made.smiley", lambda: model.sample(4))
+"""
+
+
+def test_the_grader_hears_by_which_code_weights_and_samples_were_made(kernel):
+    """And samples stay those of their weights, though a forward pass lays a mask over these in place."""
+    student = KernelStudent(kernel)
+    for cell in (MADE_BY, CELL_OF_TRAINING):
+        assert kernel.execute(cell, 10).error == ""
+    assert student.notes("made") == []
+    assert kernel.execute(MADE_BY.replace("torch.zeros(n, 2)", "torch.ones(n, 2)"), 3).error == ""
+    ran = kernel.execute(CELL_OF_TRAINING, 3)  # what was handed in is graded
+    assert "loaded the weights" in printed(ran)
+    assert "loaded 4 samples drawn before" in printed(ran)
+    said = "by another version of your code"
+    assert student.notes("made") == [
+        f"made.smiley: its samples were drawn {said} (MADE.sample changed); drawn(…, redraw=True) draws anew."
+    ]
+    assert kernel.execute(MADE_BY.replace(".square()", ".abs()"), 3).error == ""
+    ran = kernel.execute(CELL_OF_TRAINING, 3)
+    assert f"{said} (MADE.loss changed); retrain=True trains anew" in printed(ran)
+    assert student.notes("made")[0] == (
+        f"made.smiley: its weights were trained {said} (MADE.loss changed); retrain=True trains anew."
+    )
+
+
 @pytest.mark.parametrize("homework", exercises.homeworks())
 def test_every_check_runs_on_a_sandboxed_notebook(homework):
     """The very tests that run live, unchanged: full marks for the solution."""

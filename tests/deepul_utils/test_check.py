@@ -58,16 +58,19 @@ def test_a_right_solution_before_training():
     score = checked(MADE)
     assert score == POINTS_UNTRAINED
     assert score.max_points == exercises.get("made").points
-    assert [r.outcome for r in score.results] == ["passed"] * 6 + ["skipped"] * 2
-    assert "run the cell with trained('made.smiley', …)" in score.results[-2].measured
-    assert score.headline == "2 of 8 checks to go."
+    *others, smiley, moons = score.results
+    assert {r.outcome for r in others} == {"passed"}
+    assert {r.outcome for r in (smiley, moons)} == {"skipped"}
+    assert "run the cell with trained('made.smiley', …)" in smiley.measured
+    found = f"{len(others)} of {len(others) + 2} checks hold"
+    assert score.headline == f"{found}; still to do: training made.smiley, training made.moons."
     assert score.printed == ""
 
 
 @pytest.mark.parametrize("stub", [STUB, "raise NotImplementedError", "raise NotImplementedError()"])
-@pytest.mark.parametrize("where", ["return F.linear(x, self.weight * self.mask, self.bias)", "self.bins = dims, bins"])
-def test_what_is_not_implemented_is_said_so(stub, where):
-    score = checked(MADE, (where, f"{where}\n        {stub}" if "=" in where[:20] else stub))
+def test_what_is_not_implemented_is_said_so(stub):
+    where = "self.dims, self.bins = dims, bins"
+    score = checked(MADE, (where, f"{where}\n        {stub}"))
     assert score == 0
     assert score.headline == "Exercise 1.2 is not implemented yet."
     assert {r.outcome for r in score.results} == {"skipped"}
@@ -75,17 +78,29 @@ def test_what_is_not_implemented_is_said_so(stub, where):
     assert score.headline in score.text()
 
 
+@pytest.mark.parametrize("stub", [STUB, "raise NotImplementedError"])
+def test_a_stub_costs_the_checks_that_call_it(stub):
+    score = checked(MADE, ("return F.linear(x, self.weight * self.mask, self.bias)", stub))
+    waiting = result(score, "each_output_depends_only_on_earlier_inputs")
+    assert (waiting.outcome, waiting.measured) == ("skipped", "`forward` (of MaskedLinear) is not implemented yet")
+    assert result(score, "every_layer_has_weights_of_its_own").outcome == "passed"  # nothing is computed for it
+    assert "still to do: `forward`, training made.smiley" in score.headline
+
+
 def test_an_exercise_that_is_half_written_is_no_longer_unwritten():
     written = CheckResult("a", "A", 1, 1.0, "passed")
-    stub = CheckResult("b", "B", 1, 0.0, "skipped", kind="not implemented")
-    assert Score(exercises.get("made"), [written, stub]).headline == "1 of 2 checks to go."
+    stub = CheckResult("b", "B", 1, 0.0, "skipped", "`sample` (of MADE) is not implemented yet", kind="not implemented")
+    assert Score(exercises.get("made"), [written, stub]).headline == "1 of 2 checks hold; still to do: `sample`."
+    wrong = CheckResult("c", "C", 1, 0.0, "failed")
+    said = "1 of 3 checks hold, 1 found something wrong; still to do: `sample`. 2 other checks were not run."
+    assert Score(exercises.get("made"), [written, stub, wrong], left_out=2).headline == said
     assert Score(exercises.get("made"), [written]).headline == "Everything holds."
 
 
 def test_a_slip_that_torch_calls_not_implemented_is_a_slip():
     """torch raises NotImplementedError for a log-softmax of integers."""
     score = checked(MADE, ("F.log_softmax(self.logits(x), dim=-1)", "F.log_softmax(self.logits(x).long(), dim=-1)"))
-    first = result(score, "shapes_and_levels")
+    first = result(score, "probabilities_sum_to_one")
     assert (first.outcome, first.kind) == ("failed", "raised")
     line = MADE[: MADE.index("F.log_softmax")].count("\n") + 1
     assert f"not implemented for 'Long' — in log_prob, line {line} of its cell: log_p = F.log_soft" in first.measured
@@ -94,16 +109,17 @@ def test_a_slip_that_torch_calls_not_implemented_is_a_slip():
 
 def test_a_wrong_shape_names_the_expected_and_the_got():
     score = checked(MADE, ("squeeze(-1).sum(dim=1)\n", "squeeze(-1).sum(dim=1, keepdim=True)\n"))
-    row = result(score, "shapes_and_levels")
-    assert row.measured == "MADE.log_prob(x) should have shape (81,), got (81, 1)."
+    row = result(score, "probabilities_sum_to_one")
+    assert row.measured == "MADE.log_prob(x) should have shape (27,), got (27, 1)."
     assert row.measured in score._repr_html_()
     assert row.measured in score.text()
-    assert result(score, "probabilities_sum_to_one").measured == "needs “Shapes and levels” first"
+    for unconcerned in ("each_output_depends_only_on_earlier_inputs", "samples_follow_the_density"):
+        assert result(score, unconcerned).outcome == "passed"
 
 
 def test_a_class_that_is_missing():
     score = checked("")
-    row = result(score, "shapes_and_levels")
+    row = result(score, "probabilities_sum_to_one")
     assert (row.kind, row.outcome) == ("missing", "failed")
     assert row.measured == "MADE is not defined: run the cell that defines it (Run → Run All Above)."
 
@@ -137,7 +153,9 @@ def test_an_interrupt_stops_the_check():
 @pytest.mark.parametrize("leave", ["raise SystemExit(0)", "import sys; sys.exit()", "exit()"])
 def test_code_that_exits_is_the_students_slip(leave):
     score = checked(MADE, ("one_hot = F", f"{leave}\n        one_hot = F"))
-    assert result(score, "shapes_and_levels").measured.startswith("MADE.logits raised SystemExit")
+    assert result(score, "each_output_depends_only_on_earlier_inputs").measured.startswith(
+        "MADE.logits raised SystemExit"
+    )
 
 
 # ---- what it leaves alone ------------------------------------------------------------------------------
@@ -241,7 +259,7 @@ def test_what_json_cannot_say_is_null(value):
 # ---- in a notebook's shell -----------------------------------------------------------------------------
 
 CELLS = {
-    "import": IMPORTS + "from deepul_utils import toy, plots, training",
+    "import": IMPORTS + "from deepul_utils import fit, toy, plots, training",
     "syntax": "class MADE(nn.Module)\n    pass",
     "check syntax": "check('made')",
     "name": "class MADE(nn.Modul):\n    pass",
@@ -253,6 +271,21 @@ CELLS = {
     "check": "check('made')",
     "in a function": "def look():\n    return check('made')\nlook()",
     "last": "float(_)",
+    "broken": MADE.replace("class MADE(nn.Module)", "class MADE(nn.Modul)"),
+    "check broken": "check('made')",
+    "part broken": MADE + "\nclass MaskedLinear(nn.Linear)\n",
+    "check part": "check('made')",
+    "stops behind it": MADE + "\nundefined",
+    "check behind": "check('made')",
+    "other broken": "class Other(nn.Modul):\n    pass",
+    "check other": "check('made')",
+    "train": "def train(model):\n    return fit(model, lambda x: -model.log_prob(x).mean(), torch.zeros(9, 2).long(), "
+    "optimizer=torch.optim.Adam(model.parameters()), steps=2)\n"
+    "trained('made.smiley', MADE(dims=2, bins=25), fit=train)",
+    "check trained": "check('made')",
+    "change": MADE.replace("return F.linear(x, self.weight * self.mask", "return F.linear(x, self.mask * self.weight"),
+    "check change": "check('made')",
+    "load": "trained('made.smiley', MADE(dims=2, bins=25), fit=train)",
 }
 SHELL = f"""
 import json, sys
@@ -287,6 +320,34 @@ def test_a_cell_that_stopped_is_named_where_its_class_is_missed(shell):
     assert first_measured(shell["check syntax"]) == f"{said}SyntaxError in line 1: expected ':' — class MADE(nn.Module)"
     assert first_measured(shell["check name"]).startswith(f"{said}AttributeError: module 'torch.nn' has no attribute")
     assert shell["check"]["data"]["text/plain"] == "16.0"
+
+
+def notes(cell: dict) -> list[str]:
+    return cell["data"]["application/vnd.deepul.score+json"]["notes"]
+
+
+def test_a_class_whose_cell_has_since_failed_is_told(shell):
+    """What is checked is not what stands there to read."""
+    assert notes(shell["check"]) == []
+    (note,) = notes(shell["check broken"])
+    assert note.startswith("MADE: its cell stopped with AttributeError: module 'torch.nn' has no attribute 'Modul'")
+    assert note.endswith("What is checked is the MADE from before.")
+    assert note.split(":")[0] in shell["check broken"]["data"]["text/html"]
+    both = notes(shell["check part"])
+    assert [note.split(":")[0] for note in both] == ["MADE", "MaskedLinear"]
+    assert "SyntaxError in line" in both[1]
+
+
+def test_a_cell_that_stops_behind_a_class_has_defined_it(shell):
+    assert notes(shell["check behind"]) == []
+    assert notes(shell["check other"]) == [], "it has nothing to do with this exercise"
+
+
+def test_weights_of_another_version_are_told(shell):
+    assert notes(shell["check trained"]) == []
+    said = "trained by another version of your code (MaskedLinear.forward changed); retrain=True trains anew."
+    assert notes(shell["check change"]) == [f"made.smiley: its weights were {said}"]
+    assert "by another version of your code (MaskedLinear.forward changed)" in shell["load"]["out"]
 
 
 @pytest.mark.parametrize(

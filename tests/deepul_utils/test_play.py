@@ -70,6 +70,45 @@ def test_turns_losses_and_mode():
     assert history.seconds > 0
 
 
+def test_settings_of_both_players(folder):
+    expected = dict(
+        rounds=ROUNDS, batch=8, discriminator_steps=3, optimizer="Adam", lr=0.01, betas=[0.9, 0.999], weight_decay=0.0,
+        generator_optimizer="Adam", generator_lr=0.02, generator_betas=[0.5, 0.9], generator_weight_decay=0.0,
+    )  # fmt: skip
+
+    def both(game):
+        slow = torch.optim.Adam(game.discriminator.parameters(), lr=1e-2)
+        return slow, torch.optim.Adam(game.generator.parameters(), lr=2e-2, betas=(0.5, 0.9))
+
+    def falling(pair):
+        return [torch.optim.lr_scheduler.LambdaLR(o, lambda r: 1 - r / ROUNDS) for o in pair]
+
+    def by_play(game):
+        pair = both(game)
+        return play(game, DATA, optimizers=pair, rounds=ROUNDS, batch_size=8, discriminator_steps=3,
+                    schedulers=falling(pair))  # fmt: skip
+
+    def by_hand(game):
+        pair = both(game)
+        schedules = falling(pair)
+        for _ in range(ROUNDS):
+            for player, times in ((0, 3), (1, 1)):
+                for _ in range(times):
+                    pair[player].zero_grad()
+                    (game.generator_loss(8) if player else game.discriminator_loss(DATA[:8])).backward()
+                    pair[player].step()
+            for schedule in schedules:
+                schedule.step()
+
+    for train_it, wanted in ((by_play, expected), (by_hand, {k: v for k, v in expected.items() if k != "batch"})):
+        trained("game", Game(), fit=train_it, retrain=True)
+        trained("game", Game(), fit=train_it)
+        found = training.history("game").settings
+        assert found.pop("last_lr") == pytest.approx(0.01 / ROUNDS)
+        assert found.pop("generator_last_lr") == pytest.approx(0.02 / ROUNDS)
+        assert found == wanted
+
+
 def test_each_player_moves_by_its_own_optimiser():
     game = Game()
     before = {k: v.clone() for k, v in game.state_dict().items()}

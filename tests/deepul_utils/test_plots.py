@@ -218,6 +218,40 @@ def test_history_shows_curves_limit_and_baseline():
     assert ax.get_ylabel() == "loss (bits/dim)"
 
 
+def band(figure) -> tuple[float, float] | None:
+    """The grey band round the limit, if there is one; it is explained where it is."""
+    ax = figure.axes[0]
+    texts = [text.get_text() for text in ax.texts]
+    assert texts == ([plots.BAND] if ax.patches else [])
+    if not ax.patches:
+        return None
+    low, high = ax.patches[0].get_extents().transformed(ax.transData.inverted()).intervaly
+    assert ax.get_ylim()[0] < low
+    return low, high
+
+
+def test_history_shows_what_may_be_chance():
+    """A validation loss below the limit is no mistake if it lies within two standard errors."""
+    rng = np.random.default_rng(0)
+    run = dict(steps=range(400), train=2 + rng.normal(0, 0.05, 400), valid_steps=[100, 399], valid=[2.1, 1.99])
+    known = plots.history(SimpleNamespace(**run, valid_error=0.02), limit=2.0)
+    assert band(known) == pytest.approx((1.96, 2.04))
+    # Of older weights it is not known: as the training scatters at its end, however it falls.
+    falling = run | dict(train=run["train"] + np.linspace(3, 0, 400))
+    guessed = [
+        band(plots.history(SimpleNamespace(**r), limit=2.0)) for r in (run, run | dict(valid_error=0.0), falling)
+    ]
+    for low, high in guessed:
+        assert 2 - low == pytest.approx(0.1, rel=0.25)
+        assert high - 2 == pytest.approx(2 - low)
+
+
+def test_history_without_a_limit_or_validation_has_no_band():
+    run = dict(steps=range(400), train=np.linspace(3, 2, 400), valid_steps=[], valid=[])
+    assert band(plots.history(SimpleNamespace(**run), limit=2.0)) is None
+    assert band(plots.history(SimpleNamespace(**run | dict(valid_steps=[1], valid=[2.0])), baseline=2.0)) is None
+
+
 def test_history_keeps_everything_in_view_but_the_steep_start():
     train = [1e6, *np.linspace(6, 3, 400)]
     run = SimpleNamespace(steps=range(401), train=train, valid_steps=[0, 200, 400], valid=[1e6, 4.4, 3.1])

@@ -534,6 +534,26 @@ def test_an_interrupted_retraining_goes_on_and_loses_neither_weights(folder, cap
     assert len(left(folder)) == 2
 
 
+def test_what_an_interrupted_retraining_left_is_told_and_not_gone_on_with_at_grading(folder, capsys):
+    """It would meet the time limit, and the weights that were handed in are what is graded."""
+    model = trained("demo", new(), fit=plain)
+    with pytest.raises(training.Interrupted):
+        trained("demo", new(), fit=lambda m: plain(m, interrupting(m, at={3}), lr=0.1), retrain=True)
+    (note,) = training.notes("demo", {"demo": model}, {})
+    assert note == (
+        "demo: its training anew was interrupted, and the weights from before are graded: run its cell to go on."
+    )
+    training.session = training.Session(folder)
+    training.session.grading = True
+    capsys.readouterr()
+    trained("demo", new(), fit=plain)
+    assert "loaded the weights" in capsys.readouterr().out
+    training.session = training.Session(folder)
+    trained("demo", new(), fit=lambda m: plain(m, lr=0.1))
+    assert "going on from step" in capsys.readouterr().out
+    assert training.notes("demo", training.session.models, {}) == []
+
+
 def by_hand(model, loss):
     """As in Exercise 1.1, where students write the loop."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
@@ -575,6 +595,68 @@ def test_weights_of_another_model_or_with_nan_are_not_started_from(folder, capsy
         trained("other", new(), fit=to_nan)
     assert left(folder) == ["demo.safetensors"]
     assert "starting from" not in capsys.readouterr().out
+
+
+EARLY = """
+import os, signal, sys, tempfile
+import torch
+from torch import nn
+from deepul_utils import training
+
+assert "torch._dynamo" not in sys.modules  # or there is nothing to break
+data = torch.linspace(-1, 1, 50).unsqueeze(1)
+imports, moments = [0], set()
+
+def press(event, arguments):  # the stop button, at the k-th import after the training began
+    if event == "import":
+        imports[0] += 1
+        if imports[0] in moments:
+            os.kill(os.getpid(), signal.SIGINT)
+
+def with_fit(model):
+    optimizer = torch.optim.Adam(model.parameters())
+    return training.fit(model, lambda x: (model(x) - x).square().mean(), data, optimizer=optimizer, steps=20)
+
+def by_hand(model):
+    optimizer = torch.optim.Adam(model.parameters())
+    for _ in training.progress(range(20)):
+        optimizer.zero_grad()
+        (model(data) - data).square().mean().backward()
+        optimizer.step()
+
+def lesson(loop, *at):
+    training.session = training.Session(training.Path(tempfile.mkdtemp()))
+    moments.update(at)
+    interrupted = 0
+    while True:
+        try:
+            training.trained("demo", nn.Linear(1, 1), fit=loop)
+            break
+        except training.Interrupted:
+            interrupted += 1
+    by_hand(nn.Linear(1, 1))  # a kernel that is whole
+    print("interrupted", interrupted, "imports", imports[0], flush=True)
+
+sys.addaudithook(press)
+"""
+FORKS = """
+for loop, *at in ((with_fit, 1), (with_fit, 400), (with_fit, 401, 402, 500), (by_hand, 600), (by_hand, 400, 800)):
+    child = os.fork()
+    if child == 0:
+        lesson(loop, *at)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, at
+"""
+
+
+def test_an_interrupt_in_the_first_second_of_the_first_training_breaks_nothing(tmp_path):
+    """torch imports half of itself when the first optimiser is made; cut short, it stays broken for good."""
+    done = subprocess.run([sys.executable, "-c", EARLY + FORKS], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = [line.split() for line in done.stdout.splitlines() if line.startswith("interrupted")]
+    assert len(told) == 5
+    assert all(int(imports) > 800 for *_, imports in told), "the moments are within what is imported"
+    assert all(count == "1" for _, count, *_ in told), "however often the button is pressed"
 
 
 def test_outside_trained_an_interrupt_is_an_interrupt(folder):
@@ -949,7 +1031,7 @@ def test_drawn_samples_are_kept_beside_the_weights_and_loaded(folder, capsys):
     assert torch.equal(first, again)
     assert first.dtype == again.dtype == torch.int64
     assert "loaded 3 samples" in capsys.readouterr().out
-    assert (folder / "line.samples.safetensors").stat().st_size < 300, "levels are stored as bytes"
+    assert safetensors.torch.load_file(folder / "line.samples.safetensors")["samples"].dtype == torch.uint8
     drawn("line", draw, redraw=True)
     assert len(calls) == 2
     with torch.no_grad():
@@ -958,6 +1040,199 @@ def test_drawn_samples_are_kept_beside_the_weights_and_loaded(folder, capsys):
     assert len(calls) == 3
     real = drawn("line", lambda: torch.randn(2, 3), redraw=True)
     assert torch.equal(drawn("line", draw), real)
+
+
+class InPlace(nn.Linear):
+    """As in ten of fifteen public repositories: the mask is laid over the weights in every forward pass."""
+
+    def __init__(self, how: str = "data"):
+        super().__init__(4, 4)
+        self.how = how
+        self.register_buffer("mask", torch.tril(torch.ones(4, 4)))
+
+    def forward(self, x):
+        if self.how == "data":
+            self.weight.data *= self.mask
+        elif self.how == "anew":
+            self.weight.data = self.weight.data * self.mask
+        elif self.how == "no_grad":
+            with torch.no_grad():
+                self.weight *= self.mask
+        else:
+            self.weight.data /= self.weight.data.norm()
+        return super().forward(x)
+
+    def loss(self, x):
+        return (self(x.expand(-1, 4)) - x).square().mean()
+
+
+@pytest.mark.parametrize("how", ["data", "anew", "no_grad", "norm"])
+def test_samples_belong_to_weights_that_a_forward_pass_changes_in_place(how, folder, capsys):
+    def run(draws):
+        model = trained("demo", InPlace(how), fit=lambda m: plain(m, valid=None))
+        drawn("demo", lambda: draws.append(1) or model(torch.ones(3, 4)).detach())
+        model(torch.ones(3, 4))
+        assert training.notes("demo", {"demo": model}, {}) == []
+        drawn("demo", lambda: draws.append(1) or model(torch.ones(3, 4)).detach())
+        return model
+
+    first: list = []
+    model = run(first)
+    assert len(first) == 1
+    stored = safetensors.torch.load_file(folder / "demo.safetensors")["weight"]
+    assert not torch.equal(model.weight, stored), "the model in memory is another than its file"
+    for grading in (False, True):
+        training.session = training.Session(folder)
+        training.session.grading = grading
+        again: list = []
+        run(again)
+        assert again == []
+    with torch.no_grad():
+        training.session.models["demo"].weight += 0.1
+    training.session.grading = False
+    drawn("demo", lambda: again.append(1) or torch.ones(1))
+    assert again == [1], "other weights than those of the file"
+
+
+# ---- where weights come from ---------------------------------------------------------------------------
+
+
+def notes() -> list[str]:
+    return training.notes("demo", training.session.models, {})
+
+
+def test_a_model_that_its_file_does_not_hold_is_told(folder):
+    model = trained("demo", new(), fit=plain)
+    file = folder / "demo.safetensors"
+    plain(model)  # outside of trained: it is not saved
+    (note,) = notes()
+    assert note.startswith(
+        "demo: the model in this notebook was changed after its weights were saved to artifacts/demo.s"
+    )
+    trained("demo", model, fit=plain)
+    assert notes() == []
+    trained("other", new(), fit=plain)
+    (folder / "other.safetensors").rename(file)
+    (note,) = notes()
+    assert note.startswith("demo: artifacts/demo.safetensors holds other weights by now")
+    file.unlink()
+    (note,) = notes()
+    assert note.startswith("demo: artifacts/demo.safetensors is gone, and the file is what is graded")
+
+
+def test_statistics_that_moved_are_told_and_a_counter_is_not(folder):
+    model = trained("demo", new(), fit=plain)
+    model.net[1].num_batches_tracked += 1
+    assert notes() == []
+    model.train()
+    model.net(DATA + 5)
+    (note,) = notes()
+    assert "was changed after its weights were saved" in note
+
+
+def test_a_copy_on_another_device_or_in_eval_mode_is_no_change(folder):
+    model = trained("demo", new(), fit=plain)
+    model.train().eval().to("cpu").requires_grad_(False)
+    model.double().float()
+    assert notes() == []
+
+
+def test_a_model_that_nobody_trained_has_no_notes():
+    assert training.notes("demo", {"demo": new()}, {}) == []
+    assert training.notes("demo", {"demo": 3, "demo.list": [], "demo.none": None}, {}) == []
+
+
+def test_one_model_under_two_names(folder):
+    model = trained("demo.first", new(), fit=plain)
+    trained("demo.second", model, fit=plain)
+    (note,) = training.notes("demo", training.session.models, {})
+    assert note.startswith("demo.first: the model in this notebook was changed")
+
+
+# ---- how it was trained --------------------------------------------------------------------------------
+
+
+def settings(model, train) -> dict:
+    """As they come back from the file."""
+    trained("demo", model, fit=train, retrain=True)
+    written = training.history("demo").settings
+    trained("demo", model, fit=train)
+    assert training.history("demo").settings == written
+    return written
+
+
+def test_settings_are_kept_with_the_weights():
+    assert settings(new(), plain) == dict(
+        optimizer="Adam", lr=0.01, last_lr=0.01, betas=[0.9, 0.999], weight_decay=0.0, batch=16, steps=STEPS
+    )
+    cycle = settings(new(), lambda m: one_cycle(m, m.loss))
+    assert (cycle["lr"], cycle["batch"]) == (pytest.approx(1e-2, rel=0.02), 7)
+    assert cycle["last_lr"] < 1e-5
+    momentum = settings(new(), lambda m: sgd(m, m.loss))
+    assert (momentum["optimizer"], momentum["lr"], momentum["batch"]) == ("SGD", 0.05, len(DATA))
+    assert "betas" not in momentum
+
+
+def test_settings_of_a_loop_by_hand():
+    found = settings(new(), lambda m: by_hand(m, m.loss))
+    assert (found["optimizer"], found["lr"], found["steps"]) == ("Adam", 1e-2, STEPS)
+    assert settings(new(), lambda m: None) == {}
+
+
+def test_a_strange_optimiser_trains_all_the_same():
+    class Strange(torch.optim.Optimizer):
+        def __init__(self, parameters):
+            super().__init__(parameters, dict(weight_decay=None))
+
+        def step(self):
+            for p in self.param_groups[0]["params"]:
+                p.data -= 0.1 * p.grad
+
+    def train(model):
+        return fit(model, model.loss, DATA, optimizer=Strange(model.parameters()), steps=3, batch_size=16)
+
+    assert settings(new(), train) == dict(optimizer="Strange", steps=3, batch=16)
+
+
+def test_code_that_cannot_be_told_loses_no_training(folder, monkeypatch):
+    def broken(*arguments):
+        raise RuntimeError("a slip of ours")
+
+    for name in ("made", "changed", "digest"):
+        monkeypatch.setattr(training.fingerprint.Code, name, broken)
+    run_through("demo", plain, at={5})
+    model = trained("demo", new(), fit=plain)
+    drawn("demo", lambda: torch.ones(1))
+    assert training.notes("demo", {"demo": model}, globals()) == []
+
+
+def test_the_largest_rate_survives_an_interrupt():
+    def train(model, loss):
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+        falling = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / STEPS)
+        return fit(model, loss, DATA, optimizer=optimizer, scheduler=falling, steps=STEPS, batch_size=16)
+
+    run_through("demo", train, at={5})
+    assert training.history("demo").settings["lr"] == 0.01
+    assert training.history("demo").settings["last_lr"] == pytest.approx(0.01 / STEPS)
+
+
+def test_the_standard_error_of_the_validation_loss():
+    """σ/√n of a loss whose scatter is known, though the loss falls all the while."""
+    torch.manual_seed(0)
+    model = nn.Linear(1, 1)
+    data, valid = torch.randn(40_000, 1), torch.randn(900, 1)
+    steps: list = []
+
+    def loss(x):
+        steps.append(1)
+        return 2.0 * x.mean() + 0 * model.weight.sum() - 0.005 * len(steps)
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    options = dict(optimizer=optimizer, steps=400, batch_size=100)
+    history = fit(model, loss, data, valid=valid, **options)
+    assert history.valid_error == pytest.approx(2 / 900**0.5, rel=0.15)
+    assert fit(model, loss, data, **options).valid_error == 0
 
 
 def test_samples_that_cannot_be_read_are_drawn_again(folder):
