@@ -9,14 +9,14 @@ HOMEWORKS := $(notdir $(patsubst %/,%,$(wildcard solutions/hw*/)))
 
 setup: $(READY)
 
-$(READY): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	    { echo "Python 3.11 or newer is needed, for example: make setup PYTHON=python3.12"; exit 1; }
+$(READY): requirements.txt constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \
+	    { echo "Python 3.11 to 3.14 is needed, for example: make setup PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
 	    { rm -rf $(VENV); $(MAKE) --no-print-directory venv-package && $(PYTHON) -m venv $(VENV); }
 	@command -v bwrap >/dev/null || $(MAKE) --no-print-directory bubblewrap
 	@echo "Installing the pinned packages into $(VENV) (once; a minute or two) …"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[dev]'
+	@$(BIN)/pip install -qq --disable-pip-version-check -r requirements.txt -e '.[dev]'
 	@touch $@
 
 # Submissions are graded in a sandbox; everything else works without it.
@@ -24,10 +24,11 @@ bubblewrap:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq bubblewrap >/dev/null; \
 	else echo "To grade submissions you need bubblewrap: sudo apt install bubblewrap (Linux only)."; fi
 
-# Debian keeps venv in a package of its own.
+# Debian keeps venv in a package of its own, one for every Python.
 venv-package:
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq python3-venv; \
-	else echo "Python's venv module is missing: sudo apt install python3-venv, then run make again."; exit 1; fi
+	@package=$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])') && \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq $$package >/dev/null; \
+	else echo "Python's venv module is missing: sudo apt install $$package, then run make again."; exit 1; fi
 
 demo: setup
 	@$(BIN)/deepul demo

@@ -157,7 +157,7 @@ def cluster(address: str) -> Iterator[Workers]:
     try:
         from distributed import Client
     except ModuleNotFoundError:
-        raise CourseError("--cluster needs Dask: pip install --group cluster, in the kit's folder.") from None
+        raise CourseError("--cluster needs Dask: pip install -e '.[cluster]', in the kit's folder.") from None
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:

@@ -13,6 +13,7 @@ PARTS = (
     "autograder",
     "data",
     "requirements.txt",
+    "constraints.txt",
     "pyproject.toml",
     "nbgrader_config.py",
     "README.md",

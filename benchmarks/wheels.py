@@ -1,0 +1,60 @@
+"""Is there a wheel of every pin for every Python that the kit promises, on Linux, macOS and Windows?
+
+tests/test_requirements.py proves from metadata that the pins fit together under every Python. What metadata does not
+say is whether a package that holds compiled code was also built for it; this asks the package index. Nothing is
+downloaded but lists of versions. Run it after a change of pins: `python benchmarks/wheels.py` (three minutes).
+"""
+
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import distribution
+from itertools import product
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTHONS = ("3.11.0", "3.12", "3.13", "3.14")
+PLATFORMS = {
+    "Linux": ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"),
+    "macOS": ("macosx_14_0_arm64", "macosx_12_0_arm64", "macosx_11_0_arm64"),
+    "Windows": ("win_amd64",),
+}
+
+
+def pins() -> dict[str, str]:
+    """{package: version} of both requirement files and of pyproject.toml."""
+    text = "".join((ROOT / file).read_text(encoding="utf-8") for file in ("requirements.txt", "constraints.txt"))
+    extras = re.findall(r'"([\w.-]+)==([^"]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return dict([*re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE), *extras])
+
+
+def compiled(name: str) -> bool:
+    """Whether the installed wheel was built for some Python or platform."""
+    return not re.search(r"^Tag: (py2\.)?py3-none-any$", distribution(name).read_text("WHEEL"), re.MULTILINE)
+
+
+def offered(name: str, python: str, platform: str) -> list[str]:
+    """The versions that the index has a wheel of, for that Python and platform."""
+    where = ["--only-binary=:all:", f"--python-version={python}", *(f"--platform={tag}" for tag in PLATFORMS[platform])]
+    command = [sys.executable, "-m", "pip", "index", "versions", name, *where]
+    result = subprocess.run(command, capture_output=True, text=True)
+    # The lines that follow say what is installed here, which is no answer.
+    available = re.search(r"^Available versions: (.*)$", result.stdout, re.MULTILINE)
+    return available[1].split(", ") if available else []
+
+
+def main() -> int:
+    wanted = {name: version for name, version in pins().items() if compiled(name)}
+    jobs = list(product(wanted, PYTHONS, PLATFORMS))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda job: offered(*job), jobs))
+    missing = [job for job, versions in zip(jobs, found, strict=True) if wanted[job[0]] not in versions]
+    for name, python, platform in missing:
+        print(f"no wheel of {name} {wanted[name]} for Python {python} on {platform}")
+    print(f"{len(jobs) - len(missing)} of {len(jobs)} wheels are there: {len(wanted)} compiled packages.")
+    return bool(missing)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
