@@ -214,6 +214,9 @@ def validate(
     exercise: Annotated[str, typer.Option(help="This exercise only, e.g. made.")] = "",
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Cases at once; 0: one a core.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Run again what has not changed, too.")] = False,
+    kind: Annotated[
+        str, typer.Option(help="Only: solution, blank, mutant, variant or start (other initial weights).")
+    ] = "",
 ):
     """Grade the grader: solutions earn everything, blanks nothing, every known slip is caught by its check.
 
@@ -221,9 +224,14 @@ def validate(
     """
     import os
 
+    from autograder import validate as validation
+
     if exercise:
         homework = homework or exercises.get(exercise).homework
-    failed = [_validate(h, exercise, jobs or os.cpu_count() or 1, force) for h in _homeworks(homework)]
+    if kind and kind not in validation.KINDS:
+        raise typer.BadParameter(f"{kind}: there are {', '.join(validation.KINDS)}.")
+    kinds = (kind,) if kind else validation.KINDS
+    failed = [_validate(h, exercise, jobs or os.cpu_count() or 1, force, kinds) for h in _homeworks(homework)]
     if any(failed):
         raise typer.Exit(1)
 
@@ -232,7 +240,7 @@ def _homeworks(homework: str) -> list[str]:
     return [exercises.of_homework(homework)[0].homework] if homework else exercises.homeworks()
 
 
-def _validate(homework: str, exercise: str, jobs: int, force: bool) -> bool:
+def _validate(homework: str, exercise: str, jobs: int, force: bool, kinds: tuple[str, ...]) -> bool:
     """Validate one homework and show it; whether anything was not as it must be."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -242,7 +250,8 @@ def _validate(homework: str, exercise: str, jobs: int, force: bool) -> bool:
     begun, fresh = time.monotonic(), 0
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                   console=console, transient=True) as bar:  # fmt: skip
-        task = bar.add_task(f"validating {homework}", total=len(validation.cases(homework, exercise)))
+        total = sum(c.kind in kinds for c in validation.cases(homework, exercise))
+        task = bar.add_task(f"validating {homework}", total=total)
 
         def done(verdict: validation.Verdict, is_fresh: bool) -> None:
             nonlocal fresh
@@ -252,15 +261,17 @@ def _validate(homework: str, exercise: str, jobs: int, force: bool) -> bool:
                 console.print(f"[red]✗[/red] {verdict.exercise} · {verdict.name} ({verdict.kind}) "
                               f"{escape(verdict.problem)}", highlight=False)  # fmt: skip
 
-        verdicts = validation.validate(homework, exercise, jobs, force, done)
-    weak = validation.weaknesses(homework, verdicts)
-    for name in dict.fromkeys(v.exercise for v in verdicts):
+        verdicts = validation.validate(homework, exercise, jobs, force, done, kinds)
+    weak = validation.weaknesses(homework, verdicts) if kinds == validation.KINDS else []
+    for name in dict.fromkeys(v.exercise for v in verdicts if kinds == validation.KINDS):
         console.print(matrix.table(name, verdicts))
     for kind, what in (("solution", "earn everything"), ("blank", "earn nothing"), ("mutant", "are caught by the check "
                        "meant for them"), ("variant", "earn everything"), ("start", "lose "
                        "nothing by the weights they start from")):  # fmt: skip
         here = [v for v in verdicts if v.kind == kind]
-        console.print(f"{kind:8} {sum(not v.problem for v in here)} of {len(here)} {what}", highlight=False)
+        if here:
+            held = sum(not v.problem for v in here)
+            console.print(f"{kind:8} {held} of {len(here)} {what}", highlight=False)
     for text in weak:
         console.print(f"[red]weak[/red] {text}", highlight=False)
     page = matrix.page(exercises.ROOT / "build" / "validate" / f"{homework}.html", homework, verdicts, weak)

@@ -40,12 +40,13 @@ def score_html(score: dict, style: bool = True) -> str:
         if score["printed"].strip()
         else ""
     )
+    notes = "".join(f"<div class='hint'>{escape(note)}</div>" for note in score.get("notes", ()))
     return (
         f"{STYLE if style else ''}<div class='deepul'><div class='head'><b>Exercise {score['number']} · "
         f"{escape(score['title'])}</b><span>{escape(score['headline'])}</span>"
         f"<span class='pts'>{number(score['points'])} / {number(score['max_points'])}</span></div>"
         f"<div class='bar'><i style='width:{100 * share:.1f}%'></i></div>"
-        f"<table><tr><th></th><th>Check</th><th>Measured</th><th class='num'>Points</th></tr>"
+        f"{notes}<table><tr><th></th><th>Check</th><th>Measured</th><th class='num'>Points</th></tr>"
         f"{rows}</table>{printed}</div>"
     )
 
@@ -73,6 +74,7 @@ def score_text(score: dict) -> str:
         f"Exercise {score['number']} · {score['title']}: "
         f"{number(score['points'])} / {number(score['max_points'])}. {score['headline']}"
     ]
+    lines += [f"  ! {note}" for note in score.get("notes", ())]
     for c in score["checks"]:
         earned = "?" if c["points"] is None else number(c["points"])
         lines.append(

@@ -40,8 +40,12 @@ def check(name: str, student: Student, salt: str = LIVE_SALT, only: str = "") ->
     """
     exercise = exercises.get(name)
     session = Session(student, salt, references(exercise.homework), only)
+    notes = student.notes(name)
     run(exercise, session)
-    return Score(exercise, session.results, student.take_printed(), left_out=session.left_out)
+    score = Score(exercise, session.results, student.take_printed(), left_out=session.left_out)
+    if any(r.kind != "not implemented" for r in session.results):
+        score.notes = notes
+    return score
 
 
 def run(exercise: exercises.Exercise, session: "Session") -> None:
@@ -119,8 +123,11 @@ class Session:
 
     def pytest_runtest_setup(self, item):
         self._findings = checks.collect()
-        passed = {r.name for r in self.results if r.outcome == "passed"}
-        unmet = [n for n in getattr(item.function, "needs", ()) if n not in passed]
+        before = {r.name: r for r in self.results}
+        unmet = [n for n in getattr(item.function, "needs", ()) if n not in before or before[n].outcome != "passed"]
+        for name in unmet:
+            if name in before and before[name].kind in ("not implemented", "untrained"):
+                raise StudentCodeError(before[name].kind, before[name].measured)  # that is what it waits for, too
         if unmet:
             titles = {_name(other.function): other.function.title for other in item.session.items}
             pytest.skip(f"needs “{titles.get(unmet[0], unmet[0])}” first")
@@ -237,8 +244,9 @@ def graded(session) -> Callable[..., None]:
         excess, baseline = float(excess), float(baseline)
         session.measured[key] = dict(excess=excess, limit=limit, baseline=baseline, unit=unit, promised=promised)
         finding = loss.graded(excess, session.references[key], limit, baseline, unit, examples, promised)
-        if recipe and not finding.passed and not finding.slip:
-            finding = replace(finding, slip=recipe.advice(session.student.settings(artifact or key)))
+        if recipe and not finding.passed:
+            advice = recipe.advice(session.student.settings(artifact or key))
+            finding = replace(finding, slip=" ".join(filter(None, (finding.slip, advice))))
         checks.require(finding)
 
     return require

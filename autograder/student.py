@@ -73,6 +73,14 @@ class Student(ABC):
         said = self.ask(do="history", name=name)
         return {k: v for k, v in said.items() if isinstance(v, int | float | str)} if isinstance(said, dict) else {}
 
+    def notes(self, name: str, most: int = 8) -> list[str]:
+        """What to know of the trained models behind an exercise, in the words of whoever's side they live on."""
+        try:
+            said = self.ask(do="notes", name=name)
+        except StudentCodeError:  # no check, and nothing to be graded by
+            return []
+        return [note[:500] for note in said[:most] if isinstance(note, str)] if isinstance(said, list) else []
+
     def drawn(self, name: str, *shape: int) -> np.ndarray:
         """The samples that `drawn(name, …)` gave in the notebook: integer levels or reals, (n, *shape)."""
         samples = self.ask(do="drawn", name=name)
@@ -116,10 +124,13 @@ class Handle:
         plain optimiser, θ ← θ − rate · ∇θ, of the parameters of self.part. Afterwards everything is as it was.
         train: in training mode.
         """
-        moved, left = self._student.ask(
+        found = self._student.ask(
             do="descend", target=self._number, steps=[list(s) for s in steps], seed=seed, train=train
         )
-        return moved, left
+        what = f"what the steps of {self.label} moved"
+        if not isinstance(found, list) or len(found) != 2:
+            raise StudentCodeError("wrong type", f"{what} should be two dictionaries.")
+        return _named(found[0], what), _named(found[1], what)
 
     def verb(self, method: str, *shape: int, seed: int = 0) -> Callable[[np.ndarray], np.ndarray]:
         """`method` as a plain function of a batch: (B, …) -> (B, *shape), its shape checked."""
@@ -147,20 +158,34 @@ class Handle:
 
         output: which of its results, where it returns several. train: in training mode.
         """
-        return self._student.ask(
+        found = self._student.ask(
             do="gradient", target=self._number, method=method, args=list(args), kwargs=kwargs, seed=seed,
             wrt=wrt, cotangent=cotangent, output=output, train=train,
         )  # fmt: skip
+        return _named(found, f"the gradients of {self.label}.{method}") if wrt == "parameters" else found
 
-    def jacobian(self, method: str, x: np.ndarray, seed: int = 0, output: int = 0) -> np.ndarray:
-        """∂z_i/∂x of every example for z = method(x), row by row: (D, B, *x.shape), D numbers in one z."""
+    def jacobian(
+        self, method: str, x: np.ndarray, seed: int = 0, output: int = 0, first: int = 0, last: int | None = None
+    ) -> np.ndarray:
+        """∂z_i/∂x of every example for z = method(x), row by row: (D, B, *x.shape), D numbers in one z.
+
+        first, last: rows first … last − 1 only.
+        """
         return self._student.ask(
-            do="jacobian", target=self._number, method=method, args=[x], seed=seed, output=output
+            do="jacobian", target=self._number, method=method, args=[x], seed=seed, output=output,
+            first=first, last=last,
         )  # fmt: skip
 
     def parameters(self) -> dict[str, np.ndarray]:
         """{name: values} of its parameters."""
-        return self._student.ask(do="parameters", target=self._number)
+        return _named(self._student.ask(do="parameters", target=self._number), f"the parameters of {self.label}")
+
+
+def _named(value, what: str) -> dict[str, np.ndarray]:
+    """{name: array, or None} as it should come back. Raises StudentCodeError: the other side need not be ours."""
+    if not isinstance(value, dict) or any(not isinstance(v, np.ndarray | None) for v in value.values()):
+        raise StudentCodeError("wrong type", f"{what} should be arrays by their names, got a {type(value).__name__}.")
+    return value
 
 
 def whole(values: np.ndarray, what: str) -> np.ndarray:

@@ -10,18 +10,20 @@ import linecache
 import sysconfig
 import traceback
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from deepul_utils import training
 from deepul_utils.training import seeded
 
 KIT = Path(__file__).resolve().parent.parent
 # Noise on weights is drawn from another stream than the weights themselves, or the two would go together.
 APART = 0x5DEECE66  # torch heeds the lowest 32 bits of a seed
+AT_ONCE = 64  # rows of a Jacobian: more do not fit a cache
 NOT_THE_STUDENTS = (str(KIT / "autograder"), str(KIT / "deepul_utils"), sysconfig.get_path("stdlib"), "<frozen ")
 
 
@@ -110,6 +112,10 @@ class Workbench:
     def do_history(self, name: str) -> dict:
         """The settings of the training of `name`, as far as they are known."""
         return dict(getattr(self.histories.get(name), "settings", None) or {})
+
+    def do_notes(self, name: str) -> list[str]:
+        """What to know of the trained models behind exercise `name`: see training.notes."""
+        return training.notes(name, self.models, self.namespace)
 
     def do_call(
         self, target, method: str, args: list, kwargs: dict, seed: int, train: bool = False, differentiate: bool = False
@@ -200,11 +206,13 @@ class Workbench:
             return np.zeros(shape, dtype=np.float32) if grads["input"] is None else grads["input"]
         return dict.fromkeys(self._names(target)) | grads
 
-    def do_jacobian(self, target: int, method: str, args: list, seed: int, output: int = 0, at_once: int = 64):
+    def do_jacobian(
+        self, target: int, method: str, args: list, seed: int, output: int = 0, first: int = 0, last: int | None = None
+    ):
         """∂z_i/∂x of every example for z = target.method(x), row by row: (D, B, *x.shape), D numbers in one z.
 
         One row of every example's Jacobian is a gradient, where an example's z depends on its own x alone. The method
-        is called once, for all rows.
+        is called once, for all rows. first, last: rows first … last − 1 only.
         """
 
         def call():
@@ -213,9 +221,9 @@ class Workbench:
                 out = _differentiable(_chosen(function(x.clone(), *tensors[1:]), output, method), method, None)
                 if out.shape[:1] != x.shape[:1]:
                     raise StudentCodeError("wrong shape", f"{method} should give one row an example of the batch.")
-                directions = torch.eye(out[0].numel(), dtype=out.dtype)
+                directions = torch.eye(out[0].numel(), dtype=out.dtype)[first:last]
                 rows = directions.view(-1, 1, *out.shape[1:]).expand(-1, *out.shape)
-                return torch.cat([_pulled_back(out, x, part) for part in rows.split(at_once)])
+                return torch.cat([_pulled_back(out, x, part) for part in rows.split(AT_ONCE)])
 
         return self._in_its_precision(target, call)
 
@@ -251,7 +259,9 @@ class Workbench:
         if target is not None:  # a function of the notebook gets what it is given
             real = torch.float64 if target in self.precise else torch.float32
             args = [a.to(real) if _is_real(a) else a for a in args]
-        with seeded(seed), _mode(obj, train), students_code(label):
+        trained = any(obj is model for model in self.models.values())
+        kept = _left_alone(obj) if train and trained else nullcontext()
+        with seeded(seed), _mode(obj, train), students_code(label), kept:
             yield function, args
 
 
@@ -279,6 +289,16 @@ def _mode(module: nn.Module, train: bool):
     finally:
         for m, training in before:
             m.training = training
+
+
+@contextmanager
+def _left_alone(module: nn.Module):
+    """Training mode moves running statistics: those of a trained model are put back as they were."""
+    before = {k: v.clone() for k, v in module.state_dict().items()}
+    try:
+        yield
+    finally:
+        module.load_state_dict(before)
 
 
 def _is_real(value) -> bool:

@@ -5,37 +5,36 @@ from functools import cache
 import numpy as np
 import pytest
 
-from autograder.checks import hint, points, require
-from autograder.hw4.game import Game
+from autograder.checks import Recipe, hint, points, require
+from autograder.hw4.game import Game, draws_like, says_logits
 from autograder.properties import adversarial, hygiene, samples, spectral
+from autograder.properties.finding import Finding
 from autograder.student import expect
+from autograder.workbench import StudentCodeError
 from deepul_utils import classifier, images
 
 DATA = images.get("glyphs32", levels=256)
 LATENTS, WIDTH = 32, 4
 KERNELS = ((3, 8, 4), (6, 5, 3), (1, 4, 4))  # in, out, side of small layers
 BATCH, CALLS = 16, 25
+HUGE = 1e4  # so large is the noise on kernels beside which their initial values do not count
 DRAWN, DIVERSE, FEATURES = 2000, 500, 5000
-TRAINING, NEIGHBOURS = 5000, 300
+TRAINING, NEIGHBOURS, COMPARED = 20_000, 150, 400
+RECIPE = Recipe("Adam", lr=4e-3, steps=2500, batch=32, discriminator_steps=1)
 
 
-def small(student, seed: int, biases: float = 0.5) -> Game:
+def small(student, seed: int, biases: float = 0.5, perturb: float = 0.5) -> Game:
     """A small game with random weights."""
-    handle = student.new("DCGAN", latents=LATENTS, width=WIDTH, seed=seed, perturb=0.5, biases=biases)
+    handle = student.new("DCGAN", latents=LATENTS, width=WIDTH, seed=seed, perturb=perturb, biases=biases)
     return Game(handle, DATA.shape)
 
 
 def warmed(student, seed: int) -> Game:
     """One more, after so many calls in training mode that σ moves no more. Several layers take longer than one."""
-    game, x = small(student, seed), pictures(1, seed)
-    for _ in range(5 * spectral.WARM):
+    game, x = small(student, seed), pictures(2, seed)
+    for _ in range(2 * spectral.WARM):
         game.discriminator(x, train=True)
     return game
-
-
-@pytest.fixture(scope="module")
-def warm(student, session) -> Game:
-    return warmed(student, session.seed("warm"))
 
 
 def trained(student) -> Game:
@@ -44,9 +43,25 @@ def trained(student) -> Game:
 
 @pytest.fixture(scope="module")
 def shown(student, session) -> tuple[np.ndarray, np.ndarray]:
-    """Features (DRAWN, d) and labels (DRAWN,) of samples of the trained game, as the frozen classifier has them."""
-    drawn = unit(trained(student).sample(DRAWN, session.seed("shown")))
-    return judge().features(drawn), judge().probabilities(drawn).argmax(axis=1)
+    """Features (DRAWN, d) and labels (DRAWN,) of what the trained generator makes, by the frozen classifier."""
+    made = unit(trained(student).fakes(DRAWN, session.seed("shown")))
+    return judge().features(made), judge().probabilities(made).argmax(axis=1)
+
+
+@pytest.fixture(scope="module")
+def bent(student, session) -> list[Game]:
+    """Games with logits near 0, where a hinge is a line; and below and above both its bends."""
+    seed = session.seed("bent")
+    return [small(student, seed), *beyond_the_bends(student, seed)]
+
+
+@pytest.fixture(scope="module")
+def telling(student, session) -> int:
+    """The seed of a small game in which it shows whether the generator is in training mode, as it is while it learns.
+
+    It has to be made anew for each loss: in training mode the statistics for eval mode are learned.
+    """
+    return tells_modes_apart(student, session.seed("telling"))
 
 
 def pictures(n: int, seed: int, split: str = "test") -> np.ndarray:
@@ -60,36 +75,58 @@ class Layer:
     def __init__(self, student, kernel: tuple[int, int, int], seed: int):
         self.channels, self.out, self.side = kernel
         self.handle = student.new("SpectralConv2d", self.channels, self.out, self.side, seed=seed, perturb=2.0)
+        self.name, self.weight = self._kernel()
+
+    def _kernel(self) -> tuple[str, np.ndarray]:
+        """Its name is weight; torch's own spectral norms call it otherwise."""
         shape = (self.out, self.channels, self.side, self.side)
-        self.weight = expect(self.handle.parameters().get("weight"), shape, "SpectralConv2d.weight")
+        found = [(k, p) for k, p in self.handle.parameters().items() if p.size == np.prod(shape) and p.ndim > 1]
+        if len(found) != 1:
+            raise StudentCodeError("missing", f"SpectralConv2d should have one parameter of shape {shape}, its kernel.")
+        return found[0][0], found[0][1].reshape(shape)
 
     def forward(self, x: np.ndarray, train: bool = False) -> np.ndarray:
-        said = self.handle.call("forward", x, train=train)
+        said = self.handle.call("__call__", x, train=train)
         return expect(said, (len(x), self.out, 1, 1), "SpectralConv2d.forward(x)")
 
-    def used(self, train: bool = False) -> np.ndarray:
+    def used(self) -> np.ndarray:
         """The kernel of one call."""
-        return spectral.kernel_of(lambda x: self.forward(x, train), self.channels, self.side)
+        return spectral.kernel_of(self.forward, self.channels, self.side)
 
-    def warm_up(self) -> None:
-        for _ in range(spectral.WARM):
+    def warm_up(self, calls: int = spectral.WARM) -> None:
+        for _ in range(calls):
             self.forward(np.zeros((1, self.channels, self.side, self.side), dtype=np.float32), train=True)
 
 
-@points(2)
-@hint("generator: (B, 32) to (B, 1, 32, 32) in [−1, 1], tanh at the end. discriminator: to (B,). Losses: one number.")
+@points(1, "Images in [−1, 1], and one answer for each")
+@hint("generator: (B, 32) to (B, 1, 32, 32) in [−1, 1], tanh at the end. discriminator: to (B,).")
 def test_shapes(student, seed):
-    game, x = small(student, seed), pictures(8, seed)
-    made = game.generator(8 * game.noise(20, seed))
+    games, x = [small(student, seed + k) for k in range(2)], pictures(8, seed)
+    made = np.concatenate([game.generator(100 * game.noise(20, seed)) for game in games])
     require(hygiene.finite(made, "of the generator"))
     require(samples.in_range(made))
-    require(hygiene.finite(game.discriminator(10 * x), "of the discriminator"))
-    require(hygiene.rows_are_independent(game.generator, game.noise(8, seed)))
-    values = [game.number("discriminator_loss", x, seed=seed), game.number("generator_loss", 8, seed=seed)]
-    require(hygiene.finite(np.array(values), "in the losses"))
+    require(hygiene.finite(games[0].logits(10 * x), "of the discriminator"))
+    require(hygiene.rows_are_independent(games[0].generator, games[0].noise(8, seed)))
+    # A game of its own for each call: that u stays in eval mode is for another check.
+    require(hygiene.rows_are_independent(lambda x: small(student, seed).logits(x), x))
 
 
-@points(8)
+@points(0.5, "Called with one example")
+@hint("A batch of one is a batch: squeeze() without a dimension drops it, too; nn.Flatten(0) does not.")
+def test_called_with_one_example(student, seed):
+    require(hygiene.one_example(lambda x: small(student, seed).discriminator(x), pictures(3, seed)))
+    game = small(student, seed)
+    require(hygiene.one_example(game.generator, game.noise(3, seed)))
+
+
+@points(0.5, "The discriminator gives logits")
+@hint("Its last layer is a convolution, and no activation comes after it: hinges have no σ.")
+def test_the_discriminator_gives_logits(student, seed):
+    x = pictures(6, seed)
+    require(says_logits(lambda k: small(student, k, biases=4.0), np.concatenate([x, 100 * x, -100 * x]), seed))
+
+
+@points(8, "Kernels are divided by their spectral norm")
 @hint("W = weight.flatten(1), a row an output channel; σ = uᵀ W v; the kernel that is used is weight / σ.")
 def test_kernels_are_divided_by_their_spectral_norm(student, seed):
     for k, kernel in enumerate(KERNELS):
@@ -98,48 +135,52 @@ def test_kernels_are_divided_by_their_spectral_norm(student, seed):
         require(spectral.is_the_kernel_over_its_norm(layer.used(), layer.weight))
 
 
-@points(3, needs="kernels_are_divided_by_their_spectral_norm")
+@points(3, "Power iteration runs in training mode only")
 @hint("In eval mode u stays as it is; in training mode every call takes one step: if self.training.")
 def test_power_iteration_runs_in_training_mode_only(student, seed):
     layer = Layer(student, KERNELS[0], seed)
     evaluated = [layer.used() for _ in range(3)]
     require(spectral.stays(evaluated))
-    layer.forward(np.zeros((1, layer.channels, layer.side, layer.side), dtype=np.float32), train=True)
+    layer.warm_up(1)
     require(spectral.moves(evaluated[0], layer.used()))
 
 
-@points(4, needs="kernels_are_divided_by_their_spectral_norm")
+@points(4, "The gradient knows σ")
 @hint("Only u and v are made under no_grad; σ = u @ W @ v outside of it.")
 def test_the_gradient_knows_sigma(student, seed):
     for k, kernel in enumerate(KERNELS):
         layer = Layer(student, kernel, seed + k)
-        layer.warm_up()
+        layer.warm_up(3)
         rng = np.random.default_rng(seed + k)
         x = rng.normal(size=(5, layer.channels, layer.side, layer.side)).astype(np.float32)
         cotangent = rng.normal(size=(5, layer.out, 1, 1)).astype(np.float32)
-        grads = layer.handle.gradient("forward", x, wrt="parameters", cotangent=cotangent)
-        gradient = np.zeros_like(layer.weight) if grads["weight"] is None else grads["weight"]
+        grads = layer.handle.gradient("__call__", x, wrt="parameters", cotangent=cotangent)
+        gradient = np.zeros_like(layer.weight) if grads[layer.name] is None else grads[layer.name]
         require(spectral.knows_sigma(gradient, layer.weight))
 
 
-@points(4, needs=("shapes", "the_gradient_knows_sigma"))
+@points(4, "Every layer of the discriminator is normalised")
 @hint("SpectralConv2d for every convolution of the discriminator, the last one too.")
-def test_every_layer_of_the_discriminator_is_normalised(warm, seed):
-    # Σ (f − mean f)² grows with every kernel that is stretched, if stretching it does anything.
+def test_every_layer_of_the_discriminator_is_normalised(student, seed):
     x = pictures(20, seed)
-    said = warm.discriminator(x)
-    grads = warm.by_discriminator(x, said - said.mean())
-    kernels = {k: p for k, p in warm.handle.parameters().items() if k.startswith("discriminator.") and p.ndim > 1}
-    require(spectral.all_know_sigma(grads, kernels))
+    game, twice = (small(student, seed, perturb=p) for p in (HUGE, 2 * HUGE))
+    said, stretched = game.discriminator(x), twice.discriminator(x)
+    grads = game.by_discriminator(x, said - said.mean())
+    kernels = {k: p for k, p in game.handle.parameters().items() if k.startswith("discriminator.") and p.ndim > 1}
+    require(spectral.stretching_changes_nothing(said, stretched, grads, kernels))
 
 
-@points(2, needs="shapes")
+@points(2, "The discriminator sees one image at a time")
 @hint("No batch normalisation in the discriminator: it judges every image by itself, also while it is trained.")
-def test_discriminator_sees_one_image_at_a_time(warm, seed):
-    require(hygiene.rows_are_independent(lambda x: warm.discriminator(x, train=True), pictures(8, seed)))
+def test_discriminator_sees_one_image_at_a_time(student, seed):
+    x = pictures(16, seed)
+    others = np.where(np.arange(8)[:, None, None, None] % 2, x[8:], x[:8])
+    # Two games that are alike: a call in training mode moves u.
+    said, among_others = (small(student, seed).discriminator(batch, train=True) for batch in (x[:8], others))
+    require(adversarial.sees_one_at_a_time(said, among_others))
 
 
-@points(2, needs="shapes")
+@points(2, "The generator normalises its batches")
 @hint(
     "Batch normalisation after every layer of the generator but the last, with the batch's own statistics in training."
 )
@@ -149,77 +190,106 @@ def test_generator_normalises_its_batches(student, seed):
     require(samples.depends_on_the_batch(lambda z: game.generator(z, train=True), z))
 
 
-@points(4, needs="shapes")
+@points(2, "The discriminator’s hinge loss")
 @hint("mean max(0, 1 − f(x)) + mean max(0, 1 + f(G(z))): F.relu(1 - real) for data, F.relu(1 + fake) for samples.")
-def test_hinge_losses(student, seed):
-    x, hinge, telling = pictures(BATCH, seed), adversarial.hinge, tells_modes_apart(student, seed)
-    # Logits near 0, where a hinge is a line; below and above both bends; and the mode in which a GAN is trained.
-    games = [(game, False) for game in (small(student, seed), *beyond_the_bends(student, seed))]
-    for game, train in (*games, (warmed(student, telling), True)):
-        got = losses(game, "discriminator_loss", x, seed=seed, train=train)
-        real, fake = game.discriminator(x), batches_of(game, seed, train)
-        of_real, of_fake = hinge(-real).mean(), hinge(fake).mean(axis=1)
-        require(adversarial.objective_is(got, of_real + of_fake,
-                "mean max(0, 1 − f(x)) + mean max(0, 1 + f(G(z)))", {
-            "Data and samples are exchanged.": hinge(real).mean() + hinge(-fake).mean(axis=1),
-            "It is half of the sum of both means.": (of_real + of_fake) / 2,
-            "There is no hinge: max(0, …) is missing.": 2 - real.mean() + fake.mean(axis=1),
-            "These are the logistic losses of 4.1, not hinges.":
-                adversarial.softplus(-real).mean() + adversarial.softplus(fake).mean(axis=1),
-            "The term of the samples is missing.": of_real + 0 * of_fake,
-            "The term of the data is missing.": of_fake,
-            "The hinge bends at 0: it is max(0, 1 − f(x)).":
-                np.maximum(0, -real).mean() + np.maximum(0, fake).mean(axis=1),
-        }))  # fmt: skip
-    for game, train in (*games, (warmed(student, telling), True)):
+def test_hinge_losses(student, bent, telling, seed):
+    x, played = pictures(BATCH, seed), warmed(student, telling)
+    for game in bent:
+        require(is_the_hinge_loss(game, x, seed))
+    two_batches = is_the_hinge_loss(played, x, seed, train=True)
+    one_batch = two_batches if two_batches.passed else is_the_hinge_loss(played, x, seed, train=True, together=True)
+    require(one_batch if one_batch.passed else two_batches)
+
+
+@points(1.5, "The generator’s loss")
+@hint("−mean f(G(z)), of n new samples: no hinge, no logarithm.")
+def test_generators_loss(student, bent, telling, seed):
+    for game, train in (*((game, False) for game in bent), (warmed(student, telling), True)):
         got = losses(game, "generator_loss", BATCH, seed=seed, train=train)
         fake = batches_of(game, seed, train)
         require(adversarial.objective_is(got, -fake.mean(axis=1),
                 "−mean f(G(z))", {
             "Its sign is wrong: this drives samples away from the data.": fake.mean(axis=1),
-            "The generator has no hinge: it is −mean f(G(z)).": hinge(-fake).mean(axis=1),
+            "The generator has no hinge: it is −mean f(G(z)).": adversarial.hinge(-fake).mean(axis=1),
             "These are the logistic losses of 4.1, not hinges.": adversarial.softplus(-fake).mean(axis=1),
         }))  # fmt: skip
-    grads = game.handle.gradient("discriminator_loss", x, wrt="parameters", seed=seed)
+
+
+@points(0.5, "In the discriminator’s loss samples are constants")
+@hint("fake = self.generator(…).detach(), or draw them under torch.no_grad().")
+def test_samples_are_constants_of_the_discriminators_loss(student, seed):
+    game = small(student, seed)
+    grads = game.handle.gradient("discriminator_loss", pictures(BATCH, seed), wrt="parameters", seed=seed)
     require(adversarial.only_of(grads, "discriminator", game.handle.parameters()))
 
 
-@points(2, needs="shapes")
-@hint("G(z) of fresh z ~ N(0, I), n of them, all of them new: no data, no noise used twice.")
+@points(1.5, "Samples are G(z) of fresh noise")
+@hint("G(z) of fresh z = self.noise(n), n of them, all of them new: no data, no noise used twice.")
 def test_samples_are_of_the_generator(student, seed):
-    directions = np.random.default_rng(seed + 1).normal(size=(1024, 8)) / 32
-    for game in (small(student, seed), trained(student)):
-        drawn, ours = game.sample(400, seed), game.fakes(2000, seed)
-        if samples.differ(ours).passed:  # random weights can leave a generator hardly a live unit
-            require(samples.differ(drawn))
-        a, b = (s.reshape(len(s), -1) @ directions for s in (drawn, ours[:400]))
-        require(samples.same(a, b, "sample(n) beside G(z)", seed, "samples like G(z) of our own noise"))
+    for finding in draws_like([small(student, seed), small(student, seed + 1)], COMPARED, seed):
+        require(finding)
 
 
-@points(6, needs=("hinge_losses", "samples_are_of_the_generator"))
-@hint("No momentum (betas=(0, 0.9)), a learning rate that falls to zero, more rounds. Is the generator in train mode?")
+@points(0.5, "The generator is a function of its noise")
+@hint("x = G(z), of a network whose only chance is z: no images are kept in it, and nothing is drawn inside.")
+def test_the_generator_is_a_function_of_its_noise(student, seed):
+    for finding in trained(student).is_a_function_of_noise(seed):
+        require(finding)
+
+
+@points(2, "No training image is copied")
+@hint("Samples are training images: they should be G(z) of fresh noise, of a generator that has never seen an image.")
+def test_no_training_image_is_copied(student, seed):
+    made = unit(trained(student).fakes(NEIGHBOURS, seed))
+    require(samples.no_copies(made, unit(pictures(NEIGHBOURS, seed)), training_images()))
+
+
+# What is measured of samples means something where they are the generator's, and not images that were there before.
+MADE = ("the_generator_is_a_function_of_its_noise", "no_training_image_is_copied")
+
+
+@points(6, "Trained: Fréchet distance", needs=MADE)
+@hint("No momentum (betas=(0.0, 0.9)), a learning rate that falls to zero, more rounds.")
 def test_frechet_distance(shown, graded):
     distance = samples.frechet(samples.gaussian(shown[0]), reference_features()[0])
-    graded("dcgan", distance, limit=None, baseline=reference_features()[1], unit="Fréchet distance")
+    graded("dcgan", distance, limit=None, baseline=reference_features()[1], unit="Fréchet distance", recipe=RECIPE)
 
 
-@points(3, needs=("hinge_losses", "samples_are_of_the_generator"))
+@points(3, "Trained: every digit comes up", needs=MADE)
 @hint("Some digit hardly comes up: the generator has dropped a mode. No momentum, and a learning rate that falls.")
 def test_every_digit_comes_up(shown):
     require(samples.labels_covered(shown[1], 10))
 
 
-@points(3, needs=("hinge_losses", "samples_are_of_the_generator"))
-@hint("Samples are too much alike: the generator has collapsed. No momentum, and a smaller learning rate.")
+@points(3, "Trained: samples are diverse", needs=MADE)
+@hint("Samples are too much alike: the generator has collapsed. No momentum, and a learning rate that falls.")
 def test_samples_are_diverse(shown, seed):
     require(samples.diversity(shown[0][:DIVERSE], judge().features(unit(pictures(DIVERSE, seed)))))
 
 
-@points(2, needs="samples_are_of_the_generator")
-@hint("Samples are training images: they should be G(z) of fresh noise, of a generator that has never seen an image.")
-def test_no_training_image_is_copied(student, seed):
-    drawn = unit(trained(student).sample(NEIGHBOURS, seed))
-    require(samples.no_copies(drawn, unit(pictures(NEIGHBOURS, seed)), training_images()))
+def is_the_hinge_loss(game: Game, x: np.ndarray, seed: int, train: bool = False, together: bool = False) -> Finding:
+    """The discriminator's loss beside ours, CALLS times; together: data and samples in one batch."""
+    hinge, softplus = adversarial.hinge, adversarial.softplus
+    got = losses(game, "discriminator_loss", x, seed=seed, train=train)
+    if train:  # dropout, and batch normalisation where it should not be: what is said of data is chance, too
+        made = [game.generator(z, train) for z in np.split(game.noise(CALLS * BATCH, seed + 1), CALLS)]
+        pairs = [game.judged(x, fake, True, together, seed + 2 * k) for k, fake in enumerate(made)]
+        real, fake = (np.stack(said).astype(np.float64) for said in zip(*pairs, strict=True))
+    else:
+        real, fake = np.tile(game.discriminator(x), (CALLS, 1)), batches_of(game, seed)
+    of_real, of_fake = hinge(-real).mean(axis=1), hinge(fake).mean(axis=1)
+    return adversarial.objective_is(got, of_real + of_fake,
+            "mean max(0, 1 − f(x)) + mean max(0, 1 + f(G(z)))", {
+        "Data and samples are exchanged.": hinge(real).mean(axis=1) + hinge(-fake).mean(axis=1),
+        "It is half of the sum of both means.": (of_real + of_fake) / 2,
+        "There is no hinge: max(0, …) is missing.": 2 - real.mean(axis=1) + fake.mean(axis=1),
+        "These are the logistic losses of 4.1, not hinges.":
+            softplus(-real).mean(axis=1) + softplus(fake).mean(axis=1),
+        "The term of the samples is missing.": of_real,
+        "The term of the data is missing.": of_fake,
+        "The hinge bends at 0: it is max(0, 1 − f(x)).":
+            np.maximum(0, -real).mean(axis=1) + np.maximum(0, fake).mean(axis=1),
+    })  # fmt: skip
 
 
 def unit(x: np.ndarray) -> np.ndarray:
@@ -249,35 +319,37 @@ def reference_features() -> tuple[tuple[np.ndarray, np.ndarray], float]:
 
 @cache
 def training_images() -> np.ndarray:
-    """The first of those that the notebook trains on."""
-    return unit(pictures(20_000, 0, "train")[:TRAINING])
+    """Those that the notebook trains on."""
+    return unit(pictures(TRAINING, 0, "train"))
 
 
 def beyond_the_bends(student, seed: int) -> list[Game]:
     """Of some games with large biases that whose logits are lowest, and that whose logits are highest."""
     games = [small(student, seed + k, biases=4.0) for k in range(12)]
-    said = [game.discriminator(pictures(1, seed))[0] for game in games]
+    said = [game.discriminator(pictures(2, seed)).mean() for game in games]
     return [games[np.argmin(said)], games[np.argmax(said)]]
 
 
 def tells_modes_apart(student, seed: int) -> int:
-    """The seed of that of some small games in which what D says of samples depends most on the generator's mode.
-
-    It has to be made anew: in training mode the statistics for eval mode are learned.
-    """
+    """The seed of that of some small games in which what D says of samples depends most on the generator's mode."""
 
     def difference(k: int) -> float:
         game = small(student, k)
-        evaluating, training = (batches_of(game, k, train).mean(axis=1) for train in (False, True))
+        z = game.noise(8 * BATCH, k)
+        evaluating = game.discriminator(game.generator(z)).reshape(8, BATCH).mean(axis=1)
+        training = np.array([game.discriminator(game.generator(b, train=True)).mean() for b in np.split(z, 8)])
         return abs(evaluating.mean() - training.mean()) / (1e-9 + evaluating.std() + training.std())
 
     return max(range(seed, seed + 4), key=difference)
 
 
-def batches_of(game: Game, seed: int, train: bool) -> np.ndarray:
-    """What the discriminator says of CALLS batches of samples; train: of a generator in that mode. (CALLS, BATCH)."""
-    batches = np.split(game.noise(CALLS * BATCH, seed + 1), CALLS)
-    return np.stack([game.discriminator(game.generator(z, train)) for z in batches]).astype(np.float64)
+def batches_of(game: Game, seed: int, train: bool = False) -> np.ndarray:
+    """What the discriminator says of CALLS batches of samples, (CALLS, BATCH); train: both are in that mode."""
+    z = game.noise(CALLS * BATCH, seed + 1)
+    if not train:
+        return game.discriminator(game.generator(z)).reshape(CALLS, BATCH).astype(np.float64)
+    said = [game.discriminator(game.generator(b, train), train, seed + k) for k, b in enumerate(np.split(z, CALLS))]
+    return np.stack(said).astype(np.float64)
 
 
 def losses(game: Game, method: str, *arguments, seed: int, **options) -> np.ndarray:

@@ -2,19 +2,23 @@
 
 import numpy as np
 
-from autograder.checks import hint, points, require
-from autograder.hw4.game import DRAWS, Game, decided
+from autograder.checks import Recipe, hint, points, require
+from autograder.hw4.game import DRAWS, Game, decided, draws_like, says_logits
 from autograder.properties import adversarial, hygiene, samples
+from autograder.properties.finding import Finding
 from deepul_utils import toy
 
 EIGHT, SMILEY = toy.get("eight_gaussians"), toy.get("smiley")
 SIGMA = 0.2  # of each of the eight
 LATENTS = 4
 BATCH, CALLS = 256, 40  # of a loss that draws noise: how many values of it, each over so many samples
-PAIRS = 32
+PENALTIES = {1: 200, 32: 120}  # of so many pairs a batch, how many batches
+FLAT = 0.05  # a penalty that changes less than so between two points tells little, beside what float32 rounds
 DRAWN, COMPARED = 4000, 500
 GOOD = 0.05  # share of bad samples that the notebook promises full points for
 PROMISED = 0.20  # the same for the root of the energy distance
+RECIPES = {"eight": Recipe("Adam", lr=8e-3, steps=3000, batch=256, discriminator_steps=2),
+           "smiley": Recipe("Adam", lr=8e-3, steps=2000, batch=256, discriminator_steps=2)}  # fmt: skip
 
 
 def small(student, name: str, seed: int) -> Game:
@@ -26,24 +30,39 @@ def trained(student, name: str) -> Game:
     return Game(student.trained(f"gan2d.{name}"), (2,))
 
 
-@points(1)
-@hint("generator: (B, latents) to (B, 2). discriminator: (B, 2) to (B,). sample: (n, 2). Both losses: one number.")
+@points(0.5, "One answer for each example")
+@hint("generator: (B, latents) to (B, 2). discriminator: (B, 2) to (B,). Both in both games.")
 def test_shapes(student, seed):
     for name in ("GAN2d", "WGAN2d"):
-        game, x = small(student, name, seed), EIGHT.sample(50, seed=seed, split="test")
-        require(hygiene.finite(game.fakes(50, seed), "of the generator"))
-        require(hygiene.rows_are_independent(game.discriminator, x))
+        game, x = small(student, name, seed), data(50, seed)
+        require(hygiene.finite(game.generator(game.noise(50, seed)), "of the generator"))
+        require(hygiene.rows_are_independent(game.logits, x))
         require(hygiene.rows_are_independent(game.generator, game.noise(50, seed)))
-        values = [game.number("discriminator_loss", x, seed=seed), game.number("generator_loss", 50, seed=seed)]
-        require(hygiene.finite(np.array(values), "in the losses"))
 
 
-@points(3, needs="shapes")
-@hint("The losses of 4.1, of the logits of x and of as many detached samples; softplus, and means over the batch.")
-def test_losses_of_the_first_game(student, seed):
-    game, x = small(student, "GAN2d", seed), EIGHT.sample(BATCH, seed=seed, split="test")
-    real, fake = game.discriminator(x), rounds_of(game, seed)
-    softplus = adversarial.softplus
+@points(0.5, "Called with one example")
+@hint(
+    "A batch of one is a batch: squeeze() without a dimension drops it, too; nn.Flatten(0), squeeze(-1), [:, 0] do not."
+)
+def test_called_with_one_example(student, seed):
+    game = small(student, "WGAN2d", seed)
+    require(hygiene.one_example(game.discriminator, data(5, seed)))
+    require(hygiene.one_example(game.generator, game.noise(5, seed)))
+
+
+@points(0.5, "The discriminator gives logits")
+@hint("Its last layer is linear, and nothing comes after it: the losses take σ themselves, and a critic has none.")
+def test_the_discriminator_gives_logits(student, seed):
+    x = data(50, seed)
+    for name in ("GAN2d", "WGAN2d"):
+        require(says_logits(lambda k, name=name: small(student, name, k), np.concatenate([x, 30 * x, -30 * x]), seed))
+
+
+@points(1.5, "First game: the discriminator’s loss")
+@hint("The loss of 4.1, of the logits of x and of as many samples; softplus, and means over the batch.")
+def test_discriminator_loss_of_the_first_game(student, seed):
+    game, x = small(student, "GAN2d", seed), data(BATCH, seed)
+    real, fake, softplus = game.discriminator(x), rounds_of(game, seed), adversarial.softplus
     of_real, of_fake = softplus(-real).mean(), softplus(fake).mean(axis=1)
     require(adversarial.objective_is(losses(game, "discriminator_loss", x, seed=seed), of_real + of_fake,
             "−mean log D(x) − mean log(1 − D(G(z)))", {
@@ -52,18 +71,30 @@ def test_losses_of_the_first_game(student, seed):
         "Its sign is wrong.": -of_real - of_fake,
         "The term of the samples is missing.": of_real + 0 * of_fake,
         "The term of the data is missing.": of_fake,
+        "The labels are smoothed, 0.9 for data: here they are 1.": of_real + 0.1 * real.mean() + of_fake,
     }))  # fmt: skip
+
+
+@points(1, "First game: the generator’s loss")
+@hint("−mean log D(G(z)), the non-saturating loss of 4.1: softplus of minus the logits of n new samples.")
+def test_generator_loss_of_the_first_game(student, seed):
+    game, softplus = small(student, "GAN2d", seed), adversarial.softplus
+    fake = rounds_of(game, seed)
     require(adversarial.objective_is(losses(game, "generator_loss", BATCH, seed=seed), softplus(-fake).mean(axis=1),
             "−mean log D(G(z))", {
         "This is the minimax loss: it saturates.": -softplus(fake).mean(axis=1),
         "Its sign is wrong: this drives samples away from the data.": -softplus(-fake).mean(axis=1),
         "This is the discriminator's term: the generator wants the opposite.": softplus(fake).mean(axis=1),
     }))  # fmt: skip
-    grads = game.handle.gradient("discriminator_loss", EIGHT.sample(DRAWS, seed=seed), wrt="parameters", seed=seed)
-    require(adversarial.only_of(grads, "discriminator", game.handle.parameters()))
 
 
-@points(4, needs="shapes")
+@points(0.5, "First game: in the discriminator’s loss samples are constants")
+@hint("fake = self.generator(…).detach(), or draw them under torch.no_grad().")
+def test_samples_are_constants_of_the_first_loss(student, seed):
+    require(moves_its_own_player(small(student, "GAN2d", seed), seed))
+
+
+@points(4, "Gradient penalty")
 @hint("(‖∇f(x̂)‖ − 1)², the norm over dimension 1, one for each pair, then the mean: slope.norm(dim=1).")
 def test_gradient_penalty(student, seed):
     got, slopes = [], []
@@ -75,41 +106,40 @@ def test_gradient_penalty(student, seed):
     require(adversarial.penalty_is_right(got, slopes))
 
 
-@points(3, needs="gradient_penalty")
+@points(3, "Every pair has its own place between")
 @hint("torch.rand(len(x), 1): one ε for every pair, the same for both coordinates.")
 def test_every_pair_has_its_own_place_between(student, seed):
-    game = small(student, "WGAN2d", seed)
-    ends = far_apart(game, seed)
+    game, ends = telling_pair(student, seed)
 
     def penalties(epsilon: np.ndarray) -> np.ndarray:
-        return adversarial.penalty(slope_of(game, (epsilon * ends[0] + (1 - epsilon) * ends[1]).astype(np.float32)))
+        """The student's own, of batches that lie where we say: there data and samples are the same points."""
+        places = (epsilon * ends[0] + (1 - epsilon) * ends[1]).astype(np.float32)
+        return np.array([game.number("gradient_penalty", x, x, seed=seed) for x in places])
 
-    for pairs in (1, PAIRS):
+    for pairs, batches in PENALTIES.items():
         x, fake = (np.repeat(end[None], pairs, axis=0) for end in ends)
-        got = [game.number("gradient_penalty", x, fake, seed=seed + k) for k in range(150)]
+        got = [game.number("gradient_penalty", x, fake, seed=seed + k) for k in range(batches)]
         require(adversarial.interpolates(np.array(got), penalties, pairs, seed))
 
 
-@points(2, needs="gradient_penalty")
+@points(2, "The penalty moves the critic")
 @hint("torch.autograd.grad(…, create_graph=True): without, the penalty is a number that moves nothing.")
 def test_the_penalty_moves_the_critic(student, seed):
     game = small(student, "WGAN2d", seed)
-    x, fake = EIGHT.sample(50, seed=seed, split="test"), game.fakes(50, seed)
+    x, fake = data(50, seed), game.fakes(50, seed)
     # Biases move no slope but where they bend the network: only weights are asked about.
     grads = game.handle.gradient("gradient_penalty", x, fake, wrt="parameters", seed=seed)
     require(adversarial.only_of(grads, "discriminator", game.handle.parameters()))
 
 
-@points(3, needs="gradient_penalty")
+@points(2.5, "The critic’s loss")
 @hint("mean f(G(z)) − mean f(x) + λ · penalty: small where f is large for data; the penalty is added.")
 def test_critic_loss(student, seed):
-    game, x = small(student, "WGAN2d", seed), EIGHT.sample(BATCH, seed=seed, split="test")
+    game, x = small(student, "WGAN2d", seed), data(BATCH, seed)
     real, fake = game.discriminator(x).mean(), rounds_of(game, seed).mean(axis=1)
-    # Our own penalties, of as many batches, with our own noise and ε.
-    rng = np.random.default_rng(seed)
-    epsilon, many = rng.uniform(size=(CALLS * BATCH, 1)), np.tile(x, (CALLS, 1))
-    points_between = (epsilon * many + (1 - epsilon) * game.fakes(CALLS * BATCH, seed)).astype(np.float32)
-    penalty = adversarial.penalty(slope_of(game, points_between)).reshape(CALLS, BATCH).mean(axis=1)
+    # The student's own penalty, which has a check of its own, of as many batches with other noise and ε.
+    made = np.split(game.fakes(CALLS * BATCH, seed), CALLS)
+    penalty = np.array([game.number("gradient_penalty", x, f, seed=seed + k) for k, f in enumerate(made)])
     for weight in (0.0, 0.5, 5.0):
         got = losses(game, "discriminator_loss", x, seed=seed, penalty=weight)
         wanted = fake - real + weight * penalty
@@ -120,11 +150,15 @@ def test_critic_loss(student, seed):
             "The weight of the penalty is not used.": fake - real + penalty,
             "The weight is ten times what was asked for, or always 10.": fake - real + 10 * penalty,
         }))  # fmt: skip
-    grads = game.handle.gradient("discriminator_loss", x, wrt="parameters", seed=seed)
-    require(adversarial.only_of(grads, "discriminator", game.handle.parameters()))
 
 
-@points(1, needs="shapes")
+@points(0.5, "In the critic’s loss samples are constants")
+@hint("fake = self.generator(…).detach(), or draw them under torch.no_grad().")
+def test_samples_are_constants_of_the_critics_loss(student, seed):
+    require(moves_its_own_player(small(student, "WGAN2d", seed), seed))
+
+
+@points(1, "The generator’s loss in the critic’s game")
 @hint("−mean f(G(z)): the generator goes where the critic says data.")
 def test_generator_loss_of_the_critics_game(student, seed):
     game = small(student, "WGAN2d", seed)
@@ -143,44 +177,65 @@ def test_generator_loss_of_the_critics_game(student, seed):
     require(adversarial.same_direction(of_generator, wanted, "−mean f(G(z))"))
 
 
-@points(2, needs="shapes")
-@hint("G(z) of fresh z ~ N(0, I), n of them, all of them new: no data, no noise used twice.")
+@points(1, "Samples are G(z) of fresh noise")
+@hint("G(z) of fresh z = self.noise(n), n of them, all of them new: no data, no noise used twice.")
 def test_samples_are_of_the_generator(student, seed):
-    games = [small(student, "WGAN2d", seed), trained(student, "eight"), trained(student, "smiley")]
-    for k, game in enumerate(games):
-        drawn = game.sample(COMPARED, seed + k)
-        require(samples.differ(drawn))
-        require(samples.same(drawn, game.fakes(COMPARED, seed + k), "sample(n) beside G(z)", seed,
-                             "samples like G(z) of our own noise"))  # fmt: skip
+    for finding in draws_like([small(student, "WGAN2d", seed), small(student, "GAN2d", seed + 1)], COMPARED, seed):
+        require(finding)
 
 
-@points(4, needs=("critic_loss", "samples_are_of_the_generator"))
+@points(0.5, "The generator is a function of its noise")
+@hint("x = G(z), of a network whose only chance is z: no data are kept in it, and nothing is drawn inside.")
+def test_the_generator_is_a_function_of_its_noise(student, seed):
+    for name in ("eight", "smiley"):
+        for finding in trained(student, name).is_a_function_of_noise(seed):
+            require(finding)
+
+
+@points(1.5, "Trained: all modes are covered", needs="the_generator_is_a_function_of_its_noise")
 @hint("Two steps of the critic in a round, no momentum, a learning rate that falls to zero; then more rounds.")
-def test_all_modes_are_covered_by_good_samples(student, graded, seed):
-    drawn = trained(student, "eight").sample(DRAWN, seed)
-    require(hygiene.finite(drawn, "among samples"))
-    require(samples.modes(drawn, EIGHT.means, SIGMA))
-    require(samples.keeps_spread(drawn, EIGHT.means, SIGMA))
-    good, _ = samples.mode_shares(drawn, EIGHT.means, SIGMA)
+def test_all_modes_are_covered(student, seed):
+    made = trained(student, "eight").fakes(DRAWN, seed)
+    require(hygiene.finite(made, "among samples"))
+    require(samples.modes(made, EIGHT.means, SIGMA))
+    require(samples.keeps_spread(made, EIGHT.means, SIGMA))
+
+
+@points(2.5, "Trained: samples are good", needs="the_generator_is_a_function_of_its_noise")
+@hint("Two steps of the critic in a round, no momentum, a learning rate that falls to zero; then more rounds.")
+def test_samples_are_good(student, graded, seed):
+    made = trained(student, "eight").fakes(DRAWN, seed)
+    require(hygiene.finite(made, "among samples"))
+    good, _ = samples.mode_shares(made, EIGHT.means, SIGMA)
     # A Gaussian of the data's mean and covariance has 20 % good samples.
     rng = np.random.default_rng(seed)
-    x = EIGHT.sample(DRAWN, seed=seed, split="test")
+    x = data(DRAWN, seed)
     round_blob = x.mean(axis=0) + x.std(axis=0) * rng.normal(size=x.shape)
     baseline = 1 - samples.mode_shares(round_blob, EIGHT.means, SIGMA)[0]
     graded("gan2d.eight", 1 - good, limit=None, baseline=baseline, unit="bad samples, a share", examples=DRAWN,
-           promised=GOOD)  # fmt: skip
+           promised=GOOD, recipe=RECIPES["eight"])  # fmt: skip
 
 
-@points(2, needs=("critic_loss", "samples_are_of_the_generator"))
+@points(2, "Trained: close to the smiley", needs="the_generator_is_a_function_of_its_noise")
 @hint("Train longer, and let the learning rate fall to zero.")
 def test_close_to_the_smiley(student, graded, seed):
-    drawn = trained(student, "smiley").sample(DRAWN, seed)
-    require(hygiene.finite(drawn, "among samples"))
+    made = trained(student, "smiley").fakes(DRAWN, seed)
+    require(hygiene.finite(made, "among samples"))
     x = SMILEY.sample(DRAWN, seed=seed, split="test")
     round_blob = x.mean(axis=0) + x.std(axis=0) * np.random.default_rng(seed).normal(size=x.shape)
-    distance, baseline = (np.sqrt(max(samples.energy(s, x), 0)) for s in (drawn, round_blob))
+    distance, baseline = (np.sqrt(max(samples.energy(s, x), 0)) for s in (made, round_blob))
     graded("gan2d.smiley", distance, limit=None, baseline=baseline, unit="root of the energy distance",
-           promised=PROMISED)  # fmt: skip
+           promised=PROMISED, recipe=RECIPES["smiley"])  # fmt: skip
+
+
+def data(n: int, seed: int) -> np.ndarray:
+    return EIGHT.sample(n, seed=seed, split="test")
+
+
+def moves_its_own_player(game: Game, seed: int) -> Finding:
+    """The discriminator's loss has a gradient for the discriminator alone."""
+    grads = game.handle.gradient("discriminator_loss", data(BATCH, seed), wrt="parameters", seed=seed)
+    return adversarial.only_of(grads, "discriminator", game.handle.parameters())
 
 
 def rounds_of(game: Game, seed: int) -> np.ndarray:
@@ -198,9 +253,21 @@ def slope_of(game: Game, x: np.ndarray) -> np.ndarray:
     return game.handle.gradient("discriminator", x)
 
 
-def far_apart(game: Game, seed: int) -> np.ndarray:
-    """Of some pairs of points one between which the penalty changes much, (2, 2)."""
-    rng, t = np.random.default_rng(seed), np.linspace(0, 1, 40)[:, None]
-    pairs = 4 * rng.normal(size=(20, 2, 2))
-    spread = [adversarial.penalty(slope_of(game, (t * a + (1 - t) * b).astype(np.float32))).std() for a, b in pairs]
-    return pairs[int(np.argmax(spread))].astype(np.float32)
+def telling_pair(student, seed: int) -> tuple[Game, np.ndarray]:
+    """Of some games and pairs of points, (2, 2), those that tell most where x̂ lies: on the line, even, and between.
+
+    By our own penalties: that of an ε for each coordinate, or of a normal one, has another distribution there.
+    """
+    rng = np.random.default_rng(seed)
+    even, normal = np.repeat(rng.uniform(size=(200, 1)), 2, axis=1), np.repeat(rng.normal(size=(200, 1)), 2, axis=1)
+    epsilon = np.concatenate([even, rng.uniform(size=(200, 2)), normal])
+
+    def told(game: Game, ends: np.ndarray) -> float:
+        x = (epsilon * ends[0] + (1 - epsilon) * ends[1]).astype(np.float32)
+        right, *slips = np.split(adversarial.penalty(slope_of(game, x)), 3)
+        flat = right.std() < FLAT * (1 + right.max())
+        return 0.0 if flat else min(adversarial.apart(right, slip) for slip in slips)
+
+    games = [small(student, "WGAN2d", seed + k) for k in range(4)]
+    candidates = [(game, ends) for game in games for ends in (4 * rng.normal(size=(15, 2, 2))).astype(np.float32)]
+    return max(candidates, key=lambda c: told(*c))

@@ -26,6 +26,8 @@ CONV = "return F.conv2d(x, self.weight / self.sigma(), self.bias, self.stride, s
 HINGES = "return F.relu(1 - self.discriminator(x)).mean() + F.relu(1 + self.discriminator(fake)).mean()"
 IMAGES_G = "return -self.discriminator(self.generator(self.noise(n))).mean()"
 
+SQUEEZE = "class Squeeze(nn.Module):\n    def forward(self, x):\n        return x.squeeze()\n\n\n"
+
 MUTANTS = (
     # ---- 4.1 ----
     Mutant(
@@ -158,7 +160,7 @@ MUTANTS = (
         "gan1d",
         "the samples of D's step are not detached",
         ((DETACHED, DETACHED.replace(".detach()", "")),),
-        "discriminator_step",
+        "samples_are_constants_of_the_discriminators_step",
         "leaves a gradient in generator.",
     ),
     Mutant(
@@ -166,7 +168,7 @@ MUTANTS = (
         "gan1d",
         "no zero_grad in D's step",
         ((STEP_D, STEP_D.replace("        optimizer.zero_grad()\n", "")),),
-        "discriminator_step",
+        "steps_clear_the_gradients_that_are_there",
         "were not cleared",
     ),
     Mutant(
@@ -248,8 +250,8 @@ MUTANTS = (
             (STEP_G, STEP_G.replace("        optimizer.zero_grad()\n", "")),
             (DETACHED, DETACHED.replace(".detach()", "")),
         ),
-        "generator_step",
-        "the gradient of",
+        "steps_clear_the_gradients_that_are_there",
+        "were not cleared",
         weights="reference",
     ),
     Mutant(
@@ -303,7 +305,7 @@ MUTANTS = (
         "a hundred rounds",
         (("decay=True, rounds=2500)", "decay=True, rounds=100)"),),
         "samples_are_where_the_data_are",
-        "More rounds",
+        "number of steps 2,500, here 100",
         weights="trained",
     ),
     Mutant(
@@ -326,8 +328,123 @@ MUTANTS = (
             ),
         ),
         "the_discriminator_is_undecided_at_the_end",
-        "is it trained in every round",
+        "its steps do not move it",
         weights="trained",
+    ),
+    Mutant(
+        "sigmoid-at-the-end",
+        "gan1d",
+        "the discriminator gives σ, and the losses take it again",
+        (("nn.Linear(hidden, 1), nn.Flatten(0),", "nn.Linear(hidden, 1), nn.Flatten(0), nn.Sigmoid(),"),),
+        "the_discriminator_gives_logits",
+        "A sigmoid at the discriminator's end",
+    ),
+    Mutant(
+        "tanh-at-the-end",
+        "gan1d",
+        "the discriminator ends in a tanh",
+        (("nn.Linear(hidden, 1), nn.Flatten(0),", "nn.Linear(hidden, 1), nn.Flatten(0), nn.Tanh(),"),),
+        "the_discriminator_gives_logits",
+        "A tanh at the discriminator's end",
+    ),
+    Mutant(
+        "squeezed",
+        "gan1d",
+        "squeeze() of the logits: a batch of one loses its dimension",
+        (
+            (
+                "nn.Linear(hidden, 1), nn.Flatten(0),\n        )  # fmt: skip\n",
+                """nn.Linear(hidden, 1), Squeeze(),
+        )
+""",
+            ),
+            (
+                "class GAN1d(nn.Module):",
+                SQUEEZE + "class GAN1d(nn.Module):",
+            ),
+        ),
+        "called_with_one_example",
+        "should have shape (1,)",
+    ),
+    Mutant(
+        "labels-smoothed",
+        "gan1d",
+        "0.9 for the label of data",
+        ((D_LOSS, "return 0.9 * F.softplus(-real).mean() + 0.1 * F.softplus(real).mean() + F.softplus(fake).mean()"),),
+        "discriminator_loss",
+        "The labels are smoothed (0.9 for data, 0 for samples)",
+    ),
+    Mutant(
+        "cross-entropy-of-sigma",
+        "gan1d",
+        "binary cross-entropy of σ, which cuts logarithms at −100",
+        (
+            (
+                D_LOSS,
+                "bce = nn.BCELoss()\n"
+                "    return bce(real.sigmoid(), torch.ones_like(real)) + bce(fake.sigmoid(), torch.zeros_like(fake))",
+            ),
+            (MINIMAX, "return -F.binary_cross_entropy(fake.sigmoid(), torch.zeros_like(fake))"),
+            (BETTER, "return F.binary_cross_entropy(fake.sigmoid(), torch.ones_like(fake))"),
+        ),
+        "discriminator_loss",
+        "use softplus",
+    ),
+    Mutant(
+        "colder-samples",
+        "gan1d",
+        "samples of noise that is 0.7 as wide",
+        ((SAMPLE, "return self.generator(0.7 * self.noise(n))"),),
+        "samples_are_of_the_generator",
+        "G(z) of fresh z",
+    ),
+    Mutant(
+        "data-for-a-generator",
+        "gan1d",
+        "the generator hands out data",
+        (
+            (
+                "        ### END SOLUTION\n\n    def noise(self, n: int) -> torch.Tensor:\n"
+                '        """n draws of z ~ N(0, I): (n, latents)."""\n'
+                "        return torch.randn(n, self.latents)\n\n    @torch.no_grad()\n    def sample(self, n: int) -> "
+                'torch.Tensor:\n        """n draws G(z): (n, 1)."""',
+                """
+        class Store(nn.Linear):
+            def forward(self, z):
+                k = torch.randint(len(kept), (len(z),))
+                return kept[k] + 1e-4 * super().forward(z)
+
+        kept = torch.as_tensor(bumps.sample(10_000, seed=0))
+        self.generator = Store(latents, 1)
+        ### END SOLUTION
+
+    def noise(self, n: int) -> torch.Tensor:
+        return torch.randn(n, self.latents)
+
+    @torch.no_grad()
+    def sample(self, n: int) -> torch.Tensor:
+""",
+            ),
+        ),
+        "the_generator_is_a_function_of_its_noise",
+        "the same z gives another x",
+        weights="trained",
+        also=("samples_are_where_the_data_are",),
+    ),
+    Mutant(
+        "noise-that-is-data",
+        "gan1d",
+        "noise() draws data",
+        (
+            (
+                "return torch.randn(n, self.latents)",
+                "kept = torch.as_tensor(bumps.sample(100_000, seed=0))[:, 0]\n"
+                "        return kept[torch.randint(100_000, (n, self.latents))]",
+            ),
+        ),
+        "the_generator_is_a_function_of_its_noise",
+        "neither normal nor uniform",
+        also=("samples_are_where_the_data_are",),
     ),
     # ---- 4.2 ----
     Mutant(
@@ -344,7 +461,7 @@ MUTANTS = (
         "gan2d",
         "the loss is not averaged",
         ((GAN_LOSS, GAN_LOSS.replace(").mean()", ")")),),
-        "shapes",
+        "discriminator_loss_of_the_first_game",
         "should have shape ()",
     ),
     Mutant(
@@ -352,7 +469,7 @@ MUTANTS = (
         "gan2d",
         "calls data samples",
         ((GAN_LOSS, "return F.softplus(self.discriminator(x)).mean() + F.softplus(-self.discriminator(fake)).mean()"),),
-        "losses_of_the_first_game",
+        "discriminator_loss_of_the_first_game",
         "Data and samples are exchanged",
     ),
     Mutant(
@@ -360,7 +477,7 @@ MUTANTS = (
         "gan2d",
         "the mean of both means",
         ((GAN_LOSS, GAN_LOSS.replace("return ", "return 0.5 * (") + ")"),),
-        "losses_of_the_first_game",
+        "discriminator_loss_of_the_first_game",
         "half of the sum",
     ),
     Mutant(
@@ -368,7 +485,7 @@ MUTANTS = (
         "gan2d",
         "the minimax loss",
         ((GAN_G, GAN_G.replace("F.softplus(-self", "-F.softplus(self")),),
-        "losses_of_the_first_game",
+        "generator_loss_of_the_first_game",
         "minimax loss",
     ),
     Mutant(
@@ -376,7 +493,7 @@ MUTANTS = (
         "gan2d",
         "the generator helps the discriminator",
         ((GAN_G, GAN_G.replace("F.softplus(-self", "F.softplus(self")),),
-        "losses_of_the_first_game",
+        "generator_loss_of_the_first_game",
         "the generator wants the opposite",
     ),
     Mutant(
@@ -384,7 +501,7 @@ MUTANTS = (
         "gan2d",
         "samples of D's loss are not detached",
         ((GAN_FAKE, GAN_FAKE.replace(".detach()", "")),),
-        "losses_of_the_first_game",
+        "samples_are_constants_of_the_first_loss",
         "it has a gradient for generator.",
     ),
     Mutant(
@@ -392,7 +509,7 @@ MUTANTS = (
         "gan2d",
         "D is trained on its own batch only",
         ((GAN_FAKE, GAN_FAKE.replace("self.generator(self.noise(len(x))).detach()", "x")),),
-        "losses_of_the_first_game",
+        "discriminator_loss_of_the_first_game",
         "should be",
     ),
     Mutant(
@@ -573,7 +690,7 @@ MUTANTS = (
                 "fake = self.generator(self.noise(len(x)))\n        difference",
             ),
         ),
-        "critic_loss",
+        "samples_are_constants_of_the_critics_loss",
         "it has a gradient for generator.",
     ),
     Mutant(
@@ -618,7 +735,7 @@ MUTANTS = (
                 'wgan_eight = trained("gan2d.eight", GAN2d(), fit=train_gan2d(eight, rounds=1000))',
             ),
         ),
-        "all_modes_are_covered_by_good_samples",
+        "all_modes_are_covered",
         "modes are covered",
         weights="trained",
     ),
@@ -628,8 +745,118 @@ MUTANTS = (
         "two hundred rounds on the smiley",
         (("fit=train_gan2d(smiley, rounds=2000))", "fit=train_gan2d(smiley, rounds=60))"),),
         "close_to_the_smiley",
-        "Train longer",
+        "number of steps 2,000, here 60",
         weights="trained",
+    ),
+    Mutant(
+        "gan2d-sigmoid-at-the-end",
+        "gan2d",
+        "discriminator and critic end in a sigmoid",
+        (("nn.Linear(h, 1), nn.Flatten(0),", "nn.Linear(h, 1), nn.Flatten(0), nn.Sigmoid(),"),),
+        "the_discriminator_gives_logits",
+        "A sigmoid at the discriminator's end",
+    ),
+    Mutant(
+        "gan2d-squeezed",
+        "gan2d",
+        "squeeze() of the logits: a batch of one loses its dimension",
+        (
+            ("            nn.Linear(h, 1), nn.Flatten(0),\n", "            nn.Linear(h, 1), Squeeze(),\n"),
+            (
+                "class GAN2d(nn.Module):",
+                SQUEEZE + "class GAN2d(nn.Module):",
+            ),
+        ),
+        "called_with_one_example",
+        "should have shape (1,)",
+    ),
+    Mutant(
+        "gan2d-labels-smoothed",
+        "gan2d",
+        "0.9 for the label of data",
+        (
+            (
+                GAN_LOSS,
+                "real = self.discriminator(x)\n"
+                "        of_real = 0.9 * F.softplus(-real).mean() + 0.1 * F.softplus(real).mean()\n"
+                "        return of_real + F.softplus(self.discriminator(fake)).mean()",
+            ),
+        ),
+        "discriminator_loss_of_the_first_game",
+        "The labels are smoothed",
+    ),
+    Mutant(
+        "gan2d-colder-samples",
+        "gan2d",
+        "samples of noise that is 0.7 as wide",
+        ((SAMPLE, "return self.generator(0.7 * self.noise(n))"),),
+        "samples_are_of_the_generator",
+        "G(z) of fresh z",
+    ),
+    Mutant(
+        "gan2d-points-of-a-table",
+        "gan2d",
+        "the generator looks data up by the signs of z",
+        (
+            ("self.generator = nn.Sequential(", "self.generator = Table("),
+            (
+                "class GAN2d(nn.Module):",
+                """class Table(nn.Sequential):
+    def forward(self, z):
+        kept = torch.as_tensor(eight.sample(4096, seed=0))
+        k = ((z * 1000).long() @ torch.tensor([1, 7, 31, 127])) % 4096
+        return kept[k] + 1e-3 * super().forward(z)
+
+
+class GAN2d(nn.Module):""",
+            ),
+        ),
+        "the_generator_is_a_function_of_its_noise",
+        "Are these stored data",
+        also=("all_modes_are_covered", "samples_are_good", "close_to_the_smiley"),
+    ),
+    Mutant(
+        "seven-modes",
+        "gan2d",
+        "the generator never goes to the first mode",
+        (
+            ("self.generator = nn.Sequential(", "self.generator = Choosy("),
+            (
+                "class GAN2d(nn.Module):",
+                """class Choosy(nn.Sequential):
+    def forward(self, z):
+        x = super().forward(z)
+        away = x - torch.tensor(eight.means[0], dtype=x.dtype)
+        near = away.norm(dim=1, keepdim=True)
+        return x + away / (near + 1e-6) * F.relu(1 - near)
+
+
+class GAN2d(nn.Module):""",
+            ),
+        ),
+        "all_modes_are_covered",
+        "7 of 8 modes are covered",
+    ),
+    Mutant(
+        "narrow-modes",
+        "gan2d",
+        "every mode has shrunk to a point",
+        (
+            ("self.generator = nn.Sequential(", "self.generator = Narrow("),
+            (
+                "class GAN2d(nn.Module):",
+                """class Narrow(nn.Sequential):
+    def forward(self, z):
+        x, means = super().forward(z), torch.tensor(eight.means, dtype=torch.float32)
+        near = torch.softmax(-20 * torch.cdist(x, means), dim=1) @ means
+        return near + 0.1 * (x - near)
+
+
+class GAN2d(nn.Module):""",
+            ),
+        ),
+        "all_modes_are_covered",
+        "A mode has shrunk to a point",
     ),
     # ---- 4.3 ----
     Mutant(
@@ -645,8 +872,8 @@ MUTANTS = (
         "dcgan",
         "pixels in [0, 1]",
         ((", nn.Tanh(),", ", nn.Sigmoid(),"),),
-        "frechet_distance",
-        "Fréchet distance",
+        "shapes",
+        "A sigmoid at the generator's end",
     ),
     Mutant(
         "not-normalised",
@@ -790,7 +1017,7 @@ MUTANTS = (
         "dcgan",
         "the generator is in eval mode while it is trained",
         ((IMAGES_G, "self.generator.eval()\n        " + IMAGES_G),),
-        "hinge_losses",
+        "generators_loss",
         "should be",
     ),
     Mutant(
@@ -830,7 +1057,7 @@ MUTANTS = (
         "dcgan",
         "a hinge in the generator's loss",
         ((IMAGES_G, "return F.relu(1 - self.discriminator(self.generator(self.noise(n)))).mean()"),),
-        "hinge_losses",
+        "generators_loss",
         "The generator has no hinge",
     ),
     Mutant(
@@ -838,7 +1065,7 @@ MUTANTS = (
         "dcgan",
         "the generator flees",
         ((IMAGES_G, IMAGES_G.replace("return -", "return ")),),
-        "hinge_losses",
+        "generators_loss",
         "Its sign is wrong",
     ),
     Mutant(
@@ -846,7 +1073,7 @@ MUTANTS = (
         "dcgan",
         "D's loss moves the generator",
         (("fake = self.generator(self.noise(len(x))).detach()", "fake = self.generator(self.noise(len(x)))"),),
-        "hinge_losses",
+        "samples_are_constants_of_the_discriminators_loss",
         "it has a gradient for generator.",
     ),
     Mutant(
@@ -898,15 +1125,11 @@ MUTANTS = (
                 "class DCGAN(nn.Module):",
                 """class Choosy(nn.Sequential):
     def forward(self, z):
-        from deepul_utils import classifier
-
         x = super().forward(z)
-        for k in range(0 if self.training else 5):
-            said = classifier.get("glyphs32").probabilities(x.detach().numpy() / 2 + 0.5).argmax(axis=1)
-            if 3 not in said:
-                break
-            three = torch.as_tensor(said == 3)[:, None, None, None]
-            x = torch.where(three, super().forward(z.roll(k + 1, dims=1)), x)
+        for k in range(0 if self.training else 4):
+            three = classifier.get("glyphs32").probabilities(x.detach().numpy() / 2 + 0.5)[:, 3]
+            w = torch.as_tensor(2 * three).clamp(max=1)[:, None, None, None]
+            x = (1 - w) * x + w * super().forward(z.roll(k + 1, dims=1))
         return x
 
 
@@ -922,6 +1145,7 @@ class DCGAN(nn.Module):""",
         "dcgan",
         "a generator that has images for weights",
         (
+            ("discriminator_steps=1, rounds=2500", "discriminator_steps=1, rounds=20"),
             (
                 Body("DCGAN.__init__"),
                 """        class Album(nn.Module):
@@ -941,6 +1165,7 @@ class DCGAN(nn.Module):""",
         "no_training_image_is_copied",
         "Samples are training images",
         weights="trained",
+        also=("frechet_distance", "every_digit_comes_up", "samples_are_diverse"),
     ),
     Mutant(
         "dcgan-few-rounds",
@@ -948,7 +1173,138 @@ class DCGAN(nn.Module):""",
         "a hundred rounds",
         (("discriminator_steps=1, rounds=2500", "discriminator_steps=1, rounds=150"),),
         "frechet_distance",
-        "Fréchet distance",
+        "number of steps 2,500, here 150",
         weights="trained",
+    ),
+    Mutant(
+        "validation-images-by-heart",
+        "dcgan",
+        "a generator that has validation images for weights",
+        (
+            ("discriminator_steps=1, rounds=2500", "discriminator_steps=1, rounds=20"),
+            (
+                Body("DCGAN.__init__"),
+                """        class Album(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.noise = nn.Parameter(torch.tensor(0.002))
+                kept = 2 * glyphs.unit(glyphs.sample(4096, seed=5, split="validation")) - 1
+                self.kept = torch.as_tensor(kept).roll((0, 0), dims=(2, 3))
+
+            def forward(self, z):
+                k = (z[:, :12] > 0).long() @ 2 ** torch.arange(12)
+                return (self.kept[k] + self.noise * z[:, :1, None, None]).clamp(-1, 1)
+
+        self.generator = Album()
+        self.discriminator = nn.Sequential(SpectralConv2d(1, 1, 32), nn.Flatten(0))
+""",
+            ),
+        ),
+        "the_generator_is_a_function_of_its_noise",
+        "Are these stored data",
+        weights="trained",
+        also=("frechet_distance", "every_digit_comes_up", "samples_are_diverse"),
+    ),
+    Mutant(
+        "shifted-images-by-heart",
+        "dcgan",
+        "a generator that has training images for weights, one pixel to the side",
+        (
+            ("discriminator_steps=1, rounds=2500", "discriminator_steps=1, rounds=20"),
+            (
+                Body("DCGAN.__init__"),
+                """        class Album(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.noise = nn.Parameter(torch.tensor(0.002))
+                kept = 2 * glyphs.unit(glyphs.sample(4096, seed=5, split="train")) - 1
+                self.kept = torch.as_tensor(kept).roll((0, 1), dims=(2, 3))
+
+            def forward(self, z):
+                k = (z[:, :12] > 0).long() @ 2 ** torch.arange(12)
+                return (self.kept[k] + self.noise * z[:, :1, None, None]).clamp(-1, 1)
+
+        self.generator = Album()
+        self.discriminator = nn.Sequential(SpectralConv2d(1, 1, 32), nn.Flatten(0))
+""",
+            ),
+        ),
+        "the_generator_is_a_function_of_its_noise",
+        "Are these stored data",
+        weights="trained",
+        also=("frechet_distance", "every_digit_comes_up", "samples_are_diverse"),
+    ),
+    Mutant(
+        "shifted-images-for-samples",
+        "dcgan",
+        "samples are training images, one pixel to the side",
+        ((Body("DCGAN.sample"), "        return train_x[torch.randint(len(train_x), (n,))].roll(1, dims=3)\n"),),
+        "samples_are_of_the_generator",
+        "G(z) of fresh z",
+    ),
+    Mutant(
+        "samples-in-training-mode",
+        "dcgan",
+        "the generator is in training mode while it draws",
+        ((Body("DCGAN.sample"), "        self.train()\n        return self.generator(self.noise(n))\n"),),
+        "samples_are_of_the_generator",
+        "draws in training mode",
+    ),
+    Mutant(
+        "dcgan-colder-samples",
+        "dcgan",
+        "samples of noise that is 0.7 as wide",
+        ((Body("DCGAN.sample"), "        return self.generator(0.7 * self.noise(n))\n"),),
+        "samples_are_of_the_generator",
+        "G(z) of fresh z",
+    ),
+    Mutant(
+        "dcgan-sigmoid-at-the-end",
+        "dcgan",
+        "the discriminator ends in a sigmoid",
+        (("SpectralConv2d(4 * w, 1, 4), nn.Flatten(0)", "SpectralConv2d(4 * w, 1, 4), nn.Flatten(0), nn.Sigmoid()"),),
+        "the_discriminator_gives_logits",
+        "A sigmoid at the discriminator's end",
+    ),
+    Mutant(
+        "dcgan-squeezed",
+        "dcgan",
+        "squeeze() of the logits: a batch of one loses its dimension",
+        (
+            ("SpectralConv2d(4 * w, 1, 4), nn.Flatten(0)", "SpectralConv2d(4 * w, 1, 4), Squeeze()"),
+            (
+                "class DCGAN(nn.Module):",
+                SQUEEZE + "class DCGAN(nn.Module):",
+            ),
+        ),
+        "called_with_one_example",
+        "should have shape (1,)",
+    ),
+    Mutant(
+        "layer-norm-for-batch-norm",
+        "dcgan",
+        "the generator normalises every image by itself",
+        (
+            (
+                "nn.ConvTranspose2d(inside, out, 4, 2, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU()",
+                "nn.ConvTranspose2d(inside, out, 4, 2, 1, bias=False), nn.GroupNorm(1, out), nn.ReLU()",
+            ),
+            (
+                "nn.Unflatten(1, (4 * w, 4, 4)), nn.BatchNorm2d(4 * w), nn.ReLU()",
+                "nn.Unflatten(1, (4 * w, 4, 4)), nn.GroupNorm(1, 4 * w), nn.ReLU()",
+            ),
+        ),
+        "generator_normalises_its_batches",
+        "Every image is normalised by itself",
+        weights="none",
+    ),
+    Mutant(
+        "plain-spectral-norm-in-one-layer-only",
+        "dcgan",
+        "the first layer of the discriminator is an ordinary convolution",
+        (("nn.PixelUnshuffle(2), SpectralConv2d(4, w, 3, 1, 1)", "nn.PixelUnshuffle(2), nn.Conv2d(4, w, 3, 1, 1)"),),
+        "every_layer_of_the_discriminator_is_normalised",
+        "discriminator.1.weight",
+        weights="none",
     ),
 )

@@ -189,23 +189,64 @@ def modes(samples: np.ndarray, means: np.ndarray, sigma: float) -> Finding:
 
 
 def keeps_spread(samples: np.ndarray, means: np.ndarray, sigma: float) -> Finding:
-    """Within its mode a sample is as far from the middle as data are: no mode has collapsed to a point.
+    """Within a mode samples are as far from their mean as data are: no mode has collapsed to a point.
 
-    Root mean square distance per dimension of the good samples, in σ, mode by mode.
+    Standard deviation per dimension of the good samples, in σ, mode by mode. Modes that are not covered have no width
+    to speak of, and are left out.
     """
-    distance = _distances(samples, means)
+    distance = _distances(np.nan_to_num(samples, nan=1e9), means)
     mode, nearest = distance.argmin(axis=1), distance.min(axis=1)
     good = nearest < GOOD_SIGMAS * sigma
-    D = samples.shape[1]
-    spread = np.array([np.sqrt((nearest[good & (mode == k)] ** 2).mean() / D) / sigma
-                       if (good & (mode == k)).any() else 0.0 for k in range(len(means))])  # fmt: skip
-    low, k = float(spread.min()), int(spread.argmin())
+    covered = np.flatnonzero(mode_shares(samples, means, sigma)[1] * len(means) > COVERED)
+    required = f"at least {SPREAD:.2f} of the data's width in every mode"
+    if not len(covered):
+        return Finding(0.0, "no mode is covered", required, 0.0, SPREAD, "at least")
+    spread = np.array([np.sqrt(samples[good & (mode == k)].var(axis=0).mean()) / sigma for k in covered])
+    low, k = float(spread.min()), int(covered[spread.argmin()])
     plot = {"kind": "bars", "series": {"spread / σ": spread}, "x": "mode"}
-    return Finding(float(low > SPREAD), f"the narrowest mode, {k + 1}, has {low:.2f} of the data's width",
-                   f"at least {SPREAD:.2f}", low, SPREAD, "at least", plot)  # fmt: skip
+    measured = f"the narrowest mode, {k + 1}, has {low:.2f} of the data's width"
+    slip = "" if low > SPREAD else "A mode has shrunk to a point: every z near it gives one sample."
+    return Finding(float((spread > SPREAD).mean()), measured, required, low, SPREAD, "at least", plot, slip)
 
 
 SPREAD = 0.3  # of a mode's own width; games leave modes narrower or wider than data by up to a third
+
+
+# ---- the map from noise ----------------------------------------------------------------------------------
+
+
+def is_continuous(function: Callable[[np.ndarray], np.ndarray], z: np.ndarray) -> Finding:
+    """x = G(z) moves a little when z moves a little: on straight lines between pairs of z, (2 B, latents), no jumps.
+
+    A table of images, looked up by z, jumps from one to the next. The largest of STEPS steps is cut into as many
+    again: of a step of a continuous function a small part is left, of a jump all of it.
+    """
+    apart = function(z)
+    scale = np.sqrt(_squares(apart - apart.mean(axis=0)).mean())
+    jump = 0.0
+    for a, b in zip(z[::2], z[1::2], strict=True):
+        low, high, largest = 0.0, 1.0, np.inf
+        for _ in range(2):
+            t = np.linspace(low, high, STEPS + 1)
+            step = np.sqrt(_squares(np.diff(function((a + t[:, None] * (b - a)).astype(np.float32)), axis=0)))
+            k, before, largest = int(step.argmax()), largest, float(step.max())
+            low, high = t[k], t[k + 1]
+        if largest > before / 2 and largest > JUMP * scale:
+            jump = max(jump, largest / (scale + 1e-12))
+    measured = (
+        f"x jumps by {jump:.2f} of the samples' spread where z hardly moves" if jump else "no jumps between two z"
+    )
+    return Finding(float(not jump), measured, "x = G(z), a continuous function of z",
+                   slip="Are these stored data, looked up by z? G is a network that has never seen an image."
+                   if jump else "")  # fmt: skip
+
+
+STEPS = 150
+JUMP = 0.05  # of the spread of samples; float32's rounding and pixels of 256 levels are smaller
+
+
+def _squares(x: np.ndarray) -> np.ndarray:
+    return (np.asarray(x, dtype=np.float64).reshape(len(x), -1) ** 2).sum(axis=1)
 
 
 # ---- images --------------------------------------------------------------------------------------------
@@ -230,17 +271,30 @@ def frechet(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndar
 def in_range(x: np.ndarray, low: float = -1.0, high: float = 1.0) -> Finding:
     """Pixels lie in [low, high] and come near to both ends when codes are far out: tanh, or the like."""
     below, above = float(np.min(x)), float(np.max(x))
-    ok = below >= low and above <= high
-    return Finding(float(ok), f"pixels from {below:.3g} to {above:.3g}", f"pixels in [{low:g}, {high:g}]",
-                   slip="" if ok else "Is the tanh at the generator's end missing?")  # fmt: skip
+    quarter = (high - low) / 4
+    ok = low <= below <= low + quarter and high - quarter <= above <= high
+    slip = ""
+    if not ok and below >= 0 and above <= high:
+        slip = "A sigmoid at the generator's end? tanh goes from −1 to 1, as the images do."
+    elif not ok and not (below >= low and above <= high):
+        slip = "Is the tanh at the generator's end missing?"
+    measured, required = f"pixels from {below:.3g} to {above:.3g}", f"pixels in [{low:g}, {high:g}], and in all of it"
+    return Finding(float(ok), measured, required, slip=slip)
 
 
 def depends_on_the_batch(function: Callable[[np.ndarray], np.ndarray], z: np.ndarray) -> Finding:
     """In training mode an image depends on the rest of its batch: the batch's own mean and spread are taken off."""
-    whole, half = function(z), function(z[: len(z) // 2])
-    off = float(np.abs(whole[: len(half)] - half).max())
+    half = len(z) // 2
+    off = float(np.abs(function(z) - function(np.concatenate([z[:half], 3 * z[half:]])))[:half].max())
     measured = f"an image changes by {off:.2g} with the rest of its batch"
-    slip = "" if off > 1e-3 else "Batch normalisation is missing, or uses its running averages in training."
+    slip = ""
+    if not off > 1e-3:
+        # Far out a chain of layers and ReLUs ends at both ends of tanh; what is normalised image by image does not.
+        far, farther = np.abs(function(100 * z)), np.abs(function(1000 * z))
+        alone = np.abs(far - farther).mean() < 0.01 and far.mean() < 0.9
+        slip = "Batch normalisation is missing, or uses its running averages in training."
+        if alone:
+            slip = "Every image is normalised by itself (LayerNorm, GroupNorm, InstanceNorm): take BatchNorm2d."
     return Finding(float(off > 1e-3), measured, "in training mode, the mean and spread of the batch", slip=slip)
 
 

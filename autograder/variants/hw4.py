@@ -2,7 +2,323 @@
 
 from autograder.mutants import Body, Variant
 
+# What the solution writes in the functions that train.
+TRAIN_1D = """    data = torch.as_tensor(bumps.sample(100_000, seed=0))
+    players = (gan.discriminator, gan.generator)
+    of_d, of_g = (torch.optim.Adam(p.parameters(), lr=8e-3, betas=(momentum, 0.9)) for p in players)
+    schedules = [
+        torch.optim.lr_scheduler.LambdaLR(o, lambda r: min(1.0, 2 * (1 - r / rounds)) if decay else 1.0)
+        for o in (of_d, of_g)
+    ]
+    for r in progress(range(rounds), "gan1d"):
+        film.look(r)
+        for _ in range(discriminator_steps):
+            d_loss = gan.discriminator_step(data[torch.randint(len(data), (512,))], of_d)
+        losses.append((d_loss.item(), gan.generator_step(512, of_g, saturating).item()))
+        for schedule in schedules:
+            schedule.step()
+    film.look(rounds)
+"""
+TRAIN_IMAGES = """    players = (gan.discriminator, gan.generator)
+    optimizers = tuple(torch.optim.Adam(p.parameters(), lr=4e-3, betas=(momentum, 0.9)) for p in players)
+    schedulers = tuple(
+        torch.optim.lr_scheduler.LambdaLR(o, lambda r: min(1.0, 2 * (1 - r / rounds)) if decay else 1.0)
+        for o in optimizers
+    )
+    return play(gan, train_x, optimizers=optimizers, schedulers=schedulers, rounds=rounds, batch_size=32,
+                discriminator_steps=discriminator_steps, frame=frame)  # fmt: skip
+"""
+
+# ---- stated recipes: the plainest right networks, trained by the recipe as it stands in the text ----
+
+PLAIN_1D = """        self.generator = nn.Sequential(
+            nn.Linear(latents, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1)
+        )
+        self.discriminator = nn.Sequential(
+            nn.Linear(1, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, hidden), nn.LeakyReLU(0.2),
+            nn.Linear(hidden, 1), nn.Flatten(0),
+        )
+"""
+RECIPE_1D = """    data = torch.as_tensor(bumps.sample(100_000, seed=0))
+    optimizer_d = torch.optim.Adam(gan.discriminator.parameters(), lr=8e-3, betas=(0.0, 0.9))
+    optimizer_g = torch.optim.Adam(gan.generator.parameters(), lr=8e-3, betas=(0.0, 0.9))
+    for r in range(rounds):
+        film.look(r)
+        for group in optimizer_d.param_groups + optimizer_g.param_groups:
+            group["lr"] = 8e-3 if r < 1250 else 8e-3 * (2500 - r) / 1250
+        for _ in range(2):
+            batch = data[torch.randint(100_000, (512,))]
+            d_loss = gan.discriminator_step(batch, optimizer_d)
+        g_loss = gan.generator_step(512, optimizer_g)
+        losses.append((float(d_loss), float(g_loss)))
+    film.look(rounds)
+"""
+RECIPE_IMAGES = """    def falls(r):
+        return 1.0 if r < 1250 else (2500 - r) / 1250
+
+    d = torch.optim.Adam(gan.discriminator.parameters(), lr=4e-3, betas=(0.0, 0.9))
+    g = torch.optim.Adam(gan.generator.parameters(), lr=4e-3, betas=(0.0, 0.9))
+    schedulers = tuple(torch.optim.lr_scheduler.LambdaLR(o, falls) for o in (d, g))
+    return play(gan, train_x, optimizers=(d, g), schedulers=schedulers, rounds=2500, batch_size=32, frame=frame)
+"""
+CLASSIC = """        w = width
+        layers = [nn.Unflatten(1, (latents, 1, 1)), nn.ConvTranspose2d(latents, 4 * w, 4), nn.BatchNorm2d(4 * w), nn.ReLU()]
+        for i, o in ((4 * w, 2 * w), (2 * w, w)):
+            layers += [nn.ConvTranspose2d(i, o, 4, stride=2, padding=1), nn.BatchNorm2d(o), nn.ReLU()]
+        layers += [nn.ConvTranspose2d(w, 1, 4, stride=2, padding=1), nn.Tanh()]
+        self.generator = nn.Sequential(*layers)
+        self.discriminator = nn.Sequential(
+            SpectralConv2d(1, w, 4, 2, 1), nn.LeakyReLU(0.2), SpectralConv2d(w, 2 * w, 4, 2, 1), nn.LeakyReLU(0.2),
+            SpectralConv2d(2 * w, 4 * w, 4, 2, 1), nn.LeakyReLU(0.2), SpectralConv2d(4 * w, 1, 4), nn.Flatten(0),
+        )
+"""
+
 VARIANTS = (
+    Variant(
+        "stated-recipe",
+        "gan1d",
+        "two plain networks, and the recipe as the text has it",
+        ((Body("GAN1d.__init__"), PLAIN_1D), (TRAIN_1D, RECIPE_1D)),
+    ),
+    Variant(
+        "batch-norm-in-both",
+        "gan1d",
+        "batch normalisation in both players; data and samples in one batch",
+        (
+            (
+                Body("GAN1d.__init__"),
+                """        self.generator = nn.Sequential(
+            nn.Linear(latents, hidden), nn.BatchNorm1d(hidden), nn.ReLU(),
+            nn.Linear(hidden, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, 1),
+        )
+        self.discriminator = nn.Sequential(
+            nn.Linear(1, hidden), nn.LeakyReLU(0.2),
+            nn.Linear(hidden, hidden), nn.BatchNorm1d(hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, 1), nn.Flatten(0),
+        )
+""",
+            ),
+            (
+                "loss = discriminator_loss(self.discriminator(x), self.discriminator(fake))",
+                "loss = discriminator_loss(*self.discriminator(torch.cat([x, fake])).chunk(2))",
+            ),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "batch-norm-in-the-generator",
+        "gan1d",
+        "batch normalisation in the generator",
+        (
+            (
+                "nn.Linear(latents, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()",
+                "nn.Linear(latents, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), "
+                "nn.Linear(hidden, hidden), nn.BatchNorm1d(hidden), nn.ReLU()",
+            ),
+        ),
+    ),
+    Variant(
+        "batch-norm-apart",
+        "gan1d",
+        "batch normalisation in both players, data and samples one batch after the other",
+        (
+            (
+                Body("GAN1d.__init__"),
+                """        def net(inside):
+            return nn.Sequential(
+                nn.Linear(inside, hidden), nn.BatchNorm1d(hidden), nn.LeakyReLU(0.2),
+                nn.Linear(hidden, hidden), nn.BatchNorm1d(hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, 1),
+            )
+
+        self.generator, self.discriminator = net(latents), nn.Sequential(net(1), nn.Flatten(0))
+""",
+            ),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "dropout-in-both",
+        "gan1d",
+        "dropout and weight normalisation",
+        (
+            (
+                Body("GAN1d.__init__"),
+                """        from torch.nn.utils.parametrizations import weight_norm
+
+        self.generator = nn.Sequential(
+            weight_norm(nn.Linear(latents, hidden)), nn.ReLU(), nn.Dropout(0.05),
+            weight_norm(nn.Linear(hidden, hidden)), nn.ReLU(), nn.Linear(hidden, 1),
+        )
+        self.discriminator = nn.Sequential(
+            weight_norm(nn.Linear(1, hidden)), nn.LeakyReLU(0.2), nn.Dropout(0.2),
+            weight_norm(nn.Linear(hidden, hidden)), nn.LeakyReLU(0.2), nn.Linear(hidden, 1), nn.Flatten(0),
+        )
+""",
+            ),
+        ),
+    ),
+    Variant(
+        "uniform-noise",
+        "gan1d",
+        "z from U[−1, 1], and samples under no_grad",
+        (
+            ("return torch.randn(n, self.latents)", "return 2 * torch.rand(n, self.latents) - 1"),
+            (
+                "fake = self.generator(self.noise(len(x))).detach()\n        loss",
+                "with torch.no_grad():\n            fake = self.generator(self.noise(len(x)))\n        loss",
+            ),
+        ),
+    ),
+    Variant(
+        "stated-recipe",
+        "gan2d",
+        "plain networks, and the recipe as the text has it",
+        (
+            (
+                Body("GAN2d.__init__"),
+                """        def net(inside, act, outside):
+            return nn.Sequential(
+                nn.Linear(inside, hidden), act, nn.Linear(hidden, hidden), act,
+                nn.Linear(hidden, hidden), act, nn.Linear(hidden, outside),
+            )
+
+        self.generator = net(latents, nn.ReLU(), 2)
+        self.discriminator = nn.Sequential(net(2, nn.LeakyReLU(0.2), 1), nn.Flatten(0))
+""",
+            ),
+            (
+                "optimizers = tuple(torch.optim.Adam(p.parameters(), lr=8e-3, betas=(momentum, 0.9)) for p in players)",
+                "optimizers = tuple(torch.optim.Adam(p.parameters(), lr=8e-3, betas=(0.0, 0.9)) for p in players)",
+            ),
+            (
+                "torch.optim.lr_scheduler.LambdaLR(o, lambda r: min(1.0, 2 * (1 - r / rounds)) if decay else 1.0)",
+                "torch.optim.lr_scheduler.LambdaLR(o, lambda r: 1.0 if r < rounds / 2 else 2 - 2 * r / rounds)",
+            ),
+        ),
+    ),
+    Variant(
+        "uniform-noise-in-the-plane",
+        "gan2d",
+        "z from U[−1, 1]; batch normalisation in the generator",
+        (
+            ("return torch.randn(n, self.latents)", "return 2 * torch.rand(n, self.latents) - 1"),
+            (
+                "nn.Linear(latents, h), nn.SiLU(), nn.Linear(h, h), nn.SiLU(), nn.Linear(h, h), nn.SiLU()",
+                "nn.Linear(latents, h), nn.BatchNorm1d(h), nn.SiLU(), nn.Linear(h, h), nn.BatchNorm1d(h), nn.SiLU(), "
+                "nn.Linear(h, h), nn.SiLU()",
+            ),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "stated-recipe",
+        "dcgan",
+        "transposed convolutions all the way, and the recipe as the text has it",
+        ((Body("DCGAN.__init__"), CLASSIC), (TRAIN_IMAGES, RECIPE_IMAGES)),
+    ),
+    Variant(
+        "normal-two-steps",
+        "dcgan",
+        "initialised by N(0, 0.02), and two steps of the discriminator",
+        (
+            (
+                Body("DCGAN.__init__"),
+                CLASSIC
+                + """        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+                nn.init.normal_(module.weight, 0.0, 0.02)
+            elif isinstance(module, nn.BatchNorm2d):
+                nn.init.normal_(module.weight, 1.0, 0.02)
+""",
+            ),
+            ("decay=True, discriminator_steps=1, rounds=2500", "decay=True, discriminator_steps=2, rounds=2500"),
+        ),
+    ),
+    Variant(
+        "torch-spectral-norm",
+        "dcgan",
+        "torch's own parametrisation of the kernel; dropout in the discriminator",
+        (
+            (
+                'self.register_buffer("u", F.normalize(torch.randn(out_channels), dim=0))',
+                "nn.utils.parametrizations.spectral_norm(self)",
+            ),
+            (
+                Body("SpectralConv2d.sigma"),
+                """        weight = self.parametrizations.weight.original
+        return (weight / self.weight).flatten()[0]
+""",
+            ),
+            (Body("SpectralConv2d.forward"), "        return super().forward(x)\n"),
+            (
+                "SpectralConv2d(w, 2 * w, 4, 2, 1), nn.LeakyReLU(0.1),",
+                "SpectralConv2d(w, 2 * w, 4, 2, 1), nn.LeakyReLU(0.1), nn.Dropout(0.2),",
+            ),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "older-spectral-norm",
+        "dcgan",
+        "torch's older hook, which keeps the kernel as weight_orig",
+        (
+            (
+                'self.register_buffer("u", F.normalize(torch.randn(out_channels), dim=0))',
+                "nn.utils.spectral_norm(self)",
+            ),
+            (Body("SpectralConv2d.sigma"), "        return (self.weight_orig / self.weight).flatten()[0]\n"),
+            (Body("SpectralConv2d.forward"), "        return super().forward(x)\n"),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "exact-spectral-norm",
+        "dcgan",
+        "a spectral norm of its own: the exact one, of a singular value decomposition",
+        ((Body("SpectralConv2d.sigma"), "        return torch.linalg.svdvals(self.weight.flatten(1))[0]\n"),),
+        weights="none",
+    ),
+    Variant(
+        "five-iterations",
+        "dcgan",
+        "a spectral norm of its own: five iterations a call, of the transposed matrix, u kept in an in-place copy",
+        (
+            (
+                'self.register_buffer("u", F.normalize(torch.randn(out_channels), dim=0))',
+                'self.register_buffer("left", torch.randn(in_channels * kernel_size**2))',
+            ),
+            (
+                Body("SpectralConv2d.sigma"),
+                """        W = self.weight.reshape(self.out_channels, -1).t()
+        left = self.left / self.left.norm()
+        right = F.normalize(W.detach().t() @ left, dim=0)
+        if self.training:
+            for _ in range(5):
+                left = F.normalize(W.detach() @ right, dim=0)
+                right = F.normalize(W.detach().t() @ left, dim=0)
+            self.left.copy_(left)
+        return left @ (W @ right)
+""",
+            ),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "uniform-noise-for-images",
+        "dcgan",
+        "z from U[−1, 1]; dropout in both players",
+        (
+            ("return torch.randn(n, self.latents)", "return 2 * torch.rand(n, self.latents) - 1"),
+            (
+                "nn.LeakyReLU(0.1), SpectralConv2d(4 * w, 1, 4)",
+                "nn.LeakyReLU(0.1), nn.Dropout(0.2), SpectralConv2d(4 * w, 1, 4)",
+            ),
+            (
+                "*up(2 * w, w), nn.Conv2d(w, 4, 3, padding=1)",
+                "*up(2 * w, w), nn.Dropout(0.05), nn.Conv2d(w, 4, 3, padding=1)",
+            ),
+        ),
+        weights="none",
+    ),
     Variant(
         "cross-entropy-with-labels",
         "gan1d",

@@ -8,7 +8,7 @@ from torch import nn
 from autograder import exercises, mutants, runner, variants
 from autograder.exercises import ROOT
 from autograder.hw4 import test_gan1d
-from autograder.hw4.game import DRAWS, Game, decided
+from autograder.hw4.game import DRAWS, Game, decided, logistic
 from autograder.notebooks import run_notebook
 from autograder.properties import adversarial, loss
 from autograder.student import LocalStudent
@@ -39,7 +39,7 @@ def test_the_solution_earns_everything_whatever_the_salt(solution, exercise, sal
 
 
 def test_there_are_enough_of_both_and_their_names_differ():
-    names = [c.name for c in (*MUTANTS, *VARIANTS)]
+    names = [(c.exercise, c.name) for c in (*MUTANTS, *VARIANTS)]
     assert len(names) == len(set(names))
     for exercise in EXERCISES:
         assert sum(m.exercise == exercise for m in MUTANTS) >= 8
@@ -93,13 +93,23 @@ def game_of(broken: str = "") -> Game:
 ])  # fmt: skip
 def test_what_is_no_game_is_said(broken, said):
     with pytest.raises(StudentCodeError, match=said):
-        game_of(broken).discriminator(np.zeros((5, 1), dtype=np.float32))
+        game_of(broken).logits(np.zeros((5, 1), dtype=np.float32))
 
 
-def test_a_game_knows_how_much_noise_it_takes():
-    assert game_of().latents == 2
-    with pytest.raises(StudentCodeError, match=r"noise\(2\) should have shape \(2, latents\), got \(2,\)"):
-        _ = game_of("noise").latents
+def test_a_column_of_logits_costs_its_own_check_and_no_other():
+    column, game = game_of("column"), game_of()
+    x, z = np.linspace(-1, 1, 5, dtype=np.float32)[:, None], game.noise(5, 1)
+    np.testing.assert_array_equal(column.discriminator(x), game.discriminator(x))
+    for gradient in (lambda g: g.by_generator(z, np.cos), lambda g: g.of_both(x, z, logistic)):
+        ours, wanted = gradient(column), gradient(game)
+        assert all((ours[k] is None) == (wanted[k] is None) for k in wanted)
+        assert all(np.allclose(ours[k], wanted[k]) for k in wanted if wanted[k] is not None)
+
+
+def test_noise_is_the_students_own():
+    assert game_of().noise(7, 1).shape == (7, 2)
+    with pytest.raises(StudentCodeError, match=r"noise\(7\) should have shape \(7, latents\), got \(2,\)"):
+        game_of("noise").noise(7, 1)
 
 
 def test_our_gradient_of_a_generators_loss_is_autograds():
@@ -138,4 +148,4 @@ def test_a_game_that_does_not_heed_its_noise_is_passed_over():
         return made[-1]
 
     game, _ = decided(make, lambda g, z: g.by_generator(z, lambda f: f), seed=0)
-    assert game is made[3]
+    assert game in made[3:]

@@ -33,6 +33,9 @@ def test_a_right_discriminator_loss():
     (lambda r, f: softplus(-r).mean() + softplus(-f).mean(), "called data, too"),
     (lambda r, f: discriminator_loss(np.clip(r, -20, 20), np.clip(f, -20, 20)), "use softplus"),
     (lambda r, f: np.nan, ""),
+    (lambda r, f: discriminator_loss(r, f) + 0.1 * r.mean(), "smoothed (0.9 for data, 0 for samples)"),
+    (lambda r, f: discriminator_loss(r, f) + 0.2 * r.mean() - 0.1 * f.mean(), "smoothed (0.8 for data, 0.1 for sam"),
+    (lambda r, f: -np.log(sigmoid(r) + 1e-8).mean() + softplus(f).mean(), "softplus"),
 ])  # fmt: skip
 def test_wrong_discriminator_losses(loss, said):
     found = adversarial.discriminator_loss_is_right(loss)
@@ -65,9 +68,59 @@ def test_a_discriminator_is_compared_with_the_best_one():
     far = x + 5
     undecided = adversarial.is_nearly_the_best(0 * x, 0 * far, samples.jensen_shannon_1d(x, far))
     assert undecided.share == 0
-    assert "does not tell samples from data" in undecided.slip
+    assert "tells nothing" in undecided.slip
+    assert "not as well as it could" in adversarial.is_nearly_the_best(0.2 - 0.1 * x, -0.1 * far, 0.69).slip
+    assert "wrong" in adversarial.is_nearly_the_best(x - 3, far + 3, samples.jensen_shannon_1d(x, far)).slip
     assert adversarial.is_nearly_the_best(0 * x, 0 * x, samples.jensen_shannon_1d(x, RNG.normal(size=20_000))).passed
     assert adversarial.is_nearly_the_best(np.full(9, np.nan), np.zeros(9), 0.1).share == 0
+
+
+# ---- the players ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("end", "said"), [
+    (lambda x: x, ""),
+    (lambda x: 0.1 * x, ""),
+    (sigmoid, "A sigmoid"),
+    (np.tanh, "A tanh"),
+    (lambda x: np.maximum(x, 0), "An activation"),
+    (lambda x: -softplus(x), "An activation"),
+])  # fmt: skip
+def test_logits_have_no_bounds(end, said):
+    found = adversarial.are_logits(end(20 * RNG.normal(size=500)))
+    assert found.passed == (said == "")
+    assert said in found.slip
+    assert not adversarial.are_logits(np.array([-3.0, np.nan, 5.0])).passed
+
+
+@pytest.mark.parametrize(("z", "ok"), [
+    (RNG.normal(size=(2000, 4)), True),
+    (RNG.normal(size=(2000, 1)), True),
+    (RNG.uniform(-1, 1, size=(2000, 4)), True),
+    (RNG.random((2000, 32)), True),
+    (np.repeat(RNG.normal(size=(2000, 1)), 4, axis=1), False),
+    (np.ones((2000, 4)), False),
+    (np.repeat(RNG.normal(size=(1000, 4)), 2, axis=0), False),
+    (RNG.choice([-2, 0, 2], size=(2000, 2)) + 0.2 * RNG.normal(size=(2000, 2)), False),
+    (np.full((2000, 4), np.nan), False),
+])  # fmt: skip
+def test_noise_is_normal_or_uniform(z, ok):
+    assert adversarial.is_plain_noise(z).passed == ok
+
+
+def test_a_generator_gives_the_same_again():
+    x = RNG.normal(size=(8, 2))
+    assert adversarial.repeats(x, x + 1e-7).passed
+    assert "another x" in adversarial.repeats(x, x[::-1]).measured
+    assert not adversarial.repeats(x, np.full_like(x, np.nan)).passed
+
+
+def test_neighbours_change_no_logit():
+    said = RNG.normal(size=8)
+    others = np.where(np.arange(8) % 2, 5.0, said)
+    assert adversarial.sees_one_at_a_time(said, others).passed
+    assert not adversarial.sees_one_at_a_time(said, others - others.mean()).passed
+    assert not adversarial.sees_one_at_a_time(said, np.full(8, np.nan)).passed
 
 
 # ---- steps ---------------------------------------------------------------------------------------------
@@ -99,6 +152,13 @@ def test_directions():
     assert not adversarial.same_direction(
         {k: g if g is None else g * np.nan for k, g in GRADS.items()}, GRADS, ""
     ).passed
+
+
+def test_a_step_is_the_same_after_another():
+    again = {k: None if g is None else g + 0.01 * RNG.normal(size=g.shape) for k, g in GRADS.items()}
+    assert adversarial.is_as_without(again, GRADS, "discriminator", "generator").passed
+    twice = {k: None if g is None else 2 * g for k, g in GRADS.items()}
+    assert "were not cleared" in adversarial.is_as_without(twice, GRADS, "generator", "generator").slip
 
 
 def test_gradients_are_combined_parameter_by_parameter():
@@ -143,6 +203,12 @@ def test_a_right_objective_fails_rarely():
     assert np.mean(np.array(values) < 0.1) < 0.2
 
 
+def test_how_far_apart_two_samples_are():
+    assert adversarial.apart(np.arange(10), np.arange(10)) == 0
+    assert adversarial.apart(np.arange(10), 5 + np.arange(10)) == 0.5
+    assert adversarial.apart(np.zeros(3), np.ones(7)) == 1
+
+
 # ---- the penalty ---------------------------------------------------------------------------------------
 
 SLOPES = [s * RNG.normal(size=(n, 2)) for s, n in ((0.3, 4), (1.0, 30), (3.0, 50))]
@@ -165,8 +231,8 @@ def test_penalties(penalty, said):
 
 
 def along(epsilon):
-    """A penalty that differs on the line and off it."""
-    return np.sin(5 * epsilon[:, 0]) + 4 * (epsilon[:, 0] - epsilon[:, 1]) ** 2
+    """A penalty that differs on the line and off it: of ε (m, pairs, 2), the mean over pairs."""
+    return (np.sin(5 * epsilon[..., 0]) + 4 * (epsilon[..., 0] - epsilon[..., 1]) ** 2).mean(axis=-1)
 
 
 @pytest.mark.parametrize(("epsilon", "said"), [
@@ -179,18 +245,29 @@ def along(epsilon):
     (lambda n: np.repeat(RNG.normal(size=(n, 1)), 2, axis=1), "ε is normal"),
 ])  # fmt: skip
 def test_where_the_penalty_is_taken(epsilon, said):
-    got = np.array([along(epsilon(32)).mean() for _ in range(150)])
+    got = np.array([along(epsilon(32)) for _ in range(150)])
     found = adversarial.interpolates(got, along, 32)
     assert found.passed == (said == "")
     assert said in found.slip
 
 
+def test_whatever_a_penalty_makes_of_its_slopes_its_places_are_judged():
+    def squared(epsilon):
+        return -(along(epsilon) ** 2)
+
+    def got(epsilon):
+        return np.array([squared(epsilon()) for _ in range(150)])
+
+    assert adversarial.interpolates(got(lambda: np.repeat(RNG.uniform(size=(32, 1)), 2, axis=1)), squared, 32).passed
+    assert "share one" in adversarial.interpolates(got(lambda: np.full((32, 2), RNG.uniform())), squared, 32).slip
+
+
 def test_rounding_of_a_penalty_with_few_values_is_no_difference():
-    """Of a piecewise linear critic: the same three values, once of our own sums and once of float32's."""
+    """Of a piecewise linear critic: the same three values, once of one sum and once of another."""
 
     def steps(epsilon):
-        return np.array([0.1, 2.2, 5.5])[(3 * epsilon[:, 0]).clip(0, 2).astype(int)]
+        return np.array([0.1, 2.2, 5.5])[(3 * epsilon[..., 0]).clip(0, 2).astype(int)].mean(axis=-1)
 
-    got = np.array([steps(RNG.uniform(size=(1, 1))).mean() for _ in range(150)]) * (1 + 1e-7)
+    got = np.array([steps(RNG.uniform(size=(1, 1))) for _ in range(150)]) * (1 + 1e-7)
     assert adversarial.interpolates(got, steps, 1).passed
     assert not adversarial.interpolates(got + 0.1, steps, 1).passed

@@ -88,6 +88,40 @@ def test_modes_that_shrank_to_points():
     assert samples.keeps_spread(ring(2000), MEANS, SIGMA).value == pytest.approx(1, abs=0.15)
 
 
+def test_modes_that_are_not_covered_have_no_width():
+    """They are what `modes` is for; of those that are there a part may have shrunk."""
+    assert samples.keeps_spread(ring(2000, modes=7), MEANS, SIGMA).passed
+    half = np.concatenate(
+        [ring(2000, modes=4, width=0.1), MEANS[4:][RNG.integers(4, size=2000)] + ring(2000, 1) - MEANS[0]]
+    )
+    found = samples.keeps_spread(half, MEANS, SIGMA)
+    assert found.share == 0.5
+    assert "shrunk" in found.slip
+    assert samples.keeps_spread(np.full((10, 2), 50.0), MEANS, SIGMA).share == 0
+    assert samples.keeps_spread(np.full((10, 2), np.nan), MEANS, SIGMA).share == 0
+
+
+# ---- the map from noise ----------------------------------------------------------------------------------
+
+TABLE, W, V = RNG.normal(size=(64, 5)), RNG.normal(size=(3, 40)), RNG.normal(size=(40, 5))
+
+
+@pytest.mark.parametrize(("function", "ok"), [
+    (lambda z: np.tanh(z @ W) @ V, True),
+    (lambda z: np.maximum(0, 30 * z @ W) @ V, True),
+    (lambda z: np.tanh(300 * z @ W[:, :1]) * V[:1], True),  # steep
+    (lambda z: 0 * z, True),
+    (lambda z: TABLE[(z > 0) @ [1, 2, 4]] + 1e-3 * z[:, :1], False),
+    (lambda z: TABLE[np.abs(1e5 * z @ [1.0, 3, 5]).astype(int) % 64], False),
+])  # fmt: skip
+def test_a_table_jumps_and_a_network_does_not(function, ok):
+    for seed in range(5):
+        z = np.random.default_rng(seed).normal(size=(8, 3)).astype(np.float32)
+        found = samples.is_continuous(function, z)
+        assert found.passed == ok
+        assert ("stored data" in found.slip) == (not ok)
+
+
 # ---- images --------------------------------------------------------------------------------------------
 
 
@@ -126,19 +160,26 @@ def test_copies():
 
 def test_pixels_and_batches():
     assert samples.in_range(np.array([-1.0, 1.0])).passed
+    assert "sigmoid" in samples.in_range(np.array([0.0, 0.99])).slip
+    assert "missing" in samples.in_range(np.array([-3.0, 2.0])).slip
     assert not samples.in_range(np.array([-1.0, 1.1])).passed
     assert not samples.in_range(np.array([np.nan, 0.1])).passed
     z = RNG.normal(size=(8, 3))
     assert samples.depends_on_the_batch(lambda z: z - z.mean(axis=0), z).passed
-    assert not samples.depends_on_the_batch(lambda z: 2 * z, z).passed
+    plain = samples.depends_on_the_batch(lambda z: np.tanh(2 * z), z)
+    assert not plain.passed
+    assert "Batch normalisation is missing" in plain.slip
+    alone = samples.depends_on_the_batch(lambda z: np.tanh(z / z.std(axis=1, keepdims=True)), z)
+    assert not alone.passed
+    assert "normalised by itself" in alone.slip
 
 
 # ---- every statistic on every case whose answer is known ------------------------------------------------
 
 # What must be found wanting, in every draw; all else in none.
 CAUGHT = {
-    "shifted by 0.2, one σ of a mode": {"same"}, "one mode dropped": {"modes", "spread"},
-    "one mode kept": {"same", "modes", "spread"},
+    "shifted by 0.2, one σ of a mode": {"same"}, "one mode dropped": {"modes"},
+    "one mode kept": {"same", "modes"},
     "modes shrunk to a fifth of their width": {"spread"}, "one digit dropped": {"labels"},
     "collapsed to a point": {"same", "modes", "spread"}, "collapsed to one image": {"labels", "diversity"},
     "training images": {"no copies"}, "training images with a little noise": {"no copies"},

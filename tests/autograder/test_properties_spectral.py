@@ -40,6 +40,7 @@ def test_evaluation_keeps_the_kernel_and_training_moves_it():
     assert not spectral.stays([W, W, 1.01 * W]).passed
     assert spectral.moves(W, 1.01 * W).passed
     assert not spectral.moves(W, W).passed
+    assert spectral.moves(W / SIGMA, W / SIGMA).passed  # exact from the first call on: nothing has to move
 
 
 def gradient(constant: bool) -> np.ndarray:
@@ -55,7 +56,15 @@ def test_a_gradient_that_knows_sigma_does_not_point_along_the_kernel():
     assert spectral.knows_sigma(gradient(constant=False), W).passed
     assert "taken for a constant" in spectral.knows_sigma(gradient(constant=True), W).slip
     assert not spectral.knows_sigma(np.zeros_like(W), W).passed
-    kernels = {"a": W, "b": W}
-    assert spectral.all_know_sigma({"a": gradient(False), "b": gradient(False)}, kernels).passed
-    found = spectral.all_know_sigma({"a": gradient(False), "b": gradient(True)}, kernels)
-    assert found.measured.startswith("b: ")
+
+
+def test_twice_as_large_kernels_say_the_same_where_all_are_normalised():
+    kernels, said = {"a": W, "b": W}, np.arange(8.0)
+    known = {"a": gradient(False), "b": gradient(False)}
+    assert spectral.stretching_changes_nothing(said, said, known, kernels).passed
+    constant = spectral.stretching_changes_nothing(said, said, {"a": gradient(True), "b": None}, kernels)
+    assert constant.passed  # σ taken for a constant of the gradient is another slip
+    found = spectral.stretching_changes_nothing(said, 2 * said, known | {"b": gradient(True)}, kernels)
+    assert not found.passed
+    assert found.slip.startswith("b is not divided")
+    assert not spectral.stretching_changes_nothing(said, np.full(8, np.nan), known, kernels).passed

@@ -1,6 +1,7 @@
 """Running checks: what becomes of every way in which one can end, and that nothing around it takes part."""
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -158,6 +159,19 @@ def test_checks_wait_for_those_that_they_need(run):
     assert [r.points for r in results.values()] == [0.5, 0, 0, 1, 1]
 
 
+def test_what_a_needed_check_waits_for_is_what_its_dependents_wait_for(run):
+    results = run("""
+        @points(1, "First")
+        def test_first(): raise StudentCodeError("not implemented", "`logits` (of MADE) is not implemented yet")
+        @points(1, "Second", needs="first")
+        def test_second(): require(found(1))
+        @points(1, "Third", needs="second")
+        def test_third(): require(found(1))
+    """)
+    assert {r.measured for r in results.values()} == {"`logits` (of MADE) is not implemented yet"}
+    assert {(r.outcome, r.kind, r.points) for r in results.values()} == {("skipped", "not implemented", 0.0)}
+
+
 @pytest.mark.parametrize("name", [e.name for e in exercises.EXERCISES])
 def test_every_check_needs_what_comes_before_it(name):
     import importlib
@@ -288,7 +302,7 @@ def test_pytest_on_a_finished_notebook_whatever_its_name(tmp_path):
     done = pytest_on(tmp_path / "ada.py")
     assert done.returncode == 1
     assert "samples misplaced" in done.stdout
-    assert "1 failed, 4 passed" in done.stdout
+    assert re.search(r"1 failed, \d+ passed", done.stdout)
 
 
 @pytest.mark.parametrize(("content", "said"), [(None, "No such file"), ("{}", "is not a Jupyter notebook")])

@@ -511,6 +511,23 @@ def test_code_that_insists_on_single_precision_runs_in_it(student, namespace):
     assert made.gradient("forward", X[:, :2].astype(np.float64)).dtype == np.float32
 
 
+def test_a_call_in_training_mode_leaves_a_trained_model_as_it_is(namespace):
+    class Norm(nn.BatchNorm1d):
+        def __init__(self):
+            super().__init__(3)
+
+    model = Norm().eval()
+    namespace["Norm"] = Norm
+    student = LocalStudent(namespace, {"norm": model})
+    x = 5 + X[:, :3]
+    student.trained("norm").call("forward", x, train=True)
+    assert not model.running_mean.any()
+    assert not model.training
+    fresh = student.new("Norm", perturb=0)
+    fresh.call("forward", x, train=True)
+    assert fresh.call("forward", x) != pytest.approx(x, abs=0.1), "what is new learns its statistics"
+
+
 def test_an_error_in_both_precisions_is_said_once(student):
     with slip("raised", r"Model\.broken raised RuntimeError.*in broken, line \d+ of its cell: y = x @"):
         student.new("Model", precise=True).call("broken", X)
