@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from autograder.checks import hint, points, require
-from autograder.hw3.door import several
+from autograder.checks import Recipe, hint, points, require
+from autograder.hw3.door import either, gradient_or_none, several
 from autograder.properties import autoregressive, discrete, hygiene, latent
 from autograder.student import expect, whole
+from autograder.workbench import StudentCodeError
 from deepul_utils import classifier, images
 
 DATA = images.get("shapes32", levels=4)
@@ -14,6 +15,9 @@ FULL = 64
 TINY, LEVELS = (2, 2), 3  # a prior of 3⁴ = 81 states
 HELD_OUT = 500
 SHARE = 0.5
+CAUSAL = 2  # grids on which a trained prior is asked whether it sees later codes
+RECIPE = Recipe("Adam", lr=5e-3, steps=2000, batch=64)
+RECIPE_PRIOR = Recipe("Adam", lr=4e-3, steps=1200, batch=64)
 
 
 def colours(n: int, seed: int) -> np.ndarray:
@@ -41,8 +45,27 @@ class Quantizer:
         names = ("z_q", "codebook loss", "commitment loss")
         return several(self.handle.call("forward", z), names, (z.shape, (), ()), "VectorQuantizer.forward(z)")
 
-    def gradient(self, z: np.ndarray, output: int, wrt: str = "input", cotangent=None):
-        return self.handle.gradient("forward", z, output=output, wrt=wrt, cotangent=cotangent)
+    def chosen(self, z: np.ndarray) -> np.ndarray:
+        """e_k at every place, by the student's own choice of k; `lookup` is a question of its own."""
+        try:
+            return self.lookup(self.nearest(z))
+        except StudentCodeError:
+            return np.moveaxis(self.codebook[self.nearest(z)], -1, 1)
+
+    def by_z(self, z: np.ndarray, output: int, cotangent=None) -> np.ndarray:
+        """Gradient of one of forward's results by z; zero where none arrives."""
+        return gradient_or_none(lambda: self.handle.gradient("forward", z, output=output, cotangent=cotangent), z)
+
+    def by_codebook(self, z: np.ndarray, output: int, cotangent=None) -> np.ndarray:
+        def gradient() -> np.ndarray:
+            of = self.handle.gradient("forward", z, output=output, wrt="parameters", cotangent=cotangent)["codebook"]
+            return np.zeros_like(self.codebook) if of is None else of
+
+        return gradient_or_none(gradient, self.codebook)
+
+    def flows(self, z: np.ndarray) -> list[tuple[bool, bool]]:
+        """Of z_q, the codebook loss and the commitment loss: does its gradient reach z, and does it the codebook?"""
+        return [(bool(np.any(self.by_z(z, k))), bool(np.any(self.by_codebook(z, k)))) for k in range(3)]
 
 
 class Small:
@@ -84,53 +107,52 @@ class Prior:
         return self.handle.sample(n, *self.size, seed=seed, integer=True).reshape(n, -1)
 
 
-@points(1)
-@hint("encode: int64 (B, 8, 8); decode: (B, 3, 32, 32); losses: three numbers; the prior's log_prob: (B,).")
+@points(0.5, "Shapes of encoder and decoder")
+@hint("encode: int64 (B, 8, 8) from 0 to K − 1; decode: (B, 3, 32, 32), each image of its own codes alone.")
 def test_shapes(student, seed):
     made, x = Small(student, seed), colours(8, seed)
-    codes = made.encode(x)
-    require(hygiene.in_range(codes, CODES))
+    require(hygiene.in_range(made.encode(x), CODES))
+    codes = np.random.default_rng(seed).integers(CODES, size=(8, 8, 8))
     require(hygiene.finite(made.decode(codes), "from the decoder"))
-    require(hygiene.finite(np.array(made.losses(x)), "in the losses"))
     require(hygiene.rows_are_independent(made.decode, codes))
-    prior, k = Prior(student, seed), discrete.states(4, LEVELS)
-    require(hygiene.rows_are_independent(prior.log_prob, k))
-    require(hygiene.in_range(prior.sample(50, seed), LEVELS))
+    require(hygiene.rows_are_independent(made.encode, x))
 
 
-@points(4)
-@hint(
-    "The code with the smallest ‖z − e_j‖² at every place, the vectors along dimension 1; lookup gives e_k back there."
-)
+@points(3, "Codes are the nearest")
+@hint("The code with the smallest ‖z − e_j‖² at every place, the vectors along dimension 1.")
 def test_codes_are_the_nearest(student, seed):
     for k in range(3):
         made, z = Quantizer(student, seed + k), vectors(seed + k)
-        chosen = made.nearest(z)
-        require(latent.nearest_codes(rows(z), chosen.ravel(), made.codebook))
-        wanted = np.moveaxis(made.codebook[chosen], -1, 1)
-        require(latent.same_arrays(made.lookup(chosen), wanted, "lookup(k)", "the code's vector at every place"))
+        require(latent.nearest_codes(rows(z), made.nearest(z).ravel(), made.codebook))
 
 
-@points(4, needs="codes_are_the_nearest")
+@points(1, "Codes are looked up")
+@hint("lookup(k) gives e_k at every place, the vectors along dimension 1: (B, dims, H, W).")
+def test_codes_are_looked_up(student, seed):
+    made, k = Quantizer(student, seed), np.random.default_rng(seed).integers(CODES, size=(5, 4, 3))
+    wanted = np.moveaxis(made.codebook[k], -1, 1)
+    require(latent.same_arrays(made.lookup(k), wanted, "lookup(k)", "the code's vector at every place"))
+
+
+@points(3.5, "Straight-through gradient")
 @hint("z + (e_k − z).detach(): its value is e_k, its gradient goes to z unchanged, and none of it to the codebook.")
 def test_straight_through(student, seed):
     made, z = Quantizer(student, seed), vectors(seed)
-    wanted = made.lookup(made.nearest(z))
-    require(latent.same_arrays(made.forward(z)[0], wanted, "z_q", "the nearest code"))
+    require(latent.same_arrays(made.forward(z)[0], made.chosen(z), "z_q", "the nearest code"))
     cotangent = np.random.default_rng(seed).normal(size=z.shape).astype(np.float32)
-    require(latent.same_gradient(made.gradient(z, 0, cotangent=cotangent), cotangent, "the gradient of z_q by z"))
-    by = made.gradient(z, 0, "parameters", cotangent)["codebook"]
+    require(latent.same_gradient(made.by_z(z, 0, cotangent), cotangent, "the gradient of z_q by z"))
+    by = made.by_codebook(z, 0, cotangent)
     require(latent.same_gradient(by, np.zeros_like(made.codebook), "the gradient of z_q by the codebook"))
 
 
-@points(4, needs="codes_are_the_nearest")
+@points(4, "Each loss moves its own side")
 @hint(
     "The codebook loss stops the gradient at z, the commitment loss at e: means of the same squares, with the detach "
     "on different sides."
 )
 def test_each_loss_moves_its_own_side(student, seed):
     made, z = Quantizer(student, seed), vectors(seed)
-    e = made.lookup(made.nearest(z))
+    e = made.chosen(z)
     squares = np.array(((z - e).astype(np.float64) ** 2).mean())
     towards_z = np.zeros_like(made.codebook)
     np.add.at(towards_z, made.nearest(z).ravel(), 2 * rows(e - z) / z.size)
@@ -138,23 +160,26 @@ def test_each_loss_moves_its_own_side(student, seed):
     for output, name, by_codes, by_z in ((1, "the codebook loss", towards_z, 0 * z),
                                          (2, "the commitment loss", zero, 2 * (z - e) / z.size)):  # fmt: skip
         require(latent.same_arrays(made.forward(z)[output], squares, name, "the mean of ‖z − e_k‖² over all entries"))
-        got = made.gradient(z, output, "parameters")["codebook"]
+        got = made.by_codebook(z, output)
         require(latent.same_gradient(got, by_codes, f"the gradient of {name} by the codebook"))
-        require(latent.same_gradient(made.gradient(z, output), by_z, f"the gradient of {name} by z"))
+        require(latent.same_gradient(made.by_z(z, output), by_z, f"the gradient of {name} by z"))
 
 
-@points(3, needs=("straight_through", "each_loss_moves_its_own_side"))
+@points(3, "The three losses add up")
 @hint("reconstruction + codebook + β · commitment, all three means over their entries; only the last one has a β.")
 def test_the_three_losses_add_up(student, seed):
+    """What each of the three moves follows from where the gradients of your quantiser flow, which is asked above."""
     made, x = Small(student, seed), colours(8, seed)
     wanted = np.array(((x - made.decode(made.encode(x)).astype(np.float64)) ** 2).mean())
     require(latent.same_arrays(made.losses(x)[0], wanted, "the reconstruction", "the mean of (x − decode(encode(x)))²"))
     parts = [made.moved("losses", x, output=k) for k in range(3)]
     codebook = {key for key in parts[0] if key.endswith("codebook")}
-    decoder = {key for key, grad in made.moved("decode", made.encode(x)).items() if grad is not None} - codebook
-    encoder = set(parts[0]) - decoder - codebook
-    for grads, own, name in zip(parts, (encoder | decoder, codebook, encoder), ("the reconstruction", "the codebook "
-                                "loss", "the commitment loss"), strict=True):  # fmt: skip
+    decoder = {key for key, grad in made.moved("decode", made.encode(x)).items() if moved(grad)} - codebook
+    encoder = {key for part in parts for key, grad in part.items() if moved(grad)} - decoder - codebook
+    flows = Quantizer(student, seed).flows(vectors(seed))
+    names = ("the reconstruction", "the codebook loss", "the commitment loss")
+    for grads, (to_z, to_codes), own, name in zip(parts, flows, (decoder, set(), set()), names, strict=True):
+        own = own | (encoder if to_z else set()) | (codebook if to_codes else set())
         require(latent.moves(grads, own, name))
     for beta in (0.25, 2.0):
         total = {key: sum(w * part[key] for w, part in zip((1, 1, beta), parts, strict=True) if part[key] is not None)
@@ -162,13 +187,22 @@ def test_the_three_losses_add_up(student, seed):
         require(latent.same_gradients(made.moved("loss", x, beta=beta), total, "the whole loss"))
 
 
-@points(2, needs="shapes")
+@points(0.5, "Called with one image")
+@hint("A batch of one keeps its dimension: (1, 8, 8), (1, 3, 32, 32).")
+def test_called_with_one_image(student, seed):
+    made, x = Small(student, seed), colours(4, seed)
+    require(hygiene.one_example(made.encode, x))
+    require(hygiene.one_example(made.decode, np.random.default_rng(seed).integers(CODES, size=(4, 8, 8))))
+
+
+@points(2, "The prior sees only earlier codes")
 @hint("Some place sees its own code or a later one: mask A in the first layer, mask B in all others.")
 def test_the_prior_sees_only_earlier_codes(student, seed):
-    require(autoregressive.is_strict_order(Prior(student, seed, (3, 3)).logits, 9, LEVELS, seed))
+    for k in range(2):
+        require(autoregressive.is_strict_order(Prior(student, seed + k, (3, 3)).logits, 9, LEVELS, seed))
 
 
-@points(2, needs="shapes")
+@points(2, "The prior sums to one")
 @hint(
     "Over all 81 grids of 2 × 2 codes p sums to one: softmax over the codes, pick the code there, sum over the places."
 )
@@ -177,42 +211,59 @@ def test_the_prior_sums_to_one(student, seed):
         require(discrete.sums_to_one(Prior(student, seed + k).log_prob, 4, LEVELS, seed))
 
 
-@points(2, needs="the_prior_sums_to_one")
+@points(2, "The prior samples its density")
 @hint(
     "Draw each code from its conditional given those drawn before it, in raster order; draw, do not take the largest."
 )
 def test_the_prior_samples_its_density(student, seed):
+    """By your logits, whatever log_prob makes of them; or by log_prob, whatever the order of the places."""
     for k in range(2):
         prior = Prior(student, seed + k, perturb=2.0, biases=0.2)
-        require(discrete.sampler_matches(prior.sample(4000, seed), prior.log_prob, LEVELS, seed))
+        drawn = prior.sample(4000, seed)
+        require(hygiene.in_range(drawn, LEVELS))
+        require(samples_agree(prior, drawn, seed))
 
 
-@points(2, needs="the_three_losses_add_up")
+@points(0.5, "The prior, called with one grid")
+@hint("A batch of one keeps its dimension: log_prob (1,), sample (1, H, W).")
+def test_the_prior_called_with_one_grid(student, seed):
+    prior = Prior(student, seed)
+    require(hygiene.one_example(prior.log_prob, discrete.states(4, LEVELS)))
+    require(hygiene.in_range(prior.sample(1, seed), LEVELS))
+
+
+@points(2, "Trained: images come back from their codes")
 @hint("Train longer, or with more codes in use: begin where the encoder's vectors are, and revive those nobody uses.")
 def test_images_come_back_from_their_codes(student, graded, seed):
     model, x = student.trained("vqvae"), colours(HELD_OUT, seed)
     error = ((x - decoded(model, encoded(model, x))) ** 2).mean()
     training = colours(2000, 0)
-    graded("vqvae", error, limit=None, baseline=float(training.var(axis=0).mean()), unit="mean squares")
+    graded("vqvae", error, limit=None, baseline=float(training.var(axis=0).mean()), unit="mean squares", recipe=RECIPE)
 
 
-@points(2, needs="codes_are_the_nearest")
+@points(2, "Trained: most codes are used")
 @hint("Codes that are never the nearest get no gradient: put them where the encoder's vectors are, and train on.")
 def test_most_codes_are_used(student, seed):
     require(latent.usage(encoded(student.trained("vqvae"), colours(HELD_OUT, seed)), FULL, SHARE))
 
 
-@points(2, needs="the_prior_sums_to_one")
+@points(2, "Trained: the prior needs few bits a code")
 @hint("Train the prior on the codes of the trained model, longer, and let the learning rate fall towards the end.")
 def test_the_prior_needs_few_bits_a_code(student, graded, seed):
-    codes = encoded(student.trained("vqvae"), colours(HELD_OUT, seed))
-    nats = -student.trained("vqvae.prior").log_prob(codes).mean()
-    graded(
-        "vqvae.prior", nats / (codes[0].size * np.log(2)), limit=None, baseline=float(np.log2(FULL)), unit="bits a code"
-    )
+    """By the prior's logits, normalised here: a log_prob that is none costs where it is asked for."""
+    codes, prior = encoded(student.trained("vqvae"), colours(HELD_OUT, seed)), student.trained("vqvae.prior")
+    log_p = log_conditionals(prior, codes)
+    require(either(
+        lambda: sees_no_later_code(prior, codes[:CAUSAL], log_p[:CAUSAL]),
+        lambda: autoregressive.is_strict_order(  # another order than the raster's
+            lambda k: log_conditionals(prior, k.reshape(-1, 8, 8)), codes[0].size, FULL, seed),
+    ))  # fmt: skip
+    flat = codes.reshape(len(codes), -1, 1)
+    bits = -np.take_along_axis(log_p, flat, axis=-1).sum(axis=(1, 2)).mean() / (codes[0].size * np.log(2))
+    graded("vqvae.prior", bits, limit=None, baseline=float(np.log2(FULL)), unit="bits a code", recipe=RECIPE_PRIOR)
 
 
-@points(2, needs="the_prior_sums_to_one")
+@points(2, "Trained: samples are shapes")
 @hint('Draw them with the trained prior: drawn("vqvae.prior", lambda: prior.sample(56)).')
 def test_samples_are_shapes(student, graded, seed):
     codes = whole(student.drawn("vqvae.prior", 8, 8), "drawn('vqvae.prior', …)")[:56]
@@ -225,6 +276,49 @@ def test_samples_are_shapes(student, graded, seed):
     graded(
         "vqvae.samples", no_shape(x), limit=None, baseline=baseline, unit="mean squares from the shape they look like"
     )
+
+
+def moved(grad: np.ndarray | None) -> bool:
+    return grad is not None and bool(np.any(grad))
+
+
+def samples_agree(prior: Prior, drawn: np.ndarray, seed: int):
+    """`drawn` are of the density; or of what raster order makes of logits that see too much."""
+
+    def of_logits(x: np.ndarray) -> np.ndarray:
+        return picked(prior.logits(x), x).sum(axis=1)
+
+    def place_by_place(x: np.ndarray) -> np.ndarray:
+        """Each code by the logits of a grid that is empty from there on."""
+        places = range(x.shape[1])
+        parts = [picked(prior.logits(np.where(np.arange(x.shape[1]) < i, x, 0)), x)[:, i] for i in places]
+        return np.sum(parts, axis=0)
+
+    return either(*(
+        lambda log_prob=log_prob: discrete.sampler_matches(drawn, log_prob, LEVELS, seed)
+        for log_prob in (of_logits, place_by_place, prior.log_prob)
+    ))  # fmt: skip
+
+
+def picked(logits: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """log softmax of (n, places, levels) at x (n, places)."""
+    from scipy.special import log_softmax
+
+    log_p = log_softmax(logits.astype(np.float64), axis=-1)
+    return np.take_along_axis(log_p, x[..., None], axis=-1)[..., 0]
+
+
+def sees_no_later_code(prior, codes: np.ndarray, log_p: np.ndarray):
+    """What a trained prior says of a place is the same where all codes from there on are others."""
+    n, H, W = codes.shape
+    later = np.arange(H * W) >= np.arange(H * W)[:, None]  # [i, j]: is place j at or after place i?
+    changed = np.where(later[:, None], 0, codes.reshape(n, -1))  # (places, n, places)
+    among = log_conditionals(prior, changed.reshape(-1, H, W)).reshape(H * W, n, H * W, -1)
+    places = np.arange(H * W)
+    return latent.same_arrays(
+        among[places, :, places].swapaxes(0, 1), log_p, "what the trained prior says of a place",
+        "the same, whatever codes come later",
+    )  # fmt: skip
 
 
 def vectors(seed: int) -> np.ndarray:

@@ -17,13 +17,69 @@ VAE_NOISE = "z = mu + sigma * torch.randn_like(mu)"
 BETA_LOSS = "return reconstruction + beta * kl"
 BETA_SQUARES = "reconstruction = tensors.sum_except_batch((x - self.decode(z)) ** 2 + math.log(2 * math.pi)) / 2"
 BETA_STEPS = "((begin, 400), (beta, 1600)) if begin else ((beta, 2000),)"
+CHOSEN = 'chosen = trained("beta_vae", BetaVAE(), fit=train_beta(BETA, begin=3 * BETA))'
 
 MUTANTS = (
     Mutant(
         "terms-of-the-batch", "vae2d", "the terms come out as means over the batch",
         (("return gaussian_nll(x, *self.decode(z)), kl_to_prior(mu_z, log_sigma_z)",
           "return gaussian_nll(x, *self.decode(z)).mean(), kl_to_prior(mu_z, log_sigma_z).mean()"),),
-        "shapes", "should have shape (50,)", weights="none",
+        "elbo_terms_are_of_its_encoder_and_decoder", "should have shape (4000,)",
+    ),
+    Mutant(
+        "one-example-squeezed", "vae2d", "squeeze() drops the batch where it is one example",
+        ((LOG_MEAN, "return (math.log(k) - torch.logsumexp(log_w.view(B, k, 1), dim=1)).squeeze()"),),
+        "called_with_one_example", "should have shape (1,), got ()",
+    ),
+    Mutant(
+        "encoder-squeezed", "vae2d", "squeeze() drops the batch where it is one example",
+        (("mu, log_sigma = self.encoder(x).chunk(2, dim=1)\n        return mu, log_sigma\n        ### END SOLUTION\n\n"
+          "    def decode(self, z: torch.Tensor) -> tuple",
+          "mu, log_sigma = self.encoder(x).chunk(2, dim=1)\n        return mu.squeeze(), log_sigma.squeeze()\n"
+          "        ### END SOLUTION\n\n    def decode(self, z: torch.Tensor) -> tuple"),),
+        "called_with_one_example", "should have shape (1, 2), got (2,)",
+    ),
+    Mutant(
+        "density-then-log", "vae2d", "the density itself, and its logarithm afterwards",
+        ((NLL, "return -(torch.exp(-(epsilon**2) / 2 - log_sigma) / math.sqrt(2 * math.pi)).log().flatten(1).sum(dim=1)"
+          ),), "finite_far_from_the_data", "with no exp inside that a log undoes",
+    ),
+    Mutant(
+        "weights-then-log", "vae2d", "the mean of the weights themselves, and its logarithm afterwards",
+        ((LOG_MEAN, "return -log_w.view(B, k).exp().mean(dim=1).log()"),),
+        "finite_far_from_the_data", "torch.logsumexp",
+    ),
+    Mutant(
+        "draws-mixed-by-repeat", "vae2d", "repeats the whole batch, and takes neighbours for the draws of one example",
+        (("x = x.repeat_interleave(k, dim=0)", "x = x.repeat(k, 1)"),),
+        "importance_weighted_bound", "It mixes the examples",
+    ),
+    Mutant(
+        "draws-mixed-by-view", "vae2d", "repeats each example, and takes the rows of another order for its draws",
+        ((LOG_MEAN, "return math.log(k) - torch.logsumexp(log_w.view(k, B), dim=0)"),),
+        "importance_weighted_bound", "It mixes the examples",
+    ),
+    Mutant(
+        "mean-in-eval-mode", "vae2d", "draws a code in training mode only",
+        (("        z = reparameterize(mu_z, log_sigma_z)\n        return gaussian_nll",
+          "        z = reparameterize(mu_z, log_sigma_z) if self.training else mu_z\n        return gaussian_nll"),),
+        "bounds_come_in_their_order", "a draw in eval mode, too",
+    ),
+    Mutant(
+        "dropout-always-on", "vae2d", "dropout that does not look at the mode",
+        (("mu, log_sigma = self.encoder(x).chunk(2, dim=1)",
+          "mu, log_sigma = F.dropout(self.encoder(x)).chunk(2, dim=1)"),),
+        "shapes", "Dropout that is on in eval mode",
+    ),
+    Mutant(
+        "code-drawn-without-sigma", "vae2d", "draws its code without reparameterize, and forgets σ",
+        (("        z = reparameterize(mu_z, log_sigma_z)\n        return gaussian_nll",
+          "        z = mu_z + torch.randn_like(mu_z)\n        return gaussian_nll"),),
+        "elbo_terms_are_of_its_encoder_and_decoder", "draw one z for each example",
+    ),
+    Mutant(
+        "best-of-k", "vae2d", "the largest weight for their mean",
+        ((LOG_MEAN, "return -log_w.view(B, k).max(dim=1).values"),), "importance_weighted_bound", "K = 8",
     ),
     Mutant(
         "batch-statistics", "vae2d", "the encoder normalises over the batch",
@@ -133,7 +189,7 @@ MUTANTS = (
     Mutant(
         "sigma-detached", "vae2d", "no gradient for σ",
         ((NOISE, NOISE.replace("log_sigma.exp()", "log_sigma.exp().detach()")),),
-        "gradient_reaches_the_encoder", "no gradient flows through reparameterize",
+        "gradient_reaches_the_encoder", "no gradient reaches log σ",
     ),
     Mutant(
         "mean-decoded", "vae2d", "decodes μ_z, not a draw",
@@ -180,7 +236,7 @@ MUTANTS = (
     Mutant(
         "hardly-trained-axis", "vae2d", "ends almost before it began",
         (("warm_up: int = 0, steps: int = 2000", "warm_up: int = 0, steps: int = 30"),),
-        "bound_is_tight_on_the_axis_aligned_gaussian", "Train longer", weights="trained",
+        "bound_is_tight_on_the_axis_aligned_gaussian", "number of steps 2,000, here 30", weights="trained",
     ),
     Mutant(
         "no-reconstruction", "vae2d", "trains the KL much harder than the reconstruction",
@@ -190,12 +246,32 @@ MUTANTS = (
     Mutant(
         "no-warm-up", "vae2d", "the moons without a warm-up", (("fit=train_vae2d(moons, warm_up=1500, steps=3000)",
                                                                 "fit=train_vae2d(moons, steps=3000)"),),
-        "trained_well_on_the_moons", "Has one latent collapsed?", weights="trained",
+        "trained_well_on_the_moons", "One latent has collapsed", weights="trained",
     ),
     Mutant(
         "images-keep-no-batch", "vae32", "the terms come out as one number for the batch",
         ((VAE_TERMS, "return 0.5 * math.log(2 * math.pi) * x[0].numel() + squares.mean() / 2, kl.mean()"),),
-        "shapes", "should have shape (12,)", weights="none",
+        "kl_is_that_of_the_encoder", "should have shape (30,)",
+    ),
+    Mutant(
+        "images-squeezed", "vae32", "squeeze() drops the batch where it is one example",
+        ((VAE_TERMS, "return (0.5 * math.log(2 * math.pi) * x[0].numel() + squares / 2).squeeze(), kl.squeeze()"),),
+        "called_with_one_example", "should have shape (1,), got ()",
+    ),
+    Mutant(
+        "images-mean-in-eval-mode", "vae32", "decodes the mean in eval mode",
+        ((VAE_NOISE, "z = mu + sigma * torch.randn_like(mu) if self.training else mu"),),
+        "codes_are_drawn", "The term is of a draw, in eval mode too",
+    ),
+    Mutant(
+        "images-log-variance-noise", "vae32", "σ = exp(log σ / 2)",
+        ((VAE_NOISE, "z = mu + (log_sigma / 2).exp() * torch.randn_like(mu)"),),
+        "codes_are_drawn", "log σ is read as log σ²",
+    ),
+    Mutant(
+        "images-dropout-always-on", "vae32", "dropout that does not look at the mode",
+        (("return self.decoder(z)", "return self.decoder(F.dropout(z, 0.2))"),),
+        "shapes", "Dropout that is on in eval mode",
     ),
     Mutant(
         "images-batch-statistics", "vae32", "the decoder normalises over the batch, also when it is evaluated",
@@ -239,11 +315,11 @@ MUTANTS = (
     Mutant(
         "images-one-noise", "vae32", "one draw of ε for the batch",
         ((VAE_NOISE, "z = mu + sigma * torch.randn(self.latents)"),),
-        "reconstruction_is_the_gaussian_of_unit_variance", "one draw of ε for every example",
+        "codes_are_drawn", "share one draw of noise",
     ),
     Mutant(
         "images-noise-without-sigma", "vae32", "z = μ + ε", ((VAE_NOISE, "z = mu + torch.randn_like(mu)"),),
-        "reconstruction_is_the_gaussian_of_unit_variance", "z = μ_z + σ_z ε",
+        "codes_are_drawn", "not multiplied by σ",
     ),
     Mutant(
         "images-code-detached", "vae32", "the code is cut off from the encoder",
@@ -285,7 +361,7 @@ MUTANTS = (
     ),
     Mutant(
         "images-hardly-trained", "vae32", "ends almost before it began", (("steps = 1000", "steps = 30"),),
-        "trained_well_on_held_out_digits", "Train longer", weights="trained",
+        "trained_well_on_held_out_digits", "number of steps 1,000, here 30", weights="trained",
     ),
     Mutant(
         "images-collapsed", "vae32", "the KL counts fifty times as much: no latent is worth its price",
@@ -296,7 +372,17 @@ MUTANTS = (
     Mutant(
         "beta-loss-of-the-batch", "beta_vae", "the loss comes out as one number for the batch",
         ((BETA_LOSS, "return (reconstruction + beta * kl).mean()"),),
-        "shapes", "should have shape (12,)", weights="none",
+        "shapes", "should have shape (12,)",
+    ),
+    Mutant(
+        "beta-squeezed", "beta_vae", "squeeze() drops the batch where it is one example",
+        ((BETA_LOSS, "return (reconstruction + beta * kl).squeeze()"),),
+        "called_with_one_example", "should have shape (1,), got ()",
+    ),
+    Mutant(
+        "beta-mean-in-eval-mode", "beta_vae", "decodes the mean in eval mode",
+        ((VAE_NOISE, "z = mu + sigma * torch.randn_like(mu) if self.training else mu"),),
+        "codes_are_drawn", "The term is of a draw, in eval mode too",
     ),
     Mutant(
         "beta-on-the-reconstruction", "beta_vae", "β weighs the other term",
@@ -340,42 +426,74 @@ MUTANTS = (
     Mutant(
         "beta-one-noise", "beta_vae", "one draw of ε for the batch",
         ((VAE_NOISE, "z = mu + sigma * torch.randn_like(mu[:1])"),),
-        "reconstruction_has_no_beta", "a fresh draw z for every example",
+        "codes_are_drawn", "share one draw of noise",
     ),
     Mutant(
         "beta-decodes-the-mean", "beta_vae", "z = μ, no draw at all", ((VAE_NOISE, "z = mu"),),
-        "reconstruction_has_no_beta", "a fresh draw z for every example",
+        "codes_are_drawn", "There is no noise",
     ),
     Mutant(
         "beta-hardly-trained", "beta_vae", "stops after 40 steps", ((BETA_STEPS, "((beta, 40),)"),),
-        "factors_lie_along_latents", "Train both models longer", weights="trained",
+        "factors_lie_along_latents", "number of steps 1,600, here 40", weights="trained",
     ),
     Mutant(
-        "beta-plain-hardly-trained", "beta_vae", "the model to compare with stops after 60 steps",
-        ((BETA_STEPS, BETA_STEPS.replace("2000", "60")),),
+        "beta-plain-hardly-trained", "beta_vae", "the model to compare with stops after 30 steps",
+        ((BETA_STEPS, "((begin, 100), (beta, 300)) if begin else ((beta, 30),)"),),
         "dearer_codes_cost_squares", "A dearer code says less", weights="trained",
     ),
     Mutant(
         "beta-collapsed", "beta_vae", "β a hundred times as large: no latent is worth its price",
         (("model.loss(x, price)", "model.loss(x, price if beta == 1 else 100 * price)"),
-         (BETA_STEPS, "((beta, 300),)")),
+         (BETA_STEPS, "((beta, 150),)")),
         "dearer_codes_cost_squares", "half the squares left by the mean picture", weights="trained",
     ),
     Mutant(
-        "beta-one-twice", "beta_vae", "both models are trained with β = 1",
-        (("fit=train_beta(BETA, begin=3 * BETA)", "fit=train_beta(1.0)"),),
-        "more_than_with_beta_one", "does not earn its price", weights="trained",
+        "beta-one-twice", "beta_vae", "the model of β = 1 under both names",
+        ((CHOSEN, f"{CHOSEN}\nchosen.load_state_dict(plain.state_dict())"),),
+        "more_than_with_beta_one", "does not earn its price",
     ),
     Mutant(
-        "beta-for-both", "beta_vae", "both models are trained with the larger β",
-        (("fit=train_beta(1.0)", "fit=train_beta(BETA, begin=3 * BETA)"),),
-        "more_than_with_beta_one", "does not earn its price", weights="trained",
+        "beta-for-both", "beta_vae", "the model of the larger β under both names",
+        ((CHOSEN, f"{CHOSEN}\nplain.load_state_dict(chosen.state_dict())"),),
+        "more_than_with_beta_one", "does not earn its price",
     ),
     Mutant(
         "one-loss-an-example", "vqvae", "the reconstruction comes out without its mean",
         (("return F.mse_loss(self.decoder(z_q), x), codebook",
           "return F.mse_loss(self.decoder(z_q), x, reduction=\"none\").mean(dim=(1, 2, 3)), codebook"),),
-        "shapes", "should have shape ()", weights="none",
+        "the_three_losses_add_up", "should have shape ()",
+    ),
+    Mutant(
+        "vectors-last", "vqvae", "gives the vectors along the last dimension",
+        (("return self.codebook[k].movedim(-1, 1)", "return self.codebook[k]"),
+         ("e = self.lookup(self.nearest(z))", "e = self.lookup(self.nearest(z)).movedim(-1, 1)"),
+         ("return self.decoder(self.quantizer.lookup(k))",
+          "return self.decoder(self.quantizer.lookup(k).movedim(-1, 1))")),
+        "codes_are_looked_up", "should have shape (5, 3, 4, 3)",
+    ),
+    Mutant(
+        "one-image-squeezed", "vqvae", "squeeze() drops the batch where it is one image",
+        (("return self.quantizer.nearest(self.encoder(x))", "return self.quantizer.nearest(self.encoder(x)).squeeze()"),
+         ), "called_with_one_image", "should have shape (1, 8, 8), got (8, 8)",
+    ),
+    Mutant(
+        "one-grid-squeezed", "vqvae", "squeeze() drops the batch where it is one grid",
+        (("return tensors.sum_except_batch(log_p.gather(-1, k[..., None]))",
+          "return log_p.gather(-1, k[..., None]).flatten(1).sum(dim=1).squeeze()"),),
+        "the_prior_called_with_one_grid", "should have shape (1,), got ()",
+    ),
+    Mutant(
+        "codes-of-the-batch", "vqvae", "the encoder's vectors are normalised over the batch",
+        (("return self.quantizer.nearest(self.encoder(x))",
+          "z = self.encoder(x)\n"
+          "        return self.quantizer.nearest((z - z.mean(dim=0)) / (z.std(dim=0, correction=0) + 1e-3))"),),
+        "shapes", "mixes the examples",
+    ),
+    Mutant(
+        "columns-first", "vqvae", "draws column by column what was masked row by row",
+        (("        for i in range(H):\n            for j in range(W):\n",
+          "        for j in range(W):\n            for i in range(H):\n"),),
+        "the_prior_samples_its_density", "in raster order",
     ),
     Mutant(
         "argmax-for-argmin", "vqvae", "the farthest code", (("distances.argmin(dim=1)", "distances.argmax(dim=1)"),),
@@ -400,7 +518,7 @@ MUTANTS = (
     Mutant(
         "straight-through-detached", "vqvae", "detaches everything",
         (("z + (e - z).detach()", "(z + (e - z)).detach()"),),
-        "straight_through", "no gradient flows through forward",
+        "straight_through", "gradient of z_q by z is missing",
     ),
     Mutant(
         "not-quantised", "vqvae", "z itself goes on to the decoder", (("return z + (e - z).detach(),", "return z,"),),
@@ -470,7 +588,7 @@ MUTANTS = (
     Mutant(
         "codes-hardly-trained", "vqvae", "ends almost before it began",
         (("(50, 50, 100, 2000)", "(10, 10)"), ("steps = 1200", "steps = 20")),
-        "images_come_back_from_their_codes", "Train longer", weights="trained",
+        "images_come_back_from_their_codes", "number of steps 2,000, here 10", weights="trained",
     ),
     Mutant(
         "codes-never-revived", "vqvae", "starts far from the encoder's vectors, and leaves unused codes where they are",
@@ -481,7 +599,7 @@ MUTANTS = (
     Mutant(
         "prior-hardly-trained", "vqvae", "ends almost before it began",
         (("(50, 50, 100, 2000)", "(100, 100, 100)"), ("steps = 1200", "steps = 20")),
-        "the_prior_needs_few_bits_a_code", "longer", weights="trained",
+        "the_prior_needs_few_bits_a_code", "number of steps 1,200, here 20", weights="trained",
     ),
     Mutant(
         "saved-codes-are-even", "vqvae", "saves codes that are drawn evenly",

@@ -19,6 +19,7 @@ P_VALUE = 1e-6
 # way through the sample is off by a half at nearly all of them.
 GRADIENT_TOLERANCE = 0.05
 STEP = 1e-2
+PRECISE_STEP = 1e-5  # in double precision
 MOST = 0.9
 # Bounds are means over data. Their differences may be out of order by this many standard errors …
 ERRORS = 5.0
@@ -28,6 +29,11 @@ SAME = 1e-4
 ACTIVE = 0.05
 # … and by this much (nats): rounding, and the grid of a quadrature.
 ORDER_TOLERANCE = 5e-3
+# Random models have |log σ| up to WIDEST, so that bounds fit a float, and above PLAIN, so that σ is not simply one.
+# No density of theirs is below e^−DEEP, the smallest number in single precision being about e^−87.
+WIDEST, PLAIN, DEEP = 2.5, 0.2, 15.0
+# At the one example whose σ are farthest from one they are so on average, |log σ|: σ, σ² and √σ are told apart.
+FAR_FROM_ONE = 0.9
 # Mutual-information gaps of two models differ when they do so by this many standard deviations of the images drawn.
 DEVIATIONS = 3.0
 
@@ -187,11 +193,23 @@ def _noise_slip(residuals: list[np.ndarray], sigma: np.ndarray, log_sigma: np.nd
     return ""
 
 
-def passes_the_gradient(z: np.ndarray, mu: np.ndarray, by_mu: np.ndarray, by_log_sigma: np.ndarray) -> Finding:
-    """∂z/∂μ = 1 and ∂z/∂log σ = z − μ: the gradient of a mean over the noise is the mean of the gradients."""
-    required = "∂z/∂μ = 1 and ∂z/∂log σ = z − μ"
-    for by, right, name in ((by_mu, np.ones_like(mu), "μ"), (by_log_sigma, z - mu, "log σ")):
-        if not (_off(by, right) <= 1e-3).all():
+def passes_the_gradient(
+    draw: Callable, gradient: Callable, mu: np.ndarray, log_sigma: np.ndarray, seed: int = 0
+) -> Finding:
+    """What gradient(μ, log σ, k) says of Σ z is how z = draw(μ, log σ), (B, D), moves with its k-th argument.
+
+    At the same noise, by central differences: whether z is the right draw is asked elsewhere.
+    """
+    required = "∂z/∂μ and ∂z/∂log σ are the slopes of z"
+    direction, at = np.random.default_rng(seed).normal(size=mu.shape).astype(np.float32), (mu, log_sigma)
+    for k, name in enumerate(("μ", "log σ")):
+        moved = [
+            draw(*(a + sign * np.float32(STEP) * direction if i == k else a for i, a in enumerate(at)))
+            for sign in (1, -1)
+        ]
+        slope = (moved[0].astype(np.float64) - moved[1]) / (2 * STEP)
+        by = np.asarray(gradient(*at, k), dtype=np.float64) * direction
+        if not (_off(by, slope) <= GRADIENT_TOLERANCE).mean() >= MOST:
             none = "no gradient reaches" if not np.any(by) else "another gradient reaches"
             return Finding(0.0, f"{none} {name}", required)
     return Finding(1.0, "the gradient reaches μ and log σ through the sample", required)
@@ -201,12 +219,14 @@ def gradient_is_of_the_loss(value: Callable, gradient: Callable, x: np.ndarray, 
     """gradient(x), (B, …), is the derivative of value(x), (B,), at the same noise, by central differences.
 
     Each example's value depends on its own x alone, so that one random direction an example is enough. What is
-    missing where a sample is cut off from the encoder is the derivative on the way through it.
+    missing where a sample is cut off from the encoder is the derivative on the way through it. Where the values come
+    in double precision the step is so short that it crosses no kink of a ReLU.
     """
-    rng = np.random.default_rng(seed)
-    direction = rng.normal(size=x.shape).astype(np.float32)
-    steps = [value(x + sign * np.float32(STEP) * direction).astype(np.float64) for sign in (1, -1)]
-    difference = (steps[0] - steps[1]) / (2 * STEP)
+    x = np.asarray(x, dtype=np.float64)
+    direction = np.random.default_rng(seed).normal(size=x.shape)
+    step = PRECISE_STEP if np.asarray(value(x)).dtype == np.float64 else STEP
+    moved = [np.asarray(value(x + sign * step * direction), dtype=np.float64) for sign in (1, -1)]
+    difference = (moved[0] - moved[1]) / (2 * step)
     along = (np.asarray(gradient(x), dtype=np.float64) * direction).reshape(len(x), -1).sum(axis=1)
     scale = np.maximum(np.abs(along), np.abs(difference))
     off = np.where(scale == 0, 0, np.abs(along - difference) / np.maximum(scale, 1e-30))
@@ -226,8 +246,6 @@ def same_distribution(got: np.ndarray, wanted: np.ndarray, name: str, slip: str 
     Kolmogorov–Smirnov."""
     from itertools import combinations
 
-    from scipy.stats import ks_2samp
-
     required = f"agreement with the encoder's and decoder's own Gaussians (p > {P_VALUE:g})"
     a, b = (np.asarray(s, dtype=np.float64).reshape(len(s), -1) for s in (got, wanted))
     if not np.isfinite(a).all():
@@ -237,26 +255,68 @@ def same_distribution(got: np.ndarray, wanted: np.ndarray, name: str, slip: str 
     views = [(a[:, i], b[:, i]) for i in range(a.shape[1])]
     for i, j in combinations(range(a.shape[1]), 2):
         views += [(a[:, i] + a[:, j], b[:, i] + b[:, j]), (a[:, i] - a[:, j], b[:, i] - b[:, j])]
-    p_value = min(1.0, len(views) * min(float(ks_2samp(*view).pvalue) for view in views))
+    p_value = min(1.0, len(views) * min(p_of_same(*view) for view in views))
     measured = f"{name}: p = {p_value:.2g} over {len(a):,} draws"
     return Finding(float(p_value > P_VALUE), measured, required, p_value, P_VALUE, "p-value", slip=slip)
+
+
+def p_of_same(a: np.ndarray, b: np.ndarray) -> float:
+    """How probable it is that (n,) and (m,) draws of one distribution differ so much, by Kolmogorov–Smirnov.
+
+    What is always the same number, up to rounding, is compared as a number.
+    """
+    from scipy.stats import ks_2samp
+
+    size = SAME * (1 + max(np.abs(a).max(), np.abs(b).max()))
+    if max(np.ptp(a), np.ptp(b)) < size:
+        return float(abs(a.mean() - b.mean()) < size)
+    return float(ks_2samp(a, b).pvalue)
 
 
 # ---- bounds --------------------------------------------------------------------------------------------
 
 
-def importance_weighted(x: np.ndarray, encode: Callable, decode: Callable, k: int, seed: int = 0) -> np.ndarray:
-    """−log (1/K) Σ_k p(x | z_k) p(z_k) / q(z_k | x), with our own noise: (B, D) -> (B,). K = 1 is a draw of −ELBO."""
-    from scipy.special import logsumexp
-
+def normal_draw(seed: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """draw(μ, log σ) = μ + σ ε, with our own noise: (B, D) each -> (B, D)."""
     rng = np.random.default_rng(seed)
-    mu, log_sigma = (np.asarray(a, dtype=np.float64)[:, None] for a in encode(x))
-    B, _, D = mu.shape
-    z = mu + np.exp(log_sigma) * rng.normal(size=(B, k, D))
-    mu_x, log_sigma_x = (np.asarray(a).reshape(B, k, -1) for a in decode(z.reshape(B * k, D).astype(np.float32)))
-    zero = np.zeros(())
-    log_w = -gaussian_nll(x[:, None], mu_x, log_sigma_x) - gaussian_nll(z, zero, zero) + gaussian_nll(z, mu, log_sigma)
-    return np.log(k) - logsumexp(log_w, axis=1)
+    return lambda mu, log_sigma: mu + np.exp(log_sigma) * rng.normal(size=mu.shape)
+
+
+def ill_conditioned(encode: Callable, decode: Callable, x: np.ndarray, seed: int = 0) -> float:
+    """How far the log σ of a random model are from what shows a slip and fits a float: 0 where they do.
+
+    All within ±WIDEST, over x and over the codes drawn for them and for the prior; |log σ| above PLAIN on average; and
+    no point is as improbable as e^−DEEP.
+    """
+    with np.errstate(all="ignore"):  # what overflows is what is asked for
+        z = normal_draw(seed)(*encode(x)).astype(np.float32)
+        prior = np.random.default_rng(seed).normal(size=z.shape).astype(np.float32)
+        found = [np.abs(encode(x)[1]), np.abs(decode(np.concatenate([z, prior]))[1])]
+        far = sum(np.maximum(0, s.max() - WIDEST) + np.maximum(0, PLAIN - s.mean()) for s in found)
+        far += np.maximum(0, importance_weighted(x, encode, decode, 1, seed).max() / DEEP - 1)
+    return float(far) if np.isfinite(far) else np.inf
+
+
+def importance_weighted(
+    x: np.ndarray, encode: Callable, decode: Callable, k: int, seed: int = 0, nll: Callable = gaussian_nll,
+    draw: Callable | None = None,
+) -> np.ndarray:  # fmt: skip
+    """−log (1/K) Σ_k p(x | z_k) p(z_k) / q(z_k | x): (B, D) -> (B,). K = 1 is a draw of −ELBO.
+
+    nll: −log of a Gaussian density; draw: of z from μ and log σ. Ours, unless others are given.
+    """
+    mu, log_sigma = (np.repeat(a, k, axis=0) for a in encode(x))  # (B · K, D)
+    z = np.asarray((draw or normal_draw(seed))(mu, log_sigma), dtype=np.float32)
+    zero = np.zeros_like(z)
+    log_w = -nll(np.repeat(x, k, axis=0), *decode(z)) - nll(z, zero, zero) + nll(z, mu, log_sigma)
+    return np.log(k) - log_sum_exp(np.asarray(log_w, dtype=np.float64).reshape(len(x), k))
+
+
+def log_sum_exp(values: np.ndarray) -> np.ndarray:
+    """log Σ exp over the last dimension; what is nan stays nan."""
+    top = np.maximum(values.max(axis=-1, keepdims=True), -1e300)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(np.exp(values - top).sum(axis=-1)) + top[..., 0]
 
 
 class Marginal:
@@ -273,13 +333,15 @@ class Marginal:
         self.log_weight = log_weight - np.log(np.exp(log_weight).sum())
         order = np.random.default_rng(cells).permutation(len(z))
         mu, log_sigma = (np.asarray(a, dtype=np.float64) for a in decode(z[order].astype(np.float32)))
-        self.mu, self.log_sigma, self.log_weight = mu, log_sigma, self.log_weight[order]
+        # log w + log N(x; μ, σ²) is a polynomial in x: c + b x + a x².
+        self.a = -np.exp(-2 * log_sigma) / 2
+        self.b = -2 * self.a * mu
+        self.c = self.log_weight[order] - gaussian_nll(np.zeros(()), mu, log_sigma)
 
-    def log_prob(self, x: np.ndarray) -> np.ndarray:
-        """(B, D) -> (B,)."""
-        from scipy.special import logsumexp
-
-        return np.array([logsumexp(self.log_weight - gaussian_nll(row, self.mu, self.log_sigma)) for row in x])
+    def log_prob(self, x: np.ndarray, rows: int = 20) -> np.ndarray:
+        """(B, D) -> (B,), so many rows at a time: what they need stays in the processor's cache."""
+        parts = np.split(np.asarray(x, dtype=np.float64), range(rows, len(x), rows))
+        return np.concatenate([log_sum_exp(self.c + part @ self.b.T + part**2 @ self.a.T) for part in parts])
 
 
 def in_order(bounds: dict[str, np.ndarray]) -> Finding:
@@ -303,21 +365,82 @@ def in_order(bounds: dict[str, np.ndarray]) -> Finding:
 # ---- images --------------------------------------------------------------------------------------------
 
 
-def unit_gaussian(got: np.ndarray, squares: np.ndarray, dims: int) -> Finding:
-    """Draws of a reconstruction term are d/2 log 2π + ½ ‖x − μ_x‖², whose squares we drew ourselves, (n,) each."""
-    constant = 0.5 * np.log(2 * np.pi) * dims
-    slips = {
-        "The constant d/2 · log 2π is missing.": squares / 2,
-        "The ½ before the squares is missing.": constant + squares,
-        "The squares are averaged over the pixels, and must be summed.": constant + squares / dims / 2,
-        "It is the mean squared error: sum over the pixels, halve, and add the constant.": squares / dims,
-        "It is the squared error: halve it, and add the constant.": squares,
-        "One ½ log 2π is not enough: every pixel has its own.": 0.5 * np.log(2 * np.pi) + squares / 2,
-        "Everything is divided by the number of pixels: it must be summed.": (constant + squares / 2) / dims,
+def noises(mu: np.ndarray, log_sigma: np.ndarray, n: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """n draws z (n, D) of one Gaussian (1, D), the right ones first, then wrong ones: {what is wrong: z}."""
+    rng, sigma = np.random.default_rng(seed), np.exp(log_sigma)
+    epsilon = rng.normal(size=(n, mu.shape[1]))
+    return {
+        "": mu + sigma * epsilon,
+        "There is no noise: z is μ_z itself. The term is of a draw, in eval mode too.": mu + 0 * epsilon,
+        "The noise is not multiplied by σ.": mu + epsilon,
+        "The noise is multiplied by σ², not σ.": mu + sigma**2 * epsilon,
+        "log σ is read as log σ²: the noise is multiplied by √σ.": mu + np.sqrt(sigma) * epsilon,
+        "The noise is multiplied by log σ, not by σ.": mu + log_sigma * epsilon,
+        "The noise is uniform: it should be normal.": mu + sigma * rng.random(epsilon.shape),
+        "All dimensions of an example share one draw of noise: each needs its own.": mu + sigma * epsilon[:, :1],
     }
-    near = {said: abs(np.mean(got) - v.mean()) / (1e-9 + v.std() + 1e-3 * abs(v.mean())) for said, v in slips.items()}
-    likely = min(near, key=near.get)
-    return same_distribution(got, constant + squares / 2, "the reconstruction term", likely if near[likely] < 1 else "")
+
+
+def unit_gaussian(got: np.ndarray, squares: dict[str, Callable[[], np.ndarray]], dims: int) -> tuple[Finding, Finding]:
+    """Draws of a reconstruction term, (n,), are d/2 log 2π + ½ ‖x − μ_x(z)‖², and their z are μ + σ ε.
+
+    squares: what gives ‖x − μ_x(z)‖² of the z of `noises`, (n,) each; of the wrong ones it is asked where the right
+    ones do not agree. Two findings: the formula is right
+    with one noise or another, and the noise is with one formula or another.
+    """
+    constant = 0.5 * np.log(2 * np.pi) * dims
+    formulas = {
+        "": lambda s: constant + s / 2,
+        "The constant d/2 · log 2π is missing.": lambda s: s / 2,
+        "The ½ before the squares is missing.": lambda s: constant + s,
+        "The squares are averaged over the pixels, and must be summed.": lambda s: constant + s / dims / 2,
+        "It is the mean squared error: sum over the pixels, halve, and add the constant.": lambda s: s / dims,
+        "It is the squared error: halve it, and add the constant.": lambda s: s,
+        "One ½ log 2π is not enough: every pixel has its own.": lambda s: constant / dims + s / 2,
+        "Everything is divided by the number of pixels: it must be summed.": lambda s: (constant + s / 2) / dims,
+        "Its sign is wrong: it is the negative logarithm.": lambda s: -constant - s / 2,
+    }
+    required = f"d/2 log 2π + ½ ‖x − μ_x(z)‖², z = μ_z + σ_z ε (p > {P_VALUE:g})"
+    got = np.asarray(got, dtype=np.float64)
+    if not np.isfinite(got).all():
+        broken = Finding(0.0, "the reconstruction term is nan or infinite", required)
+        return broken, broken
+    right = squares[""]()
+    p = p_of_same(got, formulas[""](right))
+    if p > P_VALUE:
+        fine = Finding(1.0, f"the reconstruction term: p = {p:.2g} over {len(got):,} draws", required, p, P_VALUE,
+                       "p-value")  # fmt: skip
+        return fine, fine
+    every = {noise: draw() for noise, draw in squares.items()}
+    p_values = {(f, n): p_of_same(got, formulas[f](every[n])) for f in formulas for n in every}
+    formula, noise = max(p_values, key=p_values.get)
+    known = p_values[formula, noise] > P_VALUE
+    formula_is_right = max(p_values["", n] for n in every) > P_VALUE
+    noise_is_right = max(p_values[f, ""] for f in formulas) > P_VALUE
+    if formula_is_right and noise_is_right:  # one of them by chance: what agrees best decides
+        formula_is_right, noise_is_right = formula == "", noise == ""
+    elif noise_is_right:
+        formula = max(formulas, key=lambda f: p_values[f, ""])
+    elif formula_is_right:
+        noise = max(every, key=lambda n: p_values["", n])
+    if not known:  # perhaps one draw for all: then the formula is right if the value is one of those it gives
+        inside = {f: formulas[f](right).min() <= got.mean() <= formulas[f](right).max() for f in formulas}
+        shared = np.ptp(got) < SAME * (1 + np.abs(got).max()) and any(inside.values())
+        noise = "All examples of a batch share one draw of noise: each needs its own." if shared else ""
+        formula_is_right = shared and inside[""]
+        formula = _nearest_formula(got, {f: formulas[f](right) for f in formulas})
+    mean = f"{got.mean():.4g} on average where {formulas[''](right).mean():.4g} is right, p = {p:.2g}"
+    return (
+        Finding(float(formula_is_right), f"the reconstruction term: {mean}", required, slip=formula),
+        Finding(float(noise_is_right), f"draws of the reconstruction term do not agree: {mean}", required, slip=noise),
+    )
+
+
+def _nearest_formula(got: np.ndarray, slips: dict[str, np.ndarray]) -> str:
+    """The slip whose mean is as good as the mean of what came, if there is one."""
+    off = {said: abs(got.mean() - v.mean()) / (1e-9 + v.std() + 1e-3 * abs(v.mean())) for said, v in slips.items()}
+    likely = min(off, key=off.get)
+    return likely if off[likely] < 1 else ""
 
 
 def gradient_reaches(by_mu: dict, by_log_sigma: dict, by_loss: dict) -> Finding:
@@ -326,6 +449,8 @@ def gradient_reaches(by_mu: dict, by_log_sigma: dict, by_loss: dict) -> Finding:
     Gradients {name: array or None} of Σ μ_z, of Σ log σ_z and of the reconstruction term by the parameters.
     """
     required = "the gradient of the reconstruction reaches μ_z and σ_z"
+    if not any(grad is not None and np.any(grad) for key, grad in by_loss.items() if by_mu[key] is not None):
+        return Finding(0.0, "of the parameters that make μ_z, none get a gradient", required)
     for own, other, name in ((by_mu, by_log_sigma, "μ_z"), (by_log_sigma, by_mu, "σ_z")):
         wanted = arrived = 0
         for key, grad in own.items():
@@ -334,7 +459,7 @@ def gradient_reaches(by_mu: dict, by_log_sigma: dict, by_loss: dict) -> Finding:
             alone = (grad != 0) & (True if other[key] is None else other[key] == 0)
             wanted += int(alone.sum())
             arrived += 0 if by_loss[key] is None else int((alone & (by_loss[key] != 0)).sum())
-        if arrived <= MOST * wanted * (wanted > 0):
+        if wanted and arrived <= MOST * wanted:
             got = "none" if not arrived else f"{arrived:,} of {wanted:,}"
             return Finding(0.0, f"of the parameters that make {name}, {got} get a gradient", required)
     return Finding(1.0, "the gradient arrives", required)
@@ -342,11 +467,19 @@ def gradient_reaches(by_mu: dict, by_log_sigma: dict, by_loss: dict) -> Finding:
 
 def active_latents(mu: np.ndarray, log_sigma: np.ndarray, fewest: int) -> Finding:
     """At least so many latents say something: a mean KL of ACTIVE nats, over the posteriors of data, (n, D) each."""
-    kl = np.stack([gaussian_kl(mu[:, [i]], log_sigma[:, [i]]).mean() for i in range(mu.shape[1])])
-    active = int((kl > ACTIVE).sum())
+    kl, active = _kl_of_each(mu, log_sigma), used_latents(mu, log_sigma)
     required = f"at least {fewest} of {len(kl)} with a KL above {ACTIVE:g} nats"
     plot = {"kind": "bars", "series": {"KL": np.sort(np.nan_to_num(kl, nan=0, posinf=0))[::-1]}, "x": "latent"}
     return Finding(float(active >= fewest), f"{active} active latents", required, active, fewest, "at least", plot)
+
+
+def used_latents(mu: np.ndarray, log_sigma: np.ndarray) -> int:
+    """How many latents say something."""
+    return int((_kl_of_each(mu, log_sigma) > ACTIVE).sum())
+
+
+def _kl_of_each(mu: np.ndarray, log_sigma: np.ndarray) -> np.ndarray:
+    return np.stack([gaussian_kl(mu[:, [i]], log_sigma[:, [i]]).mean() for i in range(mu.shape[1])])
 
 
 def same_arrays(got: np.ndarray, wanted: np.ndarray, name: str, required: str) -> Finding:
@@ -415,12 +548,12 @@ def _listed(names: set[str], most: int = 3) -> str:
 
 
 def usage(chosen: np.ndarray, codes: int, share: float) -> Finding:
-    """More than this share of the codes occurs in chosen, whole numbers of any shape."""
+    """More than this share of the codes occurs in chosen, whole numbers of any shape; in part where it is fewer."""
     counts = np.bincount(chosen.ravel(), minlength=codes)
     used, fewest = int((counts > 0).sum()), int(share * codes) + 1
     plot = {"kind": "bars", "series": {"places": np.sort(counts)[::-1]}, "x": "code"}
-    return Finding(float(used >= fewest), f"{used} of {codes} codes are used", f"at least {fewest}", used, fewest,
-                   "at least", plot)  # fmt: skip
+    found = min(1.0, max(used - 1, 0) / (fewest - 1))
+    return Finding(found, f"{used} of {codes} codes are used", f"at least {fewest}", used, fewest, "at least", plot)
 
 
 # ---- disentanglement -----------------------------------------------------------------------------------

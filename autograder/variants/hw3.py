@@ -2,6 +2,60 @@
 
 from autograder.mutants import Body, Variant
 
+# What the solution trains with, as edits find it; the variants called "stated-recipe" train by the text alone.
+TRAIN_2D = """        x = torch.as_tensor(data.sample(100_000, seed=0))
+        valid = torch.as_tensor(data.sample(20_000, seed=0, split="validation"))
+
+        def run(beta: float, steps: int):
+            def loss(x):
+                reconstruction, kl = model.elbo_terms(x)
+                return (reconstruction + beta * kl).mean()
+
+            optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-2, total_steps=steps)
+            options = dict(optimizer=optimizer, scheduler=schedule, valid=valid, steps=steps, batch_size=512)
+            return fit(model, loss, x, **options)
+
+        if warm_up:
+            run(0.1, warm_up)
+        return run(1.0, steps)
+"""
+TRAIN_32 = """    steps = 1000
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return fit(
+        model,
+        lambda x: sum(model.elbo_terms(x)).mean(),
+        train_x,
+        optimizer=optimizer,
+        scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=steps),
+        valid=valid_x,
+        steps=steps,
+        batch_size=64,
+        clip=50.0,
+    )
+"""
+TRAIN_BETA = """        for price, steps in ((begin, 400), (beta, 1600)) if begin else ((beta, 2000),):
+            optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=steps)
+            history = fit(model, lambda x, price=price: model.loss(x, price).mean(), train_x, optimizer=optimizer,
+                          scheduler=schedule, valid=valid_x[:1000], steps=steps, batch_size=64, clip=50.0)  # fmt: skip
+        return history
+"""
+TRAIN_VQ = """    for steps in (50, 50, 100, 2000):
+        revive(model, train_x[:500])
+        optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        history = fit(model, model.loss, train_x, optimizer=optimizer, scheduler=schedule, valid=valid_x, steps=steps,
+                      batch_size=64)  # fmt: skip
+    return history
+"""
+TRAIN_PRIOR = """    steps = 1200
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=steps)
+    return fit(model, lambda k: -model.log_prob(k).mean(), train_codes, optimizer=optimizer, scheduler=schedule,
+               valid=valid_codes, steps=steps, batch_size=64)  # fmt: skip
+"""
+
 VARIANTS = (
     Variant(
         "gaussians-of-the-library", "vae2d", "torch.distributions for densities, draws and the divergence",
@@ -66,6 +120,82 @@ VARIANTS = (
         ),
     ),
     Variant(
+        "stated-recipe", "vae2d", "two layers with ReLU, trained as the text says",
+        (
+            (Body("VAE2d.__init__"), """        self.e1, self.e2, self.e3 = nn.Linear(2, 64), nn.Linear(64, 64), nn.Linear(64, 4)
+        self.d1, self.d2, self.d3 = nn.Linear(2, 64), nn.Linear(64, 64), nn.Linear(64, 4)
+"""),
+            (Body("VAE2d.encode"), """        out = self.e3(F.relu(self.e2(F.relu(self.e1(x)))))
+        return out[:, :2], out[:, 2:]
+"""),
+            (Body("VAE2d.decode"), """        out = self.d3(F.relu(self.d2(F.relu(self.d1(z)))))
+        return out[:, :2], out[:, 2:]
+"""),
+            (TRAIN_2D, """        x = torch.as_tensor(data.sample(100_000, seed=0))
+        def stage(weight, n):
+            opt = torch.optim.Adam(model.parameters())
+            sched = torch.optim.lr_scheduler.OneCycleLR(opt, 1e-2, n)
+            def loss(batch):
+                a, b = model.elbo_terms(batch)
+                return torch.mean(a + weight * b)
+            return fit(model, loss, x, optimizer=opt, scheduler=sched, steps=n, batch_size=512)
+
+        if warm_up > 0:
+            stage(0.1, warm_up)
+        return stage(1.0, steps)
+"""),
+        ),
+    ),
+    Variant(
+        "log-variance", "vae2d", "networks of log σ², a trunk with two heads, leaky ReLU",
+        (
+            (Body("VAE2d.__init__"), """        self.trunks = nn.ModuleList(
+            nn.Sequential(nn.Linear(2, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, hidden), nn.LeakyReLU(0.2))
+            for _ in range(2)
+        )
+        self.means = nn.ModuleList(nn.Linear(hidden, 2) for _ in range(2))
+        self.log_variances = nn.ModuleList(nn.Linear(hidden, 2) for _ in range(2))
+"""),
+            (Body("VAE2d.encode"), """        h = self.trunks[0](x)
+        return self.means[0](h), 0.5 * self.log_variances[0](h)
+"""),
+            (Body("VAE2d.decode"), """        h = self.trunks[1](z)
+        return self.means[1](h), 0.5 * self.log_variances[1](h)
+"""),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "softplus-and-one-sigma", "vae2d", "σ_z by a softplus, one σ_x for all z and both dimensions",
+        (
+            (Body("VAE2d.__init__"), """        self.encoder = nn.Sequential(nn.Linear(2, hidden), nn.Tanh(), nn.Linear(hidden, 4))
+        self.decoder = nn.Sequential(nn.Linear(2, hidden), nn.Tanh(), nn.Linear(hidden, 2))
+        self.log_sigma_x = nn.Parameter(torch.zeros(()))
+"""),
+            (Body("VAE2d.encode"), """        mu, raw = self.encoder(x).split(2, dim=-1)
+        return mu, torch.log(F.softplus(raw) + 1e-4)
+"""),
+            (Body("VAE2d.decode"), """        mu = self.decoder(z)
+        return mu, self.log_sigma_x.expand_as(mu)
+"""),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "norm-and-dropout", "vae2d", "batch norm and dropout in both networks",
+        (
+            (Body("VAE2d.__init__"), """        def layers():
+            return nn.Sequential(
+                nn.Linear(2, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(0.1),
+                nn.Linear(hidden, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, 4),
+            )
+
+        self.encoder, self.decoder = layers(), layers()
+"""),
+        ),
+        weights="none",
+    ),
+    Variant(
         "images-by-the-library", "vae32", "torch.distributions for both terms and the draw, two calls of linspace",
         (
             (Body("VAE32.elbo_terms"), """        from torch.distributions import Independent, Normal, kl_divergence
@@ -118,6 +248,82 @@ VARIANTS = (
         return self.mean(h), self.spread(h) - 1
 """),
             (Body("VAE32.decode"), """        return self.grow(z)
+"""),
+        ),
+    ),
+    Variant(
+        "stated-recipe", "vae32", "convolutions with ReLU, trained as the text says",
+        (
+            (Body("VAE32.__init__"), """        C, w = shape[0], width
+        self.conv1 = nn.Conv2d(C, w, 4, 2, 1)
+        self.conv2 = nn.Conv2d(w, 2 * w, 4, 2, 1)
+        self.conv3 = nn.Conv2d(2 * w, 4 * w, 4, 2, 1)
+        self.to_mu, self.to_log_sigma = nn.Linear(4 * w * 16, latents), nn.Linear(4 * w * 16, latents)
+        self.from_z = nn.Linear(latents, 4 * w * 16)
+        self.up1 = nn.ConvTranspose2d(4 * w, 2 * w, 4, 2, 1)
+        self.up2 = nn.ConvTranspose2d(2 * w, w, 4, 2, 1)
+        self.up3 = nn.ConvTranspose2d(w, C, 4, 2, 1)
+"""),
+            (Body("VAE32.encode"), """        h = F.relu(self.conv1(x))
+        h = F.relu(self.conv2(h))
+        h = F.relu(self.conv3(h)).flatten(1)
+        return self.to_mu(h), self.to_log_sigma(h)
+"""),
+            (Body("VAE32.decode"), """        h = F.relu(self.from_z(z)).view(len(z), -1, 4, 4)
+        h = F.relu(self.up1(h))
+        h = F.relu(self.up2(h))
+        return self.up3(h)
+"""),
+            (TRAIN_32, """    opt = torch.optim.Adam(model.parameters())
+    sched = torch.optim.lr_scheduler.OneCycleLR(opt, 4e-3, 1000)
+    def loss(x):
+        reconstruction, kl = model.elbo_terms(x)
+        return (reconstruction + kl).mean()
+    return fit(model, loss, train_x, optimizer=opt, scheduler=sched, steps=1000, batch_size=64, clip=50.0)
+"""),
+        ),
+    ),
+    Variant(
+        "norm-and-softplus", "vae32", "batch norm and dropout on both sides, σ_z by a softplus",
+        (
+            (Body("VAE32.__init__"), """        C, w = shape[0], width
+        down, up = [], []
+        for a, b in ((C, w), (w, 2 * w), (2 * w, 4 * w)):
+            down += [nn.Conv2d(a, b, 3, stride=2, padding=1), nn.BatchNorm2d(b), nn.LeakyReLU(0.1)]
+        for a, b in ((4 * w, 2 * w), (2 * w, w)):
+            up += [nn.ConvTranspose2d(a, b, 4, stride=2, padding=1), nn.BatchNorm2d(b), nn.LeakyReLU(0.1)]
+        self.down = nn.Sequential(*down, nn.Flatten(), nn.Dropout(0.1), nn.Linear(64 * w, 2 * latents))
+        self.up = nn.Sequential(nn.Linear(latents, 64 * w), nn.BatchNorm1d(64 * w), nn.ReLU(),
+                                nn.Unflatten(1, (4 * w, 4, 4)), *up, nn.ConvTranspose2d(w, C, 4, stride=2, padding=1))
+"""),
+            (Body("VAE32.encode"), """        mu, raw = self.down(x).tensor_split(2, dim=1)
+        return mu, (F.softplus(raw) + 1e-5).log()
+"""),
+            (Body("VAE32.decode"), """        return self.up(z)
+"""),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "stated-recipe", "beta_vae", "the loss written out, trained as the text says",
+        (
+            (Body("BetaVAE.loss"), """        mu, log_sigma = self.encode(x)
+        z = mu + torch.exp(log_sigma) * torch.randn(mu.shape)
+        error = ((x - self.decode(z)) ** 2).flatten(1).sum(1)
+        reconstruction = 512 * math.log(2 * math.pi) + 0.5 * error
+        kl = (-log_sigma + torch.exp(2 * log_sigma) / 2 + mu**2 / 2 - 0.5).sum(1)
+        return reconstruction + beta * kl
+"""),
+            (TRAIN_BETA, """        def stage(weight, n):
+            opt = torch.optim.Adam(model.parameters())
+            sched = torch.optim.lr_scheduler.OneCycleLR(opt, 3e-3, n)
+            return fit(model, lambda x: model.loss(x, weight).mean(), train_x, optimizer=opt, scheduler=sched, steps=n,
+                       batch_size=64, clip=50.0)
+
+        if begin is None:
+            return stage(beta, 2000)
+        stage(begin, 400)
+        return stage(beta, 1600)
 """),
         ),
     ),
@@ -215,6 +421,95 @@ VARIANTS = (
 """),
         ),
         weights="reference",
+    ),
+    Variant(
+        "stated-recipe", "vqvae", "convolutions with ReLU, a plain stack as prior, trained as the text says",
+        (
+            (Body("VQVAE.__init__"), """        C, w = shape[0], width
+        self.encoder = nn.Sequential(
+            nn.Conv2d(C, w, 4, 2, 1), nn.ReLU(), nn.Conv2d(w, w, 4, 2, 1), nn.ReLU(), nn.Conv2d(w, dims, 3, 1, 1)
+        )
+        self.quantizer = VectorQuantizer(codes, dims)
+        self.decoder = nn.Sequential(
+            nn.Conv2d(dims, w, 3, 1, 1), nn.ReLU(), nn.ConvTranspose2d(w, w, 4, 2, 1), nn.ReLU(),
+            nn.ConvTranspose2d(w, C, 4, 2, 1)
+        )
+"""),
+            (TRAIN_VQ, """    for n in [50, 50, 100, 2000]:
+        revive(model, train_x[:500])
+        opt = torch.optim.Adam(model.parameters(), lr=5e-3)
+        sched = torch.optim.lr_scheduler.CosineAnnealingLR(opt, n)
+        history = fit(model, model.loss, train_x, optimizer=opt, scheduler=sched, steps=n, batch_size=64)
+    return history
+"""),
+            (Body("CodePrior.__init__"), """        self.layers = nn.ModuleList([MaskedConv2d("A", codes, width, 7)])
+        for _ in range(depth):
+            self.layers.append(MaskedConv2d("B", width, width, 3))
+        self.out = nn.Conv2d(width, codes, 1)
+"""),
+            (Body("CodePrior.logits"), """        h = F.one_hot(k, self.codes).permute(0, 3, 1, 2).float()
+        for layer in self.layers:
+            h = F.relu(layer(h))
+        return self.out(h).permute(0, 2, 3, 1)
+"""),
+            (TRAIN_PRIOR, """    opt = torch.optim.Adam(model.parameters())
+    sched = torch.optim.lr_scheduler.OneCycleLR(opt, 4e-3, 1200)
+    return fit(model, lambda k: -model.log_prob(k).mean(), train_codes, optimizer=opt, scheduler=sched, steps=1200,
+               batch_size=64)
+"""),
+        ),
+    ),
+    Variant(
+        "norm-on-both-sides", "vqvae", "batch norm and dropout in the autoencoder and in the prior, masks applied in place",
+        (
+            (Body("VQVAE.__init__"), """        C, w = shape[0], width
+        self.encoder = nn.Sequential(
+            nn.Conv2d(C, w, 4, 2, 1), nn.BatchNorm2d(w), nn.ReLU(), nn.Conv2d(w, w, 4, 2, 1), nn.BatchNorm2d(w),
+            nn.ReLU(), nn.Dropout(0.1), nn.Conv2d(w, dims, 1), nn.BatchNorm2d(dims),
+        )
+        self.quantizer = VectorQuantizer(codes, dims)
+        self.decoder = nn.Sequential(
+            nn.Conv2d(dims, w, 3, padding=1), nn.BatchNorm2d(w), nn.ReLU(), nn.Upsample(scale_factor=2),
+            nn.Conv2d(w, w, 3, padding=1), nn.BatchNorm2d(w), nn.ReLU(), nn.ConvTranspose2d(w, C, 4, 2, 1),
+        )
+"""),
+            (Body("MaskedConv2d.forward"), """        with torch.no_grad():
+            self.weight *= self.mask
+        return super().forward(x)
+"""),
+            (Body("CodePrior.__init__"), """        layers = [MaskedConv2d("A", codes, width, 7), nn.BatchNorm2d(width), nn.ReLU()]
+        for _ in range(depth):
+            layers += [MaskedConv2d("B", width, width, 3), nn.BatchNorm2d(width), nn.ReLU(), nn.Dropout(0.1)]
+        self.net = nn.Sequential(*layers, nn.Conv2d(width, codes, 1))
+"""),
+            (Body("CodePrior.logits"), """        return self.net(F.one_hot(k, self.codes).float().permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+"""),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "embedded-prior", "vqvae", "a prior with an embedding of the codes and layer norm over channels, columns first",
+        (
+            (Body("CodePrior.__init__"), """        self.embed = nn.Embedding(codes, width)
+        self.first = MaskedConv2d("A", width, width, 5)
+        self.blocks = nn.ModuleList(MaskedConv2d("B", width, width, 3) for _ in range(depth))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(depth))
+        self.head = nn.Linear(width, codes)
+"""),
+            (Body("CodePrior.logits"), """        h = self.first(self.embed(k.mT).movedim(-1, 1))
+        for block, norm in zip(self.blocks, self.norms):
+            h = h + block(F.gelu(norm(h.movedim(1, -1)).movedim(-1, 1)))
+        return self.head(h.movedim(1, -1)).transpose(1, 2)
+"""),
+            (Body("CodePrior.sample"), """        H, W = self.size
+        k = torch.zeros(n, H, W, dtype=torch.long)
+        for j in range(W):
+            for i in range(H):
+                k[:, i, j] = torch.distributions.Categorical(logits=self.logits(k)[:, i, j]).sample()
+        return k
+"""),
+        ),
+        weights="none",
     ),
     Variant(
         "residual-autoencoder", "vqvae", "a residual block on each side, ReLU, a wider prior without residuals",

@@ -135,17 +135,44 @@ def test_noise_of_another_width_is_rejected(scale):
     assert not latent.noise_is_fresh(scaled(lambda s: scale * np.exp(s)), 2, 0).passed
 
 
-def test_the_gradient_through_a_sample():
-    mu, log_sigma = latent.gaussians(50, 2, 0)
-    z, ones = right_draw(mu, log_sigma, 0), np.ones_like(mu)
-    assert latent.passes_the_gradient(z, mu, ones, z - mu).passed
-    for by_mu, by_log_sigma, said in (
-        (0 * ones, z - mu, "no gradient reaches μ"), (ones, 0 * ones, "no gradient reaches log σ"),
-        (ones, (z - mu) / 2, "another gradient reaches log σ"), (2 * ones, z - mu, "another gradient reaches μ"),
-    ):  # fmt: skip
-        finding = latent.passes_the_gradient(z, mu, by_mu, by_log_sigma)
+@pytest.mark.parametrize("scale", [np.exp, lambda s: np.exp(2 * s), lambda s: s, lambda s: 1 + 0 * s, lambda s: 0 * s])
+def test_the_gradient_through_a_sample(scale):
+    """It is asked of any draw, right or not, whether its gradient is that of the draw."""
+    (mu, log_sigma), epsilon = latent.gaussians(50, 2, 0), np.random.default_rng(3).normal(size=(50, 2))
+    tiny = 1e-4
+
+    def draw(mu, log_sigma):
+        return mu + scale(log_sigma.astype(float)) * epsilon
+
+    def right(mu, log_sigma, k):
+        if k == 0:
+            return np.ones_like(mu)
+        return (draw(mu, log_sigma.astype(float) + tiny) - draw(mu, log_sigma.astype(float) - tiny)) / (2 * tiny)
+
+    assert latent.passes_the_gradient(draw, right, mu, log_sigma).passed
+    wrong = [(lambda m, s, k: right(m, s, k) * (k != 0), "no gradient reaches μ"),
+             (lambda m, s, k: right(m, s, k) * (1 + (k == 0)), "another gradient reaches μ")]  # fmt: skip
+    if np.any(right(mu, log_sigma, 1)):
+        wrong += [(lambda m, s, k: right(m, s, k) * (k != 1), "no gradient reaches log σ"),
+                  (lambda m, s, k: right(m, s, k) / (1 + (k == 1)), "another gradient reaches log σ")]  # fmt: skip
+    for gradient, said in wrong:
+        finding = latent.passes_the_gradient(draw, gradient, mu, log_sigma)
         assert not finding.passed
         assert said in finding.measured
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_in_double_precision_a_kink_is_no_error(seed):
+    """|x| has another slope on the other side of 0: a step of 1e-2 crosses it at points like these, one of 1e-5 not."""
+    x = np.random.default_rng(seed + 50).normal(size=(200, 2)) / 50
+    x += np.sign(x) * 1e-3
+
+    def slope(x):
+        return np.sign(x)
+
+    assert latent.gradient_is_of_the_loss(lambda x: np.abs(x).sum(axis=1), slope, x, seed).passed
+    single = latent.gradient_is_of_the_loss(lambda x: np.abs(x).sum(axis=1).astype(np.float32), slope, x, seed)
+    assert not single.passed
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -250,20 +277,70 @@ UNIT_SLIPS = {
     "the mean squared error": lambda s: s / 64,
     "It is the squared error": lambda s: s,
     "divided by the number of pixels": lambda s: (CONSTANT + s / 2) / 64,
+    "Its sign is wrong": lambda s: -CONSTANT - s / 2,
 }
+MU, LOG_SIGMA = np.array([[0.5, -1.0, 2.0]]), np.array([[1.0, 1.2, -1.8]])
+
+
+def squares_by_noise(seed: int, n: int = 4000) -> dict:
+    """‖x − μ_x(z)‖² of a decoder that is linear, for z with every kind of noise, when asked."""
+    matrix = np.random.default_rng(9).normal(size=(3, 64)) / 8
+    codes = latent.noises(MU, LOG_SIGMA, n, seed)
+    return {name: lambda z=z: ((z @ matrix - 1) ** 2).sum(axis=1) for name, z in codes.items()}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_reconstruction_of_unit_variance(seed):
-    got = CONSTANT + squares_of(seed) / 2
-    assert latent.unit_gaussian(got, squares_of(seed + 100), 64).passed
+    got = CONSTANT + squares_by_noise(seed)[""]() / 2
+    assert all(finding.passed for finding in latent.unit_gaussian(got, squares_by_noise(seed + 100), 64))
 
 
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("said", UNIT_SLIPS)
-def test_a_wrong_reconstruction_of_unit_variance_is_rejected_and_its_slip_named(said):
-    finding = latent.unit_gaussian(UNIT_SLIPS[said](squares_of(0)), squares_of(100), 64)
-    assert not finding.passed
-    assert said in finding.slip
+def test_a_wrong_reconstruction_of_unit_variance_is_rejected_and_its_slip_named(said, seed):
+    got = UNIT_SLIPS[said](squares_by_noise(seed)[""]())
+    formula, noise = latent.unit_gaussian(got, squares_by_noise(seed + 100), 64)
+    assert not formula.passed
+    assert said in formula.slip
+    assert noise.passed, "a wrong formula is no slip of the noise"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("said", list(latent.noises(MU, LOG_SIGMA, 1))[1:])
+def test_wrong_noise_in_a_reconstruction_is_rejected_and_named(said, seed):
+    got = CONSTANT + squares_by_noise(seed)[said]() / 2
+    formula, noise = latent.unit_gaussian(got, squares_by_noise(seed + 100), 64)
+    assert not noise.passed
+    assert noise.slip == said
+    assert formula.passed, "wrong noise is no slip of the formula"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_draw_that_is_shared_and_a_term_that_is_none_are_rejected(seed):
+    got = CONSTANT + squares_by_noise(seed)[""]() / 2
+    formula, noise = latent.unit_gaussian(np.full(4000, np.median(got)), squares_by_noise(seed + 100), 64)
+    assert formula.passed
+    assert not noise.passed
+    assert "share one draw" in noise.slip
+    for nothing in (np.full(1000, np.nan), np.random.default_rng(seed).normal(size=1000), np.zeros(1000)):
+        assert not any(finding.passed for finding in latent.unit_gaussian(nothing, squares_by_noise(seed + 100), 64))
+
+
+def test_constants_are_compared_as_numbers():
+    assert latent.p_of_same(np.full(9, 3.0), np.full(7, 3.0 + 1e-6)) == 1
+    assert latent.p_of_same(np.full(9, 3.0), np.full(7, 3.1)) == 0
+
+
+def test_random_models_that_show_nothing_or_overflow_are_ill_conditioned():
+    x = np.random.default_rng(0).normal(size=(50, 2))
+
+    def of(log_sigma: float):
+        return lambda x: (x, np.full_like(x, log_sigma))
+
+    assert latent.ill_conditioned(of(-0.5), of(0.5), x) == 0
+    for encode, decode in ((of(0), of(0.5)), (of(-0.5), of(0)), (of(9), of(0.5)), (of(-0.5), of(-3)), (of(99), of(99)),
+                           (of(np.nan), of(1))):  # fmt: skip
+        assert latent.ill_conditioned(encode, decode, x) > 0
 
 
 def test_a_loss_whose_gradient_misses_a_part_of_the_encoder():
@@ -280,6 +357,9 @@ def test_a_loss_whose_gradient_misses_a_part_of_the_encoder():
             assert said in finding.measured
     half = np.array([[1.0], [0.0], [1.0]]) * one
     assert "8 of 12" in latent.gradient_reaches(mu, log_sigma, every | {"a": half}).measured
+    shared = {"body": one, "mixed": one}  # no parameter is of one of them alone
+    assert latent.gradient_reaches(shared, shared, shared).passed
+    assert not latent.gradient_reaches(shared, shared, {"body": None, "mixed": zero}).passed
 
 
 def test_latents_that_are_used_are_counted():
@@ -356,7 +436,9 @@ def test_which_parameters_move():
 def test_usage_of_codes():
     used = np.repeat(np.arange(33), 2).reshape(6, 11)
     assert latent.usage(used, 64, 0.5).passed
-    assert not latent.usage(np.minimum(used, 31), 64, 0.5).passed
+    assert latent.usage(np.minimum(used, 31), 64, 0.5).share == pytest.approx(31 / 32)
+    assert latent.usage(np.minimum(used, 8), 64, 0.5).share == pytest.approx(8 / 32)
+    assert latent.usage(0 * used, 64, 0.5).share == 0
 
 
 # ---- disentanglement -----------------------------------------------------------------------------------
