@@ -79,7 +79,7 @@ class Workbench:
         if not isinstance(made, nn.Module):
             raise StudentCodeError("wrong type", f"{name} should be a torch.nn.Module, not {_type(made)}.")
         made = made.to("cpu")
-        if self.initialise:
+        if self.initialise and perturb:  # without noise, what is asked about is the start itself
             self.initialise(made, seed)
         _perturb(made, perturb, perturb if biases is None else biases, seed)
         number = self._keep(made)

@@ -1,42 +1,176 @@
-"""A student's flow as plain functions of arrays, with every shape checked."""
+"""A student's flow as plain functions of arrays, with every shape checked, and models whose numbers can be trusted."""
+
+from collections.abc import Callable
 
 import numpy as np
 
+from autograder.checks import require
 from autograder.properties import flows
-from autograder.student import Handle, expect
+from autograder.properties.finding import Finding
+from autograder.properties.flows import NORMAL, UNIFORM
+from autograder.student import Handle, Student, expect
 from autograder.workbench import StudentCodeError
 from deepul_utils import toy
 
 BOX = ((-6.0, 6.0), (-6.0, 6.0))  # beyond it none of the 2-D sets has any mass to speak of
 CELLS = 320  # steps of 0.04, a third of the sets' finest width
+# Random weights are drawn again, and smaller, where numbers overflow or rounding would grow this much.
+SIZES, STRAIN = (0.5, 0.5, 0.25, 0.25, 0.12, 0.06), 1e4
+ENOUGH = 40  # points in the middle of the base, where a CDF has a slope
+AT_ONCE = 10_000  # points of a grid in one call
+AGREE = 0.01  # nats between a trained model's own log_prob and z with its Jacobian
 
 
 class Flow:
-    """forward: x -> (z, log_det); inverse: z -> x; rows: rows of the Jacobian ∂z/∂x; log_prob and sample."""
+    """forward: x -> (z, log_det), and each of them alone; inverse: z -> x; jacobian; log_prob and sample.
 
-    def __init__(self, handle: Handle, dims: int):
-        self.handle, self.dims = handle, dims
+    base: what z is to be distributed like. What only needs z asks for z only: a log_det of another shape, or none, is
+    the business of the checks that need it.
+    """
+
+    def __init__(self, handle: Handle, dims: int, base: str):
+        self.handle, self.dims, self.base = handle, dims, base
         self.inverse, self.log_prob = handle.verb("inverse", dims), handle.log_prob
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        out, what = self.handle.call("forward", x), f"{self.handle.label}.forward(x)"
-        if not isinstance(out, list) or len(out) != 2:
-            got = f"{len(out)} values" if isinstance(out, list) else "None" if out is None else "one value"
-            raise StudentCodeError("wrong type", f"{what} should return two values, (z, log_det), got {got}.")
-        z, log_det = out
-        return expect(z, x.shape, f"z of {what}"), expect(log_det, (len(x),), f"log_det of {what}")
-
-    def rows(self, x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
-        return self.handle.gradient("forward", x, cotangent=cotangent)
-
-    def jacobian(self, x: np.ndarray) -> np.ndarray:
-        return flows.jacobian(self.rows, x)
+        z, log_det = two(self.handle.call("forward", x), f"{self.handle.label}.forward(x)")
+        return self._z(z, x), expect(log_det, (len(x),), f"log_det of {self.handle.label}.forward(x)")
 
     def latents(self, x: np.ndarray) -> np.ndarray:
-        return self.forward(x)[0]
+        out = self.handle.call("forward", x)
+        return self._z(out[0] if isinstance(out, list) and out else out, x)
+
+    def log_det(self, x: np.ndarray) -> np.ndarray:
+        return self.forward(x)[1]
+
+    def jacobian(self, x: np.ndarray) -> np.ndarray:
+        """∂z_i/∂x_j at every point, float64 (B, D, D)."""
+        rows = self.handle.jacobian("forward", x)
+        return expect(rows, (self.dims, *x.shape), f"∂z/∂x of {self.handle.label}.forward").transpose(1, 0, 2)
+
+    def own_log_prob(self, x: np.ndarray) -> np.ndarray:
+        """log p(x) from z and its Jacobian, whatever log_prob and log_det say; in parts, because calls are timed."""
+        found = []
+        for part in np.array_split(x, -(-len(x) // AT_ONCE)):
+            jac = self.jacobian(part).astype(np.float64)
+            with np.errstate(divide="ignore"):
+                log_slope = np.linalg.slogdet(jac).logabsdet
+            found.append(flows.base_log_density(self.latents(part), self.base) + log_slope)
+        return np.concatenate(found)
 
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
         return self.handle.sample(n, self.dims, seed=seed)
+
+    def _z(self, z, x: np.ndarray) -> np.ndarray:
+        return expect(z, x.shape, f"z of {self.handle.label}.forward(x)")
+
+
+def two(out, what: str) -> tuple:
+    """(z, log_det) that a function should return."""
+    if not isinstance(out, list) or len(out) != 2:
+        got = f"{len(out)} values" if isinstance(out, list) else "None" if out is None else "one value"
+        raise StudentCodeError("wrong type", f"{what} should return two values, (z, log_det), got {got}.")
+    return out[0], out[1]
+
+
+# ---- random weights ------------------------------------------------------------------------------------
+
+
+def drawn(student: Student, name: str, dims: int, base: str, seed: int, **kwargs) -> Flow:
+    """A small flow with random weights, in double precision where its code runs so.
+
+    Drawn again, and smaller, until its numbers are finite and an error would not grow much on the way there and back;
+    the best of them, if none is good.
+    """
+    best, least = None, np.inf
+    for k, size in enumerate(SIZES):
+        made = student.new(name, seed=seed + 1009 * k, perturb=size, precise=True, **kwargs)
+        flow = Flow(made, dims, base)
+        strained = _strain(flow, seed)
+        if best is None or strained < least:
+            best, least = flow, strained
+        if strained <= STRAIN:
+            break
+    return best
+
+
+def _strain(flow: Flow, seed: int) -> float:
+    """How badly conditioned a flow is where it will be looked at; infinite where it is not finite."""
+    x = inner(flow, seed)
+    if len(x) < ENOUGH:
+        return np.inf
+    try:
+        jac = flow.jacobian(x)
+    except StudentCodeError:  # another check says so
+        return 0.0
+    if flow.base == UNIFORM:  # each row by its own size: a CDF may be flat, and is inverted by bisection
+        jac = jac / np.maximum(np.abs(jac).max(axis=2, keepdims=True), 1e-300)
+    return flows.strain(jac)
+
+
+def inner(flow: Flow, seed: int, n: int = 200) -> np.ndarray:
+    """Random points, near and farther out, whose latents are in the middle of the base: float64 (≤ n, D).
+
+    In the tails of a CDF no precision sees a slope, and a density may be anything that rounds to zero.
+    """
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(40 * n, flow.dims)) * rng.choice([0.3, 1.0, 3.0, 10.0], (40 * n, 1))
+    x = x[: 2 * n] if flow.base == NORMAL else x
+    x = x.astype(np.float32).astype(np.float64)
+    z = flow.latents(x).astype(np.float64)
+    low, high = (flows.INSIDE, 1 - flows.INSIDE) if flow.base == UNIFORM else (-1e3, 1e3)
+    with np.errstate(invalid="ignore"):
+        return x[((z > low) & (z < high)).all(axis=1)][:n]
+
+
+def middle(flow: Flow, seed: int) -> np.ndarray:
+    """`inner` points; some others where there are none, so that what is wrong with z is measured and said."""
+    x = inner(flow, seed)
+    return x if len(x) else np.random.default_rng(seed).normal(size=(50, flow.dims))
+
+
+# ---- what is required of a density ---------------------------------------------------------------------
+
+
+def density_finding(flow: Flow, seed: int, onto: Callable[[Flow], Finding], box: Callable[[Flow], tuple]) -> Finding:
+    """A density: that of a map onto the base's whole space, log p = log base + log|det ∂z/∂x|; and it falls far out.
+
+    onto: whether z covers the base. Where it is not that density, or z is none, an integral says what it is: also
+    such a one is right if it is 1. box: in which to integrate.
+    """
+    x = middle(flow, seed)
+    log_p = flow.log_prob(x)
+    try:
+        found = flows.density_is_that_of_the_flow(log_p, flow.latents(x), flow.jacobian(x), flow.base)
+        found = found if not found.passed else min(found, onto(flow), key=lambda f: f.share)
+    except StudentCodeError as error:  # of forward: log_prob may be right by itself
+        found = Finding(0.0, error.message, "log p = log base + log|det ∂z/∂x|")
+    falls = _far_out(flow, seed)
+    if not falls.passed:
+        return falls
+    if found.passed:
+        return found
+    try:
+        integral, known = box(flow)
+    except StudentCodeError:
+        return found
+    if not known:
+        return found
+    if integral.passed:
+        return integral
+    return Finding(0.0, f"{integral.measured}; {found.measured}", integral.required, integral.value, integral.bound,
+                   slip=found.slip or integral.slip)  # fmt: skip
+
+
+def _far_out(flow: Flow, seed: int) -> Finding:
+    """Whether log p falls; where it cannot be computed far out, that is the business of another check."""
+    try:
+        return flows.falls_far_out(flow.log_prob, flow.dims, seed)
+    except StudentCodeError:
+        return Finding(1.0, "log p cannot be computed far away", "log p falls far away")
+
+
+# ---- trained models ------------------------------------------------------------------------------------
 
 
 def one_gaussian(data: toy.Distribution, n: int = 100_000) -> toy.GaussianMixture:
@@ -49,6 +183,43 @@ def one_gaussian(data: toy.Distribution, n: int = 100_000) -> toy.GaussianMixtur
 def baseline_nats(data: toy.Distribution) -> float:
     """Nats above the limit of the best single Gaussian: its cross-entropy is its own entropy."""
     return one_gaussian(data).entropy - data.entropy
+
+
+def excess_of_trained(
+    student: Student, name: str, data: toy.Distribution, base: str, x: np.ndarray, seed: int, box: tuple, cells: int
+) -> float:
+    """KL to the exact density on fresh data x, in nats, of a trained density that has no mass too much.
+
+    log p is asked for on a grid and at the held-out points in one shuffled query: no code can tell which of them
+    count. The student's own log_prob counts where it is the density of the flow; else z and its Jacobian do, which is
+    what was trained: what is wrong with log_prob has a check of its own.
+    """
+    flow, exact = (Flow(student.trained(name, precise=precise), data.dims, base) for precise in (False, True))
+    counted, errors = [], []
+    for log_prob in (flow.log_prob, exact.own_log_prob):
+        try:
+            asked = flows.plane(log_prob, box, cells, seed, extra=x)
+        except StudentCodeError as error:
+            errors.append(error)
+            continue
+        no_more = asked.holds_no_more_than_one()
+        counted.append((no_more, flows.excess_nats(data.log_prob(x), asked.extra)))
+        if no_more.passed and _agrees(exact, x[:200], asked.extra[:200]):
+            break
+    if not counted:
+        raise errors[0]
+    right = [excess for no_more, excess in counted if no_more.passed]
+    if not right:
+        require(counted[0][0])
+    return min((e for e in right if np.isfinite(e)), default=float("inf"))
+
+
+def _agrees(exact: Flow, x: np.ndarray, log_p: np.ndarray) -> bool:
+    """Whether log_p is the density of z and its Jacobian."""
+    try:
+        return bool(np.abs(exact.own_log_prob(x) - log_p).mean() <= AGREE)
+    except StudentCodeError:  # there is nothing to compare with
+        return True
 
 
 def around(data: toy.Distribution, n: int, seed: int) -> np.ndarray:

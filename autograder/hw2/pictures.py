@@ -1,14 +1,22 @@
 """What the flows of images share: images as rows of numbers, and bits per dimension that the grader counts itself."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
 import numpy as np
 
 from autograder.checks import require
-from autograder.properties import flows
+from autograder.hw2.door import SIZES, STRAIN, two
+from autograder.properties import flows, hygiene
 from autograder.properties import images as on_images
 from autograder.properties.finding import Finding
 from autograder.student import Handle, Student, expect, whole
 from autograder.workbench import StudentCodeError
 
+# Weights that leave most levels between black and white: there it shows how reals are rounded to levels.
+GENTLE = (0.1, 0.05, 0.02)
+PROBED = 128  # rows of a Jacobian in one call, which is timed
+OVERFLOWS = 1e4  # a real this large is no logit of a level, and its exponentials are not far from float32's largest
 ALPHA = 0.05  # of the logit transform, as the exercise says
 HELD_OUT = 300  # images: their mean is known to a hundredth of a bit
 SAMPLES = 200
@@ -16,11 +24,13 @@ SAMPLES = 200
 # distance, or two thirds. Both are looked at in blocks of 4 × 4 pixels: there the structure is, and not the grain that
 # a flow leaves on black.
 NEARER, BLOCK = 0.8, 4
-PROBED = 128  # rows of a Jacobian at a time
 
 
 class ImageFlow:
-    """A flow of images (C, H, W) as a flow of rows of D = C·H·W reals; log_prob and sample speak of integer levels."""
+    """A flow of images (C, H, W) as a flow of rows of D = C·H·W reals; log_prob and sample speak of integer levels.
+
+    What only needs z asks for z only: a log_det of another shape is the business of the checks that need it.
+    """
 
     def __init__(self, handle: Handle, shape: tuple[int, int, int], levels: int):
         self.handle, self.shape, self.levels = handle, shape, levels
@@ -28,22 +38,25 @@ class ImageFlow:
 
     def forward(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         z, log_det = two(self.handle.call("forward", shaped(t, self.shape)), f"{self.handle.label}.forward(t)")
-        what = f"of {self.handle.label}.forward(t)"
-        z = expect(z, (len(t), *self.shape), f"z {what}").reshape(len(t), -1)
-        return z, expect(log_det, (len(t),), f"log_det {what}")
+        return self._z(z, t), expect(log_det, (len(t),), f"log_det of {self.handle.label}.forward(t)")
 
     def latents(self, t: np.ndarray) -> np.ndarray:
-        return self.forward(t)[0]
+        out = self.handle.call("forward", shaped(t, self.shape))
+        return self._z(out[0] if isinstance(out, list) and out else out, t)
+
+    def log_det(self, t: np.ndarray) -> np.ndarray:
+        return self.forward(t)[1]
 
     def inverse(self, z: np.ndarray) -> np.ndarray:
         return self.ask("inverse", (len(z), *self.shape), shaped(z, self.shape)).reshape(len(z), -1)
 
-    def rows(self, t: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
-        grad = self.handle.gradient("forward", shaped(t, self.shape), cotangent=shaped(cotangent, self.shape))
-        return expect(grad, (len(t), *self.shape), f"the gradient of {self.handle.label}.forward").reshape(len(t), -1)
-
     def jacobian(self, t: np.ndarray) -> np.ndarray:
-        return flows.jacobian(self.rows, t)
+        """∂z_i/∂t_j at every image, float64 (B, D, D): an image's z depends on its own t alone."""
+        parts = range(0, self.dims, PROBED)
+        rows = [self.handle.jacobian("forward", shaped(t, self.shape), first=k, last=k + PROBED) for k in parts]
+        wanted = (self.dims, len(t), *self.shape)
+        rows = expect(np.concatenate(rows), wanted, f"∂z/∂t of {self.handle.label}.forward")
+        return rows.reshape(self.dims, len(t), -1).transpose(1, 0, 2).astype(np.float64)
 
     def log_prob(self, x: np.ndarray, seed: int = 0) -> np.ndarray:
         """Of integer images (B, C, H, W); the student draws the noise."""
@@ -65,20 +78,48 @@ class ImageFlow:
         return expect(self.handle.call(method, *args, seed=seed, **kwargs), shape, f"{self.handle.label}.{method}")
 
     def reals(self, n: int, seed: int) -> np.ndarray:
-        """n random images as rows of reals, spread as logits of levels are: float32 (n, D)."""
-        return np.random.default_rng(seed).normal(scale=1.5, size=(n, self.dims)).astype(np.float32)
+        """n random images as rows of reals, spread as logits of levels are: float64 (n, D), numbers of float32."""
+        drawn = np.random.default_rng(seed).normal(scale=1.5, size=(n, self.dims))
+        return drawn.astype(np.float32).astype(np.float64)
+
+    def _z(self, z, t: np.ndarray) -> np.ndarray:
+        return expect(z, (len(t), *self.shape), f"z of {self.handle.label}.forward(t)").reshape(len(t), -1)
+
+
+def drawn(
+    student: Student, name: str, shape: tuple[int, int, int], levels: int, seed: int, /, *args,
+    begin: Callable[[ImageFlow], object] = lambda flow: None, sizes: tuple[float, ...] = SIZES, **kwargs,
+) -> ImageFlow:  # fmt: skip
+    """A small flow of images with random weights, in double precision where its code runs so.
+
+    Drawn again, and smaller, until its numbers are finite and an error would not grow much on the way there and back;
+    the best of them, if none is good. begin: what is done with each before anything else.
+    """
+    best, least = None, np.inf
+    for k, size in enumerate(sizes):
+        made = student.new(name, *args, seed=seed + 1009 * k, perturb=size, precise=True, **kwargs)
+        flow = ImageFlow(made, shape, levels)
+        begin(flow)
+        strained = _strain(flow, seed)
+        if best is None or strained < least:
+            best, least = flow, strained
+        if strained <= STRAIN:
+            break
+    return best
+
+
+def _strain(flow: ImageFlow, seed: int) -> float:
+    """How badly conditioned a flow is at random images; infinite where it is not finite, or its samples are not."""
+    try:
+        strained = flows.strain(flow.jacobian(flow.reals(4, seed)))
+        t = flow.inverse(np.random.default_rng(seed).standard_normal((500, flow.dims)))
+    except StudentCodeError:  # the check that asks for it says so
+        return 0.0
+    return strained if np.isfinite(t).all() and np.abs(t).max() < OVERFLOWS else np.inf
 
 
 def shaped(rows: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    return np.ascontiguousarray(rows, dtype=np.float32).reshape(len(rows), *shape)
-
-
-def two(out, what: str) -> tuple:
-    """(value, log_det) that a function should return."""
-    if not isinstance(out, list) or len(out) != 2:
-        got = f"{len(out)} values" if isinstance(out, list) else "None" if out is None else "one value"
-        raise StudentCodeError("wrong type", f"{what} should return two values, the second of them log_det; got {got}.")
-    return out[0], out[1]
+    return np.ascontiguousarray(rows).reshape(len(rows), *shape)
 
 
 def pair(student: Student, function: str, x: np.ndarray, *args, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -118,32 +159,55 @@ def base_density(z: np.ndarray) -> np.ndarray:
 def log_det_finding(flow: ImageFlow, seed: int, n: int = 20) -> Finding:
     """log_det against the Jacobian, at random images."""
     t = flow.reals(n, seed)
-    return flows.log_det_is_of_jacobian(flow.forward(t)[1], flow.jacobian(t))
+    return flows.log_det_is_of_jacobian(flow.log_det(t), flow.jacobian(t))
 
 
-def bits_of_trained(flow: ImageFlow, x: np.ndarray, seed: int) -> float:
+def inverse_findings(flow: ImageFlow, seed: int, n: int = 50) -> Iterator[Finding]:
+    """There and back again, from both ends; z is that of images, where the flow is as good as its numbers are."""
+    t = flow.reals(n, seed)
+    yield flows.inverts(flow.latents, flow.inverse, t)
+    yield flows.inverts(flow.latents, flow.inverse, flow.latents(flow.reals(n, seed + 1)), start="z")
+
+
+def inverts(flow: ImageFlow, seed: int) -> bool:
+    """Whether this flow's class has a right inverse: then that of the trained one must be right, too."""
+    try:
+        return all(found.passed for found in inverse_findings(flow, seed))
+    except StudentCodeError:
+        return False
+
+
+def bits_of_trained(flow: ImageFlow, x: np.ndarray, seed: int, invertible: bool = True) -> float:
     """Bits per dimension of held-out images under a trained flow, counted by the grader.
 
     Noise, logit and base density are the grader's; z and log_det are the student's. That z comes from an invertible
     function and log_det is that of its Jacobian is required of one image of the same query, which one is not known
     beforehand: so the likelihood is that of a normalised density, whatever the student's own log_prob says.
+    invertible: whether the class has a right inverse; one that is wrong or missing has a check of its own.
     """
     t, log_det = to_reals(x, flow.levels, seed)
     asked = [flow.forward(part) for part in np.array_split(t, -(-len(t) // 100))]
     z, log_det_z = (np.concatenate(parts) for parts in zip(*asked, strict=True))
     probed = int(np.random.default_rng(seed).integers(len(t)))
-    require(flows.inverts(lambda part: (z[: len(part)], None), flow.inverse, t[:64]))
-    require(flows.log_det_is_of_jacobian(log_det_z[[probed]], whole_jacobian(flow, t[probed])))
-    nats = -(base_density(z) + log_det + log_det_z)
-    return float(nats.mean() / (flow.dims * np.log(2)))
+    if invertible:
+        require(flows.inverts(lambda part: z[: len(part)], flow.inverse, t[:64]))
+    require(flows.log_det_is_of_jacobian(log_det_z[[probed]], flow.jacobian(t[[probed]])))
+    base = max(base_density(z).mean(), fitted_base_density(z).mean())
+    nats = -(base + (log_det + log_det_z).mean())
+    return float(nats / (flow.dims * np.log(2)))
 
 
-def whole_jacobian(flow: ImageFlow, t: np.ndarray) -> np.ndarray:
-    """∂z/∂t at one image, (1, D, D), some rows at a time: an image's z depends on its own t alone."""
-    directions = np.eye(flow.dims, dtype=np.float32)
-    parts = [directions[k : k + PROBED] for k in range(0, flow.dims, PROBED)]
-    rows = [flow.rows(np.tile(t, (len(part), 1)), part) for part in parts]
-    return np.concatenate(rows).astype(np.float64)[None]
+def fitted_base_density(z: np.ndarray) -> np.ndarray:
+    """log-density of rows under a normal with a mean and a spread for every number, fitted to the other half of them.
+
+    To a flow with a learned prior this is its base; to one whose base is N(0, I) it is a little worse than that.
+    """
+    halves = np.array_split(z.astype(np.float64), 2)
+    found = []
+    for half, other in zip(halves, halves[::-1], strict=True):
+        mean, spread = other.mean(axis=0), np.maximum(other.std(axis=0, ddof=1), 1e-3)
+        found.append(base_density((half - mean) / spread) - np.log(spread).sum())
+    return np.concatenate(found)
 
 
 def baseline_bits(data) -> float:
@@ -162,17 +226,75 @@ def samples_finding(flow: ImageFlow, data, fresh: np.ndarray, seed: int) -> Find
     return flows.samples_are_nearer_than(*rows, NEARER, against="independent pixels")
 
 
+def log_prob_finding(flow: ImageFlow, student: Student, parts: tuple[str, ...], seed: int, n: int = 1500) -> Finding:
+    """log_prob of an image, drawn many times, is distributed like log N(z; 0, I) + all log_dets.
+
+    Those of the grader's own noise and logit; or, where the notebook has its own (parts: the names of dequantize and
+    to_logits), of these: what is wrong with them has checks of its own.
+    """
+    x = levels(1, flow.shape, flow.levels, seed).repeat(n, axis=0)
+    asked, name, formula = flow.log_prob(x, seed), "log_prob", "log N(z; 0, I) + all log_dets"
+    found = on_images.same_distribution(asked, flow.own_log_prob(x, seed + 1), name, formula)
+    if found.passed or not parts:
+        return found
+    try:
+        y, log_det_y = pair(student, parts[0], x, flow.levels, seed=seed + 1)
+        t, log_det_t = pair(student, parts[1], y)
+        z, log_det_z = flow.forward(t.reshape(len(t), -1))
+    except StudentCodeError:
+        return found
+    wanted = base_density(z) + log_det_y + log_det_t + log_det_z
+    if np.allclose(np.sort(asked), np.sort(wanted), rtol=1e-4, atol=1e-2):  # noise that is no noise: the same numbers
+        return replace(found, share=1.0, value=1.0)
+    own = on_images.same_distribution(asked, wanted, name, formula)
+    return own if own.passed else found
+
+
 def sampler_finding(flow: ImageFlow, seed: int, n: int = 2000) -> Finding:
     """Samples of a flow with random weights are distributed like draws of N(0, I) that the grader brings back."""
-    rng = np.random.default_rng(seed)
-    t = flow.inverse(rng.standard_normal((n, flow.dims)).astype(np.float32)).astype(np.float64)
-    y = (1 / (1 + np.exp(-np.clip(t, -50, 50))) - ALPHA) / (1 - 2 * ALPHA)
-    own = np.clip(np.floor(y * flow.levels), 0, flow.levels - 1)
-    asked = flow.sample(n, seed).reshape(n, -1)
-    weights = rng.normal(size=flow.dims)  # one number an image, in which every pixel counts
-    return on_images.same_distribution(
-        asked @ weights, own @ weights, "a sum over sampled pixels", "that of z from N(0, I)"
-    )
+    z = np.random.default_rng(seed).standard_normal((n, flow.dims))
+    asked = flow.sample(n, seed)
+    found = hygiene.in_range(asked, flow.levels)
+    if not found.passed:
+        return found
+    asked = asked.reshape(n, -1)
+    y = brought_back(flow, z)
+    found = on_images.samples_are_of(asked, to_levels(y, flow.levels), flow.levels, seed)
+    if found.passed:
+        return found
+    floor = "sample rounds to the nearest level, and y = (x + u) / levels is rounded down"
+    answers = {
+        f"{floor}: floor of y · levels.": lambda: np.round(y * flow.levels),
+        f"{floor}: floor of y · levels, and not y · (levels − 1).": lambda: np.round(y * (flow.levels - 1)),
+        "It seems that z is drawn with a temperature, with less spread than N(0, I): then samples are not the model's.":
+            lambda: to_levels(brought_back(flow, nearest_temperature(flow, z, asked) * z), flow.levels),
+        "The samples look like z itself: is the inverse missing?": lambda: to_levels(squashed(z), flow.levels),
+    }  # fmt: skip
+    for slip, wrong in answers.items():
+        own = np.clip(wrong(), 0, flow.levels - 1)
+        if on_images.samples_are_of(asked, own, flow.levels, seed).passed:
+            return replace(found, slip=slip)
+    return found
+
+
+def nearest_temperature(flow: ImageFlow, z: np.ndarray, asked: np.ndarray) -> float:
+    """The temperature of z whose samples are spread most like those that came."""
+    few = z[:500]
+    spread = {T: to_levels(brought_back(flow, T * few), flow.levels).std() for T in np.arange(0.5, 1.0, 0.05)}
+    return min(spread, key=lambda T: abs(spread[T] - asked.std()))
+
+
+def brought_back(flow: ImageFlow, z: np.ndarray) -> np.ndarray:
+    """y in [0, 1] of latents, or a little beyond."""
+    return squashed(flow.inverse(z).astype(np.float64))
+
+
+def squashed(t: np.ndarray) -> np.ndarray:
+    return (1 / (1 + np.exp(-np.clip(t, -50, 50))) - ALPHA) / (1 - 2 * ALPHA)
+
+
+def to_levels(y: np.ndarray, count: int) -> np.ndarray:
+    return np.clip(np.floor(y * count), 0, count - 1)
 
 
 def blocks(x: np.ndarray) -> np.ndarray:

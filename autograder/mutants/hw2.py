@@ -32,7 +32,7 @@ ADDED = "log_det = log_det + log_sigma"
 BASE = "return log_normal.sum(dim=1) + log_det"
 NVP_STEPS = "        steps = 3500\n"
 NVP_DATA = "            data.sample(1_000_000, seed=0)"
-NVP_RATE = "max_lr=4e-3"
+NVP_RATE = "max_lr=4e-3, total_steps"
 NVP_QUICK = (NVP_STEPS, "        steps = 400\n")  # a slip in the training shows long before its end
 NORMAL = "log_normal = -0.5 * z**2 - 0.5 * math.log(2 * math.pi)  # (B, 2)"
 
@@ -57,6 +57,8 @@ IMG_BROUGHT_BACK = "        return self.inverse(z.flatten(0, 1)).view(z.shape)"
 IMG_SHARES = "w = torch.linspace(0, 1, steps)[:, None, None, None]"
 IMG_DRAWN = "y = from_logits(self.inverse(torch.randn(n, *self.shape)))"
 IMG_LEVELS = "return (y * self.levels).floor().clamp(0, self.levels - 1).long()"
+IMG_BOARDS = '[MaskedCoupling("checkerboard", i % 2, (C, H, W), width * 2**k) for i in range(2)]'
+IMG_CHANNELS = '[MaskedCoupling("channel", i % 2, (C, H, W), width * 2**k) for i in range(4)]'
 IMG_FEW = ("    steps = 1000\n", "    steps = 20\n")  # a slip in the training shows at once
 # 2.5
 NORM_WHEN = "if self.training and not self.ready:"
@@ -65,6 +67,8 @@ NORM_Z = "return (x + self.b) * self.l.exp(), (H * W * self.l.sum()).expand(B)"
 NORM_UNDONE = "return z * (-self.l).exp() - self.b"
 CONV_START = "rotation = torch.linalg.qr(torch.randn(channels, channels))[0]"
 CONV_LOWER = "lower = self.L.tril(-1) + torch.eye(len(self.L))"
+CONV_LOGS = "self.log_s = nn.Parameter(U.diagonal().abs().log())"
+CONV_WHOLE = "return self.P @ lower @ upper"
 CONV_Z = "return F.conv2d(x, self.weight()[:, :, None, None]), (H * W * self.log_s.sum()).expand(B)"
 CONV_UNDONE = "return F.conv2d(z, self.weight().inverse()[:, :, None, None])"
 GLOW_COUPLED = ("return torch.cat([x_a, x_b * log_sigma.exp() + mu], dim=1), "
@@ -128,7 +132,7 @@ MUTANTS = (
     Mutant(
         "cdf-sign-of-log-det", "cdf_flow", "log_prob subtracts log_det",
         ((CDF_LOG_PROB, BEGUN + "        return -self(x)[1]\n"),),
-        "density_integrates_to_one", "log U(z) + log_det",
+        "density_integrates_to_one", "wrong sign",
     ),
     Mutant(
         "cdf-few-halvings", "cdf_flow", "bisection stops after eight steps",
@@ -162,8 +166,27 @@ MUTANTS = (
     ),
     Mutant(
         "cdf-hardly-trained", "cdf_flow", "the learning rate is so small that nothing is learned",
-        ((CDF_FIT, CDF_FIT.replace("0.05", "0.00005")),), "trained_close_to_the_limit", "Train longer",
+        ((CDF_FIT, CDF_FIT.replace("0.05", "0.00005")),), "trained_close_to_the_limit", "learning rate 0.05, here",
         weights="trained",
+    ),
+    Mutant(
+        "cdf-clamped", "cdf_flow", "x is clamped to the range of the data, against overflow",
+        ((CDF_T, CDF_T.replace("(x -", "(x.clamp(-5, 5) -")),), "z_rises_from_0_to_1", "Is x clamped?",
+    ),
+    Mutant(
+        "cdf-floor-in-the-logarithm", "cdf_flow", "adds a small number inside the logarithm, against −∞",
+        ((CDF_LOG_DET, "        return z, (1e-8 + (log_pi + log_normal).exp().sum(dim=1)).log()"),),
+        "density_integrates_to_one", "infinite mass",
+    ),
+    Mutant(
+        "cdf-log-pi-forgotten", "cdf_flow", "log π is missing inside the logsumexp",
+        ((CDF_LOG_DET, "        return z, torch.logsumexp(log_normal, dim=1)"),),
+        "log_det_is_the_slope_of_z", "a mixture without its weights",
+    ),
+    Mutant(
+        "cdf-squeezes-everything", "cdf_flow", "squeeze() drops the batch, too, when it holds one example",
+        ((CDF_LOG_DET, "        return z, torch.logsumexp(log_pi + log_normal, dim=1, keepdim=True).squeeze()"),),
+        "called_with_one_example", "should have shape (1,)",
     ),
     Mutant(
         "ar-keeps-a-dimension", "ar_flow", "log_det has one number for each dimension",
@@ -179,7 +202,7 @@ MUTANTS = (
         "ar-log-of-a-sum", "ar_flow", "exponentiates, sums, and takes the logarithm: −∞ far away",
         (("\n    return z, torch.logsumexp(log_pi + log_normal, dim=1)",
           "\n    return z, (log_pi + log_normal).exp().sum(dim=1).log()"),),
-        "shapes", "log_prob gives (B,)",
+        "log_density_is_finite_far_away", "logsumexp of logs does not",
     ),
     Mutant(
         "ar-sees-its-own-input", "ar_flow", "the parameters of x_2's mixture depend on x_2",
@@ -233,7 +256,7 @@ MUTANTS = (
     ),
     Mutant(
         "ar-bits-for-nats", "ar_flow", "gives log_prob in bits",
-        ((AR_BEGUN, AR_BEGUN.replace("[1]\n", "[1] / 0.6931\n")),), "density_integrates_to_one", "Nats, summed",
+        ((AR_BEGUN, AR_BEGUN.replace("[1]\n", "[1] / 0.6931\n")),), "density_integrates_to_one", "It is in bits",
     ),
     Mutant(
         "ar-inverts-given-z1", "ar_flow", "the way back conditions on z_1 instead of x_1",
@@ -262,12 +285,28 @@ MUTANTS = (
     Mutant(
         "ar-hardly-trained", "ar_flow", "the learning rate is so small that nothing is learned",
         ((AR_RATE, AR_RATE.replace("2e-2", "1e-5")), ("        steps = 3500\n", "        steps = 300\n")),
-        "trained_close_to_the_limit_on_smiley", "Train longer", weights="trained",
+        "trained_close_to_the_limit_on_smiley", "number of steps 3,500", weights="trained",
     ),
     Mutant(
         "ar-hardly-trained-on-moons", "ar_flow", "stops after a hundred steps",
         (("        steps = 3500\n", "        steps = 100\n"),),
-        "trained_close_to_the_limit_on_moons", "Train longer", weights="trained",
+        "trained_close_to_the_limit_on_moons", "number of steps 3,500", weights="trained",
+    ),
+    Mutant(
+        "ar-clamped", "ar_flow", "x is clamped to the range of the data, against overflow",
+        ((AR_T, AR_T.replace("(x[:, None] -", "(x[:, None].clamp(-4, 4) -")),),
+        "density_integrates_to_one", "clamped",
+    ),
+    Mutant(
+        "ar-log-pi-forgotten", "ar_flow", "log π is missing inside the logsumexp",
+        (("\n    return z, torch.logsumexp(log_pi + log_normal, dim=1)",
+          "\n    return z, torch.logsumexp(log_normal, dim=1)"),),
+        "density_integrates_to_one", "without its weights",
+    ),
+    Mutant(
+        "ar-squeezes-everything", "ar_flow", "squeeze() drops the batch, too, when it holds one example",
+        ((AR_FORWARD, AR_FORWARD.replace("log_slope1 + log_slope2", "(log_slope1 + log_slope2)[:, None].squeeze()")),),
+        "called_with_one_example", "should have shape (1,)",
     ),
     Mutant(
         "nvp-keeps-a-dimension", "realnvp", "a coupling's log_det comes out as (B, 1)",
@@ -339,15 +378,16 @@ MUTANTS = (
     ),
     Mutant(
         "nvp-base-mean", "realnvp", "the base's log-density is averaged over the dimensions",
-        ((BASE, "return log_normal.mean(dim=1) + log_det"),), "density_integrates_to_one", "sum over dimensions",
+        ((BASE, "return log_normal.mean(dim=1) + log_det"),),
+        "density_integrates_to_one", "averaged over the dimensions",
     ),
     Mutant(
         "nvp-log-prob-forgets-log-det", "realnvp", "log_prob is the base's alone",
-        ((BASE, "return log_normal.sum(dim=1)"),), "density_integrates_to_one", "add log_det once",
+        ((BASE, "return log_normal.sum(dim=1)"),), "density_integrates_to_one", "log_det is left out",
     ),
     Mutant(
         "nvp-log-prob-subtracts", "realnvp", "log_prob subtracts log_det",
-        ((BASE, "return log_normal.sum(dim=1) - log_det"),), "density_integrates_to_one", "add log_det once",
+        ((BASE, "return log_normal.sum(dim=1) - log_det"),), "density_integrates_to_one", "log_det is subtracted",
     ),
     Mutant(
         "nvp-cool-samples", "realnvp", "draws z with a temperature of 0.7, for prettier samples",
@@ -372,22 +412,55 @@ MUTANTS = (
     Mutant(
         "nvp-hardly-trained", "realnvp", "stops after a hundred steps",
         ((NVP_STEPS, "        steps = 100\n"),),
-        "trained_close_to_the_limit_on_smiley", "in larger batches", weights="trained",
+        "trained_close_to_the_limit_on_smiley", "number of steps 3,500", weights="trained",
     ),
     Mutant(
         "nvp-small-rate", "realnvp", "the learning rate is so small that little is learned",
-        ((NVP_RATE, "max_lr=2e-5"), NVP_QUICK),
-        "trained_close_to_the_limit_on_moons", "in larger batches", weights="trained",
+        ((NVP_RATE, "max_lr=2e-5, total_steps"), NVP_QUICK),
+        "trained_close_to_the_limit_on_moons", "learning rate 0.004", weights="trained",
+    ),
+    Mutant(
+        "nvp-plain-list", "realnvp", "the couplings are in a plain list: the optimiser does not see them",
+        (("nn.ModuleList(AffineCoupling((i + 1) % 2, hidden) for i in range(couplings))",
+          "[AffineCoupling((i + 1) % 2, hidden) for i in range(couplings)]"),),
+        "every_z_depends_on_every_x", "plain Python list", weights="none",
+    ),
+    Mutant(
+        "nvp-one-coupling-for-all", "realnvp", "two couplings, repeated: they share their weights",
+        (("nn.ModuleList(AffineCoupling((i + 1) % 2, hidden) for i in range(couplings))",
+          "nn.ModuleList([AffineCoupling(1, hidden), AffineCoupling(0, hidden)] * (couplings // 2))"),),
+        "every_z_depends_on_every_x", "[layer] * n", weights="none",
+    ),
+    Mutant(
+        "nvp-tanh-on-z", "realnvp", "a tanh at the end keeps z small, and its log_det is counted",
+        ((ADDED + "\n        return z, log_det", ADDED + "\n        z = torch.tanh(z)\n"
+          "        return z, log_det + torch.log1p(-(z**2)).sum(dim=1)"),),
+        "density_integrates_to_one", "Is there a tanh", weights="none",
+    ),
+    Mutant(
+        "nvp-clamped", "realnvp", "x is clamped to the range of the data, against overflow",
+        (("z, log_det = x * self.stretch,", "z, log_det = x.clamp(-5, 5) * self.stretch,"),),
+        "density_integrates_to_one", "Is x clamped", weights="none",
+    ),
+    Mutant(
+        "nvp-squeezes-everything", "realnvp", "squeeze() drops the batch, too, when it holds one example",
+        ((COUPLED, COUPLED.replace("squeeze(1)", "squeeze()")),),
+        "called_with_one_example", "should have shape (1,)",
+    ),
+    Mutant(
+        "nvp-loss-is-log-det", "realnvp", "the loss is −log_det: the base density is left out",
+        (("lambda x: -model.log_prob(x).mean(),", "lambda x: -model(x)[1].mean(),"), NVP_QUICK),
+        "latents_of_held_out_data_are_normal", "the flow only stretches", weights="trained",
     ),
     Mutant(
         "img-samples-are-reals", "realnvp_images", "samples come as reals, not as levels",
         ((IMG_LEVELS, "return y"),),
-        "shapes_and_levels", "should be integer levels", weights="none",
+        "samples_follow_the_density", "should be integer levels", weights="none",
     ),
     Mutant(
         "img-batch-mean", "realnvp_images", "normalises over the batch",
         ((IMG_NET, "s, mu = self.net(self.mask * (x - x.mean(dim=0))).chunk(2, dim=1)"),),
-        "shapes_and_levels", "mixes the examples of a batch", weights="none",
+        "shapes", "mixes the examples of a batch", weights="none",
     ),
     Mutant(
         "img-one-log-det-for-all", "realnvp_images", "log_det is summed over the batch, too",
@@ -547,27 +620,68 @@ MUTANTS = (
     Mutant(
         "img-samples-skip-the-logit", "realnvp_images", "sample does not go back through the logit",
         ((IMG_DRAWN, "y = self.inverse(torch.randn(n, *self.shape))"),),
-        "samples_look_like_the_data", "from_logits, times levels",
+        "samples_follow_the_density", "from_logits, times levels",
     ),
     Mutant(
         "img-samples-of-the-base", "realnvp_images", "sample draws z and forgets the inverse",
         ((IMG_DRAWN, "y = from_logits(torch.randn(n, *self.shape))"),),
-        "samples_look_like_the_data", "then inverse",
+        "samples_follow_the_density", "is the inverse missing",
     ),
     Mutant(
         "img-twenty-steps", "realnvp_images", "training ends after twenty steps",
         (IMG_FEW,),
-        "trained_bits_per_dimension", "Train longer", weights="trained",
+        "trained_bits_per_dimension", "number of steps 1,000", weights="trained",
+    ),
+    Mutant(
+        "img-fixed-noise", "realnvp_images", "the noise has a seed of its own, and is the same at every call",
+        ((DEQUANTIZED, "    y = (x + torch.rand(x.shape, generator=torch.Generator().manual_seed(0))) / levels"),),
+        "dequantize_adds_uniform_noise", "the same at every call", weights="none",
+    ),
+    Mutant(
+        "img-shared-couplings", "realnvp_images", "[coupling] * n: one coupling, the same half, again and again",
+        ((IMG_BOARDS, '[MaskedCoupling("checkerboard", 0, (C, H, W), width * 2**k)] * 2'),
+         (IMG_CHANNELS, '[MaskedCoupling("channel", 0, (C, H, W), width * 2**k)] * 4')),
+        "every_z_depends_on_every_x", "couplings take turns", weights="none",
+    ),
+    Mutant(
+        "img-channels-never-take-turns", "realnvp_images", "all channel masks keep the same half",
+        ((IMG_CHANNELS, IMG_CHANNELS.replace("i % 2", "0")),),
+        "every_z_depends_on_every_x", "couplings take turns", weights="none",
+    ),
+    Mutant(
+        "img-plain-list", "realnvp_images", "the couplings are in a plain list: the optimiser does not see them",
+        (("self.layers = nn.ModuleList(layers)", "self.layers = layers"),),
+        "every_z_depends_on_every_x", "plain Python list", weights="none",
+    ),
+    Mutant(
+        "img-samples-rounded", "realnvp_images", "sample rounds to the nearest level, where it must round down",
+        ((IMG_LEVELS, IMG_LEVELS.replace("floor", "round")),),
+        "samples_follow_the_density", "rounds to the nearest level",
+    ),
+    Mutant(
+        "img-samples-of-other-levels", "realnvp_images", "sample stretches [0, 1] to 0 … levels − 1, and rounds",
+        ((IMG_LEVELS, "return (y * (self.levels - 1)).round().clamp(0, self.levels - 1).long()"),),
+        "samples_follow_the_density", "not y · (levels − 1)",
+    ),
+    Mutant(
+        "img-cool-samples", "realnvp_images", "draws z with a temperature of 0.7, for prettier samples",
+        ((IMG_DRAWN, IMG_DRAWN.replace("torch.randn", "0.7 * torch.randn")),),
+        "samples_follow_the_density", "a temperature",
+    ),
+    Mutant(
+        "img-one-image-squeezed", "realnvp_images", "squeeze() drops the batch, too, when it holds one image",
+        ((IMG_COUPLED, "return x * log_sigma.exp() + mu, log_sigma.flatten(1).sum(dim=1, keepdim=True).squeeze()"),),
+        "called_with_one_example", "should have shape (1,)", weights="none",
     ),
     Mutant(
         "glow-samples-are-reals", "glow", "samples come as reals, not as levels",
         ((GLOW_SAMPLE, "tensors.from_logits(self.inverse(torch.randn(n, *self.shape)))"),),
-        "shapes_and_levels", "should be integer levels", weights="none",
+        "samples_follow_the_density", "should be integer levels", weights="none",
     ),
     Mutant(
         "glow-batch-normalisation", "glow", "ActNorm takes its numbers from every batch, always",
         ((NORM_WHEN, "if True:"),),
-        "shapes_and_levels", "mixes the examples of a batch", weights="none",
+        "shapes_and_parameters", "mixes the examples of a batch", weights="none",
     ),
     Mutant(
         "glow-never-initialised", "glow", "ActNorm never looks at its first batch",
@@ -667,11 +781,49 @@ MUTANTS = (
     Mutant(
         "glow-samples-of-the-base", "glow", "sample draws z and forgets the inverse",
         ((GLOW_SAMPLE, "tensors.to_levels(torch.randn(n, *self.shape), self.levels)"),),
-        "samples_look_like_the_data", "then inverse",
+        "samples_follow_the_density", "is the inverse missing",
     ),
     Mutant(
         "glow-twenty-steps", "glow", "training ends after twenty steps",
         (GLOW_FEW,),
-        "trained_bits_per_dimension", "Train longer", weights="trained",
+        "trained_bits_per_dimension", "number of steps 1,500", weights="trained",
+    ),
+    Mutant(
+        "glow-initialised-in-eval-mode", "glow", "ActNorm is set by the first batch, also by one in eval mode",
+        ((NORM_WHEN, "if not self.ready:"),),
+        "act_norm_starts_from_its_first_batch", "In eval mode ActNorm changes nothing", weights="none",
+    ),
+    Mutant(
+        "glow-matrix-kept", "glow", "W is computed once, and kept",
+        ((CONV_LOGS, CONV_LOGS + '\n        self.register_buffer("W", rotation)'), (CONV_WHOLE, "return self.W")),
+        "convolution_has_the_determinant_of_its_matrix", "computed once and kept", weights="none",
+    ),
+    Mutant(
+        "glow-plain-list", "glow", "the layers are in a plain list: the optimiser does not see them",
+        (("self.layers = nn.ModuleList(layers)", "self.layers = layers"),),
+        "shapes_and_parameters", "plain Python list", weights="none",
+    ),
+    Mutant(
+        "glow-fixed-noise", "glow", "log_prob sets a seed, and its noise is the same at every call",
+        (("t, log_det_t = tensors.to_reals(x, self.levels)",
+          "torch.manual_seed(0)\n        t, log_det_t = tensors.to_reals(x, self.levels)"),),
+        "log_prob_adds_base_and_all_log_dets", "the same at every call", weights="none",
+    ),
+    Mutant(
+        "glow-samples-rounded", "glow", "sample rounds to the nearest level, where it must round down",
+        ((GLOW_SAMPLE, "(tensors.from_logits(self.inverse(torch.randn(n, *self.shape))) * self.levels).round()"
+                       ".clamp(0, self.levels - 1).long()"),),
+        "samples_follow_the_density", "rounds to the nearest level",
+    ),
+    Mutant(
+        "glow-cool-samples", "glow", "draws z with a temperature of 0.7, for prettier samples",
+        ((GLOW_SAMPLE, GLOW_SAMPLE.replace("torch.randn", "0.7 * torch.randn")),),
+        "samples_follow_the_density", "a temperature",
+    ),
+    Mutant(
+        "glow-one-image-squeezed", "glow", "squeeze() drops the batch, too, when it holds one image",
+        ((GLOW_COUPLED, GLOW_COUPLED.replace("tensors.sum_except_batch(log_sigma)",
+                                             "log_sigma.flatten(1).sum(dim=1, keepdim=True).squeeze()")),),
+        "called_with_one_example", "should have shape (1,)", weights="none",
     ),
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """What flows of images are made of: noise on levels, masks, the squeeze, couplings by masks."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -47,6 +48,17 @@ def noise_is_uniform(y: np.ndarray, x: np.ndarray, levels: int) -> Finding:
     p_value = float(min(1.0, len(p_values) * p_values[worst]))
     measured = f"{worst}, {u.size:,} numbers: p = {p_values[worst]:.2g}"
     return Finding(float(p_value > P_VALUE), measured, required, p_value, P_VALUE, "p-value")
+
+
+def is_drawn_anew(first: np.ndarray, second: np.ndarray, name: str) -> Finding:
+    """Two calls on the same images, under two seeds of torch, NumPy and Python, give different numbers."""
+    same = float((first == second).mean())
+    slip = (
+        "The noise is the same at every call: a generator or a seed is set anew each time. Fixed noise is no bound on "
+        "log P(x); draw it with torch.rand, without a seed of its own."
+    )
+    measured = f"{name} gives {same:.0%} of its numbers again at the next call"
+    return Finding(float(same < 0.5), measured, "noise drawn at every call", slip="" if same < 0.5 else slip)
 
 
 def is_a_checkerboard(first: np.ndarray, second: np.ndarray) -> Finding:
@@ -118,6 +130,25 @@ def same_distribution(got: np.ndarray, wanted: np.ndarray, name: str, formula: s
     p_value = float(ks_2samp(got, wanted).pvalue)
     measured = f"{name} {got.mean():.2f} ± {got.std():.2f}, should be {wanted.mean():.2f} ± {wanted.std():.2f}"
     return Finding(float(p_value > P_VALUE), measured, required, p_value, P_VALUE, "p-value")
+
+
+def samples_are_of(got: np.ndarray, wanted: np.ndarray, levels: int, seed: int) -> Finding:
+    """Integer images (n, D) are distributed alike, by what several numbers of each image say.
+
+    Their mean (a step between levels moves it), their distance from the middle (a temperature changes it), and a sum
+    with random weights, in which every pixel counts in its own way.
+    """
+    weights = np.random.default_rng(seed).normal(size=got.shape[1])
+    looks = {
+        "the mean level of a sampled image": lambda x: x.mean(axis=1),
+        "how far sampled levels are from the middle": lambda x: np.abs(x - (levels - 1) / 2).mean(axis=1),
+        "a sum over sampled pixels": lambda x: x @ weights,
+    }
+    found = [same_distribution(look(got), look(wanted), name, "that of z ~ N(0, I), brought back")
+             for name, look in looks.items()]  # fmt: skip
+    worst = min(found, key=lambda finding: finding.value or 0.0)
+    p_value = min(1.0, len(found) * (worst.value or 0.0))
+    return replace(worst, share=float(p_value > P_VALUE), value=p_value)
 
 
 # ---- layers of Glow ------------------------------------------------------------------------------------

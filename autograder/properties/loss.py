@@ -11,6 +11,8 @@ SEED_SPREAD = 3.0
 SLACK = 0.02
 # A loss this far below the exact limit (nats) is no rounding error: the density is not normalised.
 BELOW_LIMIT = 1e-3
+# Units of a density's loss.
+DENSITY = ("nats", "bits/dim", "bits a code")
 # From this share of the points on a loss is near: more of the same training may do.
 NEAR = 0.5
 # So many times as far from the baseline as that is from full points: no training ends there.
@@ -65,26 +67,30 @@ def graded(
     between = (baseline - excess) / (baseline - full) if full < excess < baseline else 0.0  # nan: nothing
     share = 1.0 if excess <= full else between
     above = f"{excess:.3f} {unit}" if limit is None else f"{limit + excess:.3f} {unit}, {excess:.3f} above the limit"
-    return Finding(share, above, required, excess, full, "loss", slip=_stage(excess, full, baseline, share))
+    return Finding(
+        share, above, required, excess, full, "loss", slip=_stage(excess, full, baseline, share, unit in DENSITY)
+    )
 
 
-def _stage(excess: float, full: float, baseline: float, share: float) -> str:
+def _stage(excess: float, full: float, baseline: float, share: float, density: bool) -> str:
     """What a loss suggests by how far off it is; nothing where it is near: the check's own hint is for that."""
     if share >= NEAR:
         return ""
+    summed = " Sum over the dimensions, average over the examples." if density else ""
     if not np.isfinite(excess):
         return "The loss is nan or infinite on held-out data: look for a logarithm or a division of zero."
     if share > 0:
         return (
             "That is far from what the recipe in the text reaches. Were these weights trained by the code as it is now "
-            "(retrain=True trains anew), on these data, with this loss: summed over dimensions, averaged over examples?"
+            f"(retrain=True trains anew), on these data?{summed}"
         )
     if excess > baseline + MANY * (baseline - full):
         return (
-            "No training leads here: the unit is another one, or these are the weights of another version of the code. "
-            "Sum over the dimensions, average over the examples; retrain=True trains anew."
+            "No training leads here: the unit is another one, or these are the weights of another version of the code "
+            f"(retrain=True trains anew).{summed}"
         )
+    sign = "Is the sign of the loss right, is it" if density else "Is it"
     return (
-        "A model that knows nothing of the structure does better. Is the sign of the loss right, is it this model's "
-        "parameters that the optimiser moves, and were these weights trained by the code as it is now?"
+        f"A model that knows nothing of the structure does better. {sign} this model's parameters that the optimiser "
+        "moves, and were these weights trained by the code as it is now?"
     )

@@ -41,6 +41,8 @@ CDF_INVERSE = """        reach = 12 * self.log_sigma.exp()
             low, high = torch.where(too_low, middle, low), torch.where(too_low, high, middle)
         return (low + high) / 2
 """
+# Found with the end of the docstring before it.
+CDF_LOG_PROB = Body("CDFFlow.log_prob")
 CDF_SAMPLE = "        return self.inverse(torch.rand(n, 1))\n"
 AR_CDF = """    log_pi = pi_logits.log_softmax(dim=1)
     t = (x[:, None] - mu) / log_sigma.exp()  # (B, K)
@@ -76,6 +78,9 @@ NVP_FORWARD = """        kept, other = x[:, [self.keep]], x[:, [1 - self.keep]]
 NVP_INVERSE = """        kept, other = z[:, [self.keep]], z[:, [1 - self.keep]]
         log_sigma, mu = self.log_sigma_and_mu(kept)
         return self.joined(kept, (other - mu) * (-log_sigma).exp())
+"""
+NVP_INIT = """        self.stretch = 3.0
+        self.couplings = nn.ModuleList(AffineCoupling((i + 1) % 2, hidden) for i in range(couplings))
 """
 NVP_COMPOSED = """        z, log_det = x * self.stretch, 2 * math.log(self.stretch)
         for coupling in self.couplings:
@@ -410,5 +415,312 @@ VARIANTS = (
 """),
         ),
         weights="reference",
+    ),
+    Variant(
+        "cdf-bisection-in-numpy", "cdf_flow", "μ and log σ from a normal; bisection in NumPy and scipy; the base from torch",
+        (
+            (CDF_PARAMETERS, """        self.pi_logits = nn.Parameter(torch.randn(components))
+        self.mu = nn.Parameter(torch.randn(components))
+        self.log_sigma = nn.Parameter(torch.randn(components))
+"""),
+            (CDF_INVERSE, """        pi = self.pi_logits.softmax(0).numpy()
+        mu, sigma = self.mu.numpy(), self.log_sigma.exp().numpy()
+        target = z.numpy().astype(np.float64)
+        low = np.full(target.shape, (mu - 20 * sigma).min())
+        high = np.full(target.shape, (mu + 20 * sigma).max())
+        for _ in range(100):
+            middle = 0.5 * (low + high)
+            cdf = torch.special.ndtr(torch.from_numpy((middle - mu) / sigma)).numpy() @ pi
+            below = cdf[:, None] < target
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return torch.from_numpy(middle.astype(np.float32))
+"""),
+            (CDF_LOG_PROB, """        z, log_det = self(x)
+        return torch.distributions.Uniform(0.0, 1.0, validate_args=False).log_prob(z).sum(dim=1) + log_det
+"""),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "ar-logistics-softplus", "ar_flow", "mixtures of logistics, σ by softplus; inputs scaled by three, He initialisation",
+        (
+            (AR_CDF, """    log_w = pi_logits - pi_logits.logsumexp(dim=1, keepdim=True)
+    scale = F.softplus(log_sigma) + 1e-3
+    t = (x.unsqueeze(1) - mu) / scale
+    z = (log_w.exp() * torch.sigmoid(t)).sum(dim=1)
+    return z, torch.logsumexp(log_w + F.logsigmoid(t) + F.logsigmoid(-t) - scale.log(), dim=1)
+"""),
+            (AR_INVERSE_CDF, """    scale = F.softplus(log_sigma) + 1e-3
+    low, high = (mu - 40 * scale).amin(dim=1), (mu + 40 * scale).amax(dim=1)
+    while True:
+        middle = (low + high) / 2
+        if torch.equal(middle, low) or torch.equal(middle, high) or (high - low).max() < 1e-7:
+            return middle
+        rises = mixture_cdf(middle, pi_logits, mu, log_sigma)[0] < z
+        low, high = torch.where(rises, middle, low), torch.where(rises, high, middle)
+"""),
+            (Body("ARFlow.__init__"), """        self.first = nn.Parameter(torch.randn(3 * components))
+        self.net = nn.Sequential(
+            nn.Linear(1, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, 3 * components)
+        )
+        for layer in self.net[::2]:
+            nn.init.kaiming_normal_(layer.weight)
+        self.start = nn.Parameter(torch.linspace(-2, 2, 3 * components))
+"""),
+            ("self.net(x[:, :1])  # (B, 3K)", "self.net(3 * x[:, :1])"),
+            ("self.net(x1[:, None])", "self.net(3 * x1[:, None])"),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "nvp-batch-norm-and-flips", "realnvp", "normalisation by running statistics and a flip after every coupling",
+        (
+            (NVP_INIT, """        self.couplings = nn.ModuleList([AffineCoupling(0, hidden) for _ in range(couplings)])
+        self.norms = nn.ModuleList([nn.BatchNorm1d(2) for _ in range(couplings)])
+"""),
+            (NVP_COMPOSED, """        log_det = x.new_zeros(len(x))
+        for coupling, norm in zip(self.couplings, self.norms):
+            x, log_sigma = coupling(x)
+            if self.training:
+                variance = x.var(dim=0, unbiased=False) + norm.eps
+            else:
+                variance = norm.running_var + norm.eps
+            x = norm(x).flip(1)
+            log_det = log_det + log_sigma + (norm.weight.abs().log() - 0.5 * variance.log()).sum()
+        return x, log_det
+"""),
+            (NVP_UNDONE, """        for coupling, norm in zip(reversed(self.couplings), reversed(self.norms)):
+            z = (z.flip(1) - norm.bias) / norm.weight
+            z = coupling.inverse(z * (norm.running_var + norm.eps).sqrt() + norm.running_mean)
+        return z
+"""),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "nvp-clamped-scales-frozen-mask", "realnvp", "log σ clamped, not tanh; the mask a frozen parameter; batch norm inside",
+        (
+            (Body("AffineCoupling.__init__"), """        self.mask = nn.Parameter(torch.tensor([1.0 - keep, float(keep)]), requires_grad=False)
+        self.net = nn.Sequential(
+            nn.Linear(1, hidden), nn.BatchNorm1d(hidden), nn.LeakyReLU(), nn.Linear(hidden, hidden), nn.ReLU(),
+            nn.Linear(hidden, 2),
+        )
+        for parameter in self.net.parameters():
+            if parameter.ndim > 1:
+                nn.init.kaiming_normal_(parameter)
+"""),
+            (Body("AffineCoupling.log_sigma_and_mu"), """        log_sigma, mu = self.net(kept).unbind(dim=1)
+        return log_sigma.clamp(-4, 4)[:, None], mu[:, None]
+"""),
+            (NVP_FORWARD, """        log_sigma, mu = self.log_sigma_and_mu((x * self.mask).sum(dim=1, keepdim=True))
+        moved = (1 - self.mask) * log_sigma
+        return self.mask * x + (1 - self.mask) * (x * moved.exp() + mu), moved.sum(dim=1)
+"""),
+            (NVP_INVERSE, """        log_sigma, mu = self.log_sigma_and_mu((z * self.mask).sum(dim=1, keepdim=True))
+        return self.mask * z + (1 - self.mask) * (z - mu) * torch.exp(-log_sigma)
+"""),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "nvp-fifteen-couplings", "realnvp", "fifteen couplings, whatever is asked for, and a base of torch.distributions",
+        (
+            (NVP_INIT, """        self.stretch = 1.0
+        self.couplings = nn.ModuleList([AffineCoupling(i % 2, hidden) for i in range(15 * couplings // 4)])
+"""),
+            (NVP_LOG_PROB, """        z, log_det = self(x)
+        return torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(dim=-1) + log_det
+"""),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "img-multi-scale-split", "realnvp_images", "half of the channels set aside after each scale; normalised networks",
+        (
+            (Body("MaskedCoupling.__init__"), """        C = shape[0]
+        mask = {"checkerboard": checkerboard_mask, "channel": channel_mask}[kind](shape, keep)
+        self.mask = nn.Parameter(mask, requires_grad=False)
+        self.net = nn.Sequential(
+            nn.Conv2d(C, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.Conv2d(width, 2 * C, 3, padding=1),
+        )
+        for layer in self.net:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight)
+        self.scale = nn.Parameter(torch.ones(1, C, 1, 1))
+        self.shift = nn.Parameter(torch.zeros(1, C, 1, 1))
+"""),
+            (Body("ImageRealNVP.__init__"), """        C, H, W = shape
+        self.stages = nn.ModuleList()
+        for k in range(scales):
+            boards = [MaskedCoupling("checkerboard", i % 2, (C, H, W), width) for i in range(3)]
+            C, H, W = 4 * C, H // 2, W // 2
+            channels = [MaskedCoupling("channel", i % 2, (C, H, W), 2 * width) for i in range(3)]
+            self.stages.append(nn.ModuleList(boards + channels))
+            C = C // 2
+"""),
+            (Body("ImageRealNVP.forward"), """        log_det, aside = 0.0, []
+        for stage in self.stages:
+            for k, coupling in enumerate(stage):
+                t = squeeze(t) if k == 3 else t
+                t, log_sigma = coupling(t)
+                log_det = log_det + log_sigma
+            done, t = t.chunk(2, dim=1)
+            aside.append(done)
+        for done in reversed(aside):
+            t = unsqueeze(torch.cat([done, t], dim=1))
+        return t, log_det
+"""),
+            (Body("ImageRealNVP.inverse"), """        aside = []
+        for _ in self.stages:
+            done, z = squeeze(z).chunk(2, dim=1)
+            aside.append(done)
+        for stage, done in zip(reversed(self.stages), reversed(aside)):
+            z = torch.cat([done, z], dim=1)
+            for k in range(5, -1, -1):
+                z = stage[k].inverse(z)
+                z = unsqueeze(z) if k == 3 else z
+        return z
+"""),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "glow-logsigmoid-learned-prior", "glow", "log σ = logsigmoid(s + 2), exp(3 f), P a frozen parameter, a learned prior",
+        (
+            (Body("ActNorm.__init__"), """        self.b = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.f = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.register_buffer("seen", torch.zeros(()))
+"""),
+            (Body("ActNorm.forward"), """        if self.training and self.seen == 0:
+            with torch.no_grad():
+                self.b.data = -x.mean(dim=[0, 2, 3], keepdim=True)
+                self.f.data = -torch.log(x.std(dim=[0, 2, 3], keepdim=True) + 1e-6) / 3
+                self.seen += 1
+        log_det = x.shape[2] * x.shape[3] * (3 * self.f).sum()
+        return (x + self.b) * torch.exp(3 * self.f), log_det.expand(len(x))
+"""),
+            (Body("ActNorm.inverse"), "        return z * torch.exp(-3 * self.f) - self.b\n"),
+            (Body("InvertibleConv.__init__"), """        W = torch.linalg.qr(torch.randn(channels, channels)).Q
+        P, L, U = torch.linalg.lu(W)
+        self.P = nn.Parameter(P, requires_grad=False)
+        self.L, self.U = nn.Parameter(L), nn.Parameter(U)
+        self.s = nn.Parameter(U.diagonal().clone())
+"""),
+            (Body("InvertibleConv.weight"), """        eye = torch.eye(len(self.L), device=self.L.device)
+        return self.P @ (torch.tril(self.L, -1) + eye) @ (torch.triu(self.U, 1) + torch.diag(self.s))
+"""),
+            (Body("InvertibleConv.forward"), """        W = self.weight()
+        log_det = x.shape[2] * x.shape[3] * self.s.abs().log().sum()
+        return F.conv2d(x, W.view(*W.shape, 1, 1)), log_det.repeat(len(x))
+"""),
+            ("        self.scale = nn.Parameter(torch.ones(channels - half, 1, 1))\n", ""),
+            (Body("ChannelCoupling.parts"), """        x_a, x_b = x.chunk(2, dim=1)
+        s, mu = self.net(x_a).chunk(2, dim=1)
+        return x_a, x_b, F.logsigmoid(s + 2), mu
+"""),
+            (Body("Glow.log_prob"), """        t, log_det_t = tensors.to_reals(x, self.levels)
+        z, log_det_z = self(t)
+        prior = torch.distributions.Normal(self.mean, self.log_spread.exp())
+        return prior.log_prob(z).flatten(1).sum(dim=1) + log_det_t + log_det_z
+"""),
+            (Body("Glow.sample"), """        z = self.mean + self.log_spread.exp() * torch.randn(n, *self.shape)
+        return tensors.to_levels(self.inverse(z), self.levels)
+"""),
+            ("        self.layers = nn.ModuleList(layers)\n", """        self.layers = nn.ModuleList(layers)
+        self.mean, self.log_spread = nn.Parameter(torch.zeros(shape)), nn.Parameter(torch.zeros(shape))
+"""),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "glow-sigmoid-scales", "glow", "σ = sigmoid(s + 2) on the first half, one W without LU, He initialisation",
+        (
+            (Body("InvertibleConv.__init__"), """        self.W = nn.Parameter(torch.linalg.qr(torch.randn(channels, channels))[0])
+"""),
+            (Body("InvertibleConv.weight"), "        return self.W\n"),
+            (Body("InvertibleConv.forward"), """        B, C, H, W = x.shape
+        log_det = H * W * torch.linalg.slogdet(self.W).logabsdet
+        return F.conv2d(x, self.W.reshape(C, C, 1, 1)), log_det * torch.ones(B)
+"""),
+            ("        nn.init.zeros_(self.net[-1].weight)\n        nn.init.zeros_(self.net[-1].bias)\n"
+             "        self.scale = nn.Parameter(torch.ones(channels - half, 1, 1))\n",
+             "        for layer in self.net[::2]:\n            nn.init.kaiming_normal_(layer.weight)\n"),
+            (Body("ChannelCoupling.parts"), """        x_b, x_a = x.chunk(2, dim=1)
+        s, mu = self.net(x_a).chunk(2, dim=1)
+        return x_a, x_b, torch.log(torch.sigmoid(s + 2)), mu
+"""),
+            (Body("ChannelCoupling.forward"), """        x_a, x_b, log_sigma, mu = self.parts(x)
+        return torch.cat([x_b * log_sigma.exp() + mu, x_a], dim=1), log_sigma.sum(dim=(1, 2, 3))
+"""),
+            (Body("ChannelCoupling.inverse"), """        z_a, z_b, log_sigma, mu = self.parts(z)
+        return torch.cat([(z_b - mu) / log_sigma.exp(), z_a], dim=1)
+"""),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "stated-recipe", "cdf_flow", "the plainest flow, trained as the text says",
+        ((CDF_PARAMETERS, """        self.pi_logits = nn.Parameter(torch.zeros(components))
+        self.mu = nn.Parameter(torch.linspace(-2, 2, components))
+        self.log_sigma = nn.Parameter(torch.zeros(components))
+"""),),
+    ),
+    Variant(
+        "stated-recipe", "ar_flow", "the plainest flow, trained as the text says",
+        (
+            (Body("ARFlow.__init__"), """        K = components
+        self.first = nn.Parameter(torch.cat([torch.zeros(K), torch.linspace(-3, 3, K), torch.zeros(K)]))
+        self.net = nn.Sequential(
+            nn.Linear(1, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 3 * K)
+        )
+        with torch.no_grad():
+            self.net[-1].bias[K : 2 * K] = torch.linspace(-3, 3, K)
+"""),
+            ("of_x2 = self.start + self.net(x[:, :1])  # (B, 3K)", "of_x2 = self.net(x[:, :1])"),
+            ("of_x2 = self.start + self.net(x1[:, None])", "of_x2 = self.net(x1[:, None])"),
+            ("torch.optim.Adam(model.parameters(), lr=1e-3)", "torch.optim.Adam(model.parameters(), lr=2e-2)"),
+        ),
+    ),
+    Variant(
+        "stated-recipe", "realnvp", "the plainest flow, without stretch and waves, trained as the text says",
+        (
+            (Body("AffineCoupling.__init__"), """        self.net = nn.Sequential(
+            nn.Linear(1, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 2)
+        )
+        self.scale = nn.Parameter(torch.ones(1))
+        self.shift = nn.Parameter(torch.zeros(1))
+"""),
+            (Body("AffineCoupling.log_sigma_and_mu"), """        s, mu = self.net(kept).chunk(2, dim=1)
+        return self.scale * torch.tanh(s) + self.shift, mu
+"""),
+            (NVP_INIT, """        self.couplings = nn.ModuleList([AffineCoupling(i % 2, hidden) for i in range(couplings)])
+"""),
+            (NVP_COMPOSED, """        z, log_det = x, 0
+        for coupling in self.couplings:
+            z, log_sigma = coupling(z)
+            log_det = log_det + log_sigma
+        return z, log_det
+"""),
+            (NVP_UNDONE, """        for coupling in reversed(self.couplings):
+            z = coupling.inverse(z)
+        return z
+"""),
+            ("torch.optim.Adam(model.parameters(), lr=1e-3, betas=(0.9, 0.99), fused=True)",
+             "torch.optim.Adam(model.parameters(), lr=4e-3)"),
+        ),
+    ),
+    Variant(
+        "stated-recipe", "realnvp_images", "the flow that the text describes, with one width, trained as it says",
+        (
+            ("width * 2**k) for i in range(2)]", "width) for i in range(2)]"),
+            ("width * 2**k) for i in range(4)]", "2 * width) for i in range(4)]"),
+        ),
+    ),
+    Variant(
+        "stated-recipe", "glow", "the flow that the text describes, log σ = tanh(s), trained as it says",
+        (("return x_a, x_b, self.scale * torch.tanh(s), mu", "return x_a, x_b, torch.tanh(s), mu"),
+         ("        self.scale = nn.Parameter(torch.ones(channels - half, 1, 1))\n", "")),
     ),
 )  # fmt: skip

@@ -19,7 +19,9 @@
 #
 # **How this notebook works.** As in homework 1: *why*, *write*, *look*, *train*, *see*, *check*. You write the
 # code where it says `NotImplementedError`; `check("…")` runs the very checks that grade you, as often as you
-# like. Every data set has a known density, so losses are reported in *nats above the limit*, its entropy.
+# like. Call it before a class is finished, too: what calls a method that is still missing says so and waits, all else
+# is checked. `check("realnvp", only="log_det")` runs the checks with these words in their title. Every data set has a
+# known density, so losses are reported in *nats above the limit*, its entropy.
 #
 # All flows here speak the same few verbs. With $B$ examples of $D$ numbers,
 #
@@ -143,7 +145,8 @@ plots.pushed_through(x, z, xlabel="$x$ (data)", zlabel="$z = f(x)$, untrained")
 
 # %% [markdown]
 # **Train** with maximum likelihood: $\mathcal J = -\frac1B \sum_b \log p(x^{(b)})$. `fit` is the loop of homework 1;
-# you give it the loss and the optimiser.
+# you give it the loss and the optimiser. A recipe that is good enough: Adam, 1,500 steps on 1,024 examples each, the
+# learning rate 0.05 at first and falling to zero along a cosine (`CosineAnnealingLR`). It takes a second or two.
 
 
 # %%
@@ -313,16 +316,19 @@ class ARFlow(nn.Module):
 # of its determinant at every point.
 
 # %%
-flow = ARFlow(components=3)
-x = torch.as_tensor(moons.sample(64, seed=0))
-jacobian = torch.stack([torch.func.jacrev(lambda point: flow(point[None])[0][0])(point) for point in x])
-error = (flow(x)[1] - torch.linalg.slogdet(jacobian).logabsdet).abs().max().item()
+flow = ARFlow(components=3).eval()
+x = torch.as_tensor(moons.sample(64, seed=0)).requires_grad_()
+z, log_det = flow(x)
+rows = [torch.autograd.grad(z[:, i].sum(), x, retain_graph=True)[0] for i in range(2)]  # of every example at once
+jacobian = torch.stack(rows, dim=1)  # (B, 2, 2)
+error = (log_det - torch.linalg.slogdet(jacobian).logabsdet).abs().max().item()
 plots.matrix(jacobian.abs().amax(dim=0) > 0, xlabel="$x$", ylabel="$z$", title=f"∂z/∂x; log_det is off by {error:.0e}")
 
 # %% [markdown]
 # **Train** with $\mathcal J = -\frac1B \sum_b \left(\log p(x_1^{(b)}) + \log p(x_2^{(b)} \mid x_1^{(b)})\right)$. The
 # conditionals change abruptly with $x_1$ (think of the edge of an eye), so give the network a learning rate that rises
-# first, to a large value, and then falls to zero, and batches of a thousand.
+# first, to a large value, and then falls to zero, and large batches. A recipe that is good enough: Adam, 3,500 steps on
+# 1,024 examples each, `OneCycleLR` with `max_lr=2e-2` (a quarter of a minute for each of the two sets).
 
 
 # %%
@@ -534,9 +540,9 @@ class RealNVP(nn.Module):
 # much.
 
 # %%
-flow = RealNVP(couplings=2)
+flow = RealNVP(couplings=2).eval()
 with torch.no_grad():
-    for parameter in flow.parameters():
+    for parameter in filter(lambda p: p.requires_grad, flow.parameters()):
         parameter += 0.1 * torch.randn_like(parameter)
 plots.latent_space(flow, moons.sample(4000, seed=0))
 
@@ -544,7 +550,8 @@ plots.latent_space(flow, moons.sample(4000, seed=0))
 # **Train** with maximum likelihood. RealNVP is harder to train than the flow before: it starts as one round blob, and
 # must *tear* the data apart with steep functions, because it cannot make holes. A point on the wrong side of a tear
 # lands far out, and its gradient is huge. So: large batches, the gradient clipped (`fit` does it), a learning rate that
-# warms up and falls to zero.
+# warms up and falls to zero. A recipe that is good enough, also without stretch and waves: Adam, 3,500 steps on 1,024
+# examples each, `OneCycleLR` with `max_lr=4e-3` and `pct_start=0.1` (half a minute for each of the two sets).
 
 
 # %%
@@ -800,7 +807,9 @@ class MaskedCoupling(nn.Module):
 # with twice the `width`. At the end, unsqueeze as often as you squeezed: then $z$ has the shape of $x$.
 #
 # `forward` and `inverse` work on the reals $t$; `log_prob` and `sample` speak of integer levels, so `log_prob` goes
-# all the way, $x \to y \to t \to z$, and adds up three log-determinants. `sample` and `interpolate` go back.
+# all the way, $x \to y \to t \to z$, and adds up three log-determinants. `sample` and `interpolate` go back. (More
+# couplings, normalisation between them, or half of the channels set aside after each scale, as in the paper, are right
+# too. Only $z$ must come out in the shape of $x$.)
 
 
 # %%
@@ -887,20 +896,22 @@ class ImageRealNVP(nn.Module):
 # weights must be random, not the initial ones: of the identity, any forgotten log-determinant is right.
 
 # %%
-tiny = ImageRealNVP((1, 4, 4), levels=16, scales=1, width=8)
+tiny = ImageRealNVP((1, 4, 4), levels=16, scales=1, width=8).eval()
 with torch.no_grad():
-    for parameter in tiny.parameters():
+    for parameter in filter(lambda p: p.requires_grad, tiny.parameters()):
         parameter += 0.2 * torch.randn_like(parameter)
-    t = torch.randn(16, 1, 4, 4)
-    jacobian = torch.stack([torch.func.jacrev(lambda image: tiny(image[None])[0].flatten())(image) for image in t])
-    error = (tiny(t)[1] - torch.linalg.slogdet(jacobian.flatten(2)).logabsdet).abs().max().item()
-largest = jacobian.flatten(2).abs().amax(dim=0)
-plots.matrix(largest, xlabel="$t$", ylabel="$z$", title=f"|∂z/∂t|; log_det is off by {error:.0e}")
+t = torch.randn(16, 1, 4, 4, requires_grad=True)
+z, log_det = tiny(t)
+rows = [torch.autograd.grad(z_i.sum(), t, retain_graph=True)[0] for z_i in z.flatten(1).T]  # of every image at once
+jacobian = torch.stack(rows, dim=1).flatten(2)  # (B, 16, 16)
+error = (log_det - torch.linalg.slogdet(jacobian).logabsdet).abs().max().item()
+plots.matrix(jacobian.abs().amax(dim=0), xlabel="$t$", ylabel="$z$", title=f"|∂z/∂t|; log_det is off by {error:.0e}")
 
 
 # %% [markdown]
-# **Train** it (about two minutes) on *bits per dimension*, $-\log_2 p(x) / D$: how many bits a pixel costs. Uniform
-# noise would cost $\log_2 16 = 4$. As with convolutions before, `model.to(memory_format=torch.channels_last)` pays.
+# **Train** it on *bits per dimension*, $-\log_2 p(x) / D$: how many bits a pixel costs. Uniform noise would cost
+# $\log_2 16 = 4$. As with convolutions before, `model.to(memory_format=torch.channels_last)` pays. A recipe that is
+# good enough: Adam, 1,000 steps on 32 images each, `OneCycleLR` with `max_lr=5e-3` and `pct_start=0.1`; two minutes.
 
 
 # %%
@@ -1118,6 +1129,7 @@ class ChannelCoupling(nn.Module):
 
 # %% [markdown]
 # **Glow**: at each of `scales` scales a squeeze, then `steps` steps; at the end, unsqueeze as often as you squeezed.
+# (You may learn the mean and the spread of $z$, too, if they start as those of $N(0, I)$.)
 
 
 # %%
@@ -1203,7 +1215,8 @@ plots.matrix(InvertibleConv(16).weight().detach().abs(), xlabel="channel in", yl
 
 
 # %% [markdown]
-# **Train** it on bits per dimension, with as many steps as RealNVP took.
+# **Train** it on bits per dimension. A recipe that is good enough: Adam, 1,500 steps on 32 images each, `OneCycleLR`
+# with `max_lr=5e-3` and `pct_start=0.1`: about two minutes.
 
 
 # %%
@@ -1248,7 +1261,9 @@ plots.images(glow.sample(48), levels=16, columns=12)
 for name in ("realnvp_images", "glow"):
     if name in training.session.histories:
         run = training.history(name)
-        print(f"{name:15s} {run.valid[-1]:.3f} bits a dimension on validation images, after {run.seconds:.0f} s")
+        losses, images_of = (run.valid[-1:], "validation") if run.valid else (run.train[-50:], "training")
+        bits = f"{np.mean(losses):.3f} bits a dimension on {images_of} images, " if losses else ""
+        print(f"{name:15s} {bits}after {run.seconds:.0f} s")
 
 # %% [markdown]
 # *A question to think about:* a permutation of the channels is a $1 \times 1$ convolution, too. Which of RealNVP's ways

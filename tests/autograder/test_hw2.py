@@ -39,7 +39,7 @@ def test_the_points():
 
 
 def test_there_are_enough_of_both_and_their_names_differ():
-    names = [c.name for c in (*MUTANTS, *VARIANTS)]
+    names = [(c.exercise, c.name) for c in (*MUTANTS, *VARIANTS)]
     assert len(names) == len(set(names))
     for exercise in EXERCISES:
         assert sum(m.exercise == exercise for m in MUTANTS) >= 8
@@ -63,7 +63,7 @@ class Shift(torch.nn.Module):
 
 
 def flow_of(broken: str) -> door.Flow:
-    return door.Flow(LocalStudent({"Shift": Shift}, {}).new("Shift", broken), 2)
+    return door.Flow(LocalStudent({"Shift": Shift}, {}).new("Shift", broken, perturb=0), 2, flows.NORMAL)
 
 
 def test_a_flow_as_plain_functions():
@@ -72,6 +72,14 @@ def test_a_flow_as_plain_functions():
     assert z.shape == (3, 2)
     assert log_det.tolist() == [0, 0, 0]
     assert flow_of("").jacobian(x).tolist() == [np.eye(2).tolist()] * 3
+    assert flow_of("").own_log_prob(x) == pytest.approx(np.full(3, -1 - np.log(2 * np.pi)))
+
+
+@pytest.mark.parametrize("broken", ["alone", "three", "column"])
+def test_what_needs_z_alone_does_not_mind_a_wrong_log_det(broken):
+    x = np.ones((3, 2), dtype=np.float32)
+    assert flow_of(broken).latents(x).tolist() == x.tolist()
+    assert flow_of(broken).jacobian(x).tolist() == [np.eye(2).tolist()] * 3
 
 
 @pytest.mark.parametrize(("broken", "said"), [
@@ -96,6 +104,58 @@ def test_the_baseline_is_the_cross_entropy_of_one_gaussian(name):
 def test_the_box_holds_the_data():
     for name in ("smiley", "moons"):
         assert flows.plane(toy.get(name).log_prob, door.BOX, door.CELLS).mass == pytest.approx(1, abs=1e-4)
+
+
+# ---- a trained density -----------------------------------------------------------------------------------
+
+
+class Gauss(torch.nn.Module):
+    """N(0, 4 I) of the plane; `broken` says what log_prob is instead."""
+
+    def __init__(self, broken: str = ""):
+        super().__init__()
+        self.b, self.broken = torch.nn.Parameter(torch.zeros(2)), broken
+
+    def forward(self, x):
+        return (x + self.b) / 2, -2 * torch.log(torch.full((len(x),), 2.0))
+
+    def log_prob(self, x):
+        z, log_det = self(x)
+        if self.broken == "raises":
+            raise ValueError("not out there")
+        log_p = (-0.5 * z**2 - 0.5 * np.log(2 * np.pi)).sum(dim=1) + log_det
+        return log_p + {"": 0.0, "too much": 5.0, "too little": -5.0, "nan": float("nan")}[self.broken]
+
+
+@pytest.mark.parametrize("broken", ["", "too much", "too little", "nan", "raises"])
+def test_what_is_wrong_with_log_prob_does_not_change_what_was_trained(broken):
+    checks.collect()
+    student, data = LocalStudent({}, {"gauss": Gauss(broken)}), toy.get("rotated_gaussian")
+    x = data.sample(2000, seed=0, split="test")
+    wanted = flows.excess_nats(data.log_prob(x), toy.GaussianMixture([1.0], [[0, 0]], [4 * np.eye(2)]).log_prob(x))
+    excess = door.excess_of_trained(student, "gauss", data, flows.NORMAL, x, 0, door.BOX, 100)
+    assert excess == pytest.approx(wanted, abs=1e-4)
+
+
+def test_what_has_too_much_mass_is_not_counted():
+    class Folded(Gauss):  # two x for every z, whose Jacobian knows nothing of it
+        def forward(self, x):
+            z, log_det = super().forward(x)
+            return z.abs() + 0 * self.b, log_det
+
+    checks.collect()
+    student, data = LocalStudent({}, {"gauss": Folded("too much")}), toy.get("rotated_gaussian")
+    wide = toy.GaussianMixture([1.0], [[0, 0]], [np.eye(2)]).draw(500, np.random.default_rng(0)).astype(np.float32)
+    assert door.excess_of_trained(student, "gauss", data, flows.NORMAL, wide, 0, door.BOX, 100) > -1
+
+    class Lying(Folded):
+        def forward(self, x):
+            z, log_det = super().forward(x)
+            return z * torch.tensor([4.0, 4.0]) % 2.0, log_det  # sixteen x for a z, and more
+
+    student = LocalStudent({}, {"gauss": Lying("too much")})
+    with pytest.raises(checks.CheckFailed, match="integrates to"):
+        door.excess_of_trained(student, "gauss", data, flows.NORMAL, wide, 0, door.BOX, 100)
 
 
 # ---- the door to a student's flow of images ------------------------------------------------------------
@@ -134,6 +194,22 @@ def test_bits_per_dimension_of_a_known_likelihood():
     checks.collect()
     x = pictures.levels(200, (1, 8, 8), 16, seed=0)  # uniform levels cost log2 16 bits, to this model exactly
     assert pictures.bits_of_trained(logistic(""), x, seed=1) == pytest.approx(4, abs=1e-3)
+
+
+def test_an_inverse_that_is_wrong_has_a_check_of_its_own():
+    checks.collect()
+    x = pictures.levels(200, (1, 8, 8), 16, seed=0)
+    assert pictures.bits_of_trained(logistic("one way"), x, seed=1, invertible=False) == pytest.approx(4, abs=1e-3)
+
+
+def test_a_learned_prior_is_the_base_that_was_fitted():
+    """z = 3 t + 1 in place of t: the same likelihood, for whoever knows the spread of z."""
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((400, 50))
+    assert pictures.fitted_base_density(z).mean() == pytest.approx(pictures.base_density(z).mean(), abs=1)
+    moved = pictures.fitted_base_density(3 * z + 1).mean() + 50 * np.log(3)
+    assert moved == pytest.approx(pictures.fitted_base_density(z).mean(), abs=1e-6)
+    assert pictures.base_density(3 * z + 1).mean() + 50 * np.log(3) < moved - 100
 
 
 @pytest.mark.parametrize(("broken", "said"), [

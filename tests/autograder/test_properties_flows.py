@@ -43,13 +43,16 @@ class Wave:
         x1 = x1 * np.exp(-self.c) - self.b * np.sin(x2)
         return np.stack([x1, x2 - self.a * np.sin(x1)], axis=1).astype(np.float32)
 
-    def rows(self, x, cotangent):
+    def latents(self, x):
+        return self.forward(x)[0]
+
+    def jacobian(self, x):
         x1, x2 = np.asarray(x, dtype=np.float64).T
         slope = self.a * np.cos(x1)
         bend = self.b * np.cos(x2 + self.a * np.sin(x1))
         e = np.exp(self.c)
         jac = np.array([[e * (1 + bend * slope), e * bend], [slope, np.ones_like(x1)]])  # (2, 2, B)
-        return np.einsum("bi,ijb->bj", cotangent, jac).astype(np.float32)
+        return jac.transpose(2, 0, 1).astype(np.float32).astype(np.float64)
 
     def log_prob(self, x):
         z, log_det = self.forward(x)
@@ -67,7 +70,7 @@ def points(n: int = 300, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_inverse_is_accepted_from_both_ends(seed, start):
     wave = Wave(seed)
-    assert passed(flows.inverts(wave.forward, wave.inverse, points(seed=seed), start))
+    assert passed(flows.inverts(wave.latents, wave.inverse, points(seed=seed), start))
 
 
 @pytest.mark.parametrize("start", ["x", "z"])
@@ -78,29 +81,17 @@ def test_an_inverse_is_accepted_from_both_ends(seed, start):
 )
 def test_what_is_nearly_an_inverse_is_not(wrong, start):
     wave = Wave()
-    assert not passed(flows.inverts(wave.forward, lambda z: wrong(wave.inverse(z)), points(), start))
+    assert not passed(flows.inverts(wave.latents, lambda z: wrong(wave.inverse(z)), points(), start))
 
 
 # ---- the Jacobian --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_the_jacobian_row_by_row(seed):
-    wave, x = Wave(seed), points(50, seed)
-    jac = flows.jacobian(wave.rows, x)
-    h = 1e-3
-    for j in range(2):
-        step = h * np.eye(2)[j]
-        difference = (wave.forward(x + step)[0].astype(np.float64) - wave.forward(x - step)[0]) / (2 * h)
-        assert jac[:, :, j] == pytest.approx(difference, abs=0.02)
-    assert np.linalg.slogdet(jac).logabsdet == pytest.approx(np.full(50, wave.c), abs=1e-5)
 
 
 @pytest.mark.parametrize("size", [0.2, 1.0, 4.0])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_right_log_det_in_float32_is_accepted(seed, size):
     wave, x = Wave(seed, size), points(seed=seed)
-    assert passed(flows.log_det_is_of_jacobian(wave.forward(x)[1], flows.jacobian(wave.rows, x)))
+    assert passed(flows.log_det_is_of_jacobian(wave.forward(x)[1], wave.jacobian(x)))
 
 
 def test_rounding_that_cancels_is_allowed_for_and_no_more():
@@ -126,7 +117,7 @@ SLIPS = {
 def test_a_wrong_log_det_is_failed_and_said(slip):
     wave, x = Wave(3), points()
     wrong = SLIPS[slip](wave.forward(x)[1])
-    finding = flows.log_det_is_of_jacobian(wrong, flows.jacobian(wave.rows, x))
+    finding = flows.log_det_is_of_jacobian(wrong, wave.jacobian(x))
     assert not passed(finding)
     assert slip in finding.slip
 
@@ -136,7 +127,7 @@ def test_a_log_det_that_is_off_is_failed_though_nobody_knows_why(off):
     wave, x = Wave(), points()
     log_det = wave.forward(x)[1].copy()
     log_det[7] += off  # one point of many
-    finding = flows.log_det_is_of_jacobian(log_det, flows.jacobian(wave.rows, x))
+    finding = flows.log_det_is_of_jacobian(log_det, wave.jacobian(x))
     assert not passed(finding)
     assert finding.slip == ""
 
@@ -191,6 +182,23 @@ def test_dense():
     assert not passed(finding)
     assert finding.measured == "z_1 does not depend on x_2"
     assert not passed(flows.is_dense(np.zeros((3, 2, 2))))
+    assert not passed(flows.is_dense(jacobians([[1, 1], [1, 1]]) * np.nan))
+    flat = jacobians([[1, 1], [1, 1]]) * np.array([1.0, 1e-9])[:, None]  # a row is judged by its own size
+    assert passed(flows.is_dense(flat))
+
+
+def test_more_layers_have_more_parameters():
+    assert passed(flows.grows(100, 200, "Flow", "couplings"))
+    assert "plain Python list" in flows.grows(0, 0, "Flow", "couplings").slip
+    shared = flows.grows(100, 100, "Flow", "couplings")
+    assert not passed(shared)
+    assert "[layer] * n" in shared.slip
+
+
+def test_strain_is_how_errors_grow():
+    assert flows.strain(np.tile(np.eye(2), (3, 1, 1))) == pytest.approx(1)
+    assert flows.strain(np.array([np.diag([1.0, 1e-3]), np.eye(2)])) == pytest.approx(1e3)
+    assert flows.strain(np.zeros((1, 2, 2))) == flows.strain(np.full((1, 2, 2), np.nan)) == np.inf
 
 
 def test_keeps():
@@ -212,38 +220,77 @@ def test_bounded_log_det():
 
 # ---- one dimension -------------------------------------------------------------------------------------
 
-LINE = np.linspace(-30, 30, 6001, dtype=np.float32)[:, None]
+LINE = flows.line()
 MU, SIGMA, PI = np.array([-3.0, 0.5, 4.0]), np.array([0.2, 1.5, 0.5]), np.array([0.2, 0.5, 0.3])
+float32 = np.float32
 
 
-def mixture(x, pi=PI, sigma=SIGMA):
-    z = (pi * ndtr((x - MU) / SIGMA)).sum(axis=1, keepdims=True).astype(np.float32)
+def mixture(x, pi=PI, sigma=SIGMA, mu=MU, dtype=np.float64):
+    """z and log dz/dx of a mixture; sigma: the widths of the slopes alone."""
+    z = (pi * ndtr((x - mu) / SIGMA)).sum(axis=1, keepdims=True).astype(dtype)
     with np.errstate(divide="ignore"):
-        return z, np.log((PI * norm.pdf(x, MU, sigma)).sum(axis=1)).astype(np.float32)
+        return z, np.log((PI * norm.pdf(x, mu, sigma)).sum(axis=1)).astype(dtype)
 
 
-def test_a_cdf_and_its_slope():
-    assert passed(flows.is_a_cdf(mixture, LINE))
-    assert passed(flows.log_det_is_the_slope(mixture, LINE))
-    finding, extra = flows.integrates_to_one_on_the_line(lambda x: mixture(x)[1], LINE, 3, extra=LINE[100:103])
-    assert passed(finding)
-    assert extra == pytest.approx(mixture(LINE[100:103])[1].astype(np.float64))
+def part_of_the_line():
+    """The part of the line where z changes."""
+    return flows.line_of(lambda t: mixture(t)[0])
+
+
+def test_the_line_has_numbers_of_float32_and_its_reach_is_the_models():
+    assert (LINE.astype(float32) == LINE).all()
+    assert (np.diff(LINE[:, 0]) > 0).all()
+    assert LINE[-1] == -LINE[0] == flows.FAR
+    assert 8 < flows.line_of(lambda x: mixture(x)[0]).max() < 60
+    assert 8e3 < flows.line_of(lambda x: mixture(x / 1000)[0]).max() < 60e3
+
+
+@pytest.mark.parametrize("dtype", [np.float64, float32])
+def test_a_cdf_and_its_slope(dtype):
+    assert passed(flows.is_a_cdf(lambda x: mixture(x, dtype=dtype)[0], LINE))
+    assert passed(flows.log_det_is_the_slope(lambda x: mixture(x, dtype=dtype), part_of_the_line()))
+    assert passed(flows.integrates_to_one_on_the_line(lambda x: mixture(x, dtype=dtype)[1], part_of_the_line()))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_components_of_any_width_and_place_are_found(seed):
+    """μ, log σ ~ N(0, 1) and far beyond: no constant says where the mass is."""
+    rng = np.random.default_rng(seed)
+    mu, sigma = rng.normal(size=3) * 10 ** rng.uniform(0, 3), np.exp(rng.normal(size=3) * 2)
+
+    def flow(x):
+        t = (x - mu) / sigma
+        with np.errstate(divide="ignore"):
+            return ndtr(t).mean(axis=1, keepdims=True), np.log((norm.pdf(t) / sigma).mean(axis=1))
+
+    grid = flows.line_of(lambda x: flow(x)[0])
+    assert passed(flows.is_a_cdf(lambda x: flow(x)[0], LINE))
+    assert passed(flows.log_det_is_the_slope(flow, grid))
+    assert passed(flows.integrates_to_one_on_the_line(lambda x: flow(x)[1], grid))
+    assert not passed(flows.log_det_is_the_slope(lambda x: (flow(x)[0], flow(x)[1] + 0.01), grid))
+    assert not passed(flows.integrates_to_one_on_the_line(lambda x: flow(x)[1] + 0.01, grid))
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (lambda x: mixture(x, pi=PI * 1.01), "runs from 0 to 1.01"),
-        (lambda x: (1 - mixture(x)[0], mixture(x)[1]), "falls near x"),
-        (lambda x: (mixture(x)[0] + 0.02 * np.sin(9 * x), mixture(x)[1]), "falls near x"),
-        (lambda x: (mixture(x)[0] * np.nan, mixture(x)[1]), "nan"),
-        (lambda x: (0 * x + 0.5, mixture(x)[1]), "runs from 0.5 to 0.5"),
+        (lambda x: mixture(x, pi=PI * 1.01)[0], "runs from 0 to 1.01"),
+        (lambda x: 1 - mixture(x)[0], "falls near x"),
+        (lambda x: mixture(x)[0] + 0.02 * np.sin(9 * x), "falls near x"),
+        (lambda x: mixture(x)[0] * np.nan, "nan"),
+        (lambda x: 0 * x + 0.5, "runs from 0.5 to 0.5"),
     ],
 )
 def test_no_cdf(wrong, said):
     finding = flows.is_a_cdf(wrong, LINE)
     assert not passed(finding)
     assert said in finding.measured
+
+
+def test_a_clamp_is_said():
+    finding = flows.is_a_cdf(lambda x: mixture(np.clip(x, -3, 3))[0], LINE)
+    assert not passed(finding)
+    assert "Is x clamped?" in finding.slip
 
 
 @pytest.mark.parametrize(
@@ -258,14 +305,24 @@ def test_no_cdf(wrong, said):
     ],
 )
 def test_not_the_slope(wrong):
-    assert not passed(flows.log_det_is_the_slope(lambda x: wrong(*mixture(x)), LINE))
+    assert not passed(flows.log_det_is_the_slope(lambda x: wrong(*mixture(x)), part_of_the_line()))
+
+
+def test_missing_weights_are_said_by_the_whole_number():
+    with np.errstate(divide="ignore"):
+        unweighted = lambda x: np.log(norm.pdf(x, MU, SIGMA).sum(axis=1))  # noqa: E731
+        slope = flows.log_det_is_the_slope(lambda x: (mixture(x)[0], unweighted(x)), part_of_the_line())
+        density = flows.integrates_to_one_on_the_line(unweighted, part_of_the_line())
+    assert "integrates to 3" in slope.slip
+    assert "integrates to 3" in density.slip
+    assert "log π is missing" in density.slip
 
 
 @pytest.mark.parametrize("factor", [0.995, 1.005, 0.0, 1e3, np.inf, np.nan])
 def test_what_does_not_integrate_to_one_on_the_line(factor):
     with np.errstate(divide="ignore"):
         log_factor = np.log(factor)
-    assert not passed(flows.integrates_to_one_on_the_line(lambda x: mixture(x)[1] + log_factor, LINE)[0])
+    assert not passed(flows.integrates_to_one_on_the_line(lambda x: mixture(x)[1] + log_factor, part_of_the_line()))
 
 
 # ---- the plane -----------------------------------------------------------------------------------------
@@ -279,6 +336,7 @@ def test_densities_integrate_to_one_in_one_shuffled_query(name):
     x = data.sample(500, seed=1)
     found = flows.plane(lambda p: asked.append(p) or data.log_prob(p), BOX, 300, seed=2, extra=x)
     assert passed(found.integrates_to_one())
+    assert passed(found.holds_no_more_than_one())
     assert found.extra == pytest.approx(data.log_prob(x), abs=1e-4)
     assert len(asked) == 1
     assert asked[0].shape == (300 * 300 + 500, 2)
@@ -287,37 +345,44 @@ def test_densities_integrate_to_one_in_one_shuffled_query(name):
     assert places.max() - places.min() > 10_000  # the held-out points stand anywhere among the others
 
 
+def test_a_density_may_have_mass_outside_the_box_and_none_too_much():
+    for wide in (0.0, -1.0):
+        assert passed(
+            flows.plane(lambda p, c=wide: toy.get("moons").log_prob(p) + c, BOX, 300).holds_no_more_than_one()
+        )
+    for more in (0.03, 1.0, 1e3, np.nan):
+        found = flows.plane(lambda p, c=more: toy.get("moons").log_prob(p) + c, BOX, 300).holds_no_more_than_one()
+        assert not passed(found)
+    line = flows.plane(lambda p: toy.get("skewed").log_prob(p), ((-12.0, 12.0),), 4800)
+    assert line.log_p.shape == (4800,)
+    assert line.mass == pytest.approx(1, abs=1e-4)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_size_and_place_of_a_density_need_not_be_known(seed):
-    rng = np.random.default_rng(seed)
-    wide = toy.GaussianMixture([1.0], rng.normal(scale=20, size=(1, 2)), [np.diag(10 ** rng.uniform(-1, 1.5, 2))])
-    for density in (wide.log_prob, Wave(seed).log_prob, toy.get("moons").log_prob):
-        assert passed(flows.integrate_to_one([density], seed))
-        assert not passed(flows.integrate_to_one([lambda x, density=density: density(x) + 0.03], seed))
+    wave, rng = Wave(seed), np.random.default_rng(seed)
+    stretch = 10 ** rng.uniform(-1.5, 1.5, 2)
+    log_prob = lambda x: wave.log_prob(np.asarray(x) / stretch) - np.log(stretch).sum()  # noqa: E731
+    box = flows.box_of(lambda x: wave.latents(x / stretch), -5.5, 5.5)
+    found, known = flows.integral_is_one(log_prob, box, seed)
+    assert known
+    assert passed(found)
+    found, known = flows.integral_is_one(lambda x: log_prob(x) + 0.03, box, seed)
+    assert known
+    assert not passed(found)
 
 
-def test_a_density_too_fine_for_any_grid_says_nothing_and_the_next_stands_in():
-    def fine(x):  # right, and too fine for any grid: a needle 0.03 wide, 70 from a round blob
-        blob = norm.logpdf(x, [50, 50], 1).sum(axis=1) + np.log(0.5)
-        return np.logaddexp(blob, norm.logpdf(x, [0, 0], [0.03, 20]).sum(axis=1) + np.log(0.5))
+def test_a_density_too_fine_for_any_grid_is_not_known():
+    def fine(x):  # right, and too fine for any grid: a needle 0.003 wide, across the box
+        return norm.logpdf(x, [0, 0], [0.003, 20]).sum(axis=1)
 
-    right, wrong = Wave().log_prob, lambda x: Wave().log_prob(x) + 0.5
-    assert passed(flows.integrate_to_one([fine, right], seed=1, enough=1))
-    assert not passed(flows.integrate_to_one([fine, wrong], seed=1, enough=1))
-    assert not passed(flows.integrate_to_one([right, wrong, right]))
-    assert passed(flows.integrate_to_one([right, right, right, wrong]))
-
-
-def test_a_base_without_its_constant_is_said():
-    finding = flows.integrate_to_one([lambda x: Wave().log_prob(x) + np.log(2 * np.pi)])
-    assert not passed(finding)
-    assert "lost its constant" in finding.slip
+    assert not flows.integral_is_one(fine, ((-50.0, 50.0), (-50.0, 50.0)))[1]
 
 
 @pytest.mark.parametrize("wrong", [lambda p: 0 * p[:, 0], lambda p: p[:, 0] * np.nan, lambda p: 0 * p[:, 0] + 1e4,
                                    lambda p: np.full(len(p), -np.inf)])  # fmt: skip
 def test_no_density_of_the_plane(wrong):
-    assert not passed(flows.integrate_to_one([wrong]))
+    assert not passed(flows.integral_is_one(wrong, BOX)[0])
     assert not passed(flows.plane(wrong, BOX, 50).integrates_to_one())
 
 
@@ -328,6 +393,81 @@ def test_excess_nats():
     assert flows.excess_nats(data.log_prob(x), other.log_prob(x)) > 1
     nearly = flows.excess_nats(data.log_prob(x), data.log_prob(x * np.float32(1.01)))
     assert 0 < nearly < 0.05
+
+
+# ---- the density that a flow gives -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0.2, 1.0, 4.0])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_density_of_a_flow_needs_no_integral(seed, size):
+    wave, x = Wave(seed, size), points(seed=seed)
+    found = flows.density_is_that_of_the_flow(wave.log_prob(x), wave.latents(x), wave.jacobian(x), flows.NORMAL)
+    assert passed(found)
+
+
+DENSITY_SLIPS = {
+    "lost its constant": lambda b, d: b + d + np.log(2 * np.pi),
+    "averaged over the dimensions": lambda b, d: b / 2 + d,
+    "log_det is left out": lambda b, d: b,
+    "log_det is subtracted": lambda b, d: b - d,
+    "add log_det once": lambda b, d: b + 2 * d,
+    "base density is left out": lambda b, d: d,
+    "in bits": lambda b, d: (b + d) / np.log(2),
+    "wrong sign": lambda b, d: -(b + d),
+    "density itself": lambda b, d: np.exp(b + d),
+}
+
+
+@pytest.mark.parametrize("slip", DENSITY_SLIPS)
+def test_a_wrong_density_is_failed_and_said(slip):
+    wave, x = Wave(3), points()
+    z = wave.latents(x)
+    wrong = DENSITY_SLIPS[slip](norm.logpdf(z.astype(np.float64)).sum(axis=1), np.full(len(x), wave.c))
+    found = flows.density_is_that_of_the_flow(wrong, z, wave.jacobian(x), flows.NORMAL)
+    assert not passed(found)
+    assert slip in found.slip
+
+
+@pytest.mark.parametrize("off", [0.01, -0.02, np.nan, np.inf, -np.inf])
+def test_a_density_that_is_off_at_one_point_is_failed(off):
+    wave, x = Wave(), points()
+    log_p = wave.log_prob(x)
+    log_p[7] += off
+    assert not passed(flows.density_is_that_of_the_flow(log_p, wave.latents(x), wave.jacobian(x), flows.NORMAL))
+
+
+def test_a_uniform_base():
+    x = np.linspace(-4, 6, 50)[:, None]
+    z, log_det = mixture(x)
+    jac = np.exp(log_det)[:, None, None]
+    assert passed(flows.density_is_that_of_the_flow(log_det, z, jac, flows.UNIFORM))
+    scored = flows.density_is_that_of_the_flow(log_det + norm.logpdf(z[:, 0]), z, jac, flows.UNIFORM)
+    assert "U[0, 1] has log-density 0" in scored.slip
+    assert "wrong sign" in flows.density_is_that_of_the_flow(-log_det, z, jac, flows.UNIFORM).slip
+    assert not passed(flows.density_is_that_of_the_flow(log_det, z + 5, jac, flows.UNIFORM))
+
+
+def test_a_flow_onto_less_than_the_base_is_no_density():
+    wave = Wave()
+    assert passed(flows.covers_the_normal(wave.latents, 2))
+    bounded = flows.covers_the_normal(lambda x: np.tanh(wave.latents(x)), 2)
+    assert not passed(bounded)
+    assert "Is there a tanh" in bounded.slip
+    assert not passed(flows.covers_the_normal(lambda x: wave.latents(np.clip(x, -1, 1)) / 3, 2))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_density_falls_far_out(seed):
+    for right in (Wave(seed).log_prob, toy.get("moons").log_prob,
+                  lambda x: -2 * np.log1p(np.asarray(x) ** 2).sum(axis=1),  # heavy tails
+                  lambda x: np.full(len(x), -np.inf), lambda x: np.full(len(x), np.nan)):  # fmt: skip
+        assert passed(flows.falls_far_out(right, 2, seed))
+    for wrong in (lambda x: Wave(seed).log_prob(np.clip(x, -6, 6)), lambda x: np.maximum(Wave(seed).log_prob(x), -100),
+                  lambda x: np.log(np.exp(Wave(seed).log_prob(x)) + 1e-8)):  # fmt: skip
+        found = flows.falls_far_out(wrong, 2, seed)
+        assert not passed(found)
+        assert "infinite mass" in found.slip
 
 
 # ---- the latent space ----------------------------------------------------------------------------------
@@ -377,6 +517,12 @@ def test_latents_of_another_base_are_failed(seed):
     ring = rng.standard_normal((2000, 2))
     ring /= np.linalg.norm(ring, axis=1, keepdims=True)
     assert not passed(flows.latents_are_normal(ring * 1.3))
+
+
+def test_latents_of_a_loss_without_its_base_are_said():
+    z = np.random.default_rng(0).standard_normal((1000, 2))
+    assert "only stretches" in flows.latents_are_normal(500 * z).slip
+    assert flows.latents_are_normal(5 * z).slip == ""  # trained on other data
 
 
 # ---- samples -------------------------------------------------------------------------------------------

@@ -56,6 +56,14 @@ def test_other_noise_fails(noise):
     assert not passed(images.noise_is_uniform(y.astype(np.float32), x, 16))
 
 
+def test_noise_is_drawn_anew():
+    first, second = rng(0).random((2, 60, 1, 8, 8))
+    assert passed(images.is_drawn_anew(first, second, "dequantize"))
+    same = images.is_drawn_anew(first, first.copy(), "dequantize")
+    assert not passed(same)
+    assert "the same at every call" in same.slip
+
+
 # ---- masks and the squeeze -----------------------------------------------------------------------------
 
 
@@ -128,6 +136,25 @@ def test_the_same_distribution():
     assert not passed(images.same_distribution(2 * a, b, "log_prob", "the sum"))
     assert not passed(images.same_distribution(np.zeros(1500), b, "log_prob", "the sum"))
     assert not passed(images.same_distribution(a * np.nan, b, "log_prob", "the sum"))
+
+
+def sampled(z: np.ndarray, rounded=np.floor) -> np.ndarray:
+    return np.clip(rounded(16 / (1 + np.exp(-z))), 0, 15)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_samples_are_compared_by_what_a_slip_changes(seed):
+    z, other = rng(seed).normal(size=(2, 2000, 16))
+    assert passed(images.samples_are_of(sampled(z), sampled(other), 16, seed))
+    for wrong in (
+        sampled(z, np.round),
+        sampled(0.7 * z),
+        sampled(z + 0.3),
+        sampled(np.abs(z)),
+        sampled(z[:, :1] + 0 * z),
+    ):
+        assert not passed(images.samples_are_of(wrong, sampled(other), 16, seed))
+    assert not passed(images.samples_are_of(sampled(z) * np.nan, sampled(other), 16, seed))
 
 
 # ---- Glow ----------------------------------------------------------------------------------------------
