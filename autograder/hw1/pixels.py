@@ -1,7 +1,11 @@
 """What the image exercises share: images as rows of variables, in raster order, and the judge of their samples."""
 
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
 import numpy as np
 
+from autograder.properties import autoregressive
 from autograder.properties.finding import Finding
 from deepul_utils import classifier
 
@@ -10,6 +14,24 @@ FEWEST_LABELS = 5
 # Large weights and small biases: conditionals that depend strongly on what was drawn before. With weights as they
 # come, a tiny random model is almost a product of independent pixels, and a wrong sampler would look right.
 STRONG = {"perturb": 2.0, "biases": 0.2}
+
+MIXED = (
+    "Everything sees everything. Either a layer has no mask, or something mixes the pixels: a norm over (C, H, W), as "
+    "LayerNorm, GroupNorm or InstanceNorm make it, does. A norm may go over the channels of one pixel (of one colour, "
+    "where there are three); BatchNorm is right, too."
+)
+CROPPED = (
+    "On an image of a few pixels the sampler is right, on a larger one it is not: does each pass see all the rows "
+    "above that the network can see, and all columns of them, and is the image filled row by row?"
+)
+TRAINING_MODE = (
+    "This model gives other logits in training mode (BatchNorm, Dropout): sample in eval mode, and leave self.train() "
+    "out of sample."
+)
+
+# A right model's samples fail so seldom; its probability of perfect pictures is taken to be larger by so many standard
+# errors.
+SELDOM, CERTAIN = 1e-6, 4.0
 
 
 def as_images(shape: tuple[int, int, int], x: np.ndarray) -> np.ndarray:
@@ -29,24 +51,42 @@ class Rows:
 
     def __init__(self, handle, shape: tuple[int, int, int], levels: int, y: int | None = None):
         self.handle, self.shape, self.levels, self.y = handle, shape, levels, y
+        self.dims = int(np.prod(shape))
 
     def logits(self, x: np.ndarray) -> np.ndarray:
         """(B, dims) -> (B, dims, levels)."""
-        return as_rows(self._ask("logits", x, *self.shape, self.levels))
+        return as_rows(logits(self.handle, self._arguments(x), self.shape, self.levels))
 
     def log_prob(self, x: np.ndarray) -> np.ndarray:
         """(B, dims) -> (B,)."""
-        return self._ask("log_prob", x)
+        return asked(self.handle, "log_prob", self._arguments(x))
 
     def sample(self, n: int, seed: int) -> np.ndarray:
         """n draws, (n, dims)."""
         first = n if self.y is None else np.full(n, self.y)
         return as_rows(sampled(self.handle, first, n, self.shape, seed))
 
-    def _ask(self, method: str, x: np.ndarray, *shape: int) -> np.ndarray:
+    def _arguments(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
         images = as_images(self.shape, x)
-        given = () if self.y is None else (np.full(len(x), self.y),)
-        return asked(self.handle, method, (images, *given), *shape)
+        return (images,) if self.y is None else (images, np.full(len(x), self.y))
+
+
+def logits(handle, arguments: tuple, shape: tuple[int, int, int], levels: int) -> np.ndarray:
+    """handle.logits(*arguments), (B, C, H, W, levels), its shape checked."""
+    from autograder.workbench import StudentCodeError
+
+    try:
+        return asked(handle, "logits", arguments, *shape, levels)
+    except StudentCodeError as error:
+        raise StudentCodeError(error.kind, error.message + _one_logit(error, len(arguments[0]), shape)) from None
+
+
+def _one_logit(error, n: int, shape: tuple[int, int, int]) -> str:
+    """What to do with one logit a pixel, if that is what came."""
+    one = (str((n, *shape)), str((n, *shape, 1)))
+    if error.kind != "wrong shape" or not error.message.rstrip(".").endswith(one):
+        return ""
+    return " Is it one logit l a pixel? The logits of its two levels are 0 and l: torch.stack([0 * l, l], dim=-1)."
 
 
 def asked(handle, method: str, arguments: tuple, *shape: int) -> np.ndarray:
@@ -80,23 +120,71 @@ def saved(student, name: str, data, fewest: int) -> np.ndarray:
 
 def log_conditionals(handle, images: np.ndarray, levels: int, *labels: np.ndarray, batch: int = 32) -> np.ndarray:
     """Normalised log-probabilities of every level: (B, C, H, W) -> (B, dims, levels), a batch at a time."""
-    from scipy.special import log_softmax
-
-    C, H, W = images.shape[1:]
     parts = [
-        log_softmax(as_rows(asked(handle, "logits", (images[k : k + batch], *(y[k : k + batch] for y in labels)),
-                                  C, H, W, levels)).astype(np.float64), axis=-1)
+        as_rows(logits(handle, (images[k : k + batch], *(y[k : k + batch] for y in labels)), images.shape[1:], levels))
         for k in range(0, len(images), batch)
-    ]  # fmt: skip
+    ]
+    return autoregressive.log_conditionals(np.concatenate(parts))
+
+
+def log_probs(handle, images: np.ndarray, levels: int, *labels: np.ndarray, batch: int = 64) -> np.ndarray:
+    """(B,) log-probabilities in nats by the chain rule, from the logits: log_prob itself has checks of its own."""
+    parts = []
+    for k in range(0, len(images), batch):
+        some = images[k : k + batch]
+        log_p = log_conditionals(handle, some, levels, *(y[k : k + batch] for y in labels), batch=batch)
+        parts.append(np.take_along_axis(log_p, as_rows(some)[..., None], axis=-1)[..., 0].sum(axis=1))
     return np.concatenate(parts)
 
 
-def log_probs(handle, images: np.ndarray, *labels: np.ndarray, batch: int = 64) -> np.ndarray:
-    """(B,) log-probabilities in nats, a batch at a time."""
-    return np.concatenate([
-        asked(handle, "log_prob", (images[k : k + batch], *(y[k : k + batch] for y in labels)))
-        for k in range(0, len(images), batch)
-    ])  # fmt: skip
+def exact_far(near: Rows, build: Callable[[float], Rows], seed: int) -> Finding:
+    """log_prob is the sum of its conditionals where images are hardly possible, too.
+
+    near: an ordinary small model. build: the size of random weights -> a model of whole images; of an image of noise
+    its log-probability is far below −100, and with large weights single values have one below −100, too.
+    """
+
+    def both(made: Rows) -> tuple[np.ndarray, np.ndarray]:
+        x = np.random.default_rng(seed).integers(made.levels, size=(6, made.dims))
+        return made.log_prob(x), autoregressive.chain_rule(made.logits)(x)
+
+    for strength in (8.0, 4.0, 2.0):  # as large as the numbers stay finite
+        sharp = both(build(strength))
+        if np.isfinite(sharp[1]).all():
+            break
+    return autoregressive.exact_far(both(near), both(build(1.0)), sharp)
+
+
+def samplers_of(models: Iterable[Rows], n: int, seed: int) -> Finding:
+    """n draws of each of several models, whose states are too many to count, are as probable as they say.
+
+    In one random network a conditional may hardly depend on what a wrong sampler leaves out; together they tell.
+    """
+    drawn, log_p = [], []
+    for made in models:
+        samples = made.sample(n, seed)
+        outside = int(((samples < 0) | (samples >= made.levels)).sum())
+        if outside:
+            return Finding(
+                0.0, f"{outside:,} values lie outside the levels 0 … {made.levels - 1}", "levels of the data"
+            )
+        drawn.append(samples)
+        log_p.append(autoregressive.log_conditionals(made.logits(samples)))
+    found = autoregressive.typical(np.concatenate(drawn), np.concatenate(log_p))
+    if found.passed:
+        return found
+    _, H, W = made.shape
+    return replace(found, measured=f"of {H} × {W} pixels, {found.measured}", slip=CROPPED)
+
+
+def in_eval_mode(made: Rows, found: Finding, seed: int) -> Finding:
+    """A finding on samples; if it does not hold and the model is another in training mode, that is the likely slip."""
+    if found.passed:
+        return found
+    x = np.random.default_rng(seed).integers(made.levels, size=(16, made.dims))
+    trains = made.handle.call("logits", *made._arguments(x), train=True)
+    differs = np.abs(as_rows(np.asarray(trains)) - made.logits(x)).max() > autoregressive.MOVED
+    return replace(found, slip=TRAINING_MODE) if differs else found
 
 
 def bernoulli_nats(images: np.ndarray, levels: int) -> float:
@@ -124,13 +212,70 @@ def digits_in(images: np.ndarray, levels: int) -> np.ndarray:
     return classifier.get("glyphs32").probabilities(images / (levels - 1), "digit").argmax(axis=1)
 
 
-def no_copies(samples: np.ndarray, training: np.ndarray) -> Finding:
-    """None of the samples is an image of the training set, pixel by pixel."""
-    known = {image.tobytes() for image in training.astype(np.uint8)}
-    copies = sum(image.tobytes() in known for image in samples.astype(np.uint8))
-    measured = f"{copies} of {len(samples)} samples are training images" if copies else "no training image among them"
-    slip = "These are images that the model was trained on, not draws of the model."
-    return Finding(float(not copies), measured, "new images", slip=slip)
+def no_copies(samples: np.ndarray, *known: np.ndarray) -> Finding:
+    """None of the samples is a known image, pixel by pixel, wherever in the picture it is put.
+
+    samples, known: of black and white, (n, 1, H, W) each; the last of `known` is the validation set.
+    """
+    drawn = samples.astype(np.uint8)[:, 0]
+    ink = np.unique(drawn.sum(axis=(1, 2)))
+    copies = {}
+    for name, images in zip(("training", "validation"), known, strict=False):
+        like = images[np.isin(images.sum(axis=(1, 2, 3)), ink), 0].astype(np.uint8)  # the others are no copies
+        forms = {image.tobytes() for image in to_the_corner(like)}
+        copies[name] = sum(image.tobytes() in forms for image in to_the_corner(drawn))
+    measured = " and ".join(f"{n} of {len(samples)} samples are {name} images" for name, n in copies.items() if n)
+    slip = "These are images of the data, if moved by some pixels, and not draws of the model."
+    return Finding(float(not measured), measured or "no image of the data among them", "new images", slip=slip)
+
+
+def to_the_corner(images: np.ndarray) -> np.ndarray:
+    """(n, H, W), each rolled so that its first row and its first column with ink come first."""
+    n, H, W = images.shape
+    top, left = images.any(axis=2).argmax(axis=1), images.any(axis=1).argmax(axis=1)
+    rows, columns = (np.arange(H) + top[:, None]) % H, (np.arange(W) + left[:, None]) % W
+    return images[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def as_flawed(samples: np.ndarray, data, log_q: np.ndarray) -> Finding:
+    """Of the samples no more are perfect pictures of `data` (shapes32) than the model gives probability to.
+
+    log_q: the model's log-probabilities of fresh images of `data`, (n,). All its pictures are as frequent, so the model
+    gives them ⟨q / p⟩ together: a model that often errs does not draw none but perfect ones.
+    """
+    from scipy.stats import binom
+
+    share = np.exp(log_q + data.entropy)
+    together = float(min(1.0, share.mean() + CERTAIN * share.std(ddof=1) / np.sqrt(len(share))))
+    perfect = int(is_a_shape(samples, data).sum())
+    measured = f"{perfect} of {len(samples)} samples are images of the data"
+    required = f"about as many as the model makes: {share.mean():.0%}"
+    p_value = float(min(1.0, binom.sf(perfect - 1, len(samples), together)))
+    slip = "These are images of the data, and no draws of the model: it draws images without a flaw more seldom."
+    return Finding(float(p_value > SELDOM), measured, required, p_value, SELDOM, "p-value", slip=slip)
+
+
+def is_a_shape(images: np.ndarray, data) -> np.ndarray:
+    """Which images, (n, 3, H, W), are pictures of shapes32: one of its shapes, in one of its colours on another."""
+    kinds = np.stack(np.unravel_index(np.arange(np.prod(data.factor_sizes[:4])), data.factor_sizes[:4]), axis=1)
+    pictures = data.render(np.pad(kinds, ((0, 0), (0, 2))))
+    known = {mask.tobytes() for mask in silhouettes(pictures)}
+    palette = data.render(np.array([(0, 0, 0, 0, c, g) for c in range(data.factor_sizes[4])
+                                    for g in range(data.factor_sizes[5])]))  # fmt: skip
+    colours = {(p[:, 0, 0].tobytes(), p[:, 8, 8].tobytes()) for p in palette}
+    result = []
+    for image, mask in zip(images.astype(np.uint8), silhouettes(images), strict=True):
+        inside = image[:, mask]
+        plain = inside.size > 0 and (inside == inside[:, :1]).all()
+        result.append(
+            plain and mask.tobytes() in known and (image[:, 0, 0].tobytes(), inside[:, 0].tobytes()) in colours
+        )
+    return np.array(result)
+
+
+def silhouettes(images: np.ndarray) -> np.ndarray:
+    """(n, H, W): where an image differs from its first corner."""
+    return (images != images[:, :, :1, :1]).any(axis=1)
 
 
 def covers_the_labels(images: np.ndarray, levels: int) -> Finding:

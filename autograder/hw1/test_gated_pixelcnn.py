@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autograder.checks import hint, points, require
+from autograder.checks import Recipe, hint, points, require
 from autograder.hw1 import pixels
 from autograder.hw1.pixels import Rows
 from autograder.hw1.test_pixelcnn import baseline
@@ -14,8 +14,11 @@ DATA = images.get("glyphs32", levels=2)
 LEVELS, CLASSES = 2, 3
 HELD_OUT, CLASSIFIED = 200, 40
 NETWORKS = 6  # random ones that must see everything together
-# Shapes of the tiny instance: 2 × 3 to enumerate, 4 × 5 to look for blind spots, which need room to the right.
-TINY, WIDE = (1, 2, 3), (1, 4, 5)
+# Shapes of the small instances: 2 × 3 to enumerate, 4 × 5 to look for blind spots, which need room to the right, and
+# one that is too large for it, higher than the first layers reach: a sampler that leaves rows out shows.
+TINY, WIDE, TALL = (1, 2, 3), (1, 4, 5), (1, 14, 3)
+
+RECIPE = Recipe("Adam", lr=1e-2, steps=1600, batch=16)
 
 
 def small(student, seed: int, y: int, shape: tuple[int, int, int] = TINY, **strength: float) -> Rows:
@@ -25,35 +28,27 @@ def small(student, seed: int, y: int, shape: tuple[int, int, int] = TINY, **stre
     return Rows(made, shape, LEVELS, y)
 
 
-@points(1)
-@hint("logits(x, y) is (B, 1, H, W, levels), log_prob(x, y) is (B,), sample(y) is (len(y), 1, H, W) integer levels.")
-def test_shapes_and_levels(student, seed):
-    made, x = small(student, seed, 1), discrete.states(6, LEVELS)
-    require(hygiene.finite(made.logits(x), "on every state"))
-    require(hygiene.rows_are_independent(made.log_prob, x))
-    require(hygiene.in_range(made.sample(50, seed), LEVELS))
-
-
-@points(3, needs="shapes_and_levels")
+@points(3, "Each pixel depends only on earlier pixels")
 @hint(
     "Some output sees its own pixel or a later one. Kind A (first layer) leaves out the own row in the vertical stack, "
     "the own column in the horizontal one; the vertical stack may be read only where it saw nothing but rows above."
 )
 def test_each_pixel_depends_only_on_earlier_pixels(student, seed):
-    require(autoregressive.is_strict_order(small(student, seed, 0, WIDE).logits, 20, LEVELS, seed))
+    made = small(student, seed, 0, WIDE)
+    require(autoregressive.is_strict_order(made.logits, made.dims, LEVELS, seed, mixed=pixels.MIXED))
 
 
-@points(5, needs="each_pixel_depends_only_on_earlier_pixels")
+@points(5, "No blind spot")
 @hint(
     "Some pixel of the past reaches no output: the horizontal stack must read the vertical one in every layer (L), "
     "and the vertical one sees all columns of the rows above, right of the pixel too."
 )
 def test_no_blind_spot(student, seed):
     networks = (small(student, seed + k, 0, WIDE).logits for k in range(NETWORKS))
-    require(autoregressive.sees_exactly_its_past(networks, 20, LEVELS, seed))
+    require(autoregressive.sees_its_past(networks, 20, LEVELS, seed, explain=blind_spot))
 
 
-@points(1, needs="shapes_and_levels")
+@points(1, "The class reaches every pixel")
 @hint(
     "V y is added before the gate, at every pixel: with another class all logits move, also those of the first pixel."
 )
@@ -63,52 +58,115 @@ def test_the_class_reaches_every_pixel(student, seed):
     require(class_finding(first, second))
 
 
-@points(3, needs="shapes_and_levels")
+@points(0.5, "Every example for itself")
+@hint("logits(x, y) is (B, 1, H, W, levels) and log_prob(x, y) is (B,), each row of its own image and class alone.")
+def test_every_example_for_itself(student, seed):
+    made, x = small(student, seed, 1), discrete.states(6, LEVELS)
+    require(hygiene.rows_are_independent(made.logits, x))
+    require(hygiene.rows_are_independent(made.log_prob, x))
+    require(its_own_class(made, x))
+
+
+@points(0.5, "Called with one example")
+@hint("logits(x, y) is (B, 1, H, W, levels) and log_prob(x, y) is (B,), also where B is one.")
+def test_called_with_one_example(student, seed):
+    made, x = small(student, seed, 1), discrete.states(6, LEVELS)
+    require(hygiene.one_example(made.logits, x))
+    require(hygiene.one_example(made.log_prob, x))
+
+
+@points(2, "Probabilities sum to one in every class")
 @hint("For every class p(x | y) sums to one over all images: softmax over the levels, sum over the pixels, in nats.")
 def test_probabilities_sum_to_one_in_every_class(student, seed):
     for y in range(CLASSES):
         require(discrete.sums_to_one(small(student, seed, y).log_prob, 6, LEVELS, seed))
 
 
-@points(2, needs="probabilities_sum_to_one_in_every_class")
+@points(1, "Exact for images that are hardly possible")
+@hint(autoregressive.FLOORED)
+def test_exact_for_images_that_are_hardly_possible(student, seed):
+    def build(strength: float) -> Rows:
+        return small(student, seed, 1, DATA.shape, perturb=strength)
+
+    require(pixels.exact_far(small(student, seed, 1), build, seed))
+
+
+@points(2, "Samples follow the conditionals of their class", needs="each_pixel_depends_only_on_earlier_pixels")
 @hint("Draw each pixel from its conditional given those before it and its own class, in raster order.")
 def test_samples_follow_the_density_of_their_class(student, seed):
     for y in range(CLASSES):
         made = small(student, seed + y, y, **pixels.STRONG)
-        require(discrete.sampler_matches(made.sample(4000, seed), made.log_prob, LEVELS, seed))
+        found = discrete.sampler_matches(made.sample(4000, seed), autoregressive.chain_rule(made.logits), LEVELS, seed)
+        require(pixels.in_eval_mode(made, found, seed))
+    tall = (small(student, seed + y, y, TALL, perturb=4.0, biases=0.2) for y in range(CLASSES))
+    require(pixels.samplers_of(tall, 32, seed))
 
 
-@points(2, needs="probabilities_sum_to_one_in_every_class")
+@points(2, "Trained: well on held out glyphs", needs="each_pixel_depends_only_on_earlier_pixels")
 @hint("Train longer, let the learning rate fall towards the end, and give fit the labels of the images it gets.")
 def test_trained_well_on_held_out_glyphs(student, graded, seed):
     x, y = DATA.sample_labelled(HELD_OUT, seed=seed, split="test")
-    nats = -pixels.log_probs(student.trained("gated_pixelcnn"), x.astype(np.int64), y).mean()
-    graded("gated_pixelcnn", nats / (1024 * np.log(2)), limit=None, baseline=baseline(), unit="bits/dim")
+    nats = -pixels.log_probs(student.trained("gated_pixelcnn"), x.astype(np.int64), LEVELS, y).mean()
+    graded("gated_pixelcnn", nats / (1024 * np.log(2)), limit=None, baseline=baseline(), unit="bits/dim", recipe=RECIPE)
 
 
-@points(1, needs="the_class_reaches_every_pixel")
+@points(1, "Classifies by Bayes’ rule")
 @hint("p(y | x) ∝ p(x | y). If the class hardly matters to the density: does its bias reach both stacks in all layers?")
 def test_classifies_by_bayes_rule(student, graded, seed):
     x, y = DATA.sample_labelled(CLASSIFIED, seed=seed, split="test")
     every = np.tile(np.arange(10), CLASSIFIED)
-    log_p = pixels.log_probs(student.trained("gated_pixelcnn"), x.astype(np.int64).repeat(10, axis=0), every)
+    log_p = pixels.log_probs(student.trained("gated_pixelcnn"), x.astype(np.int64).repeat(10, axis=0), LEVELS, every)
     wrong = float((log_p.reshape(-1, 10).argmax(axis=1) != y).mean())
     graded("gated_pixelcnn.errors", wrong, limit=None, baseline=0.9, unit="of the images misclassified",
-           examples=CLASSIFIED)  # fmt: skip
+           examples=CLASSIFIED, recipe=RECIPE, artifact="gated_pixelcnn")  # fmt: skip
 
 
-@points(2, needs="probabilities_sum_to_one_in_every_class")
-@hint("Eight of each class in order: y = torch.arange(10).repeat_interleave(8), drawn with the trained model.")
+@points(2, "Saved samples are of their class", needs="each_pixel_depends_only_on_earlier_pixels")
+@hint(
+    "Eight of each class in order: y = torch.arange(10).repeat_interleave(8), drawn with the trained model, in eval "
+    "mode."
+)
 def test_saved_samples_are_of_their_class(student, graded):
     samples, model = pixels.saved(student, "gated_pixelcnn", DATA, 80), student.trained("gated_pixelcnn")
     labels = np.arange(10).repeat(8)
     samples = samples[:80]
     require(hygiene.in_range(samples, LEVELS))
-    require(pixels.no_copies(samples, DATA.sample(20_000)))
+    require(pixels.no_copies(samples, DATA.sample(20_000), DATA.sample(400, split="validation")))
     require(autoregressive.typical(pixels.as_rows(samples), pixels.log_conditionals(model, samples, LEVELS, labels)))
     missed = float((pixels.digits_in(samples, LEVELS) != labels).mean())
     graded("gated_pixelcnn.samples", missed, limit=None, baseline=0.9, unit="of the samples taken for another digit",
-           examples=len(samples))  # fmt: skip
+           examples=len(samples), recipe=RECIPE, artifact="gated_pixelcnn")  # fmt: skip
+
+
+def its_own_class(made: Rows, x: np.ndarray) -> Finding:
+    """In a batch of several classes every image is asked about its own."""
+    images, y = pixels.as_images(TINY, x), np.arange(len(x)) % CLASSES
+    mixed = pixels.asked(made.handle, "log_prob", (images, y))
+    alike = np.stack([pixels.asked(made.handle, "log_prob", (images, np.full(len(x), c))) for c in range(CLASSES)])
+    wanted = alike[y, np.arange(len(x))]
+    error = float(np.abs(mixed - wanted).max() / (1 + np.abs(wanted).max()))
+    what = "its own class" if error <= hygiene.SAME else "that of another"
+    return Finding(float(error <= hygiene.SAME), f"in a batch of several classes an image gets {what}",
+                   "every image gets its own class", slip="V y must be one vector for every image of the batch: "
+                   "embedding(y)[:, :, None, None], (B, channels, 1, 1).")  # fmt: skip
+
+
+def blind_spot(missing: np.ndarray) -> str:
+    """The likely slip where outputs of WIDE do not see these inputs, bool (20, 20)."""
+    i, j = np.argwhere(missing).T
+    (row, column), (above, there) = np.divmod(i, WIDE[2]), np.divmod(j, WIDE[2])
+    if (row - above == 1).all() and (np.abs(there - column) > 3).all():  # beyond the first layer's 7 columns
+        return (
+            "The row right above is not seen as far as the others: is the vertical stack of kind A in every layer? "
+            "Kind A is for the first layer alone, which reads pixels. From then on kind B shows the own row, of "
+            "features that have seen less; with kind A a row is lost at every layer."
+        )
+    if (above < row).all() and (there > column).all():
+        return (
+            "What lies above and to the right is not seen: the vertical stack sees all columns of the rows above, "
+            "right of the pixel, too."
+        )
+    return ""
 
 
 def class_finding(first: np.ndarray, second: np.ndarray) -> Finding:

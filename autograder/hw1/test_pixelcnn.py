@@ -2,35 +2,32 @@
 
 import numpy as np
 
-from autograder.checks import hint, points, require
+from autograder.checks import Recipe, hint, points, require
 from autograder.hw1 import pixels
 from autograder.hw1.pixels import Rows
-from autograder.properties import autoregressive, discrete, hygiene
+from autograder.properties import autoregressive, discrete, hygiene, layers
 from autograder.properties.finding import Finding
 from deepul_utils import images
 
 DATA = images.get("glyphs32", levels=2)
 TINY, LEVELS = (1, 3, 3), 2
 DIMS = 9
+# Too large to count its states, and higher than the first layers reach: a sampler that leaves rows out shows.
+TALL, DEEP = (1, 14, 3), 4
+NETWORKS = 6  # random ones that must see everything together; in a single tiny one a path may be shut by chance
+CANDIDATES, SHARPEST = 5, 2  # networks that are drawn, and those of them that depend most on the past
 HELD_OUT = 300  # images; their mean is known to one nat of sixty, a twelfth of the slack
 
-
-def small(student, seed: int, **strength: float) -> Rows:
-    """A PixelCNN of 3 × 3 binary images with random weights."""
-    made = student.new("PixelCNN", shape=TINY, levels=LEVELS, width=8, depth=2, seed=seed, **strength)
-    return Rows(made, TINY, LEVELS)
+RECIPE = Recipe("Adam", lr=1e-2, steps=3000, batch=16)
 
 
-@points(2)
-@hint("logits(x) is (B, 1, H, W, levels), log_prob(x) is (B,), sample(n) is (n, 1, H, W) integer levels.")
-def test_shapes_and_levels(student, seed):
-    made, x = small(student, seed), discrete.states(DIMS, LEVELS)
-    require(hygiene.finite(made.logits(x), "on every state"))
-    require(hygiene.rows_are_independent(made.log_prob, x))
-    require(hygiene.in_range(made.sample(200, seed), LEVELS))
+def small(student, seed: int, shape: tuple[int, int, int] = TINY, depth: int = 2, **strength: float) -> Rows:
+    """A PixelCNN of small binary images with random weights."""
+    made = student.new("PixelCNN", shape=shape, levels=LEVELS, width=8, depth=depth, seed=seed, **strength)
+    return Rows(made, shape, LEVELS)
 
 
-@points(4)
+@points(4, "Mask A hides the centre, mask B shows it")
 @hint(
     "In raster order the mask is one before the kernel's centre and zero after it; at the centre A is zero, B is one. "
     "It multiplies the weights, not the output."
@@ -40,23 +37,48 @@ def test_mask_a_hides_the_centre_and_mask_b_shows_it(student, seed):
         require(mask_finding(student, kind, k, seed))
 
 
-@points(4, needs="shapes_and_levels")
+@points(4, "Each pixel depends only on earlier pixels")
 @hint(
     "Some output sees its own pixel or a later one: kind A in the first layer, kind B in all others, masks everywhere."
 )
 def test_each_pixel_depends_only_on_earlier_pixels(student, seed):
-    require(autoregressive.is_strict_order(small(student, seed).logits, DIMS, LEVELS, seed))
+    for k in range(2):
+        made = small(student, seed + k)
+        require(autoregressive.is_strict_order(made.logits, DIMS, LEVELS, seed, mixed=pixels.MIXED))
 
 
-@points(2, needs="each_pixel_depends_only_on_earlier_pixels")
+@points(2, "Each pixel sees its left and upper neighbour")
 @hint("A pixel's neighbours are lost where kind A is used after the first layer: from then on, B shows the centre.")
 def test_each_pixel_sees_its_left_and_upper_neighbour(student, seed):
-    networks = [small(student, seed + k) for k in range(6)]  # in a single tiny one a path may be shut by chance
+    networks = [small(student, seed + k) for k in range(NETWORKS)]
     moved = [autoregressive.dependencies(made.logits, DIMS, LEVELS, seed) for made in networks]
     require(neighbours_finding(np.any(moved, axis=0)))
 
 
-@points(4, needs="shapes_and_levels")
+@points(1, "Every layer has weights of its own")
+@hint(layers.SHARED)
+def test_every_layer_has_weights_of_its_own(student, seed):
+    made = small(student, seed, depth=DEEP).handle
+    require(layers.are_their_own(made.call("state_dict"), made.parameters()))
+
+
+@points(0.5, "Every example for itself")
+@hint("logits(x) is (B, 1, H, W, levels) and log_prob(x) is (B,), each row of its own image alone.")
+def test_every_example_for_itself(student, seed):
+    made, x = small(student, seed), discrete.states(DIMS, LEVELS)[::9].copy()
+    require(hygiene.rows_are_independent(made.logits, x))
+    require(hygiene.rows_are_independent(made.log_prob, x))
+
+
+@points(0.5, "Called with one example")
+@hint("logits(x) is (B, 1, H, W, levels) and log_prob(x) is (B,), also where B is one.")
+def test_called_with_one_example(student, seed):
+    made, x = small(student, seed), discrete.states(DIMS, LEVELS)[::9].copy()
+    require(hygiene.one_example(made.logits, x))
+    require(hygiene.one_example(made.log_prob, x))
+
+
+@points(3, "Probabilities sum to one")
 @hint(
     "Over all 512 images of 3 × 3 pixels p sums to one: softmax over the levels, pick the level that the pixel has, "
     "sum over the pixels, not average, in nats."
@@ -66,31 +88,47 @@ def test_probabilities_sum_to_one(student, seed):
         require(discrete.sums_to_one(small(student, seed + k).log_prob, DIMS, LEVELS, seed))
 
 
-@points(4, needs="probabilities_sum_to_one")
+@points(1, "Exact for images that are hardly possible")
+@hint(autoregressive.FLOORED)
+def test_exact_for_images_that_are_hardly_possible(student, seed):
+    def build(strength: float) -> Rows:
+        return small(student, seed, DATA.shape, perturb=strength)
+
+    require(pixels.exact_far(small(student, seed), build, seed))
+
+
+@points(4, "Samples follow the conditionals", needs="each_pixel_depends_only_on_earlier_pixels")
 @hint(
     "Draw each pixel from its conditional given those drawn before it, in raster order, with the logits at that very "
     "pixel; draw, do not take the most likely."
 )
 def test_samples_follow_the_density(student, seed):
-    for k in range(2):
-        made = small(student, seed + k, **pixels.STRONG)
-        require(discrete.sampler_matches(made.sample(8000, seed), made.log_prob, LEVELS, seed))
+    drawn = [small(student, seed + k, **pixels.STRONG) for k in range(CANDIDATES)]
+    for k in autoregressive.sharpest([made.logits for made in drawn], DIMS, LEVELS, SHARPEST, seed):
+        made = drawn[k]
+        found = discrete.sampler_matches(made.sample(8000, seed), autoregressive.chain_rule(made.logits), LEVELS, seed)
+        require(pixels.in_eval_mode(made, found, seed))
+    tall = (small(student, seed + k, TALL, DEEP, **pixels.STRONG) for k in range(3))
+    require(pixels.samplers_of(tall, 48, seed))
 
 
-@points(3, needs="probabilities_sum_to_one")
+@points(3, "Trained: well on held out glyphs", needs="each_pixel_depends_only_on_earlier_pixels")
 @hint("Train longer, let the learning rate fall towards the end, or add layers.")
 def test_trained_well_on_held_out_glyphs(student, graded, held_out):
     x = held_out(DATA, HELD_OUT)
-    bits = -pixels.log_probs(student.trained("pixelcnn"), x.astype(np.int64)).mean() / (x[0].size * np.log(2))
-    graded("pixelcnn", bits, limit=None, baseline=baseline(), unit="bits/dim")
+    nats = -pixels.log_probs(student.trained("pixelcnn"), x.astype(np.int64), LEVELS).mean()
+    graded("pixelcnn", nats / (x[0].size * np.log(2)), limit=None, baseline=baseline(), unit="bits/dim", recipe=RECIPE)
 
 
-@points(2, needs="probabilities_sum_to_one")
-@hint('Draw them with the trained model: drawn("pixelcnn", lambda: pixelcnn.sample(64)), without changing the logits.')
+@points(2, "Saved samples are the model’s own", needs="each_pixel_depends_only_on_earlier_pixels")
+@hint(
+    'Draw them with the trained model, in eval mode: drawn("pixelcnn", lambda: pixelcnn.sample(64)), without changing '
+    "the logits."
+)
 def test_saved_samples_are_the_models_own(student):
     samples, model = pixels.saved(student, "pixelcnn", DATA, 32), student.trained("pixelcnn")
     require(hygiene.in_range(samples, LEVELS))
-    require(pixels.no_copies(samples, DATA.sample(20_000)))
+    require(pixels.no_copies(samples, DATA.sample(20_000), DATA.sample(400, split="validation")))
     require(autoregressive.typical(pixels.as_rows(samples), pixels.log_conditionals(model, samples, LEVELS)))
     require(pixels.covers_the_labels(samples, LEVELS))
 

@@ -1,6 +1,7 @@
 """Causality: which outputs move when one input is changed."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,6 +14,13 @@ MOVED = 1e-5
 BASE_POINTS = 64
 # A sum of tens of thousands of bounded terms is close to normal; a right sampler fails so seldom.
 TYPICAL = 1e-6
+# Float32 sums of a thousand terms err by 1e-5 of their size; a logarithm that stops at −100 by much more.
+AGREE = 1e-3
+FLOORED = (
+    "log_prob does not follow its conditionals to where they are hardly possible: something is clamped, or stands "
+    "inside a logarithm (log(p + 1e-8), the log of a softmax or of a sigmoid, binary_cross_entropy, which stops at "
+    "−100). F.log_softmax and F.cross_entropy of the logits need none of that."
+)
 
 
 def dependencies(outputs: Callable, dims: int, levels: int, seed: int = 0) -> np.ndarray:
@@ -33,10 +41,10 @@ def dependencies(outputs: Callable, dims: int, levels: int, seed: int = 0) -> np
     return moved
 
 
-def is_strict_order(outputs: Callable, dims: int, levels: int, seed: int = 0) -> Finding:
+def is_strict_order(outputs: Callable, dims: int, levels: int, seed: int = 0, mixed: str = "") -> Finding:
     """No output depends on its own input, not even through others: "depends on" is a strict partial order.
 
-    Any ordering of the variables is accepted.
+    Any ordering of the variables is accepted. mixed: the likely slip where every output moves with every input.
     """
     moved = dependencies(outputs, dims, levels, seed)
     plot = {"kind": "matrix", "values": moved, "x": "input", "y": "output"}
@@ -45,47 +53,121 @@ def is_strict_order(outputs: Callable, dims: int, levels: int, seed: int = 0) ->
     if not len(loops):
         return Finding(1.0, "no output sees its own input", required, plot=plot)
     direct = np.flatnonzero(moved.diagonal()) + 1
+    slip = ""
     if len(direct):
         which = f"output {direct[0]} moves" if len(direct) == 1 else f"outputs {_listed(direct)} move"
         what = f"{which} when their own input changes" if len(direct) > 1 else f"{which} when its own input changes"
     else:
         what = f"outputs {_listed(loops)} of {dims} depend on each other in a circle"
-    return Finding(0.0, what, required, plot=plot)
+    if moved.any(axis=0).sum() > 2 and moved[:, moved.any(axis=0)].all():  # the last input may be seen by none
+        what, slip = "every output moves with every input that is seen at all", mixed
+    return Finding(0.0, what, required, plot=plot, slip=slip)
 
 
-def is_total_order(outputs: Callable, dims: int, levels: int, seed: int = 0) -> Finding:
-    """Every output depends on *all* inputs before it: the k-th in the order on exactly those k − 1.
+def misses_nothing(networks: Iterable[Callable], dims: int, levels: int, seed: int = 0) -> Finding:
+    """Of any two outputs one depends on the other's input: where no output sees itself, there is one order in which
+    every output depends on *all* inputs before it.
 
-    Without loops, these counts leave room for one order only.
+    networks: several of one architecture with random weights, as in `sees_its_past`.
     """
-    moved = dependencies(outputs, dims, levels, seed)
+    moved = _together(networks, dims, levels, seed)
     plot = {"kind": "matrix", "values": moved, "x": "input", "y": "output"}
-    counts = np.sort(moved.sum(axis=1))
-    required = f"{_listed(np.arange(dims))} inputs seen by the outputs, in some order"
-    measured = f"{_listed(counts)} inputs seen"
-    if len(loops := _in_loops(moved) + 1):
-        measured += f", and outputs {_listed(loops)} see their own input or each other's"
-    ok = not len(loops) and np.array_equal(counts, np.arange(dims))
-    return Finding(float(ok), measured, required, plot=plot)
+    apart = np.argwhere(np.triu(~(moved | moved.T), k=1)) + 1
+    required = "of any two variables one sees the other"
+    if not len(apart):
+        return Finding(1.0, "every output sees all before it", required, plot=plot)
+    i, j = apart[0]
+    others = f"; so do {len(apart) - 1} other pairs" if len(apart) > 1 else ""
+    return Finding(0.0, f"neither output {i} sees input {j} nor output {j} input {i}{others}", required, plot=plot)
 
 
-def sees_exactly_its_past(networks: Iterable[Callable], dims: int, levels: int, seed: int = 0) -> Finding:
-    """Output i depends on inputs 1 … i − 1, on all of them and on nothing else, in the order of the variables.
+def sees_its_past(
+    networks: Iterable[Callable], dims: int, levels: int, seed: int = 0, explain: Callable = lambda missing: ""
+) -> Finding:
+    """Output i depends on all inputs 1 … i − 1, in the order of the variables; whether on others, too, is not asked.
 
-    networks: several of one architecture with random weights. None may see too much, and together they must see
-    everything: in a single tiny one a path may be shut by chance.
+    networks: several of one architecture with random weights. Together they must see everything: in a single tiny
+    one a path may be shut by chance. explain: bool (dims, dims), the pairs that are missing -> the likely slip, or "".
     """
-    moved = np.any([dependencies(outputs, dims, levels, seed) for outputs in networks], axis=0)
+    moved = _together(networks, dims, levels, seed)
     plot = {"kind": "matrix", "values": moved, "x": "input", "y": "output"}
-    past = np.tri(dims, k=-1, dtype=bool)
-    required = "every output sees all inputs before it, and no other"
-    for wrong, what in ((moved & ~past, "sees"), (past & ~moved, "does not see")):
-        if wrong.any():
-            i, j = np.argwhere(wrong)[0] + 1
-            return Finding(
-                0.0, f"output {i} {what} input {j}; so do {int(wrong.sum()) - 1} other pairs", required, plot=plot
-            )
-    return Finding(1.0, "every output sees exactly its past", required, plot=plot)
+    missing = np.tri(dims, k=-1, dtype=bool) & ~moved
+    required = "every output sees all inputs before it"
+    if not missing.any():
+        return Finding(1.0, required, required, plot=plot)
+    i, j = np.argwhere(missing)[0] + 1
+    others = f"; so do {int(missing.sum()) - 1} other pairs" if missing.sum() > 1 else ""
+    return Finding(0.0, f"output {i} does not see input {j}{others}", required, plot=plot, slip=explain(missing))
+
+
+def _together(networks: Iterable[Callable], dims: int, levels: int, seed: int) -> np.ndarray:
+    """Boolean (dims, dims): which output moved with which input, in any of the networks."""
+    return np.any([dependencies(outputs, dims, levels, seed) for outputs in networks], axis=0)
+
+
+def log_conditionals(logits: np.ndarray) -> np.ndarray:
+    """log softmax of the logits of every variable, (…, levels), in double precision."""
+    from scipy.special import log_softmax
+
+    return log_softmax(np.asarray(logits, dtype=np.float64), axis=-1)
+
+
+def chain_rule(outputs: Callable) -> Callable[[np.ndarray], np.ndarray]:
+    """The density that conditionals make: x (B, dims) -> Σ_i log softmax(logits_i)[x_i], (B,).
+
+    outputs: int64 (B, dims) -> logits (B, dims, levels).
+    """
+
+    def log_prob(x: np.ndarray) -> np.ndarray:
+        log_p = log_conditionals(outputs(x))
+        return np.take_along_axis(log_p, x[..., None].astype(np.int64), axis=-1)[..., 0].sum(axis=1)
+
+    return log_prob
+
+
+def sums_its_conditionals(got: np.ndarray, wanted: np.ndarray) -> Finding:
+    """log_prob, (B,), is the sum of the log-conditionals, (B,)."""
+    required = f"the same within {AGREE:g} of its size"
+    if not np.isfinite(got).all():
+        return Finding(0.0, f"{int((~np.isfinite(got)).sum())} of {got.size} log_prob are nan or infinite", required)
+    error = np.abs(got - wanted) / (1 + np.abs(wanted))
+    worst = int(error.argmax())
+    measured = f"log_prob is {got[worst]:.5g} where Σ log softmax(logits) is {wanted[worst]:.5g}"
+    return Finding(float(error.max() <= AGREE), measured, required, float(error.max()), AGREE)
+
+
+def exact_far(near: tuple[np.ndarray, np.ndarray], *far: tuple[np.ndarray, np.ndarray]) -> Finding:
+    """log_prob is the sum of its conditionals where x is hardly possible, too.
+
+    Pairs (log_prob, sum of the log-conditionals) of ordinary x, and of such x.
+    """
+    worst = min((sums_its_conditionals(*pair) for pair in far), key=lambda finding: finding.share)
+    if worst.passed:
+        return worst
+    slip = FLOORED if sums_its_conditionals(*near).passed else "Near the data log_prob is not their sum either."
+    return replace(worst, slip=slip)
+
+
+def sharpest(networks: Iterable[Callable], dims: int, levels: int, count: int, seed: int = 0) -> list[int]:
+    """The `count` of the networks, by number, in which every conditional depends most on what came before it.
+
+    In a random network a conditional may hardly depend on one of its inputs, and a sampler that leaves that one out
+    would pass. A network is as sharp as the weakest of its dependences: the mean distance, in total variation, that
+    a conditional goes when that input is drawn anew.
+    """
+    grades = []
+    for outputs in networks:
+        rng = np.random.default_rng(seed)
+        x = rng.integers(levels, size=(BASE_POINTS, dims))
+        base = np.exp(log_conditionals(outputs(x)))
+        weakest = np.inf
+        for j in range(dims - 1):
+            changed = x.copy()
+            changed[:, j] = (x[:, j] + rng.integers(1, levels, size=len(x))) % levels
+            distance = np.abs(np.exp(log_conditionals(outputs(changed))) - base).sum(axis=-1).mean(axis=0) / 2
+            weakest = min(weakest, distance[j + 1])  # the next variable is where a wrong order shows
+        grades.append(weakest if np.isfinite(weakest) else 0.0)
+    return np.argsort(grades)[::-1][:count].tolist()
 
 
 def typical(samples: np.ndarray, log_p: np.ndarray) -> Finding:

@@ -90,9 +90,11 @@ def _p_value(counts: np.ndarray, expected: np.ndarray) -> float:
 def excess_nats(log_prob: LogProb, pmf: np.ndarray, seed: int = 0) -> float:
     """KL(pmf ‖ model) in nats, exactly, by enumeration: the loss in nats above the limit.
 
-    pmf: exact probabilities, shape (levels,) * dims. States without mass do not count.
+    pmf: exact probabilities, shape (levels,) * dims. States without mass do not count. Of the model divided by its
+    sum: that the sum is one has a check of its own, and a loss that was gained by a larger one is no loss.
     """
     log_q = table(log_prob, pmf.ndim, pmf.shape[0], seed)
+    log_q = log_q - np.logaddexp.reduce(log_q)
     p = pmf.ravel()
     seen = p > 0
     return float(np.sum(p[seen] * (np.log(p[seen]) - log_q[seen])))

@@ -59,7 +59,7 @@ VARIANTS = (
         upper = torch.sigmoid((y + half - self.centres) / s).masked_fill(x == self.levels - 1, 1.0)
         lower = torch.sigmoid((y - half - self.centres) / s).masked_fill(x == 0, 0.0)
         p = (torch.softmax(self.weights, 0) * (upper - lower)).sum(1)
-        return torch.log(p.clamp_min(1e-12)).float()
+        return torch.log(p.clamp_min(1e-30)).float()
 """),
             (MIXTURE_SAMPLE, """        out = []
         s = F.softplus(self.raw) + 1e-4
@@ -113,6 +113,113 @@ VARIANTS = (
         drawn = logistic.sample((n,)).gather(1, k[:, None])
         return drawn.round().clamp(0, self.levels - 1).to(torch.int64)
 """),
+        ),
+    ),
+    Variant(
+        "stated-recipe", "logistic_mixture", "three plain parameters, trained as the text says",
+        (
+            (Body("DiscretizedLogisticMixture.__init__"), """        self.pi = nn.Parameter(torch.zeros(components))
+        self.mu = nn.Parameter(torch.rand(components) * 2 - 1)
+        self.log_s = nn.Parameter(torch.zeros(components) - 1)
+"""),
+            (Body("DiscretizedLogisticMixture.log_prob"), """        delta, s = 2 / (self.levels - 1), torch.exp(self.log_s)
+        place = x * delta - 1
+        b = (place + delta / 2 - self.mu) / s
+        a = (place - delta / 2 - self.mu) / s
+        middle = F.logsigmoid(b) + F.logsigmoid(-a) + torch.log(1 - torch.exp(-delta / s))
+        log_p = torch.where(x == 0, F.logsigmoid(b), middle)
+        log_p = torch.where(x == self.levels - 1, F.logsigmoid(-a), log_p)
+        return torch.logsumexp(torch.log_softmax(self.pi, dim=0) + log_p, dim=1)
+"""),
+            (Body("DiscretizedLogisticMixture.sample"), """        delta = 2 / (self.levels - 1)
+        k = torch.multinomial(torch.softmax(self.pi, dim=0), n, replacement=True)
+        u = torch.rand(n)
+        place = self.mu[k] + torch.exp(self.log_s[k]) * (torch.log(u) - torch.log(1 - u))
+        return ((place + 1) / delta).round().clamp(0, self.levels - 1).long().unsqueeze(1)
+"""),
+            ("""    losses = []
+    for _ in progress(range(steps)):
+        batch = train_levels[torch.randint(len(train_levels), (batch_size,))]
+        loss = -model.log_prob(batch).mean()
+""", """    losses = []
+    for step in progress(range(steps)):
+        loss = -model.log_prob(train_levels[torch.randint(50_000, (1024,))]).mean()
+"""),
+        ),
+    ),
+    Variant(
+        "places-by-arange", "logistic_mixture", "μ from k / (K − 1), which one component divides by zero",
+        (("self.mu = nn.Parameter(torch.linspace(-1, 1, components))",
+          "self.mu = nn.Parameter(2 * torch.arange(components) / (components - 1) - 1)"),),
+        weights="reference",
+    ),
+    Variant(
+        "stated-recipe", "made", "two hidden layers written out, trained as the text says",
+        (
+            (Body("MaskedLinear.__init__"), """        if is_output:
+            mask = out_degrees.unsqueeze(1) > in_degrees.unsqueeze(0)
+        else:
+            mask = out_degrees.unsqueeze(1) >= in_degrees.unsqueeze(0)
+        self.register_buffer("mask", mask.to(torch.float32))
+"""),
+            (NET, """        inputs = torch.tensor([i + 1 for i in range(dims) for _ in range(bins)])
+        inner = torch.tensor([1 + k % max(dims - 1, 1) for k in range(hidden)])
+        self.first = MaskedLinear(inputs, inner)
+        self.second = MaskedLinear(inner, inner)
+        self.last = MaskedLinear(inner, inputs, is_output=True)
+"""),
+            (LOGITS, """        h = F.one_hot(x, self.bins).float().reshape(len(x), -1)
+        h = torch.relu(self.first(h))
+        h = torch.relu(self.second(h))
+        return self.last(h).reshape(len(x), self.dims, self.bins)
+"""),
+            (LOG_PROB, """        logits = self.logits(x)
+        return -F.cross_entropy(logits.flatten(0, 1), x.flatten(), reduction="none").view(len(x), -1).sum(dim=1)
+"""),
+        ),
+    ),
+    Variant(
+        "masked-in-place-with-batch-norm", "made", "self.weight.data is masked in forward; BatchNorm between the layers",
+        (
+            (Body("MaskedLinear.forward"), """        self.weight.data *= self.mask
+        return F.linear(x, self.weight, self.bias)
+"""),
+            (NET, NET.replace("nn.ReLU(),", "nn.BatchNorm1d(hidden),\n            nn.ReLU(),")),
+        ),
+    ),
+    Variant(
+        "masked-by-gradient-hooks", "made", "masked once, and a hook keeps the zeros; dropout",
+        (
+            (Body("MaskedLinear.__init__"), """        u, v = out_degrees[:, None], in_degrees[None, :]
+        mask = ((u > v) if is_output else (u >= v)).float()
+        nn.init.xavier_uniform_(self.weight)
+        self.weight.data.mul_(mask)
+        self.weight.register_hook(lambda gradient: gradient * mask)
+"""),
+            (Body("MaskedLinear.forward"), """        return F.linear(x, self.weight, self.bias)
+"""),
+            (NET, NET.replace("nn.ReLU(),", "nn.ReLU(),\n            nn.Dropout(0.02),", 1)),
+        ),
+    ),
+    Variant(
+        "frozen-masks-raw-integers", "made", "masks are frozen parameters, inputs raw integers, He initialisation, AdamW",
+        (
+            (Body("MaskedLinear.__init__"), """        u, v = out_degrees[:, None], in_degrees[None, :]
+        self.mask = nn.Parameter(((u > v) if is_output else (u >= v)).float(), requires_grad=False)
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+"""),
+            (NET, """        of_inputs, of_data = torch.arange(1, dims + 1), torch.arange(1, dims + 1).repeat_interleave(bins)
+        of_hidden = torch.arange(4 * hidden) % max(1, dims - 1) + 1
+        self.net = nn.Sequential(
+            MaskedLinear(of_inputs, of_hidden), nn.ReLU(), MaskedLinear(of_hidden, of_hidden), nn.ReLU(),
+            MaskedLinear(of_hidden, of_hidden), nn.ReLU(), MaskedLinear(of_hidden, of_data, is_output=True),
+        )
+"""),
+            (LOGITS, """        return self.net(x.float()).unflatten(1, (self.dims, self.bins))
+"""),
+            ("optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)",
+             "optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=1e-3)"),
+            ("OneCycleLR(optimizer, max_lr=2e-2, total_steps=steps)", "OneCycleLR(optimizer, max_lr=4e-3, total_steps=steps)"),
         ),
     ),
     Variant(
@@ -178,6 +285,66 @@ VARIANTS = (
         return total
 """),
         ),
+    ),
+    Variant(
+        "stated-recipe", "pixelcnn", "a plain stack, trained as the text says",
+        (
+            (Body("PixelCNN.__init__"), """        self.input = MaskedConv2d("A", 1, width, 7)
+        dilations = [1, 2, 4, 8, 1, 2, 4, 8][:depth]
+        self.layers = nn.ModuleList([MaskedConv2d("B", width, width, 3, dilation) for dilation in dilations])
+        self.output = nn.Sequential(
+            nn.ReLU(), MaskedConv2d("B", width, width, 1), nn.ReLU(), MaskedConv2d("B", width, levels, 1)
+        )
+"""),
+            (Body("PixelCNN.logits"), """        h = self.input(x.float())
+        for layer in self.layers:
+            h = h + layer(F.relu(h))
+        return self.output(h).permute(0, 2, 3, 1)[:, None]
+"""),
+            (Body("PixelCNN.log_prob"), """        logits = self.logits(x)
+        return -F.cross_entropy(logits.permute(0, 4, 1, 2, 3), x, reduction="none").sum(dim=(1, 2, 3))
+"""),
+            ("        evaluations=6,\n", ""),
+        ),
+    ),
+    Variant(
+        "bernoulli-with-batch-norm", "pixelcnn", "one logit a pixel, padded to two levels; masks in place; BatchNorm",
+        (
+            (Body("MaskedConv2d.forward"), """        self.weight.data *= self.mask
+        return super().forward(x)
+"""),
+            (Body("PixelCNN.__init__"), """        self.first = MaskedConv2d("A", 1, width, 7)
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), MaskedConv2d("B", width, width, 3, 2 ** (k % 4)))
+            for k in range(depth)
+        )
+        self.last = nn.Sequential(nn.ReLU(), nn.Conv2d(width, 2 * width, 1), nn.ReLU(), nn.Conv2d(2 * width, 1, 1))
+"""),
+            (Body("PixelCNN.logits"), """        h = self.first(x.float())
+        for layer in self.layers:
+            h = h + layer(h)
+        one = self.last(h)  # (B, 1, H, W): the logit of a white pixel
+        return torch.stack([torch.zeros_like(one), one], dim=-1)
+"""),
+            (Body("PixelCNN.log_prob"), """        one = self.logits(x)[..., 1]
+        return -F.binary_cross_entropy_with_logits(one, x.float(), reduction="none").flatten(1).sum(dim=1)
+"""),
+            (Body("PixelCNN.sample"), """        x = torch.zeros(n, *self.shape, dtype=torch.long)
+        for i in range(self.shape[1]):
+            for j in range(self.shape[2]):
+                one = self.logits(x[:, :, : i + 1])[:, 0, i, j, 1]
+                x[:, 0, i, j] = torch.bernoulli(torch.sigmoid(one)).long()
+        return x
+"""),
+        ),
+    ),
+    Variant(
+        "frozen-masks", "pixelcnn", "masks are frozen parameters, zeros are cut out by where",
+        (
+            ('self.register_buffer("mask", mask.view(kernel_size, kernel_size))',
+             "self.mask = nn.Parameter(mask.view(kernel_size, kernel_size), requires_grad=False)"),
+        ),
+        weights="reference",
     ),
     Variant(
         "mask-by-loops", "pixelcnn", "the mask position by position, a sum of masked logits, whole forward passes",
@@ -249,6 +416,31 @@ VARIANTS = (
         ),
     ),
     Variant(
+        "stated-recipe", "gated_pixelcnn", "the layers in a loop, trained as the text says",
+        (
+            (Body("GatedPixelCNN.__init__"), """        self.layers = nn.ModuleList([GatedLayer("A", 1, width, classes, 7)])
+        for dilation in [1, 2, 4, 8, 1, 2, 4, 8][: depth - 1]:
+            self.layers.append(GatedLayer("B", width, width, classes, 3, dilation))
+        self.head = nn.Sequential(nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU(), nn.Conv2d(width, levels, 1))
+        self.reach = 32
+"""),
+            (Body("GatedPixelCNN.log_prob"), """        logits = self.logits(x, y)
+        return -F.cross_entropy(logits.permute(0, 4, 1, 2, 3), x, reduction="none").sum(dim=(1, 2, 3))
+"""),
+            ("        evaluations=6,\n", ""),
+        ),
+    ),
+    Variant(
+        "frozen-masks-in-place", "gated_pixelcnn", "masks are frozen parameters, and weights are masked in place",
+        (
+            ('self.register_buffer("mask", mask)', "self.mask = nn.Parameter(mask, requires_grad=False)"),
+            (Body("StackConv2d.forward"), """        self.weight.data *= self.mask
+        return super().forward(x)
+"""),
+        ),
+        weights="reference",
+    ),
+    Variant(
         "cropped-instead-of-masked", "gated_pixelcnn", "masks no weights: pads at the top and left, and cuts the kernel",
         (
             (Body("StackConv2d.forward"), """        rows, columns = int((self.mask[:, 0] > 0).sum()), int((self.mask[0] > 0).sum())
@@ -309,6 +501,44 @@ VARIANTS = (
 """),
             ("GatedPixelCNN(glyphs.shape, levels=2, classes=10), fit=train_gated",
              "GatedPixelCNN(glyphs.shape, levels=2, classes=10, width=24), fit=train_gated"),
+        ),
+    ),
+    Variant(
+        "stated-recipe", "color_pixelcnn", "the blocks in a loop, trained as the text says",
+        (
+            (Body("ColorPixelCNN.__init__"), """        self.first = ColorMaskedConv2d("A", 3 * levels, width, 7)
+        self.blocks = nn.ModuleList([ResidualBlock(width, dilation) for dilation in [1, 2, 4, 8, 1, 2, 4, 8][:depth]])
+        self.last = nn.Sequential(
+            nn.ReLU(), ColorMaskedConv2d("B", width, width, 1), nn.ReLU(), ColorMaskedConv2d("B", width, 3 * levels, 1)
+        )
+        self.reach = 32
+"""),
+            (Body("ColorPixelCNN.logits"), """        B, _, H, W = x.shape
+        h = F.one_hot(x, self.levels).permute(0, 1, 4, 2, 3).reshape(B, 3 * self.levels, H, W).float()
+        h = self.first(h)
+        for block in self.blocks:
+            h = block(h)
+        return self.last(h).view(B, 3, self.levels, H, W).permute(0, 1, 3, 4, 2)
+"""),
+            ("        evaluations=6,\n", ""),
+        ),
+    ),
+    Variant(
+        "norm-of-each-colour", "color_pixelcnn", "a LayerNorm over the channels of a colour at a pixel; frozen masks",
+        (
+            ('self.register_buffer("mask", mask.view(self.weight.shape))',
+             "self.mask = nn.Parameter(mask.view(self.weight.shape), requires_grad=False)"),
+            (Body("ResidualBlock.__init__"), """        self.gain = nn.Parameter(torch.ones(width, 1, 1))
+        self.net = nn.Sequential(
+            ColorMaskedConv2d("B", width, width // 2, 1),
+            nn.ReLU(), ColorMaskedConv2d("B", width // 2, width // 2, 3, dilation),
+            nn.ReLU(), ColorMaskedConv2d("B", width // 2, width, 1),
+        )  # fmt: skip
+"""),
+            (Body("ResidualBlock.forward"), """        h = x.unflatten(1, (3, -1))  # (B, 3, width / 3, H, W)
+        h = (h - h.mean(dim=2, keepdim=True)) / (h.var(dim=2, keepdim=True, correction=0) + 1e-5).sqrt()
+        return x + self.net(F.relu(self.gain * h.flatten(1, 2)))
+"""),
         ),
     ),
     Variant(

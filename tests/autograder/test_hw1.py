@@ -29,7 +29,7 @@ def test_the_solution_earns_everything_whatever_the_salt(solution, exercise, sal
 
 
 def test_there_are_enough_of_both_and_their_names_differ():
-    names = [c.name for c in (*MUTANTS, *VARIANTS)]
+    names = [(c.exercise, c.name) for c in (*MUTANTS, *VARIANTS)]
     assert len(names) == len(set(names))
     for exercise in EXERCISES:
         assert sum(m.exercise == exercise for m in MUTANTS) >= 8

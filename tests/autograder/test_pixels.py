@@ -8,8 +8,11 @@ from autograder import notebooks
 from autograder.exercises import ROOT
 from autograder.handout.submit import solution_cells
 from autograder.hw1 import pixels
-from autograder.hw1.test_gated_pixelcnn import class_finding
+from autograder.hw1.test_color_pixelcnn import order_of_colours
+from autograder.hw1.test_gated_pixelcnn import blind_spot, class_finding
+from autograder.hw1.test_logistic_mixture import tails
 from autograder.hw1.test_pixelcnn import neighbours_finding
+from autograder.properties.finding import Finding
 from autograder.workbench import StudentCodeError
 from deepul_utils import images, training
 
@@ -53,13 +56,52 @@ def test_nats_of_a_chain_of_pixels():
     assert pixels.markov_nats(np.ones((9, 3, 4, 4), dtype=np.uint8), 4) == 0
 
 
-def test_copies_of_training_images_are_found():
+def test_copies_of_images_of_the_data_are_found_wherever_they_are_put():
     data = images.get("glyphs32", levels=2)
-    training, fresh = data.sample(500), data.sample(40, split="test").astype(np.int64)
-    assert pixels.no_copies(fresh, training).passed
+    training, validation = data.sample(500), data.sample(50, split="validation")
+    fresh = data.sample(40, split="test").astype(np.int64)
+    assert pixels.no_copies(fresh, training, validation).passed
     fresh[7] = training[123]
-    assert not (finding := pixels.no_copies(fresh, training)).passed
-    assert "1 of 40" in finding.measured
+    assert not (finding := pixels.no_copies(fresh, training, validation)).passed
+    assert finding.measured == "1 of 40 samples are training images"
+    fresh[8], fresh[9] = np.roll(training[5], (1, -2), axis=(1, 2)), np.roll(validation[3], -1, axis=2)
+    finding = pixels.no_copies(fresh, training, validation)
+    assert finding.measured == "2 of 40 samples are training images and 1 of 40 samples are validation images"
+
+
+def test_an_image_in_the_corner_is_the_same_wherever_it_was():
+    rng, picture = np.random.default_rng(0), np.zeros((1, 9, 8), dtype=np.uint8)
+    picture[0, 3:6, 2:6] = rng.integers(2, size=(3, 4))
+    picture[0, 3, 3] = picture[0, 4, 2] = 1
+    moved = np.roll(picture, (2, -1), axis=(1, 2))
+    np.testing.assert_array_equal(pixels.to_the_corner(picture), pixels.to_the_corner(moved))
+    assert pixels.to_the_corner(picture).sum() == picture.sum()
+    np.testing.assert_array_equal(pixels.to_the_corner(0 * picture), 0 * picture)
+
+
+def test_pictures_of_the_shapes_and_those_with_a_flaw():
+    data = images.get("shapes32", levels=4)
+    x = data.sample(60, split="test").astype(np.int64)
+    assert pixels.is_a_shape(x, data).all()
+    assert pixels.is_a_shape(np.roll(data.render(np.array([[0, 0, 5, 5, 0, 0]])), 2, axis=3), data).all()
+    flawed = x.copy()
+    flawed[:, 0, 20, 20] = (flawed[:, 0, 20, 20] + 1) % 4
+    assert not pixels.is_a_shape(flawed, data).any()
+    assert not pixels.is_a_shape(np.zeros((1, 3, 32, 32), dtype=np.int64), data).any()
+    assert not pixels.is_a_shape(3 - x, data).all()
+
+
+def test_more_perfect_pictures_than_the_model_makes_are_no_draws_of_it():
+    data, rng = images.get("shapes32", levels=4), np.random.default_rng(0)
+    x = data.sample(36, split="test").astype(np.int64)
+    spoiled = x.copy()
+    spoiled[:, 0, 20, 20] = (spoiled[:, 0, 20, 20] + 1) % 4
+    for together in (0.1, 0.5, 1.0):  # the probability of all perfect pictures under the model
+        log_q = -data.entropy + np.log(together) + rng.normal(scale=0.5, size=60) - 0.125
+        own = np.where((rng.random(36) < together)[:, None, None, None], x, spoiled)
+        assert pixels.as_flawed(own, data, log_q).passed
+        assert pixels.as_flawed(spoiled, data, log_q).passed
+        assert pixels.as_flawed(x, data, log_q).passed == (together == 1.0)
 
 
 def test_labels_covered_by_digits_and_not_by_one_of_them():
@@ -161,3 +203,79 @@ def test_a_colour_window_is_as_good_as_the_whole_image(defined):
         shorter = model.logits(x[:, :, -model.reach :])[:, :, -1]
     torch.testing.assert_close(window, whole)
     assert not torch.allclose(shorter, whole)  # the reach is not larger than it must be
+
+
+def test_tails_that_fall_on_and_those_that_a_floor_stops():
+    """Logistic tails of several widths; on a floor all of them stop at the same height."""
+    falling = [-width * np.arange(400.0) for width in (0.05, 0.2, 1.0, 3.0)]
+    assert tails(falling).passed
+    assert not tails([np.log(np.exp(log_p) + 1e-8) for log_p in falling]).passed
+    finding = tails([np.maximum(log_p, np.log(1e-12)) for log_p in falling])
+    assert finding.measured == "in several mixtures log P stops falling at -27.6"
+    wide = [np.maximum(log_p, height) for log_p, height in zip(falling, (-16, -17, -18, -19), strict=True)]
+    assert tails(wide).passed  # components that are wider than anything: each at a height of its own
+    endless = [np.where(log_p < -16.6, -np.inf, log_p) for log_p in falling]
+    assert tails(endless).passed  # that is another check's
+
+
+def test_what_a_blind_spot_looks_like_says_where_it_comes_from():
+    past, pixel = np.tri(20, k=-1, dtype=bool), np.arange(20)
+    row, column = np.divmod(pixel, 5)
+    right = past & (row[None] < row[:, None]) & (column[None] > column[:, None])
+    assert "above and to the right" in blind_spot(right)
+    far = past & (row[:, None] - row[None] == 1) & (abs(column[None] - column[:, None]) == 4)
+    assert "kind A in every layer" in blind_spot(far)
+    assert blind_spot(past & (row[None] < row[:, None])) == ""
+
+
+def test_colours_in_another_order_are_half_right():
+    def of(places):
+        """Colours, each of which sees those of a smaller place."""
+        sees = np.array(places)[:, None] > np.array(places)[None]
+        return lambda x: np.where(sees, x[:, None, :], 0)  # (B, 3, 3)
+
+    failed = Finding(0.0, "missing", "all")
+    found = order_of_colours([of([2, 1, 0])], failed, 0)
+    assert (found.share, found.measured) == (0.5, "colours see each other in the order blue, green, red")
+    assert order_of_colours([of([0, 1, 1])], failed, 0) is failed
+    assert order_of_colours([lambda x: np.repeat(x[:, None, :], 3, axis=1)], failed, 0) is failed
+
+
+class Chain:
+    """Pixels of two levels, each like the one before with probability 0.9; `draw` is what its sampler thinks."""
+
+    shape, levels = (1, 4, 3), 2
+
+    def __init__(self, draw: float = 0.9):
+        self.draw = draw
+
+    def logits(self, x: np.ndarray) -> np.ndarray:
+        before = np.concatenate([np.zeros((len(x), 1), dtype=int), x[:, :-1]], axis=1)
+        return np.log(np.where(np.arange(2) == before[..., None], 0.9, 0.1))
+
+    def sample(self, n: int, seed: int) -> np.ndarray:
+        turns = np.random.default_rng(seed).random((n, 12)) > self.draw
+        return turns.cumsum(axis=1) % 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_samplers_of_several_models_are_judged_together(seed):
+    assert pixels.samplers_of([Chain(), Chain()], 200, seed).passed
+    found = pixels.samplers_of([Chain(0.8), Chain()], 200, seed)
+    assert not found.passed
+    assert found.measured.startswith("of 4 × 3 pixels, samples are")
+    assert "row by row" in found.slip
+
+
+@pytest.mark.parametrize("shape", [(5, 1, 3, 3), (5, 1, 3, 3, 1)])
+def test_one_logit_a_pixel_is_told_how_it_becomes_two(shape):
+    class Handle:
+        label = "PixelCNN"
+
+        def call(self, method: str, *arguments):
+            return np.zeros(shape)
+
+    with pytest.raises(StudentCodeError, match=r"of its two levels are 0 and l"):
+        pixels.logits(Handle(), (np.zeros((5, 1, 3, 3)),), (1, 3, 3), 2)
+    with pytest.raises(StudentCodeError, match=r"got \(5, 1, 3, 3(, 1)?\)\.$"):
+        pixels.logits(Handle(), (np.zeros((5, 1, 4, 4)),), (1, 4, 4), 2)

@@ -1,0 +1,33 @@
+"""Are the layers of a network layers of their own?"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from autograder.properties.finding import Finding
+
+SHARED = (
+    "One layer stands in several places: [layer] * n and (layer,) * n repeat the same object, weights and all. Make a "
+    "new one each time: [layer() for _ in range(n)]."
+)
+
+
+def are_their_own(stored: Mapping[str, np.ndarray], parameters: Mapping[str, np.ndarray]) -> Finding:
+    """No parameter is used under two names.
+
+    stored: the state by name, where a shared parameter stands once for every place that it is used in. parameters:
+    each of them once. With random values no two are equal by chance.
+    """
+    of_parameters = {
+        values.tobytes(): name for name, values in parameters.items() if not np.isin(values, (0, 1)).all()
+    }  # masks may be shared
+    twins = [
+        (of_parameters[values.tobytes()], name) for name, values in stored.items()
+        if name not in parameters and isinstance(values, np.ndarray) and values.tobytes() in of_parameters
+    ]  # fmt: skip
+    required = "every layer has weights of its own"
+    if not twins:
+        return Finding(1.0, required, required)
+    first, second = twins[0]
+    more = f", and {len(twins) - 1} more" if len(twins) > 1 else ""
+    return Finding(0.0, f"{second} is the same parameter as {first}{more}", required, slip=SHARED)
