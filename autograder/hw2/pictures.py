@@ -15,6 +15,7 @@ from autograder.workbench import StudentCodeError
 
 # Weights that leave most levels between black and white: there it shows how reals are rounded to levels.
 GENTLE = (0.1, 0.05, 0.02)
+CANDIDATES = 60  # images, of which the most telling is taken
 PROBED = 128  # rows of a Jacobian in one call, which is timed
 OVERFLOWS = 1e4  # a real this large is no logit of a level, and its exponentials are not far from float32's largest
 ALPHA = 0.05  # of the logit transform, as the exercise says
@@ -226,13 +227,26 @@ def samples_finding(flow: ImageFlow, data, fresh: np.ndarray, seed: int) -> Find
     return flows.samples_are_nearer_than(*rows, NEARER, against="independent pixels")
 
 
+def telling(flow: ImageFlow, seed: int, draws: int = 25) -> np.ndarray:
+    """Of many images that one, (1, C, H, W), whose log_det is largest beside what the noise does to log_prob.
+
+    Where it is next to nothing, or drowned in the noise, its sign does not show.
+    """
+    x = levels(CANDIDATES, flow.shape, flow.levels, seed)
+    t, log_det = to_reals(x.repeat(draws, axis=0), flow.levels, seed)
+    z, log_det_z = flow.forward(t)
+    log_p = (base_density(z) + log_det + log_det_z).reshape(len(x), draws)
+    size = np.abs(log_det_z.reshape(len(x), draws).mean(axis=1)) / (log_p.std(axis=1) + 1e-9)
+    return x[[np.nan_to_num(size, posinf=0).argmax()]]
+
+
 def log_prob_finding(flow: ImageFlow, student: Student, parts: tuple[str, ...], seed: int, n: int = 1500) -> Finding:
     """log_prob of an image, drawn many times, is distributed like log N(z; 0, I) + all log_dets.
 
     Those of the grader's own noise and logit; or, where the notebook has its own (parts: the names of dequantize and
     to_logits), of these: what is wrong with them has checks of its own.
     """
-    x = levels(1, flow.shape, flow.levels, seed).repeat(n, axis=0)
+    x = telling(flow, seed).repeat(n, axis=0)
     asked, name, formula = flow.log_prob(x, seed), "log_prob", "log N(z; 0, I) + all log_dets"
     found = on_images.same_distribution(asked, flow.own_log_prob(x, seed + 1), name, formula)
     if found.passed or not parts:
