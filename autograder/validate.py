@@ -189,9 +189,9 @@ def _under_salts(case: Case, student: LocalStudent, verdict: Verdict) -> None:
 def _missed(case: Case, student: LocalStudent, salt: str) -> str:
     """ "" where the check that is meant for the mutant catches it under this salt; a statistic, under nearly all."""
     found = _meant(case, student, salt)
-    if found.outcome in ("failed", "partial"):
+    if _is_seen(found):
         return ""
-    missed = [s for s in SALTS if _meant(case, student, s).outcome not in ("failed", "partial")]
+    missed = [s for s in SALTS if not _is_seen(_meant(case, student, s))]
     if found.statistic and len(missed) <= STATISTIC * len(SALTS):
         return ""
     return f"is not caught by “{found.title}”, nor under {len(missed) - 1} others of {len(SALTS)}"
@@ -201,6 +201,11 @@ def _missed(case: Case, student: LocalStudent, salt: str) -> str:
 def _silence() -> Iterator[None]:
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
         yield
+
+
+def _is_seen(result: CheckResult) -> bool:
+    """The check found it; or was not run, because one that it rests on found something."""
+    return result.outcome in ("failed", "partial") or (result.outcome == "skipped" and not result.kind)
 
 
 def _meant(case: Case, student: LocalStudent, salt: str) -> CheckResult:
