@@ -214,6 +214,7 @@ def validate(
     exercise: Annotated[str, typer.Option(help="This exercise only, e.g. made.")] = "",
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Cases at once; 0: one a core.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Run again what has not changed, too.")] = False,
+    training: Annotated[bool, typer.Option(help="Train what has to be trained for its verdict.")] = True,
     kind: Annotated[
         str, typer.Option(help="Only: solution, blank, mutant, variant or start (other initial weights).")
     ] = "",
@@ -231,7 +232,8 @@ def validate(
     if kind and kind not in validation.KINDS:
         raise typer.BadParameter(f"{kind}: there are {', '.join(validation.KINDS)}.")
     kinds = (kind,) if kind else validation.KINDS
-    failed = [_validate(h, exercise, jobs or os.cpu_count() or 1, force, kinds) for h in _homeworks(homework)]
+    jobs = jobs or os.cpu_count() or 1
+    failed = [_validate(h, exercise, jobs, force, kinds, training) for h in _homeworks(homework)]
     if any(failed):
         raise typer.Exit(1)
 
@@ -240,7 +242,7 @@ def _homeworks(homework: str) -> list[str]:
     return [exercises.of_homework(homework)[0].homework] if homework else exercises.homeworks()
 
 
-def _validate(homework: str, exercise: str, jobs: int, force: bool, kinds: tuple[str, ...]) -> bool:
+def _validate(homework: str, exercise: str, jobs: int, force: bool, kinds: tuple[str, ...], training: bool) -> bool:
     """Validate one homework and show it; whether anything was not as it must be."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -261,7 +263,7 @@ def _validate(homework: str, exercise: str, jobs: int, force: bool, kinds: tuple
                 console.print(f"[red]✗[/red] {verdict.exercise} · {verdict.name} ({verdict.kind}) "
                               f"{escape(verdict.problem)}", highlight=False)  # fmt: skip
 
-        verdicts = validation.validate(homework, exercise, jobs, force, done, kinds)
+        verdicts = validation.validate(homework, exercise, jobs, force, done, kinds, training)
     weak = validation.weaknesses(homework, verdicts) if kinds == validation.KINDS else []
     for name in dict.fromkeys(v.exercise for v in verdicts if kinds == validation.KINDS):
         console.print(matrix.table(name, verdicts))
@@ -272,6 +274,10 @@ def _validate(homework: str, exercise: str, jobs: int, force: bool, kinds: tuple
         if here:
             held = sum(not v.problem for v in here)
             console.print(f"{kind:8} {held} of {len(here)} {what}", highlight=False)
+    stale = [v for v in verdicts if v.key == validation.STALE]
+    if stale:
+        console.print(f"[yellow]{len(stale)} that need training have changed since they were judged:[/yellow] deepul "
+                      f"validate {homework}", highlight=False)  # fmt: skip
     for text in weak:
         console.print(f"[red]weak[/red] {text}", highlight=False)
     page = matrix.page(exercises.ROOT / "build" / "validate" / f"{homework}.html", homework, verdicts, weak)

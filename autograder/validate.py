@@ -33,6 +33,7 @@ from autograder.student import LocalStudent
 # What a figure or a table looks like changes no verdict.
 KINDS = ("solution", "blank", "mutant", "variant", "start")
 SALTS = ("live", *(f"salt {k}" for k in range(1, 20)))
+STALE = "not judged since it changed"  # in the place of a key
 # Under how many of them: a wrong solution (the check meant for it only), a right one, one that starts elsewhere.
 WRONG, RIGHT, STARTED = 5, 5, 8
 # Of a check that is a statistic, so many may miss under a salt.
@@ -228,9 +229,11 @@ def evaluate(case: Case) -> Verdict:
 
 def validate(
     homework: str, exercise: str = "", jobs: int = 1, force: bool = False,
-    done: Callable = lambda verdict, fresh: None, kinds: Container[str] = KINDS,
+    done: Callable = lambda verdict, fresh: None, kinds: Container[str] = KINDS, training: bool = True,
 ) -> list[Verdict]:  # fmt: skip
     """The verdict on every case of these kinds, in order; done(verdict, fresh) is called for each as it is known.
+
+    training: False leaves cases that have to be trained, and changed since, with the verdict that they had.
 
     Only what changed since the record was written is run, or everything with `force`. The record is written after
     every case: an interruption loses nothing.
@@ -243,8 +246,11 @@ def validate(
         if known and not force and not known.problem and known.key == key(case):
             verdicts[_id(case)] = known
             done(known, False)
-        else:
+        elif training or case.weights != "trained":
             todo.append(case)
+        else:
+            verdicts[_id(case)] = Verdict(*_id(case), "", outcomes=known.outcomes if known else {}, key=STALE)
+            done(verdicts[_id(case)], False)
     todo.sort(key=lambda c: (c.weights != "trained", -(record[_id(c)].seconds if _id(c) in record else 0)))
     fresh: dict[tuple, Verdict] = {}
     for case, verdict in _evaluated(todo, jobs):

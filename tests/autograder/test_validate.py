@@ -175,6 +175,19 @@ def test_only_what_changed_is_run_again(few, monkeypatch):
     assert len(run()) == 4
 
 
+def test_what_needs_training_can_be_left(few, monkeypatch):
+    trained = replaced(weights="trained")
+    monkeypatch.setattr(mutants, "of_homework", lambda homework: [trained])
+    found = validate.validate("hw1", "logistic_mixture", training=False)
+    assert [v.key == validate.STALE for v in found] == [False, False, True, False]
+    assert "edge-forgotten" not in {row["name"] for row in json.loads(few.read_text())}
+    said = CliRunner().invoke(cli.app, ["validate", "--exercise", "logistic_mixture", "-j", "1", "--no-training"])
+    assert "1 that need training have changed since they were judged" in re.sub(r"\s+", " ", said.output)
+    validate.validate("hw1", "logistic_mixture")
+    found = validate.validate("hw1", "logistic_mixture", training=False)
+    assert validate.STALE not in {v.key for v in found}, "judged, and not changed since"
+
+
 def test_two_validations_at_once_keep_each_others_verdicts(few, monkeypatch):
     validate.validate("hw1", "logistic_mixture")
     row = next(r for r in json.loads(few.read_text()) if r["name"] == "blank")
