@@ -13,6 +13,7 @@ DATA = images.get("shapes32", levels=4)
 CODES, DIMS = 7, 3  # of a small quantiser
 FULL = 64
 TINY, LEVELS = (2, 2), 3  # a prior of 3⁴ = 81 states
+PRIORS = 6  # random ones, of which the sharpest are sampled
 HELD_OUT = 500
 SHARE = 0.5
 CAUSAL = 2  # grids on which a trained prior is asked whether it sees later codes
@@ -216,12 +217,15 @@ def test_the_prior_sums_to_one(student, seed):
     "Draw each code from its conditional given those drawn before it, in raster order; draw, do not take the largest."
 )
 def test_the_prior_samples_its_density(student, seed):
-    """By your logits, whatever log_prob makes of them; or by log_prob, whatever the order of the places."""
-    for k in range(2):
-        prior = Prior(student, seed + k, perturb=2.0, biases=0.2)
-        drawn = prior.sample(4000, seed)
+    """By your logits, whatever log_prob makes of them; or by log_prob, whatever the order of the places.
+
+    Asked of those of several random priors whose conditionals depend most on what was drawn before.
+    """
+    priors = [Prior(student, seed + k, perturb=3.0, biases=0.2) for k in range(PRIORS)]
+    for k in autoregressive.sharpest([prior.logits for prior in priors], 4, LEVELS, 2, seed):
+        drawn = priors[k].sample(8000, seed + k)
         require(hygiene.in_range(drawn, LEVELS))
-        require(samples_agree(prior, drawn, seed))
+        require(samples_agree(priors[k], drawn, seed))
 
 
 @points(0.5, "The prior, called with one grid")

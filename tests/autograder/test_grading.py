@@ -194,8 +194,8 @@ def test_the_demo_class_is_graded_as_it_should_be(tmp_path):
     assert points == {
         "complete": 100,
         "only_1_1": 15,
-        "wrong_mask": 19,
-        "edge_bins": 23,
+        "wrong_mask": pytest.approx(24.4, abs=0.3),  # it trains with its leak, and comes near to the limit
+        "edge_bins": 28,
         "blank": 0,
         "syntax_error": 15,
     }
