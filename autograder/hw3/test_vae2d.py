@@ -83,12 +83,15 @@ def test_gradient_reaches_the_encoder(student, seed):
             lambda: student.gradient("reparameterize", mu, log_sigma, argument=k, cotangent=ones, seed=seed), mu),
         *latent.gaussians(100, 2, seed), seed,
     ))  # fmt: skip
-    vae, x = small(student, seed, precise=True), points_around(200, seed)
-    for output in (0, 1):
-        require(latent.gradient_is_of_the_loss(
-            lambda x, output=output: vae.elbo_terms(x, seed)[output],
-            lambda x, output=output: vae.handle.gradient("elbo_terms", x, output=output, seed=seed), x, seed,
-        ))  # fmt: skip
+    x = points_around(200, seed)
+    for k in range(4):  # in a single one the code may hardly matter
+        vae = small(student, seed + k, precise=True)
+        for output in (0, 1):
+            require(latent.gradient_is_of_the_loss(
+                lambda x, vae=vae, output=output: vae.elbo_terms(x, seed)[output],
+                lambda x, vae=vae, output=output: vae.handle.gradient("elbo_terms", x, output=output, seed=seed),
+                x, seed,
+            ))  # fmt: skip
 
 
 @points(4, "elbo_terms are those of encoder and decoder")
@@ -156,9 +159,11 @@ def test_finite_far_from_the_data(student, seed):
     mu, log_sigma = latent.gaussians(100, 2, seed)
     away = (mu + FAR * np.exp(log_sigma)).astype(np.float32)
     require(hygiene.finite(function(student, "gaussian_nll", away, mu, log_sigma), f"{FAR:g} σ from the mean"))
-    vae = small(student, seed)
-    x = rare(vae, seed)
-    require(hygiene.finite(weighted(vae, x, 4, seed), f"of importance_weighted where p(x) is below e^−{RARE:g}"))
+    # In some random networks σ itself underflows that far out: a right answer is finite in most, a wrong one in none.
+    where = f"of importance_weighted where p(x) is below e^−{RARE:g}"
+    networks = [small(student, seed + k) for k in range(3)]
+    found = [hygiene.finite(weighted(vae, rare(vae, seed), 4, seed), where) for vae in networks]
+    require(max(found, key=lambda finding: finding.share))
 
 
 @points(1, "The bounds come in their order")

@@ -421,7 +421,7 @@ MUTANTS = (
     Mutant(
         "beta-no-constant", "beta_vae", "leaves d/2 · log 2π out",
         ((BETA_SQUARES, BETA_SQUARES.replace(" + math.log(2 * math.pi)", "")),),
-        "reconstruction_has_no_beta", "every pixel has its own",
+        "reconstruction_has_no_beta", "log 2π is missing",
     ),
     Mutant(
         "beta-one-noise", "beta_vae", "one draw of ε for the batch",
