@@ -6,6 +6,7 @@ from autograder.checks import Recipe, hint, points, require
 from autograder.hw3.door import VAE, either, gradient_or_none, telling
 from autograder.properties import hygiene, latent
 from autograder.student import expect
+from autograder.workbench import StudentCodeError
 from deepul_utils import toy
 
 HIDDEN = 16
@@ -161,9 +162,17 @@ def test_finite_far_from_the_data(student, seed):
     require(hygiene.finite(function(student, "gaussian_nll", away, mu, log_sigma), f"{FAR:g} σ from the mean"))
     # In some random networks σ itself underflows that far out: a right answer is finite in most, a wrong one in none.
     where = f"of importance_weighted where p(x) is below e^−{RARE:g}"
-    networks = [small(student, seed + k) for k in range(3)]
-    found = [hygiene.finite(weighted(vae, rare(vae, seed), 4, seed), where) for vae in networks]
-    require(max(found, key=lambda finding: finding.share))
+    for k in range(3):
+        vae = small(student, seed + k)
+        try:
+            found = hygiene.finite(weighted(vae, rare(vae, seed), 4, seed), where)
+        except StudentCodeError:
+            if k == 2:
+                raise
+            continue
+        if found.passed:
+            break
+    require(found)
 
 
 @points(1, "The bounds come in their order")
