@@ -59,6 +59,7 @@ IMG_DRAWN = "y = from_logits(self.inverse(torch.randn(n, *self.shape)))"
 IMG_LEVELS = "return (y * self.levels).floor().clamp(0, self.levels - 1).long()"
 IMG_BOARDS = '[MaskedCoupling("checkerboard", i % 2, (C, H, W), width * 2**k) for i in range(2)]'
 IMG_CHANNELS = '[MaskedCoupling("channel", i % 2, (C, H, W), width * 2**k) for i in range(4)]'
+IMG_ASKED = "model.log_prob(x.long())"
 IMG_FEW = ("    steps = 1000\n", "    steps = 20\n")  # a slip in the training shows at once
 # 2.5
 NORM_WHEN = "if self.training and not self.ready:"
@@ -633,6 +634,11 @@ MUTANTS = (
         "trained_bits_per_dimension", "number of steps 1,000", weights="trained",
     ),
     Mutant(
+        "img-trained-on-negatives", "realnvp_images", "trains on white digits turned black, for a short time",
+        (("    steps = 1000\n", "    steps = 100\n"), (IMG_ASKED, "model.log_prob(15 - x.long())")),
+        "samples_look_like_the_data", "on the data as they are", weights="trained",
+    ),
+    Mutant(
         "img-fixed-noise", "realnvp_images", "the noise has a seed of its own, and is the same at every call",
         ((DEQUANTIZED, "    y = (x + torch.rand(x.shape, generator=torch.Generator().manual_seed(0))) / levels"),),
         "dequantize_adds_uniform_noise", "the same at every call", weights="none",
@@ -787,6 +793,11 @@ MUTANTS = (
         "glow-twenty-steps", "glow", "training ends after twenty steps",
         (GLOW_FEW,),
         "trained_bits_per_dimension", "number of steps 1,500", weights="trained",
+    ),
+    Mutant(
+        "glow-trained-on-negatives", "glow", "trains on white digits turned black, for a short time",
+        (("    steps = 1500\n", "    steps = 100\n"), (IMG_ASKED, "model.log_prob(15 - x.long())")),
+        "samples_look_like_the_data", "on the data as they are", weights="trained",
     ),
     Mutant(
         "glow-initialised-in-eval-mode", "glow", "ActNorm is set by the first batch, also by one in eval mode",

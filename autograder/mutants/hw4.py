@@ -858,6 +858,27 @@ class GAN2d(nn.Module):""",
         "all_modes_are_covered",
         "A mode has shrunk to a point",
     ),
+    Mutant(
+        "wide-modes",
+        "gan2d",
+        "every mode is three times as wide as it should be",
+        (
+            ("self.generator = nn.Sequential(", "self.generator = Wide("),
+            (
+                "class GAN2d(nn.Module):",
+                """class Wide(nn.Sequential):
+    def forward(self, z):
+        x, means = super().forward(z), torch.tensor(eight.means, dtype=torch.float32)
+        near = torch.softmax(-20 * torch.cdist(x, means), dim=1) @ means
+        return near + 3 * (x - near)
+
+
+class GAN2d(nn.Module):""",
+            ),
+        ),
+        "samples_are_good",
+        "bad samples",
+    ),
     # ---- 4.3 ----
     Mutant(
         "no-tanh",
