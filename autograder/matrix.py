@@ -6,9 +6,10 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from autograder import exercises, mutants, variants
-from autograder.validate import Verdict
+from autograder.validate import Verdict, false_failures
 
 # meant for it and caught · caught by another check too · passed · skipped, because one that it rests on failed
+NEVER = 1e-12  # rarer than that is not worth a figure
 SYMBOLS = {"meant": "●", "also": "○", "passed": "·", "skipped": "–", "missed": "✗"}
 
 
@@ -33,7 +34,11 @@ def table(exercise: str, verdicts: list[Verdict]) -> Table:
         colours = {"meant": "green", "missed": "bold red", "also": "yellow"}
         cells = [f"[{colours.get(c, 'dim')}]{SYMBOLS[c]}[/]" for c in row["cells"]]
         found.add_row(row["name"], f"{row['lost']:g}", f"{row['meant']:g}", *cells)
-    found.caption = "\n".join(f"{k} {c.replace('_', ' ')}" for k, c in enumerate(checks, 1))
+    often = of_chance(exercise, verdicts)
+    found.caption = "\n".join(
+        f"{k} {c.replace('_', ' ')}" + (f" (fails by chance: {often[c]:.0e})" if often.get(c, 0) > NEVER else "")
+        for k, c in enumerate(checks, 1)
+    )
     found.caption_justify = "left"
     return found
 
@@ -57,6 +62,11 @@ def rows_of(exercise: str, verdicts: list[Verdict]) -> list[dict]:
     ]  # fmt: skip
 
 
+def of_chance(exercise: str, verdicts: list[Verdict]) -> dict[str, float]:
+    """{check: how often a right answer fails it by chance}, of the checks that are statistics."""
+    return false_failures([v for v in verdicts if v.exercise == exercise])
+
+
 def page(file: Path, homework: str, verdicts: list[Verdict], weak: list[str]) -> Path:
     """Write the matrices of a homework as an HTML page."""
     from jinja2 import Environment, FileSystemLoader, select_autoescape
@@ -70,12 +80,14 @@ def page(file: Path, homework: str, verdicts: list[Verdict], weak: list[str]) ->
         {
             "exercise": e, "checks": checks_of(e.name, verdicts), "rows": rows_of(e.name, verdicts),
             "others": [v for v in verdicts if v.exercise == e.name and v.kind != "mutant"],
+            "chance": sorted(of_chance(e.name, verdicts).items(), key=lambda row: -row[1]),
         }
         for e in exercises.of_homework(homework) if any(v.exercise == e.name for v in verdicts)
     ]  # fmt: skip
     text = environment.get_template("matrix.html.j2").render(
         homework=homework, sections=sections, weak=weak, symbols=SYMBOLS, differences=differences,
         problems=[v for v in verdicts if v.problem], verdicts=verdicts,
+        never=NEVER,
     )  # fmt: skip
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")

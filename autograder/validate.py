@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 
-from autograder import exercises, mutants, notebooks, runner, starts, variants
+from autograder import chance, exercises, mutants, notebooks, runner, starts, variants
 from autograder.exercises import ROOT, Exercise
 from autograder.grading.cache import write_atomically
 from autograder.handout.submit import solution_cells
@@ -30,15 +30,16 @@ from autograder.notebooks import Cell
 from autograder.score import CheckResult, Score
 from autograder.student import LocalStudent
 
-# What a figure or a table looks like changes no verdict.
 KINDS = ("solution", "blank", "mutant", "variant", "start")
+RIGHT_KINDS = ("solution", "variant", "start")
 SALTS = ("live", *(f"salt {k}" for k in range(1, 20)))
 STALE = "not judged since it changed"  # in the place of a key
 # Under how many of them: a wrong solution (the check meant for it only), a right one, one that starts elsewhere.
-WRONG, RIGHT, STARTED = 5, 5, 8
+WRONG, RIGHT, STARTED = 5, 20, 8
 # Of a check that is a statistic, so many may miss under a salt.
 STATISTIC = 0.05
 
+# What a figure or a table looks like changes no verdict.
 DECIDES_NOTHING = ("autograder.display", "autograder.exercises", "deepul_utils.check", "deepul_utils.plots")
 
 
@@ -73,6 +74,7 @@ class Verdict:
     """What came of a case. problem: "" where it came out as it must. outcomes: {check: outcome}.
 
     lost: points. meant: points of the check that is meant for a mutant. salts: under how many it came out so.
+    strain: of a right answer, {check: how far its statistic went at most to its bound, which is 1}.
     """
 
     exercise: str
@@ -85,6 +87,7 @@ class Verdict:
     lost: float = 0.0
     meant: float = 0.0
     salts: int = 0
+    strain: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     key: str = ""
 
@@ -135,7 +138,7 @@ def judge(case: Case, earned: Score) -> Verdict:
     wrong = [r for r in earned.results if r.outcome != "passed" and not (case.weights == "none" and _untrained(r))]
     if broken:
         verdict.problem = f"“{broken[0].title}” could not be graded: {broken[0].fault.strip().splitlines()[-1]}"
-    elif case.kind in ("solution", "variant", "start") and wrong:
+    elif case.kind in RIGHT_KINDS and wrong:
         said = f"“{wrong[0].title}” says {wrong[0].measured}"
         verdict.problem = f"earns {earned:g} of {earned.max_points:g}: {said}"
     elif case.kind == "blank" and (earned or "passed" in outcomes.values()):
@@ -169,22 +172,39 @@ def _judge_mutant(mutant: mutants.Mutant, earned: Score, verdict: Verdict) -> No
         verdict.problem = f"costs {points:g} points more than it breaks: “{cascade[0].title}” {cascade[0].measured}"
 
 
-def _under_salts(case: Case, student: LocalStudent, verdict: Verdict) -> None:
-    """Judge the case under further salts, until one of them has a problem."""
-    wrong, right = case.kind == "mutant", case.kind in ("solution", "variant", "start")
-    verdict.salts = 1
-    if verdict.problem or not (wrong or right):
-        return
-    salts = SALTS[1 : WRONG if wrong else STARTED if case.kind == "start" else RIGHT]
-    for salt in salts:
-        if wrong:
-            verdict.problem = _missed(case, student, salt)
+def _under_salts(case: Case, student: LocalStudent) -> Verdict:
+    """The verdict on a case under all its salts, or under those up to the first that has a problem."""
+    verdict = Verdict(case.exercise.name, case.kind, case.name, "")
+    for salt in SALTS[: salts_of(case)]:
+        if salt != SALTS[0] and case.kind == "mutant":
+            problem = _missed(case, student, salt)
         else:
-            verdict.problem = judge(case, runner.check(case.exercise.name, student, salt)).problem
-        if verdict.problem:
-            verdict.problem = f"under another salt ({salt}) it {verdict.problem}"
-            return
+            session = runner.Session(student, salt, runner.references(case.exercise.homework))
+            runner.run(case.exercise, session)
+            judged = judge(case, Score(case.exercise, session.results))
+            problem = judged.problem
+            if salt == SALTS[0]:
+                verdict = judged
+            if case.kind in RIGHT_KINDS:
+                _note(verdict.strain, session)
         verdict.salts += 1
+        if problem:
+            where = "" if salt == SALTS[0] else f"under another salt ({salt}) it "
+            verdict.problem = where + problem
+            break
+    return verdict
+
+
+def salts_of(case: Case) -> int:
+    """Under how many salts a case is judged."""
+    return {"blank": 1, "mutant": WRONG, "start": STARTED}.get(case.kind, RIGHT)
+
+
+def _note(strain: dict[str, float], session: runner.Session) -> None:
+    for check, findings in session.findings.items():
+        went = chance.largest(findings)
+        if went is not None:
+            strain[check] = max(strain.get(check, 0.0), float(f"{went:.3g}"))
 
 
 def _missed(case: Case, student: LocalStudent, salt: str) -> str:
@@ -219,8 +239,7 @@ def evaluate(case: Case) -> Verdict:
     began = time.monotonic()
     try:
         with _silence(), student_of(case) as student:
-            verdict = judge(case, runner.check(case.exercise.name, student))
-            _under_salts(case, student, verdict)
+            verdict = _under_salts(case, student)
     except (ValueError, RuntimeError) as error:
         verdict = Verdict(case.exercise.name, case.kind, case.name, str(error))
     verdict.seconds = round(time.monotonic() - began, 1)
@@ -243,7 +262,7 @@ def validate(
     todo = []
     for case in listed:
         known = record.get(_id(case))
-        if known and not force and not known.problem and known.key == key(case):
+        if known and not force and is_current(known, case):
             verdicts[_id(case)] = known
             done(known, False)
         elif training or case.weights != "trained":
@@ -285,7 +304,7 @@ def _one_thread() -> None:
 
 
 def weaknesses(homework: str, verdicts: list[Verdict]) -> list[str]:
-    """What the verdicts leave unproved: checks that are meant for no mutant."""
+    """What the verdicts leave unproved: checks that are meant for no mutant, or that right answers fail by chance."""
     found = []
     for exercise in exercises.of_homework(homework):
         here = [v for v in verdicts if v.exercise == exercise.name]
@@ -294,7 +313,25 @@ def weaknesses(homework: str, verdicts: list[Verdict]) -> list[str]:
         meant = {m.caught_by for m in mutants.of_homework(homework) if m.exercise == exercise.name}
         checks = next(v.outcomes for v in here if v.kind == "solution")
         found += [f"{exercise.name}: no mutant is meant for the check {c}" for c in checks if c not in meant]
+        found += [
+            f"{exercise.name}: a right answer fails the check {c} by chance once in {1 / often:.0f}"
+            for c, often in false_failures(here).items() if often > chance.TARGET
+        ]  # fmt: skip
     return found
+
+
+def false_failures(verdicts: list[Verdict]) -> dict[str, float]:
+    """{check: how often a right answer fails it by chance}, over the designs and salts of an exercise's verdicts."""
+    went: dict[str, list[tuple[float, int]]] = {}
+    for verdict in verdicts:
+        for check, strain in verdict.strain.items():
+            went.setdefault(check, []).append((strain, verdict.salts))
+    return {check: chance.rate(*map(list, zip(*rows, strict=True))) for check, rows in went.items()}
+
+
+def is_current(verdict: Verdict, case: Case) -> bool:
+    """It has no problem, is of as many salts as are asked today, and nothing that it rests on has changed."""
+    return not verdict.problem and verdict.salts >= salts_of(case) and verdict.key == key(case)
 
 
 def key(case: Case) -> str:
@@ -303,7 +340,8 @@ def key(case: Case) -> str:
     parts = [repr((case.kind, case.weights, case.change)), *(c.source for c in case.cells() if c.kind == "code")]
     parts += [importlib.metadata.version(p) for p in ("torch", "numpy", "scipy")]
     reference = runner.references(homework)
-    parts += [repr(sorted((k, v["mean"], v["sd"]) for k, v in reference.items() if _belongs(k, case.exercise)))]
+    parts += [repr(sorted((k, v["mean"], v["sd"], v.get("recipe")) for k, v in reference.items()
+                          if _belongs(k, case.exercise)))]  # fmt: skip
     digest = hashlib.sha256("\0".join(parts).encode())
     sources = [case.exercise.test_file, ROOT / "autograder" / "runner.py", ROOT / "deepul_utils" / "__init__.py"]
     used = {m for c in case.cells() if c.kind == "code" for m in _imports(c.source, "")}
@@ -329,7 +367,14 @@ def _belongs(name: str, exercise: Exercise) -> bool:
 
 @cache
 def _hash(file: Path) -> bytes:
-    return hashlib.sha256(file.read_bytes()).digest()
+    """Of what a file does: comments, documentation and layout of a source change no verdict."""
+    if file.suffix != ".py":
+        return hashlib.sha256(file.read_bytes()).digest()
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return hashlib.sha256(ast.dump(tree).encode()).digest()
 
 
 @cache

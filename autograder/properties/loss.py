@@ -1,5 +1,7 @@
 """Was it trained well? The only properties that compare with calibrated references."""
 
+from functools import cache
+
 import numpy as np
 
 from autograder.properties.finding import Finding
@@ -9,6 +11,9 @@ SEED_SPREAD = 3.0
 # … plus this share of the way to the baseline: room for a right answer of another width or optimiser,
 # smaller than a difference that samples could show.
 SLACK = 0.02
+# One more right model may lose points by chance this often. The mean and the spread of a few are estimates: where the
+# two above are not enough for that, points are full further on.
+CHANCE = 1e-3
 # A loss this far below the exact limit (nats) is no rounding error: the density is not normalised.
 BELOW_LIMIT = 1e-3
 # Units of a density's loss.
@@ -31,12 +36,26 @@ def threshold(reference: dict, baseline: float, examples: int | None = None) -> 
     """
     slack = SLACK * (baseline - reference["mean"])
     spread = [r["mean"] + SEED_SPREAD * r["sd"] for r in (reference, reference.get("recipe")) if r]
-    full = max(spread) + slack
+    full = max(max(spread) + slack, reference["mean"] + reference["sd"] * one_more(len(reference.get("runs", ()))))
     if examples is None:
         return full
     from scipy.stats import binom
 
     return max(full, float(binom.isf(COUNTED, examples, reference["mean"] + slack)) / examples)
+
+
+@cache
+def one_more(runs: int) -> float:
+    """How many of their standard deviations one more model lies above the mean of `runs`, but for CHANCE.
+
+    √(1 + 1/n) times a quantile of Student's t with n − 1 degrees of freedom: the prediction bound of normal losses.
+    0 where there are too few to say.
+    """
+    if runs < 2:
+        return 0.0
+    from scipy.stats import t
+
+    return float(t.isf(CHANCE, runs - 1) * np.sqrt(1 + 1 / runs))
 
 
 def graded(

@@ -25,6 +25,11 @@ SAME = Variant(
 )
 
 
+@pytest.fixture
+def few_salts(monkeypatch):
+    monkeypatch.setattr(validate, "RIGHT", 4)
+
+
 def judged(change: Mutant | Variant) -> Verdict:
     return validate.evaluate(Case(MIXTURE, type(change).__name__.lower(), change))
 
@@ -36,10 +41,11 @@ def few(monkeypatch, tmp_path):
     monkeypatch.setattr(variants, "of_homework", lambda homework: [SAME])
     monkeypatch.setattr(starts, "of_exercise", lambda exercise: [])
     monkeypatch.setattr(validate, "_record_file", lambda homework: tmp_path / f"{homework}.json")
+    monkeypatch.setattr(validate, "RIGHT", 4)
     return tmp_path / "hw1.json"
 
 
-def test_the_solution_earns_everything_and_the_blank_handout_nothing():
+def test_the_solution_earns_everything_and_the_blank_handout_nothing(few_salts):
     assert validate.evaluate(Case(MIXTURE, "solution")).problem == ""
     blank = validate.evaluate(Case(MIXTURE, "blank"))
     assert blank.problem == ""
@@ -81,7 +87,7 @@ def test_a_cascade_is_a_problem_unless_it_is_meant():
     assert judged(FORGOTTEN).problem == ""
 
 
-def test_points_lost_stand_beside_those_of_the_check_that_is_meant():
+def test_points_lost_stand_beside_those_of_the_check_that_is_meant(few_salts):
     found = judged(FORGOTTEN)
     meant = next(r for r in validate.score(Case(MIXTURE, "mutant", FORGOTTEN)).results if r.name == FORGOTTEN.caught_by)
     assert found.meant == meant.max_points
@@ -105,14 +111,49 @@ def test_a_verdict_holds_under_every_salt(monkeypatch):
     found = judged(FORGOTTEN)
     assert "under another salt (salt 3) it is not caught by “Probabilities sum to one”" in found.problem
 
-    def strict(name, student, salt=runner.LIVE_SALT, only=""):
-        score = check(name, student, salt, only)
-        if salt == "salt 3":
-            score.results[0].outcome, score.results[0].measured = "failed", "by chance"
-        return score
+    run = runner.run
 
-    monkeypatch.setattr(runner, "check", strict)
+    def strict(exercise, session):
+        run(exercise, session)
+        if session.salt == "salt 3":
+            session.results[0].outcome, session.results[0].measured = "failed", "by chance"
+
+    monkeypatch.setattr(runner, "run", strict)
     assert re.match(r"under another salt \(salt 3\) it earns .* says by chance", judged(SAME).problem)
+
+
+def test_right_answers_are_asked_how_near_to_their_bounds_they_come(few, monkeypatch):
+    found = validate.validate("hw1", "logistic_mixture")
+    assert "samples_follow_the_density" in next(v for v in found if v.name == "same").strain
+    assert not next(v for v in found if v.kind == "mutant").strain
+    rates = validate.false_failures(found)
+    assert 0 <= rates["samples_follow_the_density"] < 1e-3
+    monkeypatch.setattr(validate, "false_failures", lambda verdicts: rates | {"shapes": 0.01})
+    assert "logistic_mixture: a right answer fails the check shapes by chance once in 100" in validate.weaknesses(
+        "hw1", found
+    )
+
+
+def test_more_salts_than_last_time_are_asked(few, monkeypatch):
+    validate.validate("hw1", "logistic_mixture")
+    ran = []
+    monkeypatch.setattr(validate, "RIGHT", validate.RIGHT + 1)
+    monkeypatch.setattr(validate, "SALTS", (*validate.SALTS, "one more"))
+    validate.validate("hw1", "logistic_mixture", done=lambda verdict, fresh: ran.append(verdict.kind) if fresh else 0)
+    assert sorted(ran) == ["solution", "variant"]
+
+
+def test_comments_documentation_and_layout_change_no_verdict(tmp_path):
+    def hashed(text: str) -> bytes:
+        validate._hash.cache_clear()
+        file = tmp_path / "module.py"
+        file.write_text(text)
+        return validate._hash(file)
+
+    plain = hashed("def f(x):\n    return x + 1\n")
+    assert hashed('"""A module."""\ndef f(x):\n    """Adds."""\n    return (x\n            + 1)  # one\n') == plain
+    assert hashed("def f(x):\n    return x + 2\n") != plain
+    assert hashed("def f(x):\n    'only this'\n") != hashed("def f(x):\n    return 0\n")
 
 
 def test_another_start_is_the_same_answer():
@@ -147,7 +188,7 @@ def test_starts_leave_masks_and_frozen_weights_alone(start):
     assert made["zero"].any()
 
 
-def test_a_fault_of_the_checks_is_a_problem_of_every_case(monkeypatch):
+def test_a_fault_of_the_checks_is_a_problem_of_every_case(few_salts, monkeypatch):
     from autograder.properties import discrete
 
     monkeypatch.setattr(discrete, "sums_to_one", lambda *_: 1 / 0)
