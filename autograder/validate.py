@@ -374,7 +374,7 @@ def _hash(file: Path) -> bytes:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return hashlib.sha256(ast.dump(tree).encode()).digest()
+    return hashlib.sha256(ast.unparse(tree).encode()).digest()
 
 
 @cache
