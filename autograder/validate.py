@@ -344,6 +344,7 @@ def key(case: Case) -> str:
                           if _belongs(k, case.exercise)))]  # fmt: skip
     digest = hashlib.sha256("\0".join(parts).encode())
     sources = [case.exercise.test_file, ROOT / "autograder" / "runner.py", ROOT / "deepul_utils" / "__init__.py"]
+    sources += [Path(starts.__file__)] if case.kind == "start" else []
     used = {m for c in case.cells() if c.kind == "code" for m in _imports(c.source, "")}
     for file in sorted({f for s in sources for f in _closure(s)} | {f for m in used for f in _module_files(m)}):
         digest.update(_hash(file))

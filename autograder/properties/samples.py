@@ -26,6 +26,7 @@ from autograder.properties.finding import Finding
 PERMUTATIONS, MANY, DOUBTFUL = 200, 5000, 3e-3
 P_VALUE = 1e-6  # rare enough for a class of hundreds with several such checks each
 BANDWIDTHS = (0.05, 0.5)  # of the MMD, as quantiles of the distances between two samples
+COINCIDENCE = 0.01  # share of samples that may equal another: of 500 float32 numbers two do once in a few hundred draws
 # A mode is covered with this share of what it should have; a good sample lies this many σ from a mode.
 COVERED, GOOD_SIGMAS = 0.25, 4.0
 # A label is covered with this share of what it should have.
@@ -157,11 +158,12 @@ def _tail(value: float, null: np.ndarray) -> float:
 
 
 def differ(samples: np.ndarray) -> Finding:
-    """No sample comes up twice, (n, …)."""
+    """No sample comes up twice, (n, …), but for numbers of one dimension that rounding makes one."""
     rows = np.ascontiguousarray(samples).reshape(len(samples), -1)
     twice = len(rows) - len(np.unique(rows, axis=0))
     measured = f"{twice} of {len(rows)} samples came up before" if twice else "all samples differ"
-    return Finding(float(not twice), measured, "no sample twice")
+    share = twice / len(rows)
+    return Finding(float(share <= COINCIDENCE), measured, "no sample twice", share, COINCIDENCE)
 
 
 # ---- modes ---------------------------------------------------------------------------------------------
