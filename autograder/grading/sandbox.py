@@ -16,12 +16,14 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 from autograder.exercises import ROOT
 from autograder.grading.course import SandboxError
 from autograder.grading.limits import Limits
 
+MOST_ANSWER = 2**16  # bytes of one answer of the warm process
 START_SECONDS = 120  # a warm process imports torch; a machine under load takes its time
 VISIBLE = (
     "deepul_utils", "data",
@@ -51,9 +53,10 @@ class Sandbox:
         self.uid = FIRST_UID + os.getpid() % 5000 if os.getuid() == 0 else None
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
-            command(self.exchange), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            bufsize=1, env={},
+            command(self.exchange), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+            env={},
         )  # fmt: skip
+        self._asked = 0
         try:
             self._answer(START_SECONDS)
         except SandboxError:
@@ -85,24 +88,42 @@ class Sandbox:
 
     def _ask(self, seconds: float, **command) -> dict:
         with self._lock:
+            self._asked += 1
             try:
-                print(json.dumps(command), file=self._process.stdin, flush=True)
+                self._process.stdin.write(json.dumps(command | {"number": self._asked}).encode() + b"\n")
             except OSError:
                 raise SandboxError("the sandbox ended by itself") from None
             return self._answer(seconds)
 
     def _answer(self, seconds: float) -> dict:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            line = self._process.stdout.readline() if selector.select(seconds) else ""
-        if not line:
+        """The answer to what was asked last. Whatever else comes is a fault of this sandbox, which ends with it."""
+        line = self._line(time.monotonic() + seconds)
+        try:
+            answer = json.loads(line)
+            known = answer["number"] == self._asked
+        except (ValueError, TypeError, KeyError, RecursionError):
+            known = False
+        if not known:
             self._process.kill()
-            said = self._process.stderr.read()[-600:].strip()
-            raise SandboxError(f"the sandbox did not start or stopped answering. {explained(said)}")
-        answer = json.loads(line)
+            os.set_blocking(self._process.stderr.fileno(), False)  # something else may hold its other end
+            said = (self._process.stderr.read() or b"")[-600:].decode("utf-8", "replace").strip()
+            what = "answered out of turn" if line else "did not start or stopped answering"
+            raise SandboxError(f"the sandbox {what}. {explained(said)}")
         if "error" in answer:
             raise SandboxError(explained(answer["error"]))
         return answer
+
+    def _line(self, end: float) -> bytes:
+        """One line of the answers; what there is of it by `end`, or when it grows too long."""
+        line, stream = b"", self._process.stdout
+        with selectors.DefaultSelector() as selector:
+            selector.register(stream, selectors.EVENT_READ)
+            while not line.endswith(b"\n") and len(line) < MOST_ANSWER:
+                more = os.read(stream.fileno(), MOST_ANSWER) if selector.select(max(0, end - time.monotonic())) else b""
+                if not more:
+                    return b""
+                line += more
+        return line
 
     def close(self) -> None:
         self._process.kill()
@@ -128,13 +149,13 @@ class Process:
 
     def interrupt(self) -> None:
         with contextlib.suppress(SandboxError):  # it ended meanwhile: nothing left to interrupt
-            self._sandbox._ask(10, do="signal", pid=self._pid, number=int(signal.SIGINT))
+            self._sandbox._ask(10, do="signal", pid=self._pid, signal=int(signal.SIGINT))
 
     def stop(self, why: str) -> None:
         """End it and all that it started."""
         self.stopped = self.stopped or why
         with contextlib.suppress(SandboxError):
-            self._sandbox._ask(10, do="signal", pid=self._pid, number=int(signal.SIGKILL))
+            self._sandbox._ask(10, do="signal", pid=self._pid, signal=int(signal.SIGKILL))
 
     def _watch(self) -> None:
         limits = self._sandbox.limits

@@ -6,7 +6,8 @@ namespaces, its own empty /student, /tmp and /dev/shm of bounded size, no sight 
 privileges, and limits on what it may use. The wall to the rest of the machine is bubblewrap's, around all of it
 (see sandbox.py).
 
-Commands come as JSON lines on stdin, answers go to stdout. Nothing of the student's runs in this process.
+Commands come as JSON lines on stdin, answers go to stdout, each with the number of its command. Nothing of the
+student's runs in this process, and what is forked has none of its descriptors.
 """
 
 import ctypes
@@ -33,14 +34,15 @@ def main() -> None:
     commands, answers = sys.stdin, os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     _warm_up()
-    print(json.dumps({"ready": True}), file=answers, flush=True)
+    print(json.dumps({"number": 0}), file=answers, flush=True)
     for line in commands:
         command = json.loads(line)
+        number = command.pop("number")
         try:
             answer = globals()[f"do_{command.pop('do')}"](**command)
         except OSError as error:
             answer = {"error": str(error)}
-        print(json.dumps(answer), file=answers, flush=True)
+        print(json.dumps(answer | {"number": number}), file=answers, flush=True)
 
 
 def _warm_up() -> None:
@@ -100,9 +102,9 @@ def do_start(name: str, uid: int | None, limits: dict, seed: int) -> dict:
     return answer
 
 
-def do_signal(pid: int, number: int) -> dict:
+def do_signal(pid: int, signal: int) -> dict:
     """Send a signal to a kernel."""
-    os.kill(pid, number)
+    os.kill(pid, signal)
     return {}
 
 
@@ -115,6 +117,7 @@ def do_ended(keeper: int) -> dict:
 
 def _keep(name: str, uid: int | None, limits: dict, seed: int, tell: int) -> None:
     """Become an ordinary user in namespaces of its own, fork the kernel, and end as it ends."""
+    _close_all_but(tell)
     try:
         if uid is not None:  # started by root: limits bind only an ordinary user
             os.setgroups([])
@@ -179,6 +182,12 @@ def _wall_off(own: Path, limits: dict) -> None:
     shutil.copytree(own / "files", "/student", dirs_exist_ok=True)
     os.chdir("/student")
     os.setsid()
+
+
+def _close_all_but(pipe: int) -> None:
+    """Descriptors that were inherited: by one of them a notebook could answer for its neighbours."""
+    os.closerange(3, pipe)
+    os.closerange(pipe + 1, os.sysconf("SC_OPEN_MAX"))
 
 
 def _silence() -> None:

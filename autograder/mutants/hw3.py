@@ -241,7 +241,7 @@ MUTANTS = (
     Mutant(
         "no-reconstruction", "vae2d", "trains the KL much harder than the reconstruction",
         (("return (reconstruction + beta * kl).mean()", "return (reconstruction + 10 * beta * kl).mean()"),),
-        "close_to_the_limit_on_the_rotated_gaussian", "One latent should explain", weights="trained",
+        "close_to_the_limit_on_the_rotated_gaussian", "far from what the recipe in the text reaches", weights="trained",
     ),
     Mutant(
         "no-warm-up", "vae2d", "the moons without a warm-up", (("fit=train_vae2d(moons, warm_up=1500, steps=3000)",

@@ -224,6 +224,62 @@ def test_what_ends_a_kernel_is_said(box, source, why):
     assert time.monotonic() - began < 12
 
 
+DESCRIPTORS = """
+import os
+for fd in os.listdir("/proc/self/fd"):
+    try:
+        print(fd, os.readlink(f"/proc/self/fd/{fd}"))
+    except OSError:
+        pass  # that of the listing itself
+"""
+
+
+def test_a_notebook_has_no_descriptor_of_the_warm_process(box, kernel):
+    there = {fd: os.readlink(f"/proc/{box._process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{box._process.pid}/fd")}
+    pipes = {target for target in there.values() if target.startswith("pipe:")}
+    assert pipes, "the warm process has pipes to the grader"
+    found = dict(line.split(" ", 1) for line in printed(kernel.execute(DESCRIPTORS, 3)).splitlines())
+    assert not pipes & set(found.values())
+    assert {target.split(":")[0] for target in found.values()} <= {"/dev/null", "socket", "anon_inode", "pipe"}
+    ours = [target for target in found.values() if target.startswith("pipe:")]
+    assert all(ours.count(target) == 2 for target in ours), "both ends are its own"
+
+
+WRITES = """
+import os
+for fd in range(3, 64):
+    try:
+        os.write(fd, b"{}\\n" * 3)
+    except OSError:
+        pass
+"""
+
+
+def test_a_notebook_that_writes_to_all_its_descriptors_reaches_nobody(box):
+    with contextlib.suppress(Stopped), Kernel(box, {}, seed=1) as kernel:  # it may spoil its own connection
+        kernel.execute(WRITES, 3)
+    for _ in range(3):
+        with Kernel(box, {}, seed=1) as neighbour:
+            assert printed(neighbour.execute("print(1)", 3)) == "1\n"
+
+
+@pytest.mark.parametrize("line", [
+    b"{}\n", b"3\n", b"[]\n", b"not json\n", b'{"number": 7}\n', b"[" * 100_000 + b"\n", b"x" * 2**20, b"\xff\n",
+])  # fmt: skip
+def test_an_answer_out_of_turn_is_a_fault_of_the_sandbox(monkeypatch, tmp_path, line):
+    (tmp_path / "answer").write_bytes(line)
+    program = f"""echo '{{"number": 0}}'; read command; cat {tmp_path / "answer"}; cat"""
+    monkeypatch.setattr(sandbox, "command", lambda exchange: ["sh", "-c", program])
+    made = Sandbox(LIMITS)
+    try:
+        with pytest.raises(SandboxError, match="the sandbox answered out of turn"):
+            made.start({}, seed=1)
+        made._process.wait(5)
+        assert not made.alive
+    finally:
+        made.close()
+
+
 def test_after_a_kernel_the_next_one_is_as_new(box):
     leave = "import torch; torch.left = 1\nfor p in ('/tmp', '/dev/shm', '/student'): open(f'{p}/left', 'w').close()"
     look = "import glob, torch\nprint(glob.glob('/*/left') + glob.glob('/*/*/left'), hasattr(torch, 'left'))"
