@@ -74,7 +74,7 @@ def explain_missing(results: list, failed_cells: dict[str, str]) -> None:
         missing = re.search(r"defines no (\w+)\.", result.measured) if result.kind == "missing" else None
         if not missing:
             continue
-        definition = re.compile(rf"^\s*(class|def)\s+{missing[1]}\b|^{missing[1]}\s*=", re.MULTILINE)
+        definition = re.compile(rf"^[ \t]*(class|def)[ \t]+{missing[1]}\b|^{missing[1]}[ \t]*=", re.MULTILINE)
         errors = [error for source, error in failed_cells.items() if definition.search(source)]
         result.measured = (
             f"{missing[1]} is not defined: its cell stopped with {errors[-1]}"

@@ -23,6 +23,7 @@ from autograder.grading.workers import Job
 from autograder.score import CheckResult
 
 COLUMNS = ("student", "assignment", "exercise", "check", "outcome", "points", "max_points", "measured", "required")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet may take a cell for that begins so
 AUDIT_DIFFERENCE = 0.05  # of all points: two trainings of one right solution differ by less
 
 
@@ -342,4 +343,4 @@ def write_csv(file: Path, homework: str, results: list[Graded]) -> None:
         writer = csv.DictWriter(stream, COLUMNS)
         writer.writeheader()
         for row in rows(homework, results):
-            writer.writerow({k: "'" + v if isinstance(v, str) and v[:1] in "=+@" and v else v for k, v in row.items()})
+            writer.writerow({k: "'" + v if isinstance(v, str) and v.startswith(FORMULA) else v for k, v in row.items()})

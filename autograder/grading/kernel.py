@@ -4,6 +4,7 @@ Jupyter's protocol over ipc. Everything that arrives is untrusted: frames are bo
 replies belong to the request that asked or are dropped, and every wait has an end.
 """
 
+import json
 import re
 import time
 from dataclasses import dataclass, field
@@ -12,15 +13,20 @@ import numpy as np
 import zmq
 from jupyter_client.session import Session
 
-from autograder.grading import wire
+from autograder.grading import outputs, wire
 from autograder.grading.course import SandboxError
 from autograder.grading.sandbox import Process, Sandbox
 from autograder.student import Student
 from autograder.workbench import StudentCodeError
 
+HALF = re.compile(rb"\\u[dD]")
+KIT = "kit"  # kind of an error in the kit's own part of a kernel, as the kernel says
 GRACE = 3.0  # seconds a kernel has to heed an interrupt, and to answer beyond a request's own limit
 MOST_FRAME = 80 * 2**20  # bytes of one frame on the shell channel
 MOST_OUTPUT = 8 * 2**20  # bytes of one message of output, and of all output of a cell
+MOST_OUTPUTS = 24 * 2**20  # bytes of all output of a notebook; the solutions have two or three
+MOST_ERROR = 20_000  # characters of an error's message, and of each line of its traceback
+MOST_LINES = 200  # of a traceback
 
 
 @dataclass
@@ -45,6 +51,7 @@ class Kernel:
         self.limits = sandbox.limits
         self.process: Process = sandbox.start(files, seed)
         self._deadline = time.monotonic() + self.limits.total
+        self._room = MOST_OUTPUTS
         connection = self.process.connection
         self._session = Session(key=connection["key"].encode(), signature_scheme=connection["signature_scheme"])
         self._session.check_pid = False
@@ -95,6 +102,7 @@ class Kernel:
                                               "user_expressions": {}, "allow_stdin": False,
                                               "stop_on_error": False})  # fmt: skip
         ran, size, idle, reply = _Outputs(), 0, None, None
+        most = min(MOST_OUTPUT, self._room)
         end, interrupted = time.monotonic() + limit, False
         while not (idle and reply):
             now = time.monotonic()
@@ -117,18 +125,20 @@ class Kernel:
                 idle = message["content"].get("execution_state") == "idle"
             else:
                 size += message["size"]
-                if size <= MOST_OUTPUT:
+                if size <= most:
                     ran.add(message["header"]["msg_type"], message["content"])
-        outputs = ran.outputs
-        if not idle or size > MOST_OUTPUT:
-            outputs.append(_text(f"[the rest of the output, over {MOST_OUTPUT // 2**20} MB, was left out]\n"))
+        self._room -= min(size, most)
+        shown = ran.outputs
+        if not idle or size > most:
+            of = f"over {MOST_OUTPUT // 2**20} MB a cell or {MOST_OUTPUTS // 2**20} MB in all"
+            shown.append(_text(f"[the rest of the output, {of}, was left out]\n"))
         error = ""
         if interrupted:
             error = f"time limit: stopped after {limit:g} s"
-            outputs.append({"output_type": "error", "ename": "TimeLimit", "evalue": error, "traceback": [error]})
+            shown.append({"output_type": "error", "ename": "TimeLimit", "evalue": error, "traceback": [error]})
         elif reply.get("status") == "error":
             error = _described(str(reply.get("ename")), str(reply.get("evalue")))
-        return Ran(outputs, error)
+        return Ran(shown, error)
 
     def request(self, message: dict, arrays: list[np.ndarray], limit: float) -> tuple[object, list[np.ndarray], str]:
         """One request to the student's code: (result, arrays, what it printed).
@@ -178,6 +188,8 @@ class Kernel:
     def _understood(self, frames: list) -> dict:
         _, parts = self._session.feed_identities(frames, copy=False)
         message = self._session.deserialize(parts, copy=False)
+        if HALF.search(parts[4].buffer):  # perhaps half a character, which nothing can write
+            message["content"] = json.loads(outputs.readable(json.dumps(message["content"], ensure_ascii=False)))
         if not isinstance(message["parent_header"], dict):
             raise ValueError("no message of the protocol")
         if not isinstance(message["content"], dict):
@@ -193,8 +205,9 @@ def _unpacked(reply: dict) -> tuple[object, list[np.ndarray], str]:
     error = content.get("error")
     if isinstance(error, list) and len(error) == 2 and all(isinstance(e, str) for e in error):
         raise StudentCodeError(error[0][:40], error[1][:4000])
-    if "fault" in content:
-        raise RuntimeError(f"in the kernel: {str(content['fault'])[-4000:]}")
+    if "fault" in content:  # the kit's own code there failed, or so the notebook says: a TA has to look
+        last = str(content["fault"])[-4000:].strip().splitlines()[-1:] or ["nothing"]
+        raise StudentCodeError(KIT, f"the kit's own part of the notebook's kernel failed: “{last[0][:300]}”.")
     try:
         return content.get("result"), wire.arrays(content.get("arrays"), reply["buffers"]), printed
     except wire.WireError as error:
@@ -203,8 +216,10 @@ def _unpacked(reply: dict) -> tuple[object, list[np.ndarray], str]:
 
 def _described(name: str, text: str) -> str:
     """One line about the error of a cell; IPython names a file that nobody knows, where a line is of use."""
-    place = re.fullmatch(r"(.*) \(.*, line (\d+)\)", text)
-    return (f"{name} in line {place[2]}: {place[1]}" if place else f"{name}: {text}")[:1000]
+    end = text[-300:]  # nothing is sought in the whole of it, which may be megabytes
+    place = re.search(r" \([^()\n]*, line (\d{1,9})\)\Z", end)
+    said = text[: len(text) - len(end) + place.start()] if place else text
+    return (f"{name} in line {place[1]}: {said}" if place else f"{name}: {said}")[:1000]
 
 
 class _Outputs:
@@ -240,17 +255,23 @@ def _output(kind: str, content: dict) -> dict | None:
     if kind == "stream":
         return _text(str(content.get("text", "")), "stderr" if content.get("name") == "stderr" else "stdout")
     if kind in ("display_data", "execute_result") and isinstance(content.get("data"), dict):
-        shown = {"output_type": kind, "data": {str(k): v for k, v in content["data"].items()}, "metadata": {}}
+        shown = {"output_type": kind, "data": outputs.inert(content["data"]), "metadata": {}}
         return shown | ({"execution_count": None} if kind == "execute_result" else {})
     if kind == "error":
-        lines = content.get("traceback")
-        return {"output_type": "error", "ename": str(content.get("ename")), "evalue": str(content.get("evalue")),
-                "traceback": [str(line) for line in lines] if isinstance(lines, list) else []}  # fmt: skip
+        lines = content.get("traceback") if isinstance(content.get("traceback"), list) else []
+        return {"output_type": "error", "ename": _short(content.get("ename"), 200),
+                "evalue": _short(content.get("evalue"), MOST_ERROR),
+                "traceback": [_short(line, MOST_ERROR) for line in lines[-MOST_LINES:]]}  # fmt: skip
     return None
 
 
 def _text(text: str, name: str = "stdout") -> dict:
-    return {"output_type": "stream", "name": name, "text": text}
+    return {"output_type": "stream", "name": name, "text": outputs.readable(text)}
+
+
+def _short(value: object, most: int) -> str:
+    text = outputs.readable(value if isinstance(value, str) else str(type(value).__name__))
+    return text if len(text) <= most else f"{text[:most]} …"
 
 
 class KernelStudent(Student):

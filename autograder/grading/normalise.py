@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import PurePosixPath
 
+from autograder.grading import outputs
 from autograder.grading.course import CourseError
 from autograder.grading.submissions import is_file_name, shown
 from autograder.notebooks import CHECK_CALL, DRAWN, TRAINED
 
 MOST_NOTEBOOK = 40 * 2**20  # bytes of a notebook, with the outputs that a student left in it
-MOST_SOURCE = 2 * 2**20  # characters of one cell
+MOST_SOURCE = 2**18  # characters of one cell: thirty times the longest of the solutions
+MOST_SOURCES = 2**21  # of all cells
+MOST_CHANGES = 40  # said of one submission
 MOST_CELLS = 2000
 NOTEBOOK = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"}}  # fmt: skip
@@ -42,9 +45,12 @@ def normalise(files: dict[str, bytes], homework: str, handout: dict, left_out: l
     cells = _cells(name, files.pop(name))
     files = _beside(files, PurePosixPath(name).parent, f"{homework}.ipynb", changes)
     cells = _with_courses_cells(cells, handout["cells"], changes)
+    _make_inert(cells, handout["cells"])
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number:04d}"
     notebook = {"cells": cells, "metadata": copy.deepcopy(NOTEBOOK), "nbformat": 4, "nbformat_minor": 5}
+    if len(changes) > MOST_CHANGES:
+        changes[MOST_CHANGES:] = [f"… and {len(changes) - MOST_CHANGES:,} more of this kind."]
     return Normalised(notebook, files, changes)
 
 
@@ -94,7 +100,12 @@ def _cells(name: str, content: bytes) -> list[dict]:
             raise ValueError("no list of cells")
         if len(notebook["cells"]) > MOST_CELLS:
             raise CourseError(f"{name} has {len(notebook['cells']):,} cells; the most is {MOST_CELLS:,}.")
-        return [_cell(c) for c in notebook["cells"]]
+        cells = [_cell(c) for c in notebook["cells"]]
+        if (longest := max((len(c["source"]) for c in cells if c["cell_type"] == "code"), default=0)) > MOST_SOURCE:
+            raise CourseError(f"{name} has a cell of {longest:,} characters; the most is {MOST_SOURCE:,}.")
+        if (total := sum(len(c["source"]) for c in cells)) > MOST_SOURCES:
+            raise CourseError(f"{name} has {total:,} characters in its cells; the most is {MOST_SOURCES:,}.")
+        return cells
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise CourseError(
             f"{name} is not a Jupyter notebook ({type(error).__name__}: {str(error)[:200]}). Ask the student to send "
@@ -107,12 +118,22 @@ def _cell(cell: dict) -> dict:
     source = "".join(source) if isinstance(source, list) else source
     if not isinstance(source, str) or cell["cell_type"] not in ("code", "markdown", "raw"):
         raise ValueError("a cell without source")
-    if len(source) > MOST_SOURCE:
-        raise ValueError(f"a cell of {len(source):,} characters")
+    if (
+        len(source) > MOST_SOURCE and cell["cell_type"] != "code"
+    ):  # a picture in the text, mostly; nothing that is run or graded
+        source = f"{source[:MOST_SOURCE]}\n\n[cut here: the cell has {len(source):,} characters]"
     metadata = cell.get("metadata")
     nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
     grade_id = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
     return _made(cell["cell_type"], source.encode("utf-8", "replace").decode(), {"was": grade_id})
+
+
+def _make_inert(cells: list[dict], course: list[dict]) -> None:
+    """Text of the student's own that others will read does nothing in their browsers; the course's stays as it is."""
+    ours = {_source(c) for c in course}
+    for cell in cells:
+        if cell["cell_type"] != "code" and cell["source"] not in ours:
+            cell["source"] = (outputs.markdown if cell["cell_type"] == "markdown" else outputs.raw)(cell["source"])
 
 
 def _made(kind: str, source: str, metadata: dict) -> dict:

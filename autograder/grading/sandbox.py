@@ -192,7 +192,12 @@ def _ending(code: int) -> str:
         return f"exit code {code}"
     names = {signal.SIGXCPU: "limit of processor time", signal.SIGSEGV: "it crashed: segmentation fault",
              signal.SIGKILL: "killed; the machine may have run out of memory"}  # fmt: skip
-    return names.get(-code, signal.Signals(-code).name)
+    if -code in names:
+        return names[-code]
+    try:
+        return signal.Signals(-code).name
+    except ValueError:  # exit codes over 128 look like signals
+        return f"exit code {256 + code}"
 
 
 def command(exchange: Path) -> list[str]:

@@ -1,10 +1,12 @@
 """Finding submissions in whatever folder a TA has, and reading one: bounded, and never following a link."""
 
 import errno
+import hashlib
 import lzma
 import os
 import re
 import stat
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ MOST_BYTES = 200 * 2**20  # of one unpacked submission; a homework with its weig
 MOST_FILES = 2000
 MOST_FILE = 64 * 2**20  # the largest weights of the course have a tenth
 MOST_NAME = 255  # bytes of one part of a name, as file systems have it
+MOST_STUDENT = 120  # bytes of a student's name: files are called after it
 MOST_PATH = 1000  # bytes of a whole name; it stands behind the course folder's own
 # What zipfile raises for archives that are damaged or made to break it. RuntimeError: encrypted, mostly.
 # NotImplementedError: packed in a way that Python does not know. ValueError: a name that is no text.
@@ -55,10 +58,23 @@ def find(folder: Path, homework: str) -> list[Submission]:
 
 
 def student_id(path: Path, homework: str) -> str:
-    """ "ada" for ada/, ada.zip, hw1-ada.zip and hw1_ada.ipynb."""
+    """ "ada" for ada/, ada.zip, hw1-ada.zip and hw1_ada.ipynb.
+
+    One that every table can show and every disk can write: composed and decomposed letters are one, marks that turn the
+    direction of writing are none, nothing is a tag, and a long one keeps its beginning, with a hash of the whole.
+    """
     name = path.stem if path.is_file() else path.name
     short = re.sub(rf"^{re.escape(homework)}[-_ ]", "", name) or name
-    return short.encode("utf-8", "replace").decode()  # a name that is no UTF-8 could be written nowhere
+    text = unicodedata.normalize("NFC", short.encode("utf-8", "replace").decode())
+    plain = "".join("" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else "_" if c in '<>"&' else c for c in text)
+    plain = plain.strip() or "no-name-" + _digest(text)
+    if len(plain.encode()) <= MOST_STUDENT:
+        return plain
+    return plain.encode()[: MOST_STUDENT - 11].decode("utf-8", "ignore") + "…" + _digest(text)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def read(submission: Submission, homework: str) -> tuple[dict[str, bytes], list[str]]:

@@ -10,12 +10,14 @@ Commands come as JSON lines on stdin, answers go to stdout, each with the number
 student's runs in this process, and what is forked has none of its descriptors.
 """
 
+import contextlib
 import ctypes
 import json
 import os
 import resource
 import shutil
 import signal
+import stat
 import sys
 from pathlib import Path
 
@@ -117,7 +119,7 @@ def do_ended(keeper: int) -> dict:
 
 def _keep(name: str, uid: int | None, limits: dict, seed: int, tell: int) -> None:
     """Become an ordinary user in namespaces of its own, fork the kernel, and end as it ends."""
-    _close_all_but(tell)
+    _disconnect_all_but(tell)
     try:
         if uid is not None:  # started by root: limits bind only an ordinary user
             os.setgroups([])
@@ -184,10 +186,17 @@ def _wall_off(own: Path, limits: dict) -> None:
     os.setsid()
 
 
-def _close_all_but(pipe: int) -> None:
-    """Descriptors that were inherited: by one of them a notebook could answer for its neighbours."""
-    os.closerange(3, pipe)
-    os.closerange(pipe + 1, os.sysconf("SC_OPEN_MAX"))
+def _disconnect_all_but(pipe: int) -> None:
+    """Pipes and sockets that were inherited lead nowhere: by one of them a notebook could answer for its neighbours.
+
+    They are not closed. An object of the warm process that closes its own later, when it is collected, would close
+    what has that number by then: a socket of the kernel's. Files that are read, such as fonts, stay.
+    """
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError):  # that of the listing itself
+            if number > 2 and number not in (pipe, nowhere) and not stat.S_ISREG(os.fstat(number).st_mode):
+                os.dup2(nowhere, number)
 
 
 def _silence() -> None:

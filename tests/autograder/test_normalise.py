@@ -289,7 +289,7 @@ def test_without_any_metadata_cells_are_known_by_what_they_hold():
 
 @pytest.mark.parametrize("source", ['loss = 1\ncheck("made")', 'check("made")\nlearned = 2'])
 def test_no_work_is_lost_where_a_check_was_merged_into_it(source):
-    normal = edited(delete(CHECK), lambda cells: cells.append(code(source)))
+    normal = edited(delete(CHECK), lambda cells: cells.append(code(source[: module.MOST_SOURCE])))
     assert source in texts(normal.notebook)
     assert normal.changes == [f"The cell {CHECK} was missing and was put back as it was handed out."]
 
@@ -558,7 +558,8 @@ def with_cell(cell: object) -> dict:
         (with_cell(code("x") | {"cell_type": "heading"}), "is not a Jupyter notebook"),
         (with_cell(code("x") | {"cell_type": ["code"]}), "is not a Jupyter notebook"),
         (with_cell(code("x") | {"cell_type": {}}), "is not a Jupyter notebook"),
-        (with_cell(code("x" * (module.MOST_SOURCE + 1))), "a cell of 2,097,153 characters"),
+        (with_cell(code("x" * (module.MOST_SOURCE + 1))), "has a cell of 262,145 characters; the most is 262,144"),
+        ({"cells": [code("x" * module.MOST_SOURCE)] * 9}, "has 2,359,296 characters in its cells; the most is"),
         ({"cells": [code("x")] * 3000}, "has 3,000 cells; the most is 2,000"),
         (b" " * (module.MOST_NOTEBOOK + 1), r"has 40 MB; the most is 40 MB.*Clear Outputs"),
     ],
@@ -610,7 +611,7 @@ def test_half_a_character_becomes_a_question_mark():
 )  # fmt: skip
 def test_no_text_takes_long_to_look_through(source):
     began = time.process_time()
-    edited(lambda cells: cells.clear(), lambda cells: cells.append(code(source)))
+    edited(lambda cells: cells.clear(), lambda cells: cells.append(code(source[: module.MOST_SOURCE])))
     assert time.process_time() - began < 5
 
 
