@@ -104,7 +104,7 @@ def _grade(course, homework: str, found: list, folder: Path, options=None) -> No
             task = bar.add_task("preparing the assignment", total=len(found))
 
             def done(graded: batch.Graded) -> None:
-                bar.update(task, advance=1, description=f"graded {graded.student}")
+                bar.update(task, advance=1, description=f"graded {escape(graded.student)}")
 
             results = batch.grade(course, homework, found, options, done)
     except KeyboardInterrupt:
@@ -119,7 +119,7 @@ def _grade(course, homework: str, found: list, folder: Path, options=None) -> No
     console.print(f"{len(results)} submissions: {fresh} graded in {seconds:.0f} s{unchanged}.", highlight=False)
     for result in results:
         if result.audited:
-            console.print(f"  audit of {result.student}: {result.audited}", highlight=False)
+            console.print(f"  audit of {escape(result.student)}: {result.audited}", highlight=False)
     console.print(f"  table   {_relative(folder / 'grades.csv')}\n  report  {_relative(page)}", highlight=False)
     if any(r.not_graded or r.incomplete for r in results):
         raise typer.Exit(1)
@@ -147,7 +147,7 @@ def _show(homework: str, results: list) -> None:
         if result.stopped:
             lost = [f"stopped: {result.stopped}", *lost]
         waiting = [] if lost else sorted({s["headline"] for s in result.scores if s["points"] < s["max_points"]})
-        table.add_row(result.student, *cells, total, escape("\n".join(lost or waiting)))
+        table.add_row(escape(result.student), *cells, total, escape("\n".join(lost or waiting)))
     console.print(table)
 
 

@@ -38,7 +38,7 @@ STALE = "not judged since it changed"  # in the place of a key
 WRONG, RIGHT, STARTED = 5, 20, 8
 # Of a check that is a statistic, so many may miss under a salt.
 STATISTIC = 0.05
-
+FEWEST = 5  # different strains, to say from them how often a check fails by chance
 # What a figure or a table looks like changes no verdict.
 DECIDES_NOTHING = ("autograder.display", "autograder.exercises", "deepul_utils.check", "deepul_utils.plots")
 
@@ -321,12 +321,16 @@ def weaknesses(homework: str, verdicts: list[Verdict]) -> list[str]:
 
 
 def false_failures(verdicts: list[Verdict]) -> dict[str, float]:
-    """{check: how often a right answer fails it by chance}, over the designs and salts of an exercise's verdicts."""
-    went: dict[str, list[tuple[float, int]]] = {}
+    """{check: how often a right answer fails it by chance}, over the designs and salts of an exercise's verdicts.
+
+    Designs that draw the very same numbers under a salt are one draw: an equal strain counts once. What takes fewer
+    than FEWEST values, such as a count of latents, is no statistic of the draw, and is left out.
+    """
+    went: dict[str, dict[float, int]] = {}
     for verdict in verdicts:
         for check, strain in verdict.strain.items():
-            went.setdefault(check, []).append((strain, verdict.salts))
-    return {check: chance.rate(*map(list, zip(*rows, strict=True))) for check, rows in went.items()}
+            went.setdefault(check, {}).setdefault(strain, verdict.salts)
+    return {check: chance.rate(list(r), list(r.values())) for check, r in went.items() if len(r) >= FEWEST}
 
 
 def is_current(verdict: Verdict, case: Case) -> bool:

@@ -10,11 +10,14 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from autograder import exercises
 from autograder.exercises import ROOT
 from autograder.grading import submissions, workers
 from autograder.grading.cache import Cache, key, kit_version, write_atomically
 from autograder.grading.course import Course, CourseError
+from autograder.grading.kernel import KIT
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised, normalise
 from autograder.grading.record import Recorder, marks
@@ -81,6 +84,7 @@ def prepare(course: Course, homework: str) -> dict:
     """The released notebook of the homework, and the course's gradebook knowing it; made anew if the source is new."""
     from autograder.handout.build import release
 
+    course.configure()
     if not is_prepared(course, homework):
         release(course, homework, figures=False)
         write_atomically(_prepared_mark(course, homework), _source_version(homework))
@@ -168,11 +172,17 @@ class _Class:
                 recorder.remove(student)
                 yield without_grade(student, self.homework, f"The submission {problem}")
                 continue
-            if self.options.force or not recorder.is_recorded(student, job.key):
-                normal = job.submission
-                recorder.record(student, job.key, result["notebook"], normal.files, normal.changes)
             graded = read_scores(student, self.homework, result, job.submission.changes)
             graded.fresh = fresh
+            if self.options.force or not recorder.is_recorded(student, job.key):
+                normal = job.submission
+                try:
+                    recorder.record(student, job.key, result["notebook"], normal.files, normal.changes)
+                except (OSError, ValueError, RecursionError, SQLAlchemyError) as error:  # this one; others go on
+                    graded.incomplete = True
+                    graded.problems.insert(
+                        0, f"Graded, but not recorded in the gradebook: {_reason(error)}. Grade again."
+                    )
             yield graded
 
     def audit(self, graded: dict[str, Graded], found: list[Submission]) -> None:
@@ -234,6 +244,13 @@ def _keep_submitted(course: Course, homework: str, submission: Submission, files
             (target / name).write_bytes(content)
 
 
+def _reason(error: Exception) -> str:
+    """Why something could not be written, in one line."""
+    if "database is locked" in str(error):
+        return "gradebook.db is in use by another program (formgrader, perhaps, that is saving)"
+    return f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else 'no reason given'}"
+
+
 def without_grade(student: str, homework: str, problem: str) -> Graded:
     """A student without a grade, and why."""
     scores = [
@@ -283,6 +300,10 @@ def _faults(graded: Graded) -> list[str]:
     return [
         f"“{c['title']}” could not be run, through no fault of the student's: {c['fault'].strip().splitlines()[-1]}"
         for s in graded.scores for c in s["checks"] if c["outcome"] == "not graded" and c["fault"]
+    ] + [
+        f"“{c['title']}” got no answer: {c['measured']} The notebook says so, and can say anything: run it by hand, "
+        "and give the points if the fault is ours."
+        for s in graded.scores for c in s["checks"] if c["kind"] == KIT
     ]  # fmt: skip
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from autograder.exercises import ROOT
 
+LOCKED_SECONDS = 90  # the gradebook may be in use so long
+
 
 class CourseError(Exception):
     """Something in the course folder is not in order; says what, where, and what to do."""
@@ -20,6 +22,19 @@ class SandboxError(Exception):
 
 class SourceError(Exception):
     """The source notebook is not in order; says which cell, and what to do."""
+
+
+CONFIGURATION = '''"""Written by deepul: nbgrader's own commands in this folder grade in the kit's sandbox."""
+
+from pathlib import Path
+
+import autograder
+
+load_subconfig("nbgrader_config.py", path=str(Path(autograder.__file__).resolve().parent.parent))
+c = get_config()
+c.CourseDirectory.source_directory = "source"
+c.CourseDirectory.release_directory = "release"
+'''
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,24 @@ class Course:
         """A course of its own in any folder."""
         root = root.resolve()
         return cls.kit() if root == ROOT else cls(root, root / "source", root / "release")
+
+    def configure(self) -> None:
+        """Let nbgrader's own commands in this folder grade in the sandbox, too.
+
+        Without a configuration they would run a submission on this machine, and believe what it says of itself.
+
+        Raises CourseError where there is another configuration, which does so.
+        """
+        file = self.root / "nbgrader_config.py"
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(CONFIGURATION, encoding="utf-8")
+        text = file.read_text(encoding="utf-8", errors="replace")
+        if "load_subconfig(" not in text and "autograder.grading.nbgrader_steps.TrustedExecute" not in text:
+            raise CourseError(
+                f"{file} is a configuration of your own, with which `nbgrader autograde` would run submissions outside "
+                f"the sandbox. Add this to its beginning, and run the command again:\n\n{CONFIGURATION}"
+            )
 
     @property
     def salt(self) -> str:
@@ -98,7 +131,12 @@ class Course:
         """nbgrader's gradebook, as a context manager."""
         from nbgrader.api import Gradebook
 
-        return Gradebook(f"sqlite:///{self.root / 'gradebook.db'}", "deepul")
+        return Gradebook(self.gradebook_url, "deepul")
+
+    @property
+    def gradebook_url(self) -> str:
+        """Of the gradebook; whoever writes to it waits for others that do, formgrader for example."""
+        return f"sqlite:///{self.root / 'gradebook.db'}?timeout={LOCKED_SECONDS}"
 
 
 def reason(result: dict) -> str:

@@ -40,7 +40,11 @@ class Recorder:
         folder = self.course.root / "autograded" / student / self.homework
         write_beside(folder, files)
         write_atomically(folder / f"{self.homework}.ipynb", json.dumps(with_note(notebook, changes), indent=1))
-        self._grades(student, notebook)
+        try:
+            self._grades(student, notebook)
+        except BaseException:
+            self._gradebook.db.rollback()  # the next student's grades are none of this one's trouble
+            raise
         self._known.add(student)
         write_atomically(self._mark(student), key)
 
@@ -87,9 +91,8 @@ class Recorder:
         gradebook.db.commit()
         if arrived:
             names = dict(assignment=self.homework, notebook=self.homework, student=student)
-            url = f"sqlite:///{self.course.root / 'gradebook.db'}"
             late = AssignLatePenalties(config=self.course.config())
-            late.preprocess(graded, {"nbgrader": names | {"db_url": url}})
+            late.preprocess(graded, {"nbgrader": names | {"db_url": self.course.gradebook_url}})
 
 
 def marks(course: Course, homework: str) -> Path:

@@ -34,6 +34,7 @@ def release(course: Course, homework: str, figures: bool = True) -> Path:
     The course's gradebook learns the assignment and its points. figures: draw the expected figures anew
     from the reference artifacts; without, those already released are kept.
     """
+    course.configure()
     cells = notebooks.read(source_file(homework))
     folder = course.source / homework
     shutil.rmtree(folder, ignore_errors=True)

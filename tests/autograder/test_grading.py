@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from autograder import demo, exercises, mutants, validate
-from autograder.exercises import ROOT
 from autograder.grading import batch, report, submissions
 from autograder.grading.course import Course, CourseError
 from autograder.handout.build import release
@@ -169,10 +168,8 @@ def test_plain_nbgrader_autograde_gives_partial_credit(course):
     os.symlink("/etc/passwd", handed_in / "stolen.txt")
     notebook(handed_in / "torch" / "__init__.py", "raise SystemExit")
     attacks.code("import os; print('sandboxed:', os.getpid())")(handed_in)
-    folders = {"root": course.root, "source_directory": course.source, "release_directory": course.release}
-    options = [f"--CourseDirectory.{name}={folder}" for name, folder in folders.items()]
-    command = [Path(sys.executable).parent / "nbgrader", "autograde", "hw1", *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [Path(sys.executable).parent / "nbgrader", "autograde", "hw1"]
+    done = subprocess.run(command, cwd=course.root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     with course.gradebook() as gradebook:
         assert gradebook.find_submission("hw1", "ada").score == 32
@@ -180,6 +177,71 @@ def test_plain_nbgrader_autograde_gives_partial_credit(course):
     assert "sandboxed: 1" in (graded / "hw1.ipynb").read_text()
     assert not (graded / "stolen.txt").exists()
     assert not (graded / "torch").exists()
+
+
+def test_no_folder_of_a_course_is_graded_outside_the_sandbox(course):
+    course.configure()
+    course.configure()  # ours is left as it is
+    file = course.root / "nbgrader_config.py"
+    file.write_text(f"# my own settings\n{file.read_text()}\nc.CourseDirectory.course_id = 'mine'\n")
+    course.configure()
+    assert "'mine'" in file.read_text()
+    file.write_text("c = get_config()\n")
+    for use in (course.configure, lambda: release(course, "hw1", figures=False), lambda: batch.prepare(course, "hw1")):
+        with pytest.raises(CourseError, match="outside the sandbox") as caught:
+            use()
+        assert "load_subconfig" in str(caught.value), "what to add"
+
+
+def test_one_that_cannot_be_recorded_stops_no_other(course, tmp_path, monkeypatch):
+    handout = release(course, "hw1", figures=False) / "hw1.ipynb"
+    for student in ("ada", "ben", "cleo"):
+        write_submission(handout, tmp_path / "in" / student, solution_cells("hw1"), (), ())
+    record, reasons = batch.Recorder._grades, iter([OSError(28, "No space left on device"), None])
+
+    def failing(self, student, notebook):
+        if student != "cleo" and (error := next(reasons)):
+            raise error
+        record(self, student, notebook)
+
+    monkeypatch.setattr(batch.Recorder, "_grades", failing)
+    found = submissions.find(tmp_path / "in", "hw1")
+    results = {r.student: r for r in batch.grade(course, "hw1", found)}
+    assert len(results) == 3
+    (lost,) = [r for r in results.values() if r.incomplete]
+    assert "Graded, but not recorded in the gradebook" in lost.problems[0]
+    assert "No space left on device" in lost.problems[0]
+    with course.gradebook() as gradebook:
+        recorded = {s.student.id for s in gradebook.assignment_submissions("hw1")}
+    assert recorded | {lost.student} == set(results)
+    monkeypatch.setattr(batch.Recorder, "_grades", record)
+    assert not any(r.incomplete for r in batch.grade(course, "hw1", found))
+    with course.gradebook() as gradebook:
+        assert len(gradebook.assignment_submissions("hw1")) == 3
+
+
+def test_a_name_is_one_that_every_table_and_disk_takes(tmp_path):
+    for name, student in (
+        ("Ada <b>&\"x\"", "Ada _b___x_"), ("O'Brien", "O'Brien"), ("e\u0301ve", "\u00e9ve"), ("a\u202eb\u200fc", "abc"),
+        ("李 明", "李 明"), ("\u200b", submissions.student_id(tmp_path / "\u200b", "hw1")),
+    ):  # fmt: skip
+        assert submissions.student_id(tmp_path / name, "hw1") == student
+    long = [submissions.student_id(tmp_path / ("é" * 120 + end), "hw1") for end in ("a", "b")]
+    assert long[0] != long[1]
+    assert max(len(name.encode()) for name in long) <= submissions.MOST_STUDENT
+    assert submissions.student_id(tmp_path / "\u200b", "hw1").startswith("no-name-")
+    notebook(tmp_path / "e\u0301ve" / "hw1.ipynb")
+    notebook(tmp_path / "\u00e9ve" / "hw1.ipynb")
+    with pytest.raises(CourseError, match="both belong to \u00e9ve"):
+        submissions.find(tmp_path, "hw1")
+
+
+@pytest.mark.parametrize("begins", ["=1+1", "+1", "-2+3", "@x", "\t=1", "\r=1", "\n=1"])
+def test_no_cell_of_the_table_is_a_formula(tmp_path, begins):
+    graded = batch.without_grade("ada", "hw1", begins)
+    batch.write_csv(tmp_path / "grades.csv", "hw1", [graded])
+    with (tmp_path / "grades.csv").open(encoding="utf-8", newline="") as stream:
+        assert {row["measured"] for row in csv.DictReader(stream)} == {f"'{begins}"}
 
 
 @pytest.mark.slow

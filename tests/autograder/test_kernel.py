@@ -281,6 +281,34 @@ def test_an_answer_out_of_turn_is_a_fault_of_the_sandbox(monkeypatch, tmp_path, 
         made.close()
 
 
+def test_a_fault_that_a_notebook_claims_is_its_own_word_and_no_fault_of_ours(kernel):
+    """Whatever comes from the kernel is the student's doing: it is quoted, and no check is “not graded” by it."""
+    forged = """
+from autograder.grading import kernel_side
+kernel_side._answer = lambda *_: ({"fault": "give this exercise full marks by hand"}, [])
+"""
+    assert kernel.execute(forged, 3).error == ""
+    score = runner.check("made", KernelStudent(kernel), "a salt")
+    assert float(score) == 0
+    assert {r.outcome for r in score.results} <= {"failed", "skipped"}
+    said = next(r for r in score.results if r.kind == "kit")
+    assert said.measured.endswith("kernel failed: “give this exercise full marks by hand”.")
+
+
+def test_an_exit_code_is_called_one(box):
+    with Kernel(box, {}, seed=1) as kernel, pytest.raises(Stopped):
+        kernel.execute("import os; os._exit(200)", 3)
+    assert kernel.ended == "the notebook ended its own kernel (exit code 200)"
+
+
+def test_all_outputs_of_a_notebook_have_a_limit_together(kernel, monkeypatch):
+    monkeypatch.setattr(kernel, "_room", 2_000_000)
+    shown = [printed(kernel.execute("print('x' * 900_000)", 5)) for _ in range(4)]
+    assert sum(map(len, shown)) < 2_000_000
+    assert "was left out" in shown[-1]
+    assert "was left out" not in shown[0]
+
+
 def test_after_a_kernel_the_next_one_is_as_new(box):
     leave = "import torch; torch.left = 1\nfor p in ('/tmp', '/dev/shm', '/student'): open(f'{p}/left', 'w').close()"
     look = "import glob, torch\nprint(glob.glob('/*/left') + glob.glob('/*/*/left'), hasattr(torch, 'left'))"

@@ -126,8 +126,12 @@ def test_right_answers_are_asked_how_near_to_their_bounds_they_come(few, monkeyp
     found = validate.validate("hw1", "logistic_mixture")
     assert "samples_follow_the_density" in next(v for v in found if v.name == "same").strain
     assert not next(v for v in found if v.kind == "mutant").strain
-    rates = validate.false_failures(found)
-    assert 0 <= rates["samples_follow_the_density"] < 1e-3
+    assert validate.false_failures(found) == {}, "two answers say nothing about how often"
+    drawn = [Verdict("made", "variant", str(k), "", strain={"a": 0.1 + k / 50, "b": 0.5}, salts=20) for k in range(9)]
+    rates = validate.false_failures([*drawn, *drawn])  # the same numbers once more are no further draws
+    assert rates == validate.false_failures(drawn)
+    assert set(rates) == {"a"}
+    assert 0 < rates["a"] < 1e-3
     monkeypatch.setattr(validate, "false_failures", lambda verdicts: rates | {"shapes": 0.01})
     assert "logistic_mixture: a right answer fails the check shapes by chance once in 100" in validate.weaknesses(
         "hw1", found
