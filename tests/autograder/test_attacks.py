@@ -108,7 +108,7 @@ def test_nothing_outside_was_touched(graded):
 def test_no_process_and_no_file_is_left(graded):
     for _ in range(50):
         left = [p for p in Path("/proc").glob("[0-9]*/cmdline") if _contains(p, b"time.sleep(4242)")]
-        # Folders of sandboxes carry the process that made them; those of other graders on this machine may be in use, and
+        # Folders of sandboxes carry the process that made them. Those of other graders on this machine may be in use;
         # those of another user are that user's to sweep.
         mine = [p for p in Path("/tmp").glob("deepul-*-*") if p.stat().st_uid == os.getuid()]
         owners = [p.name.split("-")[1] for p in mine]
