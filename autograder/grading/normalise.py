@@ -118,9 +118,7 @@ def _cell(cell: dict) -> dict:
     source = "".join(source) if isinstance(source, list) else source
     if not isinstance(source, str) or cell["cell_type"] not in ("code", "markdown", "raw"):
         raise ValueError("a cell without source")
-    if (
-        len(source) > MOST_SOURCE and cell["cell_type"] != "code"
-    ):  # a picture in the text, mostly; nothing that is run or graded
+    if len(source) > MOST_SOURCE and cell["cell_type"] != "code":  # a picture in the text, mostly
         source = f"{source[:MOST_SOURCE]}\n\n[cut here: the cell has {len(source):,} characters]"
     metadata = cell.get("metadata")
     nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
