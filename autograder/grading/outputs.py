@@ -20,7 +20,6 @@ PICTURES = {
 DATA_URL = re.compile(r"data:image/(png|jpeg|gif);base64,[A-Za-z0-9+/=\s]*")
 # Markdown that may hold more than Markdown: tags, links and pictures, entities.
 MAY_BE_ACTIVE = re.compile(r"<[A-Za-z/!?]|\]\s?[(:\[]|&[#A-Za-z]")
-BLANK_LINE = re.compile(r"\r?\n(?=[ \t\r]*\n)")
 ATTRIBUTES = {"*": {"align", "colspan", "rowspan", "title", "start", "scope"}, "a": {"href"},
               "img": {"src", "alt", "width", "height"}}  # fmt: skip
 
@@ -60,14 +59,8 @@ def clean(text: str) -> str:
 
 
 def markdown(source: str) -> str:
-    """A Markdown cell that shows what it showed, and does nothing: as it is, or as clean HTML where it is more.
-
-    Its reader makes HTML of it once more. What stands in a div without blank lines is left alone then; behind a blank
-    line, in a listing for example, Markdown would begin again, and a link with it.
-    """
-    if not MAY_BE_ACTIVE.search(source):
-        return source
-    return f"<div>{BLANK_LINE.sub('&#10;', markdown_html(source))}</div>"
+    """A Markdown cell that shows what it showed, and does nothing: as it is, or as clean HTML where it is more."""
+    return markdown_html(source) if MAY_BE_ACTIVE.search(source) else source
 
 
 def markdown_html(source: str) -> str:

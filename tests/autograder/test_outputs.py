@@ -57,21 +57,6 @@ def test_no_text_of_a_student_is_active(kind, text):
     assert "My answer" in page
 
 
-@pytest.mark.parametrize("text", [
-    "```\ncode\n\n[x](javascript:x())\n```",
-    "<pre>\n\n[x](javascript:x())\n\n\n</pre>",
-    "<b>b</b>\n\n    [x](javascript:x())",
-    "<span>\n\n`[x](javascript:x())`\n\n</span>",
-    "- a <b>b</b>\n\n      [x](javascript:x())\n \t \n      [y](javascript:x())",
-])  # fmt: skip
-def test_a_listing_does_not_begin_anew_when_it_is_read(text):
-    from nbconvert.filters import markdown2html
-
-    page = markdown2html(outputs.markdown(text + "\n\n[a](b)"))
-    assert not re.search(r"href=.?\s*javascript", page), page
-    assert "javascript:x()" in page or "<pre>" in text, "the text of a listing is shown"
-
-
 def test_what_harms_nobody_is_shown():
     png = picture()
     shown = outputs.inert({"image/png": png + "\n", "text/plain": "<Figure>"})
