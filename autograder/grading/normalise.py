@@ -9,7 +9,7 @@ import json
 import re
 import sys
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import PurePosixPath
 
 from autograder.grading import outputs
@@ -22,6 +22,8 @@ MOST_SOURCE = 2**18  # characters of one cell: thirty times the longest of the s
 MOST_SOURCES = 2**21  # of all cells
 MOST_CHANGES = 40  # said of one submission
 MOST_CELLS = 2000
+MOST_ACTIVE = 2**17  # characters of Markdown made HTML in one notebook: five times the text of a homework
+MOST_PICTURES = 8 * 2**20  # characters of the pictures in a notebook's text
 NOTEBOOK = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"}}  # fmt: skip
 
@@ -40,12 +42,19 @@ def normalise(files: dict[str, bytes], homework: str, handout: dict, left_out: l
 
     Raises CourseError, in words for the TA, where there is no notebook to grade.
     """
-    changes = [f"Left out {text}." for text in left_out]
+    try:
+        return _normalised(files, homework, handout, [f"Left out {text}." for text in left_out])
+    finally:
+        for known in (_statements, _defined_names, _bound_names, _trained):
+            known.cache_clear()  # what the next student wrote is something else
+
+
+def _normalised(files: dict[str, bytes], homework: str, handout: dict, changes: list[str]) -> Normalised:
     name, files = _notebook_of(files, homework, changes)
     cells = _cells(name, files.pop(name))
     files = _beside(files, PurePosixPath(name).parent, f"{homework}.ipynb", changes)
     cells = _with_courses_cells(cells, handout["cells"], changes)
-    _make_inert(cells, handout["cells"])
+    _make_inert(cells, handout["cells"], changes)
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number:04d}"
     notebook = {"cells": cells, "metadata": copy.deepcopy(NOTEBOOK), "nbformat": 4, "nbformat_minor": 5}
@@ -123,15 +132,30 @@ def _cell(cell: dict) -> dict:
     metadata = cell.get("metadata")
     nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
     grade_id = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
-    return _made(cell["cell_type"], source.encode("utf-8", "replace").decode(), {"was": grade_id})
+    made = _made(cell["cell_type"], source.encode("utf-8", "replace").decode(), {"was": grade_id})
+    return made | ({"attachments": outputs.attached(cell.get("attachments"))} if made["cell_type"] == "markdown" else {})
 
 
-def _make_inert(cells: list[dict], course: list[dict]) -> None:
+def _make_inert(cells: list[dict], course: list[dict], changes: list[str]) -> None:
     """Text of the student's own that others will read does nothing in their browsers; the course's stays as it is."""
-    ours = {_source(c) for c in course}
+    ours, made, as_written = {_source(c) for c in course}, 0, 0
     for cell in cells:
-        if cell["cell_type"] != "code" and cell["source"] not in ours:
-            cell["source"] = (outputs.markdown if cell["cell_type"] == "markdown" else outputs.raw)(cell["source"])
+        source, pictures = cell["source"], cell.pop("attachments", {})
+        if cell["cell_type"] == "code" or source in ours:
+            continue
+        if cell["cell_type"] == "raw":
+            cell["source"] = outputs.raw(source)
+            continue
+        made += outputs.length(source) if outputs.may_be_active(source) else 0
+        if made > MOST_ACTIVE:
+            cell["source"], as_written = outputs.as_written(source), as_written + 1
+        else:
+            cell["source"] = outputs.markdown(source, pictures)
+    if as_written:
+        changes.append(
+            f"{as_written} of the text cells are shown as they were written: what is more than plain text has over "
+            f"{MOST_ACTIVE:,} characters in this notebook."
+        )
 
 
 def _made(kind: str, source: str, metadata: dict) -> dict:
@@ -230,32 +254,49 @@ def _recognised(wanted: dict, cells: list[dict], mine: dict[str, dict]) -> dict 
 def _alike(source: str, wanted: dict) -> bool:
     name = _defined(wanted)
     if name:
-        return re.search(rf"^(async[ \t]+)?(class|def)[ \t]+{name}\b", source, re.MULTILINE) is not None
+        return name in _defined_names(source)
     # A cell that does more than the course's own is the student's: its text must not be replaced.
-    lines = _statements(source)
+    said, ours = _statements(source), _statements(_source(wanted))
     call = CHECK_CALL.match(_source(wanted))
-    found = CHECK_CALL.match(lines[0]) if call and len(lines) == 1 else None
-    return bool(lines) and (lines == _statements(_source(wanted)) or (bool(found) and found[1] == call[1]))
+    found = CHECK_CALL.match(said) if call and "\n" not in said else None
+    return bool(said) and (said == ours or (bool(found) and found[1] == call[1]))
 
 
-def _statements(source: str) -> list[str]:
+# A cell is compared with each of the course's: what has to be known of its text is found once.
+
+
+@lru_cache(MOST_CELLS)
+def _statements(source: str) -> str:
     """The lines without space around them, and without those that say nothing to Python."""
     lines = (line.strip() for line in source.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
+    return "\n".join(line for line in lines if line and not line.startswith("#"))
+
+
+@lru_cache(MOST_CELLS)
+def _defined_names(source: str) -> frozenset[str]:
+    """The classes and functions that a cell defines."""
+    return frozenset(re.findall(r"^(?:async[ \t]+)?(?:class|def)[ \t]+(\w+)", source, re.MULTILINE))
+
+
+@lru_cache(MOST_CELLS)
+def _bound_names(source: str) -> frozenset[str]:
+    """The names to which a cell gives a value: it defines, assigns or imports them."""
+    assigned = re.findall(r"^(\w+)[ \t]*(?::[^=\n]*)?=(?!=)", source, re.MULTILINE)
+    in_lines = re.sub(r"\([^()]*\)", lambda found: found[0].replace("\n", " "), source)  # from a import (\n…\n)
+    imports = re.findall(r"^(?:from[ \t]+\S+[ \t]+)?import\b([^\n]*)", in_lines, re.MULTILINE)
+    return _defined_names(source).union(assigned, *(re.findall(r"\w+", names) for names in imports))
+
+
+@lru_cache(MOST_CELLS)
+def _trained(source: str) -> frozenset[str]:
+    """The exercises for which a cell trains or draws something."""
+    return frozenset(name.split(".")[0] for what in (TRAINED, DRAWN) for name in what.findall(source))
 
 
 def _defined(wanted: dict) -> str | None:
     """The name that a solution cell of the course defines."""
     found = None if _locked(wanted) else re.search(r"^(?:class|def) (\w+)", _source(wanted), re.MULTILINE)
     return found[1] if found else None
-
-
-def _binds(source: str, name: str) -> bool:
-    """Whether a cell gives `name` a value: it defines, assigns or imports it."""
-    defined = rf"^(async[ \t]+)?(class|def)[ \t]+{name}\b|^{name}[ \t]*(:[^=\n]*)?=(?!=)"
-    imported = rf"^(from[ \t]+\S+[ \t]+)?import\b[^\n]*\b{name}\b"
-    in_lines = re.sub(r"\([^()]*\)", lambda found: found[0].replace("\n", " "), source)  # from a import (\n…\n)
-    return bool(re.search(defined, source, re.MULTILINE) or re.search(imported, in_lines, re.MULTILINE))
 
 
 def _source(cell: dict) -> str:
@@ -272,7 +313,7 @@ def _put_back(cells: list[dict], course: list[dict], mine: dict[str, dict], chan
         if name not in mine:
             source, said = _source(original), "as it was handed out"
             defined = _defined(original)
-            if defined and any(c["cell_type"] == "code" and _binds(c["source"], defined) for c in cells):
+            if defined and any(c["cell_type"] == "code" and defined in _bound_names(c["source"]) for c in cells):
                 source, said = "", f"empty, because another cell makes {defined}"
             mine[name] = _made(original["cell_type"], source, {})
             cells.insert(_place(cells, course, name, mine, before), mine[name])
@@ -351,9 +392,7 @@ def _is_grade(cell: dict) -> bool:
 
 def _trains(cell: dict, exercise: str) -> bool:
     """Whether a cell trains something of this exercise."""
-    return cell["cell_type"] == "code" and any(
-        n.split(".")[0] == exercise for what in (TRAINED, DRAWN) for n in what.findall(cell["source"])
-    )
+    return cell["cell_type"] == "code" and exercise in _trained(cell["source"])
 
 
 def checked(cell: dict) -> str | None:

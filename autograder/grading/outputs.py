@@ -10,16 +10,31 @@ import html
 import re
 
 import nh3
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 MOST_TEXT = 8 * 2**20  # characters of one representation of an output
+MOST_MARKDOWN = 2**16  # characters of Markdown, pictures aside, that are made HTML: half a second's work
+MOST_TAGS = 16_000  # of one piece of HTML; a table of pandas has two thousand
+# Tags times those of them that style text. By the rules of HTML one that was not closed begins again in every block:
+# a hundred <b> before fifteen thousand <p> make a page of ten megabytes.
+MOST_STYLED = 1_000_000
+TAG = re.compile(r"<[A-Za-z]")
+STYLE_TAG = re.compile(r"<(?:a|b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)(?![A-Za-z0-9])", re.IGNORECASE)
 PICTURES = {
     "image/png": b"\x89PNG\r\n\x1a\n",
     "image/jpeg": b"\xff\xd8\xff",
     "image/gif": b"GIF8",
 }
 DATA_URL = re.compile(r"data:image/(png|jpeg|gif);base64,[A-Za-z0-9+/=\s]*")
-# Markdown that may hold more than Markdown: tags, links and pictures, entities.
-MAY_BE_ACTIVE = re.compile(r"<[A-Za-z/!?]|\]\s?[(:\[]|&[#A-Za-z]")
+PICTURE_URL = re.compile(r"data:image/(?:png|jpeg|gif);base64,[A-Za-z0-9+/=]*")
+# MathJax follows these: links, styles, and extensions that it loads.
+TEX = re.compile(
+    r"\\(href|url|style|class|cssId|data|bbox|unicode|require|includegraphics|mmlToken|html\w*)(?![A-Za-z])"
+)
+# Markdown that may hold more than Markdown: tags, links and pictures, entities, listings (of a language whose name
+# chooses who reads them: Mermaid draws in the browser, Pygments has hundreds of slow readers), TeX that does something.
+MAY_BE_ACTIVE = re.compile(rf"<[A-Za-z/!?]|\]\s?[(:\[]|&[#A-Za-z]|`{{3}}|~{{3}}|{TEX.pattern}")
+TAGS = nh3.ALLOWED_TAGS - {"wbr"}  # MathJax reads on over it, and would find a word of TeX that we did not
 ATTRIBUTES = {"*": {"align", "colspan", "rowspan", "title", "start", "scope"}, "a": {"href"},
               "img": {"src", "alt", "width", "height"}}  # fmt: skip
 
@@ -52,22 +67,60 @@ def inert(data: dict) -> dict[str, str]:
 
 def clean(text: str) -> str:
     """HTML without scripts, styles, forms, frames, handlers, and links to anything but pages."""
-    return nh3.clean(
-        text, attributes=ATTRIBUTES, attribute_filter=_attribute, url_schemes={"http", "https", "mailto", "data"},
+    tags = len(TAG.findall(text))
+    if tags > MOST_TAGS or tags * len(STYLE_TAG.findall(text)) > MOST_STYLED:
+        return as_written(text)
+    cleaned = nh3.clean(
+        text, tags=TAGS, attributes=ATTRIBUTES, attribute_filter=_attribute, url_schemes={"http", "https", "mailto", "data"},
         strip_comments=True,
     )  # fmt: skip
+    return TEX.sub(r"\\text{\1}", cleaned)
 
 
-def markdown(source: str) -> str:
+def as_written(text: str) -> str:
+    """A text whose tags are shown, not followed, as HTML."""
+    return f"<pre>{html.escape(text)}</pre>"
+
+
+def may_be_active(source: str) -> bool:
+    """Whether Markdown is more than text: tags, links, pictures, entities."""
+    return MAY_BE_ACTIVE.search(source) is not None
+
+
+def markdown(source: str, attachments: dict[str, dict] | None = None) -> str:
     """A Markdown cell that shows what it showed, and does nothing: as it is, or as clean HTML where it is more."""
-    return markdown_html(source) if MAY_BE_ACTIVE.search(source) else source
+    return markdown_html(source, attachments) if may_be_active(source) else source
 
 
-def markdown_html(source: str) -> str:
-    """Markdown as clean HTML."""
-    from nbconvert.filters import markdown2html
+def length(source: str) -> int:
+    """Characters of Markdown, those of its pictures aside."""
+    return len(PICTURE_URL.sub("", source))
 
-    return clean(markdown2html(source)).strip()
+
+def markdown_html(source: str, attachments: dict[str, dict] | None = None) -> str:
+    """Markdown as clean HTML, with the pictures that are attached to its cell."""
+    if length(source) > MOST_MARKDOWN:
+        return as_written(source)
+    renderer = _Renderer(escape=False, exclude_anchor_links=True, attachments=attachments or {})
+    return clean(MarkdownWithMath(renderer=renderer).render(source)).strip()
+
+
+class _Renderer(IPythonRenderer):
+    """Markdown as nbconvert shows it; listings have one colour, and no language."""
+
+    def block_code(self, code: str, info: str | None = None) -> str:
+        return f"<pre><code>{html.escape(code)}</code></pre>\n"
+
+
+def attached(attachments: object) -> dict[str, dict[str, str]]:
+    """The pictures among a cell's attachments, {name: {media type: base64}}."""
+    found: dict[str, dict[str, str]] = {}
+    for name, data in attachments.items() if isinstance(attachments, dict) else ():
+        for kind, value in data.items() if isinstance(data, dict) else ():
+            text = _text(value) or ""
+            if kind in PICTURES and len(text) <= MOST_TEXT and (picture := _picture(text, PICTURES[kind])):
+                found[name] = {kind: picture}
+    return found
 
 
 def raw(source: str) -> str:
