@@ -23,7 +23,6 @@ MOST_SOURCES = 2**21  # of all cells
 MOST_CHANGES = 40  # said of one submission
 MOST_CELLS = 2000
 MOST_ACTIVE = 2**17  # characters of Markdown made HTML in one notebook: five times the text of a homework
-MOST_PICTURES = 8 * 2**20  # characters of the pictures in a notebook's text
 NOTEBOOK = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"}}  # fmt: skip
 
@@ -133,7 +132,9 @@ def _cell(cell: dict) -> dict:
     nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
     grade_id = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
     made = _made(cell["cell_type"], source.encode("utf-8", "replace").decode(), {"was": grade_id})
-    return made | ({"attachments": outputs.attached(cell.get("attachments"))} if made["cell_type"] == "markdown" else {})
+    return made | (
+        {"attachments": outputs.attached(cell.get("attachments"))} if made["cell_type"] == "markdown" else {}
+    )
 
 
 def _make_inert(cells: list[dict], course: list[dict], changes: list[str]) -> None:

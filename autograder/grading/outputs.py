@@ -8,6 +8,7 @@ import base64
 import binascii
 import html
 import re
+from urllib.parse import unquote
 
 import nh3
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
@@ -67,14 +68,19 @@ def inert(data: dict) -> dict[str, str]:
 
 def clean(text: str) -> str:
     """HTML without scripts, styles, forms, frames, handlers, and links to anything but pages."""
-    tags = len(TAG.findall(text))
-    if tags > MOST_TAGS or tags * len(STYLE_TAG.findall(text)) > MOST_STYLED:
+    if _is_too_much(text):
         return as_written(text)
     cleaned = nh3.clean(
         text, tags=TAGS, attributes=ATTRIBUTES, attribute_filter=_attribute, url_schemes={"http", "https", "mailto", "data"},
         strip_comments=True,
     )  # fmt: skip
     return TEX.sub(r"\\text{\1}", cleaned)
+
+
+def _is_too_much(text: str) -> bool:
+    """Whether HTML would take long, or become many times as much."""
+    tags = len(TAG.findall(text))
+    return tags > MOST_TAGS or tags * len(STYLE_TAG.findall(text)) > MOST_STYLED
 
 
 def as_written(text: str) -> str:
@@ -101,8 +107,12 @@ def markdown_html(source: str, attachments: dict[str, dict] | None = None) -> st
     """Markdown as clean HTML, with the pictures that are attached to its cell."""
     if length(source) > MOST_MARKDOWN:
         return as_written(source)
-    renderer = _Renderer(escape=False, exclude_anchor_links=True, attachments=attachments or {})
-    return clean(MarkdownWithMath(renderer=renderer).render(source)).strip()
+    renderer = _Renderer(escape=False, exclude_anchor_links=True, attachments=dict(attachments or {}))
+    try:
+        made = MarkdownWithMath(renderer=renderer).render(source)
+    except RecursionError:  # nested as nobody nests
+        return as_written(source)
+    return as_written(source) if _is_too_much(made) else clean(made).strip()
 
 
 class _Renderer(IPythonRenderer):
@@ -110,6 +120,16 @@ class _Renderer(IPythonRenderer):
 
     def block_code(self, code: str, info: str | None = None) -> str:
         return f"<pre><code>{html.escape(code)}</code></pre>\n"
+
+    def image(self, text: str, url: str, title: str | None = None) -> str:
+        """A picture; one that is attached is shown where it is named first, and what is not there is said."""
+        if url.startswith("attachment:"):
+            attachment = self.attachments.pop(unquote(url.removeprefix("attachment:")), None)
+            if attachment is None:
+                return html.escape(f"[picture: {text}]")
+            kind, content = next(iter(attachment.items()))
+            url = f"data:{kind};base64,{content}"
+        return super().image(text, url, title)
 
 
 def attached(attachments: object) -> dict[str, dict[str, str]]:

@@ -139,3 +139,68 @@ def test_time_on_our_side_grows_with_the_length_and_no_faster(piece):
     seconds(100)
     few, many = min(seconds(20_000) for _ in range(2)), seconds(80_000)
     assert many < 9 * few + 0.3, (few, many)
+
+
+def _text_cell(source: str, attachments: object = None) -> str:
+    cells = [{"cell_type": "markdown", "metadata": {}, "source": source, "attachments": attachments}]
+    return normalise({"hw1.ipynb": json.dumps({"cells": cells}).encode()}, "hw1", HANDOUT).notebook["cells"][0][
+        "source"
+    ]
+
+
+def test_pictures_attached_to_a_text_are_shown_once_and_nothing_else_that_is_attached():
+    png = picture()
+    source = "See ![mine](attachment:image%201.png), again ![twice](attachment:image%201.png)"
+    shown = _text_cell(source, {"image 1.png": {"image/png": png}})
+    assert shown.count(f'src="data:image/png;base64,{png}"') == 1
+    assert "[picture: twice]" in shown
+    svg = base64.b64encode(b"<svg onload='x()'/>").decode()
+    for attachments in (None, 3, {"a": 3}, {"a": {"image/svg+xml": svg}}, {"a": {"image/png": svg}}, {"a": {"x": png}}):
+        shown = _text_cell("![mine](attachment:a)", attachments)
+        assert "[picture: mine]" in shown
+        assert "data:" not in shown
+
+
+@pytest.mark.parametrize("name", ["href", "style", "require", "bbox", "html", "class", "cssId", "unicode"])
+def test_no_tex_acts(name):
+    tex = f"\\{name}{{javascript:x()}}{{a}}"
+    for source in (f"${tex}$", f"# T\n\n$$ x\n{tex} $$", f"\\begin{{align}}{tex}\\end{{align}}", f"<b>${tex}$</b>",
+                   f"<p>$&#92;{tex[1:]}$</p>", f"$\\{name[:2]}<wbr>{name[2:]}{{javascript:x()}}$ <b>y</b>"):  # fmt: skip
+        for shown in (_text_cell(source), outputs.inert({"text/html": source})["text/html"]):
+            assert f"\\{name}" not in shown.replace("<wbr>", ""), shown
+    assert _text_cell(r"$\hrefs \stylish \frac{a}{b}$") == r"$\hrefs \stylish \frac{a}{b}$"
+
+
+def test_no_language_is_looked_up_for_a_listing():
+    for language in ("mermaid", "mermaid {init}", "python", "<b>"):
+        shown = _text_cell(f'```{language}\nclick A href "javascript:x()"\n```')
+        assert shown == '<pre><code>click A href "javascript:x()"\n</code></pre>'
+
+
+BLOW_UP = (
+    "<p>" + "".join(f"<b x={i}>" for i in range(20_000)) + "</p>" + "<p>x</p>" * 20_000,
+    "".join(f"<b x={i}>" for i in range(60_000)), "<div>" * 100_000, "<a><div>" * 50_000, "<b></p>" * 50_000,
+    "*a* <b>" * 40_000, "[a](b)" * 40_000, "> " * 1000 + "<b>",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BLOW_UP, ids=lambda text: text[:12])
+def test_no_html_or_markdown_takes_long_or_grows(text):
+    import time
+
+    for make in (outputs.clean, outputs.markdown):
+        began = time.process_time()
+        shown = make(text)
+        assert time.process_time() - began < 2
+        assert len(shown) < 8 * len(text) + 10_000
+        assert not DANGER.search(shown)
+
+
+def test_a_notebook_of_markup_is_shown_as_it_was_written_and_that_is_said():
+    texts = [f"{k} " + "*a* <b>" * 500 for k in range(60)]
+    cells = [{"cell_type": "markdown", "metadata": {}, "source": text} for text in texts]
+    normal = normalise({"hw1.ipynb": json.dumps({"cells": cells}).encode()}, "hw1", HANDOUT)
+    sources = [c["source"] for c in normal.notebook["cells"]]
+    assert sources[0].startswith("<p>0 <em>a</em>")
+    assert sources[-1].startswith("<pre>59 *a* &lt;b&gt;")
+    assert any("shown as they were written" in change for change in normal.changes)
