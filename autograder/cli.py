@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -59,6 +60,9 @@ def grade(
     retrain: Annotated[
         float, typer.Option(min=0, max=1, help="Audit: train this share from scratch too, and compare.")
     ] = 0.0,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Draw every figure anew; else the student's own are shown, as handed in.")
+    ] = False,
 ):
     """Grade a folder of submissions in a sandbox: gradebook, grades.csv and a report page.
 
@@ -79,7 +83,7 @@ def grade(
             there = ", ".join(s.student for s in listed)
             raise CourseError(f"There is no submission of {', '.join(unknown)}. There are: {there}.")
         listed = [s for s in listed if s.student in only]
-    limits = Limits.parse(limit or [])
+    limits = replace(Limits.parse(limit or []), figures=figures)
     options = Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster)
     _grade(opened, homework, listed, opened.root / "reports" / homework, options)
 

@@ -1,11 +1,13 @@
 """Figures for the notebooks. Every function returns a Figure, and neither saves nor shows.
 
 Arrays may be NumPy arrays or torch tensors. matplotlib loads with the first plot; its pyplot, which would
-show a figure a second time, is not used.
+show a figure a second time, is not used. While a notebook is graded nothing is drawn, unless `for_grades` says so: a
+figure decides no grade, and takes as long as all that does.
 """
 
 import functools
 import io
+import sys
 
 import numpy as np
 
@@ -49,11 +51,49 @@ BAND = "± 2 standard errors: validation in here, also below the limit, may be c
 STEEP = 0.2  # the share of a training whose losses may leave the picture
 
 
+for_grades = False  # whether to draw while a notebook is graded
+
+
+class NotDrawn:
+    """Stands in the place of a figure that is not drawn: what is done to it does nothing, and gives it again."""
+
+    def __getattr__(self, name: str):
+        if name.startswith("_"):  # it takes no part in any protocol but those below
+            raise AttributeError(name)
+        return self
+
+    def __call__(self, *args, **kwargs):
+        return self
+
+    def __getitem__(self, key):
+        return self
+
+    def __iter__(self):
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return "[a figure, which is not drawn for a grade]"
+
+
+def _draws() -> bool:
+    """Whether to draw: always, but while a notebook is graded."""
+    training = sys.modules.get("deepul_utils.training")  # where it was not even imported, nothing is graded
+    return for_grades or training is None or not training.session.grading
+
+
 def _styled(plot):
-    """Draws in the kit's style and leaves matplotlib's own settings as they were."""
+    """Draws in the kit's style and leaves matplotlib's own settings as they were; or does not draw at all."""
 
     @functools.wraps(plot)
     def styled(*args, **kwargs):
+        if not _draws():
+            return NotDrawn()
         import matplotlib
 
         with matplotlib.rc_context(_style):

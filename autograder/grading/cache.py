@@ -17,7 +17,8 @@ PACKAGES = ("torch", "numpy", "scipy", "ipykernel", "safetensors")
 
 def key(submission: Normalised, homework: str, salt: str, limits: Limits) -> str:
     """Changes with everything that a grade depends on: submission, checks, references, salt, limits, versions."""
-    digest = hashlib.sha256(json.dumps([submission.notebook, submission.changes], sort_keys=True).encode())
+    parts = [submission.notebook, submission.changes, submission.handed_in]
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
     for name, content in sorted(submission.files.items()):
         digest.update(f"\0{name}\0".encode() + hashlib.sha256(content).digest())
     digest.update(f"{homework}/{salt}/{limits!r}/{kit_version()}".encode())

@@ -9,7 +9,8 @@ class Limits:
 
     cell: one cell. training: a cell that calls trained(…) without weights handed in. total: the notebook with
     its checks. cpu: seconds of processor of one process. memory: of all processes together, and the most one
-    process may ask for. processes, threads: at one time. file: the largest file. disk: all files.
+    process may ask for. processes, threads: at one time. file: the largest file. disk: all files. figures: whether
+    they are drawn, which decides no grade and takes as long as all that does.
     """
 
     cell: float = 120.0
@@ -22,6 +23,7 @@ class Limits:
     file: int = 256 * 2**20
     disk: int = 512 * 2**20
     open_files: int = 1024
+    figures: bool = False
 
     @classmethod
     def parse(cls, changes: list[str]) -> "Limits":
@@ -29,11 +31,11 @@ class Limits:
         values = {}
         for change in changes:
             name, _, value = change.partition("=")
-            kinds = {f.name: type(f.default) for f in fields(cls)}
+            kinds = {f.name: f.type for f in fields(cls) if f.type is not bool}
             try:
                 values[name] = kinds[name](value)
             except (KeyError, ValueError):
-                known = ", ".join(f"{k}={v:g}" for k, v in cls().to_json().items())
+                known = ", ".join(f"{k}={v:g}" for k, v in cls().to_json().items() if k in kinds)
                 raise ValueError(f"--limit {change}: give one of {known} with a number of yours.") from None
         return cls(**values)
 

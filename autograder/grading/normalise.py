@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import PurePosixPath
 
-from autograder.grading import outputs
+from autograder.grading import outputs, pictures
 from autograder.grading.course import CourseError
 from autograder.grading.submissions import is_file_name, shown
 from autograder.notebooks import CHECK_CALL, DRAWN, TRAINED
@@ -29,11 +29,15 @@ NOTEBOOK = {"kernelspec": {"display_name": "Python 3", "language": "python", "na
 
 @dataclass
 class Normalised:
-    """notebook: nbformat 4 without outputs. files: what lies beside it. changes: what a reader should know."""
+    """notebook: nbformat 4 without outputs. files: what lies beside it. changes: what a reader should know.
+
+    handed_in: {id of a cell that draws: what the student's own notebook showed there, cleaned}.
+    """
 
     notebook: dict
     files: dict[str, bytes]
     changes: list[str] = field(default_factory=list)
+    handed_in: dict[str, list[dict]] = field(default_factory=dict)
 
 
 def normalise(files: dict[str, bytes], homework: str, handout: dict, left_out: list[str] = ()) -> Normalised:
@@ -50,7 +54,8 @@ def normalise(files: dict[str, bytes], homework: str, handout: dict, left_out: l
 
 def _normalised(files: dict[str, bytes], homework: str, handout: dict, changes: list[str]) -> Normalised:
     name, files = _notebook_of(files, homework, changes)
-    cells = _cells(name, files.pop(name))
+    cells, shown_by = _cells(name, files.pop(name))
+    handed_in = pictures.handed_in(cells, shown_by)
     files = _beside(files, PurePosixPath(name).parent, f"{homework}.ipynb", changes)
     cells = _with_courses_cells(cells, handout["cells"], changes)
     _make_inert(cells, handout["cells"], changes)
@@ -59,7 +64,7 @@ def _normalised(files: dict[str, bytes], homework: str, handout: dict, changes: 
     notebook = {"cells": cells, "metadata": copy.deepcopy(NOTEBOOK), "nbformat": 4, "nbformat_minor": 5}
     if len(changes) > MOST_CHANGES:
         changes[MOST_CHANGES:] = [f"… and {len(changes) - MOST_CHANGES:,} more of this kind."]
-    return Normalised(notebook, files, changes)
+    return Normalised(notebook, files, changes, {c["id"]: handed_in[id(c)] for c in cells if id(c) in handed_in})
 
 
 def _notebook_of(files: dict[str, bytes], homework: str, changes: list[str]) -> tuple[str, dict[str, bytes]]:
@@ -86,8 +91,8 @@ def _is_hidden(name: str) -> bool:
     return "__MACOSX" in parts or any(p.startswith(".") for p in parts)
 
 
-def _cells(name: str, content: bytes) -> list[dict]:
-    """The cells, with nothing in them but kind, source and metadata."""
+def _cells(name: str, content: bytes) -> tuple[list[dict], list]:
+    """The cells, with nothing in them but kind, source and metadata; and the outputs of each, whatever they are."""
     name = shown(name)
     if len(content) > MOST_NOTEBOOK:
         raise CourseError(
@@ -113,7 +118,7 @@ def _cells(name: str, content: bytes) -> list[dict]:
             raise CourseError(f"{name} has a cell of {longest:,} characters; the most is {MOST_SOURCE:,}.")
         if (total := sum(len(c["source"]) for c in cells)) > MOST_SOURCES:
             raise CourseError(f"{name} has {total:,} characters in its cells; the most is {MOST_SOURCES:,}.")
-        return cells
+        return cells, [c.get("outputs") for c in notebook["cells"]]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise CourseError(
             f"{name} is not a Jupyter notebook ({type(error).__name__}: {str(error)[:200]}). Ask the student to send "

@@ -14,7 +14,7 @@ from IPython.core.formatters import DisplayFormatter
 from IPython.core.pylabtools import select_figure_formats
 from matplotlib.figure import Figure
 
-from deepul_utils import plots, toy
+from deepul_utils import plots, toy, training
 
 ROOT = Path(__file__).resolve().parents[2]
 P = toy.discrete("edges", 20).pmf
@@ -465,3 +465,56 @@ def test_receptive_fields_side_by_side():
         plots.receptive_field(np.tri(4), (4, 0))
     with pytest.raises(ValueError, match="two dimensions"):
         plots.receptive_field(np.zeros(3), (0, 0))
+
+
+# ---- while a notebook is graded ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def graded(tmp_path, monkeypatch):
+    session = training.Session(tmp_path)
+    session.grading = True
+    monkeypatch.setattr(training, "session", session)
+
+
+@every_plot
+def test_nothing_is_drawn_while_a_notebook_is_graded(draw, graded, monkeypatch):
+    monkeypatch.setattr(Figure, "__init__", lambda *_, **__: pytest.fail("a figure was made"))
+    assert isinstance(draw(), plots.NotDrawn)
+
+
+def test_a_model_is_not_asked_for_a_picture_that_is_not_drawn(graded):
+    def model(x):
+        pytest.fail("asked")
+
+    for plot in (plots.density_1d, plots.density_2d):
+        assert isinstance(plot(toy.get("moons"), model), plots.NotDrawn)
+    assert isinstance(plots.latent_space(model, np.zeros((3, 2))), plots.NotDrawn)
+
+
+@every_plot
+def test_figures_are_drawn_for_a_grade_where_they_are_asked_for(draw, graded, monkeypatch):
+    monkeypatch.setattr(plots, "for_grades", True)
+    assert isinstance(draw(), Figure)
+
+
+def test_matplotlib_is_not_loaded_while_a_notebook_is_graded():
+    code = (
+        "import sys; from deepul_utils import plots, training; training.session.grading = True\n"
+        "plots.matrix([[1, 0]]); plots.gallery(); plots.images([[[[0.5]]]])\n"
+        "assert 'matplotlib' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_what_students_do_with_a_figure_they_can_do_with_one_that_is_not_drawn(graded):
+    figure = plots.matrix(MASK)
+    figure.axes[0].set_title("mine")
+    figure.suptitle("mine").set_fontsize(3)
+    figure.savefig("mine.png", dpi=3)
+    for ax in figure.axes:
+        ax.set(xlabel="x")
+    assert len(figure.axes) == 0
+    assert figure
+    data, _ = DisplayFormatter().format(figure)
+    assert data == {"text/plain": "[a figure, which is not drawn for a grade]"}

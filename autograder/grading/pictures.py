@@ -1,0 +1,297 @@
+"""Which cells of a notebook do nothing but show something, and what the student handed in of what they show.
+
+A picture decides no grade, and drawing them takes as long as all else. So a cell whose only purpose is one is not run,
+unless it is asked for, and the reader sees the student's own outputs, cleaned and called theirs. Nothing is run here:
+what a cell would do is read from its syntax, and wherever that leaves a doubt the cell is run.
+"""
+
+import ast
+import re
+import symtable
+import warnings
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from functools import cache
+
+from autograder.exercises import ROOT
+from autograder.grading import outputs
+
+LABEL = "The student's own output, as it was handed in: pictures are not drawn again for a grade."
+NOTHING = "Not run for a grade: this cell only shows something, and was handed in without its output."
+NOT_DRAWN = "[a figure, which is not drawn for a grade]"  # what deepul_utils.plots gives in its place
+MOST_READ = 400_000  # characters of all cells: ten times those of the solutions; with more, every cell is run
+MOST_SHOWN = 24 * 2**20  # characters of all outputs that are kept of those handed in
+MOST_PRINTED = 20_000  # characters of a text among them
+
+PLOTS = re.compile(r"\bplots\b")
+NAME = re.compile(r"[^\W\d]\w*")
+MAGIC = re.compile(r"^[ \t]*[%!?].*$", re.MULTILINE)  # IPython's own lines, which are no Python
+# What trains, keeps, or reaches beyond the notebook: functions, and methods of anything. A cell that comes to one of
+# these is run.
+ACTS = {
+    "trained", "drawn", "fit", "play", "check", "seed_everything", "setattr", "delattr", "__import__", "import_module",
+    "open", "input", "global", ".manual_seed", ".backward", ".step", ".zero_grad", ".load_state_dict", ".save",
+    ".savefig", ".write", ".system", ".Popen",
+}  # fmt: skip
+# Methods that change the object they are called on, which may be one of another cell.
+CHANGES = {
+    "append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "popleft", "remove", "discard",
+    "clear", "sort", "reverse", "send", "close", "train", "register_buffer", "register_parameter", "register_module",
+    "add_module",
+}  # fmt: skip
+# With one of these, a notebook may use names that its syntax does not show: every cell is run.
+HIDDEN = {"exec", "eval", "globals", "locals", "vars", "get_ipython", "__main__"}
+NO_GRAD = ("torch.no_grad()", "torch.inference_mode()")
+
+
+@dataclass
+class _Cell:
+    """What a cell's syntax says. tree: None where IPython has to read it, or nobody can.
+
+    needs: names that it takes from others. binds: names that it gives. replaces_plots: `plots` is the student's own.
+    """
+
+    tree: ast.Module | None = None
+    needs: set[str] = field(default_factory=set)
+    binds: set[str] = field(default_factory=set)
+    replaces_plots: bool = False
+
+
+def only_pictures(sources: list[str], homework: str, run: Collection[int] = ()) -> set[int]:
+    """Which of these cells, all code cells of a notebook in their order, need not be run to grade it.
+
+    Their statements are calls of the kit's plots, prints, and values for them under names that no cell that runs, and
+    no check of the homework, asks for. run: those that are run whatever they hold.
+    """
+    if sum(map(len, sources)) > MOST_READ:
+        return set()
+    cells = [_read(source) for source in sources]
+    if any(cell.needs & HIDDEN or cell.replaces_plots for cell in cells):
+        return set()
+    functions = _functions(cells)
+    drawing = (k for k, source in enumerate(sources) if k not in run and PLOTS.search(source))
+    chosen = {k for k in drawing if _only_shows(cells[k], functions) and not cells[k].binds & _graded(homework)}
+    while True:  # what a cell that runs takes from one of these makes that one run, too
+        needed = {name for k, cell in enumerate(cells) if k not in chosen for name in cell.needs}
+        run = {k for k in chosen if cells[k].binds & needed}
+        if not run:
+            return chosen
+        chosen -= run
+
+
+def handed_in(cells: list[dict], raw: list) -> dict[int, list[dict]]:
+    """{id() of a cell that draws: the text and pictures that it was handed in with, cleaned}; bounded in all.
+
+    raw: for each cell whatever the student's notebook has under "outputs".
+    """
+    found, room = {}, MOST_SHOWN
+    for cell, listed in zip(cells, raw, strict=True):
+        if cell["cell_type"] != "code" or not isinstance(listed, list) or not PLOTS.search(cell["source"]):
+            continue
+        for output in listed:
+            shown = _shown(output) if isinstance(output, dict) and room > 0 else None
+            if shown and _size(shown) <= room:
+                room -= _size(shown)
+                found.setdefault(id(cell), []).append(shown)
+    return found
+
+
+def labelled(own: list[dict]) -> list[dict]:
+    """Outputs as they were handed in, under a line that says whose they are."""
+    return [{"output_type": "stream", "name": "stdout", "text": f"{LABEL if own else NOTHING}\n"}, *own]
+
+
+def completed(ran: list[dict], own: list[dict]) -> list[dict]:
+    """The outputs of a cell that was run, with the student's own pictures where it drew none."""
+    drawn, own = [o for o in ran if not _is_not_drawn(o)], [o for o in own if _is_picture(o)]
+    return drawn + labelled(own) if own and len(drawn) < len(ran) else ran
+
+
+def _is_not_drawn(output: dict) -> bool:
+    return output.get("data", {}).get("text/plain") == NOT_DRAWN
+
+
+def _is_picture(output: dict) -> bool:
+    return bool(output.get("data", {}).keys() & outputs.PICTURES.keys())
+
+
+def _shown(output: dict) -> dict | None:
+    """One output as it was handed in; None for what is not shown again: errors, and what nothing can be read of."""
+    kind = output.get("output_type")
+    if kind == "stream":
+        text = output.get("text")
+        text = "".join(text) if isinstance(text, list) and all(isinstance(t, str) for t in text) else text
+        if isinstance(text, str):
+            return {"output_type": "stream", "name": "stdout", "text": outputs.readable(text[:MOST_PRINTED])}
+    elif kind in ("display_data", "execute_result") and isinstance(output.get("data"), dict):
+        pictures = {k: v for k, v in output["data"].items() if k in outputs.PICTURES or k == "text/plain"}
+        return {"output_type": "display_data", "data": outputs.inert(pictures), "metadata": {}} if pictures else None
+    return None
+
+
+def _size(output: dict) -> int:
+    return len(output.get("text", "")) + sum(map(len, output.get("data", {}).values()))
+
+
+@cache
+def _graded(homework: str) -> frozenset[str]:
+    """The functions and classes of the homework's own source: checks ask for some of them by name."""
+    source = ROOT / "solutions" / homework / f"{homework}.py"
+    return frozenset(re.findall(r"^(?:class|def) (\w+)", source.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+# ---- what the syntax says ------------------------------------------------------------------------------
+
+
+def _read(source: str) -> _Cell:
+    """A cell that is no Python may need every word in it."""
+    code = MAGIC.sub("pass", source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an invalid escape, say, is the student's
+            tree, table = ast.parse(code), symtable.symtable(code, "cell", "exec")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: nested too deep
+        return _Cell(None, set(NAME.findall(source)))
+    cell = _Cell(None if code != source else tree)
+    for words in MAGIC.findall(source):
+        cell.needs |= set(NAME.findall(words))
+    cell.needs |= _of_scopes_within(table) | _taken(tree.body, set())
+    bound = [s for s in table.get_symbols() if s.is_assigned()]
+    cell.binds = {s.get_name() for s in bound}
+    cell.replaces_plots = any(s.get_name() == "plots" and not s.is_imported() for s in bound)
+    return cell
+
+
+def _of_scopes_within(table: symtable.SymbolTable) -> set[str]:
+    """Names of the notebook that functions, classes and comprehensions take, whenever they run."""
+    found, ask = set(), list(table.get_children())
+    while ask:
+        inner = ask.pop()
+        found |= {s.get_name() for s in inner.get_symbols() if s.is_global()}
+        ask += inner.get_children()
+    return found
+
+
+def _taken(body: list[ast.stmt], bound: set[str]) -> set[str]:
+    """Names that statements take before they have given them a value themselves; `bound` grows by those they give."""
+    found: set[str] = set()
+    for statement in body:
+        if isinstance(statement, ast.With):
+            heads = [item.context_expr for item in statement.items]
+            found |= {n for head in heads for n in _loaded(head)} - bound | _taken(statement.body, bound)
+            continue
+        found |= _loaded(statement) - bound
+        if isinstance(statement, ast.Assign):
+            bound |= {n.id for target in statement.targets for n in _targets(target) if isinstance(n, ast.Name)}
+    return found
+
+
+def _loaded(node: ast.AST) -> set[str]:
+    """Names that a statement takes when it is run itself, without those that functions take when they are called."""
+    found, ask = set(), [node]
+    while ask:
+        node = ask.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            ask += [*node.args.defaults, *filter(None, node.args.kw_defaults), *getattr(node, "decorator_list", ())]
+        elif isinstance(node, ast.ClassDef):
+            ask += [*node.decorator_list, *node.bases, *node.keywords]
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        else:
+            if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+                found.add(node.target.id)
+            ask += ast.iter_child_nodes(node)
+    return found
+
+
+def _targets(target: ast.expr) -> list[ast.expr]:
+    return [t for e in target.elts for t in _targets(e)] if isinstance(target, ast.Tuple | ast.List) else [target]
+
+
+def _functions(cells: list[_Cell]) -> dict[str, set[str]]:
+    """{name of a function, class or method of the notebook: what the bodies of all that are called so mention}."""
+    found: dict[str, set[str]] = {}
+    for cell in cells:
+        for node in ast.walk(cell.tree) if cell.tree else ():
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                found.setdefault(node.name, set()).update(_mentioned(node))
+            elif isinstance(node, ast.ClassDef):  # its methods count when they are called; made, it calls this one
+                found.setdefault(node.name, set()).update({".__init__"}, *map(_mentioned, node.bases))
+    return found
+
+
+def _mentioned(node: ast.AST) -> set[str]:
+    """Names in a piece of code that may be called there or handed on to be called, methods as `.name`."""
+    found = set()
+    for n in ast.walk(node):
+        if isinstance(n, ast.Name):
+            found.add(n.id)
+        elif isinstance(n, ast.Attribute):
+            found.add(f".{n.attr}")
+        elif isinstance(n, ast.Global | ast.Nonlocal):
+            found.add("global")
+    return found
+
+
+def _comes_to(names: Collection[str], functions: dict[str, set[str]]) -> set[str]:
+    """All names that the calls of these may come to."""
+    found, ask = set(), list(names)
+    while ask:
+        name = ask.pop()
+        if name not in found:
+            found.add(name)
+            ask += functions.get(name.removeprefix("."), ())
+    return found
+
+
+def _only_shows(cell: _Cell, functions: dict[str, set[str]]) -> bool:
+    """Whether a cell's statements show something and change nothing that was there before."""
+    if cell.tree is None or not all(map(_is_harmless, cell.tree.body)):
+        return False
+    nodes = list(ast.walk(cell.tree))
+    if not any(_is_plot(n) for n in nodes) or any(_changes(n, cell.binds) for n in nodes):
+        return False
+    return not _comes_to(_mentioned(cell.tree), functions) & ACTS
+
+
+def _is_plot(statement: ast.AST) -> bool:
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    of = call.func if isinstance(call, ast.Call) else None
+    return isinstance(of, ast.Attribute) and isinstance(of.value, ast.Name) and of.value.id == "plots"
+
+
+def _is_harmless(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Expr(value=ast.Constant()) | ast.Pass():
+            return True
+        case ast.Expr(value=ast.Call(func=ast.Name(id="print"))):
+            return True
+        case ast.Expr():
+            return _is_plot(statement)
+        case ast.Assign():
+            return all(isinstance(n, ast.Name) for t in statement.targets for n in _targets(t))
+        case ast.With():
+            return all(_is_no_grad(i) for i in statement.items) and all(map(_is_harmless, statement.body))
+        case ast.For(orelse=[]):
+            return all(isinstance(n, ast.Name) for n in _targets(statement.target)) and all(
+                map(_is_harmless, statement.body)
+            )
+    return False
+
+
+def _is_no_grad(item: ast.withitem) -> bool:
+    return item.optional_vars is None and ast.unparse(item.context_expr) in NO_GRAD
+
+
+def _changes(node: ast.AST, own: set[str]) -> bool:
+    """Whether a piece of a cell changes an object that may be another's: by a method that does, or by a walrus."""
+    if isinstance(node, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom):
+        return True
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+        return False
+    name, on = node.func.attr, node.func.value
+    if not (name in CHANGES or (name.endswith("_") and not name.endswith("__"))):
+        return False
+    while isinstance(on, ast.Attribute | ast.Subscript):
+        on = on.value
+    return not isinstance(on, ast.Call) and not (isinstance(on, ast.Name) and on.id in own)
