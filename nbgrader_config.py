@@ -30,3 +30,5 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
+# What could not be graded has no score in the table, where nbgrader writes 0.
+c.ExportApp.plugin_class = "autograder.grading.nbgrader_steps.Export"

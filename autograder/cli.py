@@ -67,7 +67,7 @@ def grade(
     """Grade a folder of submissions in a sandbox: gradebook, grades.csv and a report page.
 
     Run it again after an interruption and it goes on where it was; what has not changed is not graded again. Exit
-    code: 0 all are graded, 1 some could not be graded, 2 nothing was graded.
+    code: 0 all are graded, 1 some could not be graded or written down, 2 nothing was graded.
     """
     from autograder.grading import submissions as found
     from autograder.grading.batch import Options
@@ -77,21 +77,22 @@ def grade(
     exercises.of_homework(homework)
     opened = Course.at(course)
     listed = found.find(submissions or opened.root / "submitted", homework)
+    everyone = [s.student for s in listed]
     if only:
-        unknown = sorted(set(only) - {s.student for s in listed})
+        unknown = sorted(set(only) - set(everyone))
         if unknown:
-            there = ", ".join(s.student for s in listed)
-            raise CourseError(f"There is no submission of {', '.join(unknown)}. There are: {there}.")
+            raise CourseError(f"There is no submission of {', '.join(unknown)}. There are: {', '.join(everyone)}.")
         listed = [s for s in listed if s.student in only]
     limits = replace(Limits.parse(limit or []), figures=figures)
     options = Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster)
-    _grade(opened, homework, listed, opened.root / "reports" / homework, options)
+    _grade(opened, homework, listed, opened.root / "reports" / homework, options, everyone)
 
 
-def _grade(course, homework: str, found: list, folder: Path, options=None) -> None:
+def _grade(course, homework: str, found: list, folder: Path, options=None, everyone: list[str] | None = None) -> None:
     """Grade, show a progress bar and a line a student, and write grades.csv and the report into `folder`.
 
-    Exits with 1 if a submission could not be graded.
+    everyone: the students who stand in the table, those of `found` and others who were graded earlier. Exits with 1 if
+    something could not be graded, or not be written down.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -101,13 +102,15 @@ def _grade(course, homework: str, found: list, folder: Path, options=None) -> No
     if not options.cluster:
         sandbox.require()
     console.print(f"Each submission may use: {options.limits}.", style="dim", highlight=False)
-    begun = time.monotonic()
+    everyone = everyone or [s.student for s in found]
+    begun, written = time.monotonic(), report.Report(course, homework, folder, everyone)
     try:
         with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                       console=console, transient=True) as bar:  # fmt: skip
             task = bar.add_task("preparing the assignment", total=len(found))
 
             def done(graded: batch.Graded) -> None:
+                written.add(graded)
                 bar.update(task, advance=1, description=f"graded {escape(graded.student)}")
 
             results = batch.grade(course, homework, found, options, done)
@@ -115,18 +118,37 @@ def _grade(course, homework: str, found: list, folder: Path, options=None) -> No
         console.print("Interrupted. What was graded is kept: the same command goes on from here.")
         raise typer.Exit(130) from None
     seconds = time.monotonic() - begun
-    batch.write_csv(folder / "grades.csv", homework, results)
-    page = report.write(folder / "report", homework, results)
+    alike = batch.alike(course, homework, everyone)
+    written.finish(results, alike)
     _show(homework, results)
-    fresh = sum(r.fresh for r in results)
-    unchanged = f", {len(results) - fresh} had not changed" if fresh < len(results) else ""
-    console.print(f"{len(results)} submissions: {fresh} graded in {seconds:.0f} s{unchanged}.", highlight=False)
+    _summary(results, seconds)
+    if alike:
+        console.print(f"  alike   {len(alike)} groups of submissions share their text, their weights or most of their "
+                      "code: to look at, no points change", highlight=False)  # fmt: skip
+    if written.problem:
+        console.print(f"[red]deepul:[/red] the tables could not all be written in {escape(_relative(folder))}: "
+                      f"{escape(written.problem)}. Then run the same command again: no grade is lost.",
+                      highlight=False)  # fmt: skip
+    else:
+        console.print(f"  table   {_relative(folder / 'grades.csv')}\n  report  {_relative(folder / 'report')}"
+                      "/index.html", highlight=False, markup=False)  # fmt: skip
+    if written.problem or any(r.not_graded or r.incomplete for r in results):
+        raise typer.Exit(1)
+
+
+def _summary(results: list, seconds: float) -> None:
+    """How many were graded, how many had not changed, how many have no grade; what audits gave, what was not kept."""
+    graded = [r for r in results if not r.not_graded]
+    fresh = sum(r.fresh for r in graded)
+    parts = [f"{fresh} graded in {seconds:.0f} s"]
+    parts += [f"{len(graded) - fresh} had not changed"] if fresh < len(graded) else []
+    parts += [f"{len(results) - len(graded)} could not be graded"] if len(graded) < len(results) else []
+    console.print(f"{len(results)} submissions: {', '.join(parts)}.", highlight=False)
     for result in results:
         if result.audited:
             console.print(f"  audit of {escape(result.student)}: {result.audited}", highlight=False)
-    console.print(f"  table   {_relative(folder / 'grades.csv')}\n  report  {_relative(page)}", highlight=False)
-    if any(r.not_graded or r.incomplete for r in results):
-        raise typer.Exit(1)
+        for problem in result.problems if result.incomplete and not result.not_graded else ():
+            console.print(f"  {escape(result.student)}: {escape(problem)}", highlight=False)
 
 
 def _show(homework: str, results: list) -> None:
@@ -144,7 +166,7 @@ def _show(homework: str, results: list) -> None:
             f"{s['number']} {c['title']}"
             for s in result.scores for c in s["checks"] if c["outcome"] in ("failed", "partial", "not graded")
         ]  # fmt: skip
-        cells = [number(scores[e.name]["points"]) for e in listed]
+        cells = [_earned(scores[e.name]) for e in listed]
         total = "[yellow]not graded[/yellow]" if result.not_graded else f"[bold]{number(result.points)}[/bold]"
         if result.not_graded:
             lost = result.problems
@@ -153,6 +175,14 @@ def _show(homework: str, results: list) -> None:
         waiting = [] if lost else sorted({s["headline"] for s in result.scores if s["points"] < s["max_points"]})
         table.add_row(escape(result.student), *cells, total, escape("\n".join(lost or waiting)))
     console.print(table)
+
+
+def _earned(score: dict) -> str:
+    """The points of an exercise; what was not graded has none."""
+    from autograder.display import number
+
+    missing = [c for c in score["checks"] if c["points"] is None]
+    return "–" if len(missing) == len(score["checks"]) else number(score["points"]) + ("+?" if missing else "")
 
 
 @app.command()
@@ -278,7 +308,9 @@ def _relative(path: Path) -> str:
 
 def main() -> None:
     """Run the command; what went wrong is said in a sentence, and the exit code is 2."""
-    from autograder.grading.course import CourseError, SandboxError, SourceError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from autograder.grading.course import CourseError, SandboxError, SourceError, trouble
 
     try:
         app()
@@ -289,6 +321,9 @@ def main() -> None:
         sys.exit(2)
     except (CourseError, SourceError, SandboxError, ValueError) as error:
         console.print(f"[red]deepul:[/red] {escape(str(error))}", highlight=False)
+        sys.exit(2)
+    except (OSError, SQLAlchemyError) as error:  # a disk or a gradebook that cannot be used at all
+        console.print(f"[red]deepul:[/red] {escape(trouble(error))}. Then run the same command again.", highlight=False)
         sys.exit(2)
 
 

@@ -2,9 +2,10 @@
 
 import csv
 import hashlib
+import io
 import json
 import os
-import shutil
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
@@ -14,13 +15,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from autograder import exercises
 from autograder.exercises import ROOT
-from autograder.grading import submissions, workers
+from autograder.grading import copies, outputs, submissions, workers
 from autograder.grading.cache import Cache, key, kit_version, write_atomically
-from autograder.grading.course import Course, CourseError
+from autograder.grading.course import Course, CourseError, trouble
 from autograder.grading.kernel import KIT
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised, normalise
-from autograder.grading.record import Recorder, marks
+from autograder.grading.record import Recorder, marks, write_beside
 from autograder.grading.submissions import Submission
 from autograder.grading.workers import Job
 from autograder.score import CheckResult
@@ -37,7 +38,8 @@ class Graded:
     problems: what the TA should look at, in words. changes: what was put in order before grading. not_graded: there
     is no grade, through our fault or because nothing could be read. incomplete: some checks of ours failed.
     stopped: what the student's code did that ended grading early. figures: the last one of each exercise, as base64
-    PNG. audited: what training from scratch gave. fresh: graded in this run, not found graded before.
+    PNG. audited: what training from scratch gave. fresh: new in this run; False where the gradebook had this very
+    submission before.
     """
 
     student: str
@@ -136,6 +138,12 @@ def grade(
     return [results[s.student] for s in found]
 
 
+def alike(course: Course, homework: str, students: Iterable[str]) -> list[copies.Alike]:
+    """What a TA may look at: submissions of these students that are alike."""
+    handout = json.loads((course.release / homework / f"{homework}.ipynb").read_text(encoding="utf-8"))
+    return copies.alike(course, homework, students, handout)
+
+
 class _only_one:
     """Two graders on one course would undo each other's work: the second is told so."""
 
@@ -149,7 +157,7 @@ class _only_one:
         self.stream = self.file.open("a")
         try:
             fcntl.flock(self.stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise CourseError(f"Another `deepul grade` is at work in {self.file.parent.parent}: wait for it.") from None
 
     def __exit__(self, *_) -> None:
@@ -163,32 +171,47 @@ class _Class:
         self.workers = opened
         self.course, self.homework, self.handout, self.options = course, homework, handout, options
         self.cache = Cache(course.root / ".deepul" / "cache")
+        self.not_written: dict[str, list[str]] = defaultdict(list)
 
     def grade(self, found: list[Submission], recorder: Recorder) -> Iterator[Graded]:
         """Yields students as they are recorded."""
-        for student, job, result, fresh in self._results(found, self._read):
+        for student, job, result in self._results(found, self._read):
             if job is None or (result["fault"] and not result["scores"]):
-                problem = f"could not be graded: {result['fault']}" if job else f"could not be read: {result['fault']}"
-                recorder.remove(student)
-                yield without_grade(student, self.homework, f"The submission {problem}")
-                continue
-            graded = read_scores(student, self.homework, result, job.submission.changes)
-            graded.fresh = fresh
-            if self.options.force or not recorder.is_recorded(student, job.key):
-                normal = job.submission
-                try:
-                    recorder.record(student, job.key, result["notebook"], normal.files, normal.changes)
-                except (OSError, ValueError, RecursionError, SQLAlchemyError) as error:  # this one; others go on
-                    graded.incomplete = True
-                    graded.problems.insert(
-                        0, f"Graded, but not recorded in the gradebook: {_reason(error)}. Grade again."
-                    )
-            yield graded
+                yield self._without_grade(student, job is not None, result["fault"], recorder)
+            else:
+                yield self._recorded(student, job, result, recorder)
+
+    def _without_grade(self, student: str, was_read: bool, fault: str, recorder: Recorder) -> Graded:
+        problem = f"could not be graded: {fault}" if was_read else f"could not be read: {fault}"
+        graded = without_grade(student, self.homework, f"The submission {problem}")
+        try:
+            recorder.remove(student)
+        except (OSError, SQLAlchemyError) as error:
+            graded.problems.append(f"An older grade may stand in the gradebook: {trouble(error)}. Then grade again.")
+        return graded
+
+    def _recorded(self, student: str, job: Job, result: dict, recorder: Recorder) -> Graded:
+        graded = read_scores(student, self.homework, result, job.submission.changes)
+        graded.fresh = self.options.force or not recorder.is_recorded(student, job.key)
+        if graded.fresh:
+            normal = job.submission
+            try:
+                recorder.record(student, job.key, result["notebook"], normal.files, normal.changes)
+            except (OSError, ValueError, RecursionError, SQLAlchemyError) as error:  # this one; others go on
+                self._not_written(student, f"Graded, but not recorded in the gradebook: {trouble(error)}")
+        for problem in self.not_written.pop(student, []):
+            graded.incomplete = True
+            graded.problems.insert(0, problem)
+        return graded
+
+    def _not_written(self, student: str, problem: str) -> None:
+        """Something beside a student's grade is missing; the grade is not."""
+        self.not_written[student].append(f"{problem}. Then grade again.")
 
     def audit(self, graded: dict[str, Graded], found: list[Submission]) -> None:
         """Train a random share from scratch, and tell where that gives other points than the weights handed in."""
         chosen = [s for s in found if self._is_audited(s.student) and not graded[s.student].not_graded]
-        for student, job, result, _ in self._results(chosen, lambda s: _without_weights(self._read(s))):
+        for student, job, result in self._results(chosen, lambda s: _without_weights(self._read(s))):
             was = graded[student]
             if job is None or result["fault"]:
                 was.problems.append(f"Audit: training from scratch failed: {result['fault'].strip().splitlines()[-1]}")
@@ -198,12 +221,15 @@ class _Class:
             if abs(new - was.points) > AUDIT_DIFFERENCE * was.max_points:
                 was.problems.append(f"Audit disagrees: {was.audited}. {result['stopped']}".strip())
 
-    def _results(self, found: list[Submission], read: Callable) -> Iterator[tuple[str, Job | None, dict, bool]]:
-        """(student, job, result, whether it was graded just now); without a job where nothing could be read."""
+    def _results(self, found: list[Submission], read: Callable) -> Iterator[tuple[str, Job | None, dict]]:
+        """(student, job, result); without a job where nothing could be read."""
         for (student, job, known), result in workers.run(self._wanted(found, read), self.workers):
             if job and not known and not result["fault"]:
-                self.cache.put(job.key, result)
-            yield student, job, result, not known
+                try:
+                    self.cache.put(job.key, result)
+                except OSError as error:
+                    self._not_written(student, f"Graded, but the result could not be kept: {trouble(error)}")
+            yield student, job, result
 
     def _wanted(self, found: list[Submission], read: Callable) -> Iterator[tuple[str, Job | None, dict | None]]:
         """(student, job, the result if there is no need to grade), read one by one."""
@@ -211,7 +237,8 @@ class _Class:
             try:
                 normal = read(submission)
             except (CourseError, OSError) as error:
-                yield submission.student, None, {"fault": str(error)}
+                reason = trouble(error) if isinstance(error, OSError) else str(error)
+                yield submission.student, None, {"fault": reason}
                 continue
             options, salt = self.options, self.course.salt
             name = key(normal, self.homework, salt, options.limits)
@@ -220,8 +247,17 @@ class _Class:
 
     def _read(self, submission: Submission) -> Normalised:
         files, left_out = submissions.read(submission, self.homework)
-        _keep_submitted(self.course, self.homework, submission, files)
-        return normalise(files, self.homework, self.handout, left_out)
+        student = submission.student
+        try:
+            _keep_submitted(self.course, self.homework, submission, files)
+        except OSError as error:
+            self._not_written(student, f"Graded, but not kept in submitted/: {trouble(error)}")
+        normal = normalise(files, self.homework, self.handout, left_out)
+        try:
+            copies.keep(self.course, self.homework, student, normal, self.handout)
+        except OSError as error:
+            self._not_written(student, f"Graded, but not compared with other submissions: {trouble(error)}")
+        return normal
 
     def _is_audited(self, student: str) -> bool:
         digest = hashlib.sha256(f"{self.course.salt}/audit/{self.homework}/{student}".encode()).digest()
@@ -235,20 +271,8 @@ def _without_weights(normal: Normalised) -> Normalised:
 def _keep_submitted(course: Course, homework: str, submission: Submission, files: dict[str, bytes]) -> None:
     """The submission as it came, in nbgrader's own place. The time of its arrival is not the student's to write."""
     target = course.root / "submitted" / submission.student / homework
-    if submission.path.resolve() == target.resolve():
-        return
-    shutil.rmtree(target, ignore_errors=True)
-    for name, content in files.items():
-        if name != "timestamp.txt":
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            (target / name).write_bytes(content)
-
-
-def _reason(error: Exception) -> str:
-    """Why something could not be written, in one line."""
-    if "database is locked" in str(error):
-        return "gradebook.db is in use by another program (formgrader, perhaps, that is saving)"
-    return f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else 'no reason given'}"
+    if submission.path.resolve() != target.resolve():
+        write_beside(target, {name: content for name, content in files.items() if name != "timestamp.txt"})
 
 
 def without_grade(student: str, homework: str, problem: str) -> Graded:
@@ -329,8 +353,8 @@ def figures(cells: list[dict]) -> dict[str, str]:
     last, found = None, {}
     for cell in cells:
         for output in cell.get("outputs", []):
-            shown = output.get("data", {}).get("image/png", last)
-            last = shown if isinstance(shown, str) else last
+            shown = outputs.inert({"image/png": output.get("data", {}).get("image/png")})
+            last = shown.get("image/png", last)
         if _grade_id(cell).startswith("check-"):
             if last:
                 found[_grade_id(cell).removeprefix("check-")] = last
@@ -357,11 +381,21 @@ def rows(homework: str, results: Iterable[Graded]) -> list[dict]:
     ]  # fmt: skip
 
 
-def write_csv(file: Path, homework: str, results: list[Graded]) -> None:
-    """Write the table of all checks; a spreadsheet will not take what a student wrote for a formula."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, COLUMNS)
-        writer.writeheader()
-        for row in rows(homework, results):
-            writer.writerow({k: "'" + v if isinstance(v, str) and v.startswith(FORMULA) else v for k, v in row.items()})
+def write_csv(file: Path, homework: str, results: Iterable[Graded]) -> None:
+    """Write the table of all checks, whole or not at all."""
+    write_atomically(file, HEADER + "".join(csv_lines(homework, r) for r in results))
+
+
+HEADER = ",".join(COLUMNS) + "\r\n"
+
+
+def csv_lines(homework: str, graded: Graded) -> str:
+    """A student's lines of the table."""
+    text = io.StringIO()
+    csv.DictWriter(text, COLUMNS).writerows(map(no_formula, rows(homework, [graded])))
+    return text.getvalue()
+
+
+def no_formula(row: dict) -> dict:
+    """A row whose cells a spreadsheet will not take for formulas, whatever a student wrote."""
+    return {k: "'" + v if isinstance(v, str) and v.startswith(FORMULA) else v for k, v in row.items()}

@@ -1,5 +1,6 @@
 """Graded notebooks by what they were made from: the same submission under the same checks is graded once."""
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -48,7 +49,7 @@ class Cache:
     def get(self, name: str) -> dict | None:
         try:
             return json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):  # a damaged entry is one that is not there
+        except (OSError, ValueError):  # one that is damaged or cannot be read is one that is not there
             return None
 
     def put(self, name: str, value: dict) -> None:
@@ -56,11 +57,19 @@ class Cache:
 
 
 def write_atomically(file: Path, text: str) -> None:
-    """Write a file so that a kill at any moment leaves the old content or the new."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file so that a kill at any moment, or a full disk, leaves the old content or the new.
+
+    Half a character, which a student may have written, becomes a question mark.
+    """
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8", errors="replace", newline="") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, file)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise OSError(error.errno, error.strerror, str(file)) from None  # a full disk does not say where

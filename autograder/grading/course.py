@@ -1,5 +1,6 @@
 """A course folder: nbgrader's own layout, opened with the kit's configuration."""
 
+import errno
 import os
 import secrets
 import sys
@@ -144,3 +145,31 @@ def reason(result: dict) -> str:
     log = result.get("log") or result.get("error") or ""
     errors = [line for line in log.splitlines() if line.startswith("[ERROR]")]
     return " ".join(errors) or log[-500:]
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+# What SQLite says, and what it means: (its words, in ours).
+GRADEBOOK = (
+    ("database is locked", "gradebook.db is in use by another program (formgrader, perhaps, that is saving): close it"),
+    ("disk is full", "gradebook.db cannot grow, the disk is full: make room"),
+    ("readonly database", "gradebook.db is read-only, or its folder: allow writing there"),
+    ("unable to open database file", "gradebook.db cannot be opened: allow reading and writing in the course folder"),
+    ("disk I/O error", "gradebook.db cannot be read or written, the disk is full or failing: make room, or look at it"),
+    ("not a database", "gradebook.db is damaged: put back a copy, or move it away to begin a new one"),
+    ("malformed", "gradebook.db is damaged: put back a copy, or move it away to begin a new one"),
+)
+
+
+def trouble(error: Exception) -> str:
+    """Why something could not be read or written: what, where, and what to do, in one line."""
+    said = str(error)
+    if isinstance(error, OSError) and error.errno in FULL:
+        where = f": {error.filename}" if error.filename else ""
+        return f"the disk is full ({error.strerror}{where}): make room"
+    if isinstance(error, OSError) and error.errno in CLOSED:
+        return f"{error.filename or 'a file'} cannot be written, it is read-only or not yours: allow writing there"
+    for words, meaning in GRADEBOOK:
+        if words in said:
+            return meaning
+    return f"{type(error).__name__}: {said.splitlines()[0][:200] if said else 'no reason given'}"

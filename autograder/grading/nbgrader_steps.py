@@ -1,24 +1,30 @@
 """The trusted grader as steps of nbgrader's own: `nbgrader autograde hw1` and formgrader's button use them.
 
-nbgrader_config.py names both. Normalise stands first, before anything of the student's is run; TrustedExecute stands
-in the place of nbgrader's Execute.
+nbgrader_config.py names them. Normalise stands first, before anything of the student's is run; TrustedExecute stands
+in the place of nbgrader's Execute, Export in that of `nbgrader export`'s own table.
 """
 
 import atexit
+import csv
+import io
 import json
 from pathlib import Path
 
 from nbformat import from_dict
+from nbgrader.api import MissingEntry
 from nbgrader.coursedir import CourseDirectory
+from nbgrader.plugins import ExportPlugin
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Dict
 
 from autograder.grading import submissions
+from autograder.grading.batch import no_formula
+from autograder.grading.cache import write_atomically
 from autograder.grading.course import Course
 from autograder.grading.execute import Grader
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised, normalise
-from autograder.grading.record import with_note, write_beside
+from autograder.grading.record import Recorder, with_note, write_beside
 
 _graders: dict[Limits, Grader] = {}
 
@@ -67,6 +73,8 @@ class TrustedExecute(_Step):
         normal = self._submission(resources)
         result = _graders[limits].grade(normal, about["assignment"], self._course().salt)
         if result.fault:
+            with Recorder(self._course(), about["assignment"]) as recorder:
+                recorder.remove(about["student"])  # an older grade is none of this submission
             # Raised, so that nbgrader records no grade where there is none.
             raise RuntimeError(f"{about['student']} could not be graded, through no fault of theirs: {result.fault}")
         for problem in (*result.problems, *([f"Grading stopped early: {result.stopped}"] if result.stopped else [])):
@@ -74,3 +82,46 @@ class TrustedExecute(_Step):
         for grade_id in result.unprotected:
             self.log.warning("%s: the points of the cell %s are not protected", about["student"], grade_id)
         return from_dict(with_note(result.notebook, normal.changes)), resources
+
+
+class Export(ExportPlugin):
+    """`nbgrader export` with nbgrader's columns; what could not be graded has no score, where nbgrader writes 0."""
+
+    COLUMNS = ("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email", "raw_score",
+               "late_submission_penalty", "score", "max_score")  # fmt: skip
+
+    def export(self, gradebook) -> None:
+        """Write the table, to grades.csv if --to says nothing else."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.COLUMNS)
+        writer.writeheader()
+        for assignment in gradebook.assignments:
+            for student in gradebook.students:
+                named = (assignment.name in self.assignment or not self.assignment) and (
+                    student.id in self.student or not self.student
+                )
+                if named:
+                    writer.writerow(no_formula(self._row(gradebook, assignment, student)))
+        write_atomically(Path(self.to or "grades.csv"), text.getvalue())
+
+    def _row(self, gradebook, assignment, student) -> dict:
+        row = dict(assignment=assignment.name, duedate=assignment.duedate, student_id=student.id,
+                   last_name=student.last_name, first_name=student.first_name, email=student.email,
+                   max_score=assignment.max_score)  # fmt: skip
+        try:
+            submission = gradebook.find_submission(assignment.name, student.id)
+        except MissingEntry:
+            folders = CourseDirectory(config=self.config)
+            handed_in = Path(folders.root, folders.submitted_directory, student.id, assignment.name).exists()
+            none = "" if handed_in else 0.0
+            return row | dict(timestamp="", raw_score=none, late_submission_penalty=none, score=none)
+        penalty = submission.late_submission_penalty
+        row |= dict(timestamp=submission.timestamp, late_submission_penalty=penalty)
+        if any(_is_missing(g) for n in submission.notebooks for g in n.grades):
+            return row | dict(raw_score="", score="")
+        return row | dict(raw_score=submission.score, score=max(0.0, submission.score - penalty))
+
+
+def _is_missing(grade) -> bool:
+    """Whether a check of ours failed here, and nobody has given points by hand."""
+    return grade.name.startswith("check-") and grade.auto_score is None and grade.manual_score is None

@@ -37,9 +37,9 @@ class Recorder:
     def record(self, student: str, key: str, notebook: dict, files: dict[str, bytes], changes: list[str]) -> None:
         """Make `notebook`, a graded one, the student's record."""
         self._mark(student).unlink(missing_ok=True)  # whatever happens from here on: the old record is no longer whole
-        folder = self.course.root / "autograded" / student / self.homework
-        write_beside(folder, files)
-        write_atomically(folder / f"{self.homework}.ipynb", json.dumps(with_note(notebook, changes), indent=1))
+        text = json.dumps(with_note(notebook, changes), indent=1, allow_nan=False)
+        whole = files | {f"{self.homework}.ipynb": text.encode("utf-8", "replace")}
+        write_beside(self.course.root / "autograded" / student / self.homework, whole)
         try:
             self._grades(student, notebook)
         except BaseException:
@@ -85,9 +85,9 @@ class Recorder:
         graded = from_dict(notebook)
         for number, cell in enumerate(graded.cells):
             saver.preprocess_cell(cell, {}, number)
-            if _has_fault(cell):
+            if _has_fault(cell):  # no score, rather than the points of the other checks
                 grade = gradebook.find_grade(cell.metadata.nbgrader.grade_id, self.homework, self.homework, student)
-                grade.needs_manual_grade = True
+                grade.auto_score, grade.needs_manual_grade = None, True
         gradebook.db.commit()
         if arrived:
             names = dict(assignment=self.homework, notebook=self.homework, student=student)
@@ -109,11 +109,36 @@ def _has_fault(cell: dict) -> bool:
 
 
 def write_beside(folder: Path, files: dict[str, bytes]) -> None:
-    """Make `files` the whole content of a folder."""
-    shutil.rmtree(folder, ignore_errors=True)
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
+    """Make `files` the whole content of a folder: the old one stands until the new one is complete."""
+    if _holds(folder, files):
+        return
+    new, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
+    for left in (new, old):
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        for name, content in files.items():
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
+            (new / name).write_bytes(content)
+        new.mkdir(parents=True, exist_ok=True)
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+    except OSError as error:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        raise OSError(error.errno, error.strerror, str(folder)) from None
+    finally:
+        for left in (new, old):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _holds(folder: Path, files: dict[str, bytes]) -> bool:
+    """Whether a folder has these files, and no others."""
+    there = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if not p.is_dir()}
+    return there.keys() == files.keys() and all(
+        path.is_file() and path.stat().st_size == len(files[name]) and path.read_bytes() == files[name]
+        for name, path in there.items()
+    )
 
 
 def with_note(notebook: dict, changes: list[str]) -> dict:

@@ -1,42 +1,157 @@
-"""The report page of a graded class: a folder with one HTML page and the students' figures."""
+"""What a TA reads of a graded class: grades.csv, alike.csv, and a page with the students' figures."""
 
 import base64
+import csv
+import io
+import json
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
+from urllib.parse import quote
+
+from markupsafe import Markup
 
 from autograder import display, exercises
+from autograder.grading import batch
 from autograder.grading.batch import Graded
+from autograder.grading.cache import write_atomically
+from autograder.grading.copies import Alike
+from autograder.grading.course import Course, trouble
 
 BINS = 10
+ALIKE = ("what", "share", "students", "detail")
 
 
-def write(folder: Path, homework: str, results: list[Graded]) -> Path:
+class Report:
+    """The tables and the page, whole at every moment: written anew, aside, as each student's result comes.
+
+    Of students who are not graded now the earlier results stand, which are kept in the course's own folder. What
+    cannot be written stops nothing; `problem` says what it was.
+    """
+
+    def __init__(self, course: Course, homework: str, folder: Path, students: Sequence[str]):
+        self.folder, self.homework, self.students = folder, homework, students
+        self.problem = ""
+        self._kept = course.root / ".deepul" / "results" / homework
+        self._page = Page(folder / "report", homework)
+        self._lines: dict[str, str] = {}
+        for student in students:
+            if earlier := self._earlier(student):
+                self._show(earlier)
+
+    def _earlier(self, student: str) -> Graded | None:
+        try:
+            return Graded(**json.loads((self._kept / f"{student}.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):  # none, or one of another version of the kit
+            return None
+
+    def add(self, graded: Graded) -> None:
+        """Write everything anew, with one student's result."""
+        self._take(graded)
+        self._write()
+
+    def finish(self, results: list[Graded], alike: list[Alike]) -> None:
+        """Write everything a last time, with what is known only at the end."""
+        self.problem, self._page.alike = "", alike
+        for graded in results:
+            self._take(graded)
+        self._try(lambda: _write_alike(self.folder / "alike.csv", alike))
+        self._write()
+
+    def _take(self, graded: Graded) -> None:
+        self._try(lambda: write_atomically(self._kept / f"{graded.student}.json", json.dumps(asdict(graded))))
+        self._show(graded)
+
+    def _show(self, graded: Graded) -> None:
+        self._lines[graded.student] = batch.csv_lines(self.homework, graded)
+        self._try(lambda: self._page.add(graded))
+
+    def _write(self) -> None:
+        self._page.order = [s for s in self.students if s in self._lines]
+        text = batch.HEADER + "".join(self._lines[s] for s in self._page.order)
+        self._try(lambda: write_atomically(self.folder / "grades.csv", text))
+        self._try(self._page.write)
+
+    def _try(self, write) -> None:
+        try:
+            write()
+        except OSError as error:
+            self.problem = trouble(error)
+
+
+def write(folder: Path, homework: str, results: list[Graded], alike: Sequence[Alike] = ()) -> Path:
     """Write index.html into `folder` and return its path."""
-    from jinja2 import Environment, FileSystemLoader, select_autoescape
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape(["j2"]),
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["number"] = display.number
-    environment.filters["table"] = lambda score: Markup(display.score_html(score, style=False))
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    page = Page(folder, homework, alike)
     for result in results:
+        page.add(result)
+    return page.write()
+
+
+class Page:
+    """index.html in a folder, with the figures beside it. A student's part is made once; the whole is cheap then."""
+
+    def __init__(self, folder: Path, homework: str, alike: Sequence[Alike] = ()):
+        self.folder, self.homework, self.alike = folder, homework, alike
+        self.order: list[str] = []
+        self._results: dict[str, Graded] = {}
+        self._parts: dict[str, str] = {}
+
+    def add(self, result: Graded) -> None:
+        """Take a student in, or a newer result of one. Raises OSError where a figure cannot be written."""
+        student = result.student
+        if student not in self._results:
+            self.order.append(student)
+        self._results[student] = result
+        mine = [found for found in self.alike if student in found.students]
+        self._parts[student] = Markup(self._template("student").render(result=result, alike=mine))
         for exercise, png in result.figures.items():
-            (folder / _figure(result.student, exercise)).write_bytes(base64.b64decode(png))
-    environment.globals["figure"] = _figure
-    graded = [r for r in results if not r.not_graded]
-    page = environment.get_template("report.html.j2").render(
-        homework=homework, exercises=exercises.of_homework(homework), results=results, graded=graded,
-        style=Markup(display.STYLE), bars=distribution(graded), checks=failing_checks(graded),
-        mean=sum(r.points for r in graded) / len(graded) if graded else 0.0,
-        most=max((r.max_points for r in results), default=0),
-        colours=display.COLOURS, icons=display.ICONS,
-    )  # fmt: skip
-    file = folder / "index.html"
-    file.write_text(page, encoding="utf-8")
-    return file
+            file = self.folder / _figure(student, exercise)
+            content = base64.b64decode(png)
+            if not file.exists() or file.read_bytes() != content:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+
+    def write(self) -> Path:
+        """Write the page as it is now, whole or not at all."""
+        results = [self._results[s] for s in self.order]
+        graded = [r for r in results if not r.not_graded]
+        page = self._template("report").render(
+            homework=self.homework, exercises=exercises.of_homework(self.homework), results=results, graded=graded,
+            students=[self._parts[s] for s in self.order], alike=self.alike, bars=distribution(graded),
+            checks=failing_checks(graded), mean=sum(r.points for r in graded) / len(graded) if graded else 0.0,
+            most=max((r.max_points for r in results), default=0),
+        )  # fmt: skip
+        write_atomically(self.folder / "index.html", page)
+        return self.folder / "index.html"
+
+    def _template(self, name: str):
+        return self._environment.get_template(f"{name}.html.j2")
+
+    @cached_property
+    def _environment(self):
+        from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+        made = Environment(
+            loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape(["j2"]),
+            trim_blocks=True, lstrip_blocks=True,
+        )  # fmt: skip
+        made.filters["number"] = display.number
+        made.filters["anchor"] = lambda student: quote(student, safe="")
+        made.filters["table"] = lambda score: Markup(display.score_html(score, style=False))
+        made.globals |= dict(figure=_figure, colours=display.COLOURS, style=Markup(display.STYLE))
+        return made
+
+
+def _write_alike(file: Path, alike: list[Alike]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ALIKE)
+    writer.writeheader()
+    for found in alike:
+        row = dict(what=found.what, share=round(found.share, 3), students="; ".join(found.students))
+        writer.writerow(batch.no_formula(row | dict(detail=found.detail)))
+    write_atomically(file, text.getvalue())
 
 
 def _figure(student: str, exercise: str) -> str:
