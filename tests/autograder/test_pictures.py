@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from autograder import exercises, notebooks
-from autograder.grading import outputs, pictures
+from autograder import demo, exercises, notebooks
+from autograder.grading import batch, outputs, pictures
 from autograder.grading.execute import Grader
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import normalise
-from autograder.handout.submit import solution_cells
+from autograder.handout.submit import solution_cells, write_submission
 from autograder.notebooks import TRAINED
 
 FIRST = "from deepul_utils import plots, toy, trained\nimport torch\n%matplotlib inline"
@@ -270,3 +270,14 @@ def test_figures_are_drawn_anew_where_they_are_asked_for():
     for listed in (shows, decides):
         assert len(images(listed)) == (listed is decides)  # of a plot that no cell ends in, nothing is shown
         assert PNG not in images(listed)
+
+
+def test_the_demo_hands_in_what_its_students_saw(tmp_path):
+    handout = exercises.ROOT / "homeworks" / "hw1"
+    write_submission(handout / "hw1.ipynb", tmp_path, solution_cells("hw1"), ("made",))
+    demo.show_figures(tmp_path / "hw1.ipynb", handout / "figures", ("made",))
+    files = {"hw1.ipynb": (tmp_path / "hw1.ipynb").read_bytes()}
+    normal = normalise(files, "hw1", json.loads((handout / "hw1.ipynb").read_text(encoding="utf-8")))
+    found = batch.figures([c | {"outputs": normal.handed_in.get(c["id"], [])} for c in normal.notebook["cells"]])
+    assert set(found) == {"made"}
+    assert base64.b64decode(found["made"]) in [f.read_bytes() for f in (handout / "figures").glob("made*.png")]
