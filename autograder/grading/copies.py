@@ -13,6 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ def alike(course: Course, homework: str, students: Iterable[str], handout: dict)
     found = {student: kept for student in students if (kept := _read(folder / f"{student}.json"))}
     notebooks = same_notebooks(found)
     weights = same_weights(found, _handed_out(course, homework))
-    code = similar_code(found, _filtered(_code(handout["cells"])))
+    code = similar_code(found, "\n".join(_code(handout["cells"])))
     code = [a for a in code if not any(set(a.students) <= set(said.students) for said in notebooks)]
     return [*notebooks, *weights, *code][:MOST_LISTED]
 
@@ -108,7 +109,9 @@ def trace(key: str, normal: Normalised, handout: dict) -> Trace:
     own = [c for c in normal.notebook["cells"] if _source(c).strip() and _source(c) not in ours]
     text = json.dumps([[c["cell_type"], _source(c)] for c in own])
     notebook = hashlib.sha256(text.encode()).hexdigest() if own else ""
-    return Trace(key, notebook, _filtered(_code(own)), _weights(normal.files))
+    handed_out = set(_code(handout["cells"]))
+    code = "\n".join(cell for cell in _code(own) if cell not in handed_out)
+    return Trace(key, notebook, code, _weights(normal.files))
 
 
 def _weights(files: dict[str, bytes]) -> dict[str, dict[str, int]]:
@@ -124,15 +127,21 @@ def _source(cell: dict) -> str:
     return "".join(cell["source"])
 
 
-def _code(cells: list[dict]) -> str:
-    return "\n\n".join(_source(c) for c in cells if c["cell_type"] == "code")[:MOST_CODE]
+def _code(cells: list[dict]) -> list[str]:
+    """The code cells as copydetect compares them: without comments and space, every name the same."""
+    sources, rest = [], MOST_CODE
+    for cell in cells:
+        if cell["cell_type"] == "code" and rest > 0:
+            sources.append(_source(cell)[:rest])
+            rest -= len(sources[-1])
+    return [_filtered(source) for source in sources if source.strip()]
 
 
+@lru_cache(256)  # the handout's cells are asked for with every submission
 def _filtered(code: str) -> str:
-    """Code as copydetect compares it: without comments and space, every name the same."""
     from copydetect.utils import filter_code
 
-    return filter_code(code, "notebook.py")[0] if code.strip() else ""
+    return filter_code(code, "notebook.py")[0]
 
 
 def tensors(content: bytes) -> dict[str, int]:

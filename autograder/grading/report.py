@@ -21,7 +21,7 @@ from autograder.grading.copies import Alike
 from autograder.grading.course import Course, trouble
 
 BINS = 10
-ALIKE = ("what", "share", "students", "detail")
+ALIKE = ("group", "what", "share", "student", "detail")
 
 
 class Report:
@@ -145,12 +145,13 @@ class Page:
 
 
 def _write_alike(file: Path, alike: list[Alike]) -> None:
+    """One line a student of each group."""
     text = io.StringIO()
     writer = csv.DictWriter(text, ALIKE)
     writer.writeheader()
-    for found in alike:
-        row = dict(what=found.what, share=round(found.share, 3), students="; ".join(found.students))
-        writer.writerow(batch.no_formula(row | dict(detail=found.detail)))
+    for group, found in enumerate(alike, 1):
+        about = dict(group=group, what=found.what, share=round(found.share, 3), detail=found.detail)
+        writer.writerows(batch.no_formula(about | dict(student=student)) for student in found.students)
     write_atomically(file, text.getvalue())
 
 
