@@ -152,8 +152,6 @@ def _summary(results: list, seconds: float) -> None:
 
 
 def _show(homework: str, results: list) -> None:
-    from autograder.display import number
-
     listed = exercises.of_homework(homework)
     most = {s["exercise"]: s["max_points"] for r in results for s in r.scores}
     table = Table("student", box=SIMPLE_HEAD)
@@ -166,8 +164,8 @@ def _show(homework: str, results: list) -> None:
             f"{s['number']} {c['title']}"
             for s in result.scores for c in s["checks"] if c["outcome"] in ("failed", "partial", "not graded")
         ]  # fmt: skip
-        cells = [_earned(scores[e.name]) for e in listed]
-        total = "[yellow]not graded[/yellow]" if result.not_graded else f"[bold]{number(result.points)}[/bold]"
+        cells = [_earned([scores[e.name]]) for e in listed]
+        total = "[yellow]not graded[/yellow]" if result.not_graded else f"[bold]{_earned(result.scores)}[/bold]"
         if result.not_graded:
             lost = result.problems
         if result.stopped:
@@ -177,12 +175,14 @@ def _show(homework: str, results: list) -> None:
     console.print(table)
 
 
-def _earned(score: dict) -> str:
-    """The points of an exercise; what was not graded has none."""
+def _earned(scores: list[dict]) -> str:
+    """The points of exercises; what was not graded has none."""
     from autograder.display import number
 
-    missing = [c for c in score["checks"] if c["points"] is None]
-    return "–" if len(missing) == len(score["checks"]) else number(score["points"]) + ("+?" if missing else "")
+    checks = [c for score in scores for c in score["checks"]]
+    missing = sum(c["points"] is None for c in checks)
+    points = number(sum(score["points"] for score in scores))
+    return "–" if missing == len(checks) else f"{points}+?" if missing else points
 
 
 @app.command()
@@ -312,6 +312,8 @@ def main() -> None:
 
     from autograder.grading.course import CourseError, SandboxError, SourceError, trouble
 
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # a name that the terminal has no letters for stops nothing
     try:
         app()
     except ModuleNotFoundError as error:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -286,8 +287,8 @@ def without_grade(student: str, homework: str, problem: str) -> Graded:
 def read_scores(student: str, homework: str, result: dict, changes: list[str]) -> Graded:
     """What a TA sees of a graded notebook. result: Execution.to_json()."""
     cells = result["notebook"]["cells"]
-    graded = Graded(student, list(result["scores"].values()), list(result["problems"]), changes)
-    graded.seconds, graded.figures, graded.stopped = result["seconds"], figures(cells), result["stopped"]
+    graded = Graded(student, _plain(list(result["scores"].values())), list(result["problems"]), changes)
+    graded.seconds, graded.figures, graded.stopped = result["seconds"], figures(cells), _plain(result["stopped"])
     graded.incomplete = bool(result["fault"])
     for exercise in exercises.of_homework(homework):
         if exercise.name not in result["scores"]:
@@ -300,8 +301,23 @@ def read_scores(student: str, homework: str, result: dict, changes: list[str]) -
         )
     if result["stopped"]:
         graded.problems.append(f"Grading stopped early: {result['stopped']}. What was graded until then counts.")
-    graded.problems += changes + _faults(graded) + _oddities(cells)
+    graded.problems = _plain(graded.problems + changes + _faults(graded) + _oddities(cells))
     return graded
+
+
+UNSHOWN = dict.fromkeys(
+    [*(c for c in range(0xA0) if unicodedata.category(chr(c)) == "Cc" and chr(c) not in "\n\t"),
+     0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)], None
+)  # fmt: skip
+
+
+def _plain(value):
+    """What a student's code may have said, without what steers terminals, turns lines around, or is half a letter."""
+    if isinstance(value, str):
+        return outputs.readable(value).translate(UNSHOWN)
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    return {k: _plain(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def _unprotected(grade_id: str, cells: list[dict]) -> dict:

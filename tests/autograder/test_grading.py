@@ -1,21 +1,33 @@
 """Grading a class: whatever a TA's folder holds, every submission ends in a grade or in a reason."""
 
+import contextlib
 import csv
+import errno
+import functools
+import io
 import json
 import os
+import re
+import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from autograder import demo, exercises, mutants, validate
+from autograder import cli, demo, exercises, mutants, validate
 from autograder.grading import batch, report, submissions
 from autograder.grading.course import Course, CourseError
+from autograder.grading.execute import Execution
+from autograder.grading.normalise import checked, normalise
 from autograder.handout.build import release
 from autograder.handout.submit import solution_cells, write_submission
+from autograder.score import MIME
 from tests.autograder import attacks
 
 
@@ -303,3 +315,301 @@ def test_the_demo_class_is_graded_as_it_should_be(tmp_path):
     with course.gradebook() as gradebook:
         assert "complete" not in {s.student.id for s in gradebook.assignment_submissions("hw1")}
     assert not (course.root / "autograded" / "complete" / "hw1").exists()
+
+
+# What a disk and a gradebook may refuse. Nothing is run here: every submission earns the points that its name says.
+
+NUMBERS = {"ada": 3.0, "ben": 5.0, "cleo": 7.0}
+
+
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory) -> Path:
+    """A course with its assignment, and three submissions."""
+    root = tmp_path_factory.mktemp("made")
+    batch.prepare(Course.at(root / "course"), "hw1")
+    for student in NUMBERS:
+        notebook(root / "in" / student / "hw1.ipynb", json.dumps({"cells": [
+            {"cell_type": "code", "metadata": {}, "source": f"# {student}\nx = 1"},
+        ]}))  # fmt: skip
+    return root
+
+
+@pytest.fixture
+def made(made_once, tmp_path, monkeypatch) -> Path:
+    """A copy of these, with workers that grade by name."""
+    for name in ("course", "in"):
+        shutil.copytree(made_once / name, tmp_path / name)
+    monkeypatch.setattr(batch.workers, "run", _by_name)
+    monkeypatch.setattr(batch.workers.Workers, "warm_up", lambda *_: None)
+    monkeypatch.setattr("autograder.grading.sandbox.require", lambda: None)
+    return tmp_path
+
+
+GRADED: list[str] = []  # who was not known already
+
+
+def _by_name(wanted, _):
+    for student, job, known in wanted:
+        if job and known is None:
+            GRADED.append(student)
+        yield (student, job, known), known or (_result(student, job) if job else {"fault": "never asked"})
+
+
+def _result(student: str, job, missing: str = "") -> dict:
+    """A result in which each exercise has the student's number of points, and `missing` none, by a fault of ours."""
+    scores = {}
+    for e in exercises.of_homework("hw1"):
+        gone = e.name == missing
+        score = batch.blank(e.name, e.number, e.title, e.points, "not graded" if gone else "partial",
+                            None if gone else NUMBERS[student], "measured")  # fmt: skip
+        score["checks"][0]["fault"] = "ZeroDivisionError: ours" if gone else ""
+        scores[e.name] = score
+    written = json.loads(json.dumps(job.submission.notebook))
+    for cell in written["cells"]:
+        if name := checked(cell):
+            data = {"text/plain": str(scores[name]["points"]), MIME: scores[name]}
+            cell["outputs"] = [{"output_type": "execute_result", "data": data, "metadata": {}, "execution_count": 1}]
+    return Execution(written, scores, fault="ZeroDivisionError: ours" if missing else "").to_json()
+
+
+def command(monkeypatch, capsys, made: Path, *options: str) -> tuple[int, str]:
+    """`deepul grade` in this process: (exit code, what was printed, in one line)."""
+    monkeypatch.setattr(cli, "console", Console(width=10_000))
+    arguments = ["deepul", "grade", "hw1", str(made / "in"), "--course", str(made / "course"), *options]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.out + printed.err
+    return ended.value.code, " ".join(printed.out.split())
+
+
+def table(made: Path) -> dict[str, float]:
+    """{student: points} in grades.csv."""
+    with (made / "course" / "reports" / "hw1" / "grades.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 5 * len({r["student"] for r in rows}), "a row for every exercise of everybody"
+    return {s: sum(float(r["points"]) for r in rows if r["student"] == s) for s in {r["student"] for r in rows}}
+
+
+def recorded(made: Path) -> dict[str, float]:
+    with Course.at(made / "course").gradebook() as gradebook:
+        return {s.student.id: s.score for s in gradebook.assignment_submissions("hw1")}
+
+
+ALL = {student: 5 * points for student, points in NUMBERS.items()}
+
+
+def refuse(monkeypatch, folder: Path, number: int) -> None:
+    """Let the system refuse to write anything under a folder, as a full or read-only disk does."""
+
+    def refusing(original, is_writing=lambda *_: True):
+        def call(path, *rest, **named):
+            inside = not isinstance(path, int) and Path(os.fsdecode(path)).is_relative_to(folder)
+            if inside and is_writing(*rest, *named.values()):
+                raise OSError(number, os.strerror(number), os.fsdecode(path))
+            return original(path, *rest, **named)
+
+        return call
+
+    for name in ("replace", "rename", "mkdir", "unlink"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
+    monkeypatch.setattr(io, "open", refusing(io.open, lambda *rest: any(set(str(r)) & set("wax+") for r in rest[:1])))
+
+
+WORDS = {errno.ENOSPC: "the disk is full", errno.EROFS: "allow writing there", errno.EACCES: "allow writing there"}
+
+
+@pytest.mark.parametrize("number", WORDS)
+@pytest.mark.parametrize(("where", "code", "said"), [
+    ("reports", 1, "the tables could not all be written in"),
+    ("submitted", 1, "not kept in submitted/"),
+    ("autograded", 1, "not recorded in the gradebook"),
+    (".deepul/cache", 1, "the result could not be kept"),
+    (".deepul/traces", 1, "not compared with other submissions"),
+    (".deepul/results", 1, "the tables could not all be written in"),
+    (".deepul", 2, ""),
+    ("", 2, ""),
+])  # fmt: skip
+def test_what_a_disk_refuses_is_said_and_costs_no_grade(made, monkeypatch, capsys, where, code, said, number):
+    with monkeypatch.context() as patch:
+        refuse(patch, made / "course" / where, number)
+        ended, printed = command(patch, capsys, made)
+    assert ended == code, printed
+    assert said in printed
+    assert WORDS[number] in printed
+    assert str(made / "course" / where) in printed, "where"
+    assert "again" in printed, "what to do then"
+    if code == 1 and where != "autograded":
+        assert recorded(made) == ALL
+    if code == 1 and where not in ("reports", ".deepul/results"):
+        assert table(made) == ALL
+    GRADED.clear()
+    ended, printed = command(monkeypatch, capsys, made)
+    assert (ended, table(made), recorded(made)) == (0, ALL, ALL), printed
+    assert bool(GRADED) == (code == 2 or where == ".deepul/cache"), "what was graded is not graded again"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+@pytest.mark.parametrize("options", ["size=640k", "size=900k", "size=1200k", "size=2m", "ro"])
+def test_on_a_real_disk_too(made, monkeypatch, capsys, options):
+    small = made / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=20m" if options == "ro" else options, "none", str(small)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no mounting here")
+    try:
+        (made / "course").rename(made / "whole")
+        for path in ("nbgrader_config.py", "gradebook.db", ".deepul", ".deepul-salt", "release"):
+            there = made / "whole" / path
+            if there.exists():
+                (shutil.copytree if there.is_dir() else shutil.copy)(there, small / path)
+        os.symlink(small, made / "course")
+        used = shutil.disk_usage(small).free
+        if options == "ro":
+            subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
+        ended, printed = command(monkeypatch, capsys, made)
+        assert ended in ((2,) if options == "ro" else (0, 1, 2)), (used, printed)
+        assert ended == 0 or "full" in printed or "allow writing" in printed, printed
+        subprocess.run(["mount", "-o", "remount,rw,size=20m", str(small)], check=True)
+        ended, printed = command(monkeypatch, capsys, made)
+        assert (ended, table(made), recorded(made)) == (0, ALL, ALL), printed
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+def test_a_gradebook_that_is_in_use_or_broken_is_said(made, monkeypatch, capsys):
+    monkeypatch.setattr("autograder.grading.course.LOCKED_SECONDS", 0.2)
+    file = made / "course" / "gradebook.db"
+    with contextlib.closing(sqlite3.connect(file)) as formgrader:
+        formgrader.execute("BEGIN EXCLUSIVE")
+        ended, printed = command(monkeypatch, capsys, made)
+        assert ended == 2
+        assert "gradebook.db is in use by another program" in printed
+    file.rename(made / "kept.db")
+    file.write_bytes(b"no gradebook" * 1000)
+    ended, printed = command(monkeypatch, capsys, made)
+    assert ended == 2
+    assert "gradebook.db is damaged: put back a copy" in printed
+    file.unlink()
+    (made / "kept.db").rename(file)
+    assert command(monkeypatch, capsys, made)[0] == 0
+    assert recorded(made) == ALL
+
+
+def test_the_table_is_whole_after_every_student_and_keeps_who_was_graded_before(made, monkeypatch, capsys):
+    seen = []
+    original = report.Report.add
+
+    def looking(self, graded):
+        original(self, graded)
+        seen.append((table(made), (made / "course/reports/hw1/report/index.html").read_text(encoding="utf-8")))
+
+    monkeypatch.setattr(report.Report, "add", looking)
+    assert command(monkeypatch, capsys, made)[0] == 0
+    assert [set(t) for t, _ in seen] == [{"ada"}, {"ada", "ben"}, {"ada", "ben", "cleo"}]
+    assert all(page.rstrip().endswith("</html>") and page.count("<details class") == len(t) for t, page in seen)
+    seen.clear()
+    command(monkeypatch, capsys, made, "--only", "ben", "--force")
+    assert [t for t, _ in seen] == [ALL]
+    assert seen[0][1].count('<details class="student"') == 3
+    shutil.rmtree(made / "in" / "ada")
+    command(monkeypatch, capsys, made)
+    assert set(table(made)) == {"ben", "cleo"}, "who is in the folder"
+
+
+def test_equal_submissions_of_a_first_run_are_graded_and_not_unchanged(made, monkeypatch, capsys):
+    shutil.copy(made / "in" / "ada" / "hw1.ipynb", made / "in" / "ben" / "hw1.ipynb")
+    assert "3 submissions: 3 graded in" in command(monkeypatch, capsys, made)[1]
+    printed = command(monkeypatch, capsys, made)[1]
+    assert re.search(r"3 submissions: 0 graded in \d+ s, 3 had not changed\.", printed)
+    assert "1 groups share text, weights or code" in printed
+    shutil.copytree(made / "in" / "ada", made / "in" / "dan")  # handed in later
+    monkeypatch.setitem(NUMBERS, "dan", NUMBERS["ada"])
+    notebook(made / "in" / "eve" / "hw1.ipynb", "{")
+    ended, printed = command(monkeypatch, capsys, made)
+    assert re.search(r"5 submissions: 1 graded in \d+ s, 3 had not changed, 1 could not be graded\.", printed)
+    assert ended == 1
+
+
+def test_a_fault_of_ours_is_no_score_in_any_table(made, monkeypatch, capsys):
+    assert command(monkeypatch, capsys, made)[0] == 0
+    partly = functools.partial(_partly, _result)
+    monkeypatch.setattr(sys.modules[__name__], "_result", partly)
+    (made / "in" / "ben" / "hw1.ipynb").write_text("{")  # sent again, and broken
+    ended, printed = command(monkeypatch, capsys, made, "--force")
+    assert ended == 1
+    assert "12+?" in printed, "three of the other exercises, and one that is not known"
+    with (made / "course/reports/hw1/grades.csv").open(encoding="utf-8", newline="") as stream:
+        points = {(r["student"], r["exercise"]): r["points"] for r in csv.DictReader(stream)}
+    assert points["ada", "made"] == ""
+    assert points["ben", "made"] == ""
+    assert points["cleo", "made"] == "7.0"
+    with Course.at(made / "course").gradebook() as gradebook:
+        grade = gradebook.find_grade("check-made", "hw1", "hw1", "ada")
+        assert (grade.auto_score, grade.needs_manual_grade) == (None, True)
+        assert gradebook.find_grade("check-pixelcnn", "hw1", "hw1", "ada").auto_score == 3
+        gradebook.add_student("=gone", last_name='O"Brien, x')
+    assert exported(made) == {"ada": "", "ben": "", "cleo": "35.0", "'=gone": "0.0"}
+    with Course.at(made / "course").gradebook() as gradebook:  # a TA gives the points by hand
+        gradebook.find_grade("check-made", "hw1", "hw1", "ada").manual_score = 2
+        gradebook.db.commit()
+    assert exported(made)["ada"] == "14.0"
+
+
+def _partly(whole, student: str, job) -> dict:
+    return whole(student, job, "made" if student == "ada" else "")
+
+
+def exported(made: Path) -> dict[str, str]:
+    """{student: score} of `nbgrader export`."""
+    done = subprocess.run([Path(sys.executable).parent / "nbgrader", "export", "--to", "out.csv"],
+                          cwd=made / "course", capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with (made / "course" / "out.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert all(r["score"] == r["raw_score"] for r in rows)
+    return {r["student_id"]: r["score"] for r in rows if r["assignment"] == "hw1"}
+
+
+def test_what_a_student_wrote_costs_the_class_no_table(made, monkeypatch, capsys):
+    plain = _result
+
+    def odd(student, job):
+        result = plain(student, job)
+        if student == "ada":
+            check = result["scores"]["made"]["checks"][0]
+            check["measured"], check["required"] = "\ud800 half", "\x00\x1b[31m"
+            result["problems"], result["stopped"] = ["\udfff", "x" * 10**6], "[/red] \x1b[31m \ud800 \u202e"
+            outputs = result["notebook"]["cells"][-1].setdefault("outputs", [])
+            result["notebook"]["cells"][-1]["cell_type"] = "code"
+            outputs.append({"output_type": "display_data", "metadata": {}, "data": {"image/png": "no base64!"}})
+        if student == "ben":
+            result["notebook"]["metadata"]["x"] = float("nan")
+        return result
+
+    monkeypatch.setattr(sys.modules[__name__], "_result", odd)
+    ended, printed = command(monkeypatch, capsys, made)
+    assert ended == 1, "the one with NaN is no notebook, and cannot be recorded"
+    assert "ben: Graded, but not recorded" in printed
+    assert "stopped: [/red] [31m ?" in printed
+    assert not {"\x1b", "\u202e"} & set(printed)
+    assert table(made) == ALL
+    page = (made / "course/reports/hw1/report/index.html").read_text(encoding="utf-8")
+    assert all(f'id="{student}"' in page for student in NUMBERS)
+    assert {"ada", "cleo"} <= set(recorded(made))
+
+
+def test_sixty_thousand_links_are_a_few_lines(tmp_path):
+    with zipfile.ZipFile(tmp_path / "ada.zip", "w") as archive:
+        archive.writestr("hw1.ipynb", '{"cells": []}')
+        for k in range(60_000):
+            link = zipfile.ZipInfo(f"{k}")
+            link.external_attr = (stat.S_IFLNK | 0o777) << 16
+            archive.writestr(link, "/etc/passwd")
+    began = time.process_time()
+    files, left_out = read(tmp_path / "ada.zip")
+    normal = normalise(files, "hw1", {"cells": []}, left_out)
+    assert time.process_time() - began < 6
+    assert len(normal.changes) < 50
+    assert "more of this kind" in normal.changes[-1]
