@@ -58,10 +58,11 @@ validate: setup
 calibrate: setup
 	@for homework in $(HOMEWORKS); do $(BIN)/deepul calibrate $$homework || exit 1; done
 
-# Grading speed and memory against stock nbgrader and otter, the flows of homework 2 against nflows (installed beside,
-# in build/).
+# Grading speed and memory against stock nbgrader and otter, the flows of homework 2 against nflows and zuko (installed
+# beside, in build/).
 bench: setup
 	@$(BIN)/python benchmarks/grading.py
+	@$(BIN)/python benchmarks/grading.py --whole
 	@$(BIN)/python benchmarks/grading.py --scaling
 	@$(BIN)/python benchmarks/flows.py
 

@@ -7,19 +7,17 @@ Prints, in Markdown, held-out images, blurred ones, samples of the VAE of 3.2 an
 the share of the rarest digit (1: as often as it should be), and how far samples are apart, relative to images.
 """
 
-import contextlib
-import io
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from sample_statistics import blurred
+from solved import defined
 
-from autograder import exercises, notebooks
+from autograder import exercises
 from autograder.exercises import ROOT
-from autograder.handout.submit import solution_cells
 from autograder.properties import samples
 from deepul_utils import classifier, images
 
@@ -27,26 +25,28 @@ N = 2000  # images of each kind, as in the check
 REPEATS = 5
 
 
-def model_of(exercise: str, name: str, artifacts: Path):
-    """The model that a section of the solutions trains, with the weights that it keeps."""
+def model_of(exercise: str, weights: Path):
+    """The model that a section of the solutions trains, with these weights."""
     e = exercises.get(exercise)
-    cells = notebooks.section(solution_cells(e.homework), e.number)
-    wanted = [c for c in cells if not notebooks.TRAINED.search(c.source) and c.kind == "code"]
-    with contextlib.redirect_stdout(io.StringIO()):
-        ran = notebooks.run_cells(wanted, ROOT / "solutions" / e.homework, artifacts, e.homework)
-    made = ran.namespace["VAE32"](shape=(1, 32, 32)) if exercise == "vae32" else ran.namespace["DCGAN"]()
-    made.load_state_dict(load_file(artifacts / f"{name}.safetensors"))
+    names = defined(e.homework, e.number)
+    made = names["VAE32"](shape=(1, 32, 32)) if exercise == "vae32" else names["DCGAN"]()
+    made.load_state_dict(load_file(weights))
     return made.eval()
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("weights", type=Path, nargs="*", help="of the DCGAN; the reference weights if left out")
+    parser.add_argument("--small", action="store_true", help="150 images twice: only to see that it runs")
+    given = parser.parse_args()
+    n, repeats = (150, 2) if given.small else (N, REPEATS)
     torch.set_num_threads(1)
     glyphs, judge = images.get("glyphs32", levels=256), classifier.get("glyphs32")
 
     def held_out(seed: int, split: str = "validation") -> np.ndarray:
-        return glyphs.unit(glyphs.sample(N, seed=seed, split=split))
+        return glyphs.unit(glyphs.sample(n, seed=seed, split=split))
 
-    of_images = samples.gaussian(judge.features(glyphs.unit(glyphs.sample(10_000, seed=99, split="test"))))
+    of_images = samples.gaussian(judge.features(glyphs.unit(glyphs.sample(5 * n, seed=99, split="test"))))
     apart = judge.features(held_out(98, "test"))[:500]
 
     def row(draw) -> tuple[float, float, float]:
@@ -62,23 +62,21 @@ def main() -> None:
 
     def vae_samples() -> np.ndarray:
         with torch.no_grad():
-            return unit(vae.decode(torch.randn(N, vae.latents)))
+            return unit(vae.decode(torch.randn(n, vae.latents)))
 
-    vae = model_of("vae32", "vae32", ROOT / "solutions" / "hw3" / "artifacts")
-    files = [Path(f) for f in sys.argv[1:]] or [ROOT / "solutions" / "hw4" / "artifacts" / "dcgan.safetensors"]
+    vae = model_of("vae32", ROOT / "solutions" / "hw3" / "artifacts" / "vae32.safetensors")
+    files = given.weights or [ROOT / "solutions" / "hw4" / "artifacts" / "dcgan.safetensors"]
     kinds = {
-        "held-out images": [row(lambda k=k: held_out(k)) for k in range(REPEATS)],
-        "blurred by one pixel": [row(lambda k=k: blurred(held_out(k))) for k in range(REPEATS)],
-        "VAE of 3.2": [row(vae_samples) for _ in range(REPEATS)],
-        f"DCGAN of 4.3, seeds: {len(files)}": [
-            row(lambda f=f: unit(model_of("dcgan", "dcgan", f.parent).sample(N))) for f in files
-        ],
+        "held-out images": [row(lambda k=k: held_out(k)) for k in range(repeats)],
+        "blurred by one pixel": [row(lambda k=k: blurred(held_out(k))) for k in range(repeats)],
+        "VAE of 3.2": [row(vae_samples) for _ in range(repeats)],
+        f"DCGAN of 4.3, seeds: {len(files)}": [row(lambda f=f: unit(model_of("dcgan", f).sample(n))) for f in files],
     }
     print(f"""# What a Fréchet distance means
 
-Of {N:,} pictures of each kind, beside 10,000 held-out images, in the features of the frozen classifier: mean ± standard
-deviation and range, over draws or over seeds. The rarest digit has this part of its even share, and samples are so far
-apart, relative to images. Written, after `deepul calibrate hw4`, by
+Of {n:,} pictures of each kind, beside {5 * n:,} held-out images, in the features of the frozen classifier: mean ±
+standard deviation and range, over draws or over seeds. The rarest digit has this part of its even share, and samples
+are so far apart, relative to images. Written, after `deepul calibrate hw4`, by
 `python benchmarks/frechet.py build/calibrate/dcgan-*/*/dcgan.safetensors > docs/frechet.md`.
 
 | | Fréchet distance | rarest digit | apart |

@@ -8,6 +8,7 @@ Prints Markdown: for every statistic the time of one call, its typical value, an
 import argparse
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from functools import cache
 
 import numpy as np
@@ -20,8 +21,26 @@ from deepul_utils import classifier, images, toy
 DRAWS, IMAGE_DRAWS = 50, 20  # of each case
 EIGHT, BUMPS = toy.get("eight_gaussians"), toy.get("three_bumps")
 SIGMA = 0.2  # of each of the eight
-# As the checks of HW4 have it.
-N_1D, N_SAME, N_MODES, N_IMAGES, N_DIVERSE, N_NEAREST = 20_000, 500, 4000, 2000, 500, 300
+
+
+@dataclass
+class Sizes:
+    """How many samples each statistic gets, as the checks of HW4 have it, and what they are compared with."""
+
+    line: int = 20_000
+    same: int = 500
+    modes: int = 4000
+    images: int = 2000
+    diverse: int = 500
+    nearest: int = 300
+    training: int = 5000
+    pairs: int = 1000  # of samples, for the p-values
+    draws: int = DRAWS
+    image_draws: int = IMAGE_DRAWS
+
+
+SMALL = Sizes(2000, 100, 400, 100, 50, 50, 200, 5, 2, 2)  # only to see that it runs
+size = Sizes()
 
 # {statistic: what it says of a case, drawn with this seed}
 Case = Callable[[int], dict[str, Finding | float]]
@@ -31,7 +50,7 @@ def in_one_dimension(draw: Callable[[int, int], np.ndarray]) -> Case:
     """draw(n, seed) -> (n, 1): a case for the statistics in 1-D."""
 
     def case(seed: int) -> dict[str, Finding | float]:
-        x, y = draw(N_1D, seed), BUMPS.sample(N_1D, seed=seed, split="test")
+        x, y = draw(size.line, seed), BUMPS.sample(size.line, seed=seed, split="test")
         return {"W₁ / sd": samples.wasserstein_1d(x, y) / y.std(), "JS": samples.jensen_shannon_1d(x, y)}
 
     return case
@@ -41,9 +60,9 @@ def in_the_plane(draw: Callable[[int, int], np.ndarray]) -> Case:
     """draw(n, seed) -> (n, 2): a case for the statistics of the eight Gaussians."""
 
     def case(seed: int) -> dict[str, Finding | float]:
-        x, y = draw(N_MODES, seed), EIGHT.sample(N_SAME, seed=seed, split="test")
+        x, y = draw(size.modes, seed), EIGHT.sample(size.same, seed=seed, split="test")
         return {
-            "same": samples.same(x[:N_SAME], y, "", seed), "modes": samples.modes(x, EIGHT.means, SIGMA),
+            "same": samples.same(x[:size.same], y, "", seed), "modes": samples.modes(x, EIGHT.means, SIGMA),
             "spread": samples.keeps_spread(x, EIGHT.means, SIGMA),
             "good samples": samples.mode_shares(x, EIGHT.means, SIGMA)[0],
         }  # fmt: skip
@@ -55,13 +74,13 @@ def of_images(draw: Callable[[int, int], np.ndarray]) -> Case:
     """draw(n, seed) -> (n, 1, 32, 32) in [0, 1]: a case for the statistics of images."""
 
     def case(seed: int) -> dict[str, Finding | float]:
-        x, fresh, judge = draw(N_IMAGES, seed), glyphs(N_NEAREST, seed), classifier.get("glyphs32")
+        x, fresh, judge = draw(size.images, seed), glyphs(size.nearest, seed), classifier.get("glyphs32")
         features, labels = judge.features(x), judge.probabilities(x).argmax(axis=1)
         return {
             "Fréchet distance": samples.frechet(samples.gaussian(features), of_many()),
             "labels": samples.labels_covered(labels, 10),
-            "diversity": samples.diversity(features[:N_DIVERSE], judge.features(glyphs(N_DIVERSE, seed + 1))),
-            "no copies": samples.no_copies(x[:N_NEAREST], fresh, training()),
+            "diversity": samples.diversity(features[: size.diverse], judge.features(glyphs(size.diverse, seed + 1))),
+            "no copies": samples.no_copies(x[: size.nearest], fresh, training()),
         }
 
     return case
@@ -76,12 +95,16 @@ def glyphs(n: int, seed: int, split: str = "test", without: int | None = None) -
 
 @cache
 def training() -> np.ndarray:
-    return glyphs(5000, 0, "train")
+    return glyphs(size.training, 0, "train")
 
 
 @cache
 def of_many() -> tuple[np.ndarray, np.ndarray]:
-    return samples.gaussian(classifier.get("glyphs32").features(glyphs(5000, 10**6, "validation")))
+    return samples.gaussian(classifier.get("glyphs32").features(glyphs(size.training, 10**6, "validation")))
+
+
+def any_of(x: np.ndarray, n: int, seed: int) -> np.ndarray:
+    return x[np.random.default_rng(seed).integers(len(x), size=n)]
 
 
 def modes(n: int, seed: int, kept: int = 8, width: float = 1.0, shift: float = 0.0) -> np.ndarray:
@@ -127,10 +150,8 @@ CASES: dict[str, dict[str, Case]] = {
         "blurred by one pixel": of_images(lambda n, k: blurred(glyphs(n, k, "validation"))),
         "one digit dropped": of_images(lambda n, k: glyphs(n, k, "validation", without=k % 10)),
         "collapsed to one image": of_images(lambda n, k: np.repeat(glyphs(1, k), n, axis=0)),
-        "training images": of_images(lambda n, k: training()[np.random.default_rng(k).integers(5000, size=n)]),
-        "training images with a little noise": of_images(
-            lambda n, k: with_noise(training()[np.random.default_rng(k).integers(5000, size=n)], k)
-        ),
+        "training images": of_images(lambda n, k: any_of(training(), n, k)),
+        "training images with a little noise": of_images(lambda n, k: with_noise(any_of(training(), n, k), k)),
     },
 }
 
@@ -150,30 +171,31 @@ def summary(said: list) -> tuple[float, float, int | None]:
     return float(values.mean()), float(values.std(ddof=1)), None if graded else sum(not s.passed for s in said)
 
 
-def p_values(draws: int = 1000, n: int = 100) -> Iterator[tuple[float, float]]:
+def p_values(n: int = 100) -> Iterator[tuple[float, float]]:
     """(p, how often two samples of one distribution were found so unlike): not more often than p."""
     said = np.array([samples.same(modes(n, k), EIGHT.sample(n, seed=k, split="test"), "", k).value
-                     for k in tqdm(range(draws), "p-values")])  # fmt: skip
+                     for k in tqdm(range(size.pairs), "p-values")])  # fmt: skip
     yield from ((p, float((said <= p).mean())) for p in (0.1, 0.03, 0.01, 0.003, 0.001))
 
 
 def costs() -> Iterator[tuple[str, str, float]]:
     """(statistic, its samples, milliseconds of one call on one core)."""
-    x, y, rows, judge = bumps(N_1D, 0), bumps(N_1D, 1), glyphs(N_IMAGES, 0), classifier.get("glyphs32")
-    ring, other = modes(N_MODES, 0), modes(N_SAME, 1)
+    x, y, rows, judge = bumps(size.line, 0), bumps(size.line, 1), glyphs(size.images, 0), classifier.get("glyphs32")
+    ring, other = modes(size.modes, 0), modes(size.same, 1)
     features = judge.features(rows)
     calls = {
-        "`wasserstein_1d`": (f"{N_1D:,} + {N_1D:,}", lambda: samples.wasserstein_1d(x, y)),
-        "`jensen_shannon_1d`": (f"{N_1D:,} + {N_1D:,}", lambda: samples.jensen_shannon_1d(x, y)),
-        "`same`": (f"{N_SAME:,} + {N_SAME:,}", lambda: samples.same(ring[:N_SAME], other, "")),
-        "`modes`": (f"{N_MODES:,}", lambda: samples.modes(ring, EIGHT.means, SIGMA)),
-        "`keeps_spread`": (f"{N_MODES:,}", lambda: samples.keeps_spread(ring, EIGHT.means, SIGMA)),
-        "features of images": (f"{N_IMAGES:,}", lambda: judge.features(rows)),
-        "`frechet`": (f"{N_IMAGES:,}", lambda: samples.frechet(samples.gaussian(features), of_many())),
-        "`labels_covered`": (f"{N_IMAGES:,}", lambda: samples.labels_covered(np.arange(N_IMAGES) % 10, 10)),
-        "`diversity`": (f"{N_DIVERSE:,}", lambda: samples.diversity(features[:N_DIVERSE], features[-N_DIVERSE:])),
-        "`no_copies`": (f"{N_NEAREST:,} beside 5,000", lambda: samples.no_copies(rows[:N_NEAREST], rows[-N_NEAREST:],
-                                                                              training())),
+        "`wasserstein_1d`": (f"{size.line:,} + {size.line:,}", lambda: samples.wasserstein_1d(x, y)),
+        "`jensen_shannon_1d`": (f"{size.line:,} + {size.line:,}", lambda: samples.jensen_shannon_1d(x, y)),
+        "`same`": (f"{size.same:,} + {size.same:,}", lambda: samples.same(ring[:size.same], other, "")),
+        "`modes`": (f"{size.modes:,}", lambda: samples.modes(ring, EIGHT.means, SIGMA)),
+        "`keeps_spread`": (f"{size.modes:,}", lambda: samples.keeps_spread(ring, EIGHT.means, SIGMA)),
+        "features of images": (f"{size.images:,}", lambda: judge.features(rows)),
+        "`frechet`": (f"{size.images:,}", lambda: samples.frechet(samples.gaussian(features), of_many())),
+        "`labels_covered`": (f"{size.images:,}", lambda: samples.labels_covered(np.arange(size.images) % 10, 10)),
+        "`diversity`": (f"{size.diverse:,}",
+                        lambda: samples.diversity(features[: size.diverse], features[-size.diverse :])),
+        "`no_copies`": (f"{size.nearest:,} beside {size.training:,}",
+                        lambda: samples.no_copies(rows[: size.nearest], rows[-size.nearest :], training())),
     }  # fmt: skip
     for name, (n, call) in calls.items():
         call()
@@ -187,7 +209,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=DRAWS)
     parser.add_argument("--image-draws", type=int, default=IMAGE_DRAWS)
+    parser.add_argument("--small", action="store_true", help="a few draws of a few: only to see that it runs")
     given = parser.parse_args()
+    size.draws, size.image_draws = given.draws, given.image_draws
+    if given.small:
+        vars(size).update(asdict(SMALL))
     print(
         "# The statistics that grade samples\n\nWhere a GAN has no likelihood, these carry the grade "
         "(`autograder/properties/samples.py`). Measured on cases whose\nanswer is known: mean ± standard deviation "
@@ -198,14 +224,14 @@ def main() -> None:
         "Written by `python benchmarks/sample_statistics.py > docs/samples.md`."
     )
     for data, cases in CASES.items():
-        draws = given.image_draws if data == "Glyphs" else given.draws
+        draws = size.image_draws if data == "Glyphs" else size.draws
         rows = {name: judged(case, draws) for name, case in tqdm(cases.items(), data)}
         names = list(rows[RIGHT])
         print(f"\n## {data}\n\n| samples | {' | '.join(names)} |\n|---{'|---' * len(names)}|")
         for case, found in rows.items():
             print(f"| {case} | {' | '.join(shown(*found[name], draws) for name in names)} |")
     print("\n## Two samples of one distribution\n\nHow often `same` says p or less (energy distance and MMD together, "
-          "100 samples each, 1,000 draws):\n\n| p | share |\n|---|---|")  # fmt: skip
+          f"100 samples each, {size.pairs:,} draws):\n\n| p | share |\n|---|---|")  # fmt: skip
     for p, share in p_values():
         print(f"| {p:g} | {share:.4f} |")
     print("\n## Time\n\n| statistic | samples | ms |\n|---|---|---|")

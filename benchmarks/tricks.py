@@ -9,17 +9,14 @@ All in one run, with the solutions' own code; prints Markdown.
 import argparse
 import contextlib
 import io
-import tempfile
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import torch
+from solved import defined
 from tqdm import tqdm
 
-from autograder import exercises, notebooks
-from autograder.exercises import ROOT
-from autograder.handout.submit import solution_cells
+from autograder import exercises
 from autograder.properties import samples
 from deepul_utils import classifier, images, toy
 from deepul_utils.training import seeded
@@ -33,15 +30,6 @@ SWITCHES = {
     "dcgan": {"all tricks": {}, "momentum 0.5": {"momentum": 0.5}, "no decay": {"decay": False},
               "no spectral normalisation": {"sigma": 1.0}},
 }  # fmt: skip
-
-
-def defined(exercise: str) -> dict:
-    """What the section of an exercise defines, without its training."""
-    e = exercises.get(exercise)
-    cells = notebooks.section(solution_cells(e.homework), e.number)
-    wanted = [c for c in cells if c.kind == "code" and not notebooks.TRAINED.search(c.source)]
-    with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as scratch:
-        return notebooks.run_cells(wanted, ROOT / "solutions" / e.homework, Path(scratch), e.homework).namespace
 
 
 def play(exercise: str, names: dict, options: dict) -> tuple[float, float]:
@@ -77,16 +65,17 @@ MEASURES = {"gan1d": ("W₁ in standard deviations", "distance of D from ½"), "
 SEEDS = {"gan1d": 10, "gan2d": 5, "dcgan": 4}
 
 
-def table(exercise: str, seeds: int) -> None:
-    """Print what the games of an exercise reach with each switch."""
-    names, (first, second) = defined(exercise), MEASURES[exercise]
-    print(f"\n## {exercises.get(exercise).number} `{exercise}`, {seeds} seeds\n\n"
+def table(exercise: str, seeds: int, switches: int | None = None, **options: int) -> None:
+    """Print what the games of an exercise reach with the first so many switches. options: of every training."""
+    e, (first, second) = exercises.get(exercise), MEASURES[exercise]
+    names = defined(e.homework, e.number)
+    print(f"\n## {e.number} `{exercise}`, {seeds} seeds\n\n"
           f"| | mean {first} | of each seed, sorted | mean {second} |\n|---|---|---|---|")  # fmt: skip
-    for switch, options in SWITCHES[exercise].items():
+    for switch, changed in list(SWITCHES[exercise].items())[:switches]:
         rows = []
         for seed in tqdm(range(seeds), f"{exercise}, {switch}"):
             with seeded(seed), contextlib.redirect_stdout(io.StringIO()):
-                rows.append(play(exercise, names, options))
+                rows.append(play(exercise, names, options | changed))
         found = np.array(rows)
         each = ", ".join(f"{v:.3g}" for v in sorted(found[:, 0]))
         print(f"| {switch} | {found[:, 0].mean():.3g} | {each} | {found[:, 1].mean():.3g} |", flush=True)
@@ -96,13 +85,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("exercise", nargs="?", choices=SWITCHES)
     parser.add_argument("--seeds", type=int, help="how many (each exercise has a number of its own)")
+    parser.add_argument("--small", action="store_true", help="ten rounds of one seed: only to see that it runs")
     given = parser.parse_args()
     torch.set_num_threads(1)
     print("# What the tricks of homework 4 are worth\n\nThe solutions' games with one trick switched off at a time "
           "(less is better; of digits, a share of one is even).\nWritten by "
           "`python benchmarks/tricks.py > docs/tricks.md`.")  # fmt: skip
     for exercise in [given.exercise] if given.exercise else SWITCHES:
-        table(exercise, given.seeds or SEEDS[exercise])
+        table(exercise, 1, 1, rounds=10) if given.small else table(exercise, given.seeds or SEEDS[exercise])
 
 
 if __name__ == "__main__":

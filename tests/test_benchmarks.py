@@ -1,0 +1,51 @@
+"""Every benchmark runs, small: what it measures is for its full size, and for a quiet machine."""
+
+import subprocess
+import sys
+
+import pytest
+
+from autograder.exercises import ROOT
+
+BENCHMARKS = ROOT / "benchmarks"
+# {benchmark: words of its last table}
+SAY = {
+    "flows": "what more components buy",
+    "frechet": "| DCGAN of 4.3, seeds: 1 |",
+    "grading": "start and",
+    "sample_statistics": "| `no_copies` | 50 beside 200 |",
+    "sampling": "100.0000%",
+    "tricks": "## 4.3 `dcgan`, 1 seeds",
+    "wheels": "1 of 1 wheels are there",
+}
+NOT_HERE = ("could not be installed", "The package index does not answer")  # no network, which is no benchmark's fault
+
+
+def run(name: str, *words: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, BENCHMARKS / f"{name}.py", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SAY)
+def test_runs_small(name):
+    done = run(name, "--small")
+    if done.returncode and any(words in done.stderr for words in NOT_HERE):
+        pytest.skip(done.stderr.strip().splitlines()[-1])
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert SAY[name] in done.stdout
+
+
+def test_all_are_run():
+    scripts = {f.stem for f in BENCHMARKS.glob("*.py") if "__main__" in f.read_text(encoding="utf-8")}
+    assert scripts == SAY.keys()
+
+
+def test_what_a_solution_defines_is_there_and_what_stops_is_said():
+    import solved
+
+    names = solved.defined("hw1", "1.3")
+    assert {"PixelCNN", "fast_sample", "train_pixelcnn"} <= names.keys()
+    assert "DiscretizedLogisticMixture" not in names  # of another exercise
+    with pytest.raises(RuntimeError, match=r"1\.3: the cell “class MaskedConv2d.*NameError: name 'wrong'"):
+        solved.defined("hw1", "1.3", change=lambda s: s.replace("MaskedConv2d(nn.Conv2d)", "MaskedConv2d(wrong)"))
