@@ -24,7 +24,7 @@ from autograder.grading.course import Course
 from autograder.grading.execute import Grader
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised, normalise
-from autograder.grading.record import Recorder, with_note, write_beside
+from autograder.grading.record import Recorder, harmless, with_note, write_beside
 
 _graders: dict[Limits, Grader] = {}
 
@@ -55,7 +55,7 @@ class Normalise(_Step):
         for change in normal.changes:
             self.log.warning("%s: %s", resources["nbgrader"]["student"], change)
         about = resources["nbgrader"]
-        write_beside(self._course().root / "autograded" / about["student"] / about["assignment"], normal.files)
+        write_beside(self._course().root / "autograded" / about["student"] / about["assignment"], harmless(normal.files))
         return from_dict(normal.notebook), resources
 
 

@@ -2,12 +2,15 @@
 
 import contextlib
 import json
+import mimetypes
+import re
 import shutil
 from pathlib import Path
 
 from autograder.grading.cache import write_atomically
 from autograder.grading.course import Course
 from autograder.grading.normalise import checked
+from autograder.grading.submissions import is_file_name
 from autograder.score import MIME
 
 
@@ -38,7 +41,7 @@ class Recorder:
         """Make `notebook`, a graded one, the student's record."""
         self._mark(student).unlink(missing_ok=True)  # whatever happens from here on: the old record is no longer whole
         text = json.dumps(with_note(notebook, changes), indent=1, allow_nan=False)
-        whole = files | {f"{self.homework}.ipynb": text.encode("utf-8", "replace")}
+        whole = harmless(files) | {f"{self.homework}.ipynb": text.encode("utf-8", "replace")}
         write_beside(self.course.root / "autograded" / student / self.homework, whole)
         try:
             self._grades(student, notebook)
@@ -106,6 +109,23 @@ def _has_fault(cell: dict) -> bool:
         return False
     scores = [o["data"][MIME] for o in cell["outputs"] if MIME in o.get("data", {})]
     return any(c["outcome"] == "not graded" for score in scores for c in score["checks"])
+
+
+# Media types of files in which a browser does what is written.
+ACTIVE = re.compile(r"html|[/+]xml|svg|xsl|script|pdf|flash|manifest|^(message|multipart)/", re.IGNORECASE)
+
+
+def harmless(files: dict[str, bytes]) -> dict[str, bytes]:
+    """A submission's files as they may lie beside its graded notebook: a page among them is made text, by its ending.
+
+    formgrader serves them from where grades are changed: a page, opened by a link, would act in the TA's name.
+    """
+    kept: dict[str, bytes] = {}
+    for name, content in files.items():
+        safe = f"{name}.txt" if ACTIVE.search(mimetypes.guess_type(name, strict=False)[0] or "") else name
+        if is_file_name(safe) and (safe == name or safe not in files):
+            kept[safe] = content
+    return kept
 
 
 def write_beside(folder: Path, files: dict[str, bytes]) -> None:
