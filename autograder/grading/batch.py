@@ -160,6 +160,8 @@ class _only_one:
             fcntl.flock(self.stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CourseError(f"Another `deepul grade` is at work in {self.file.parent.parent}: wait for it.") from None
+        for left in self.file.parent.rglob(".*.json.[0-9]*"):  # what one that was killed had half written
+            left.unlink(missing_ok=True)
 
     def __exit__(self, *_) -> None:
         self.stream.close()  # the lock goes with it, also when the process is killed

@@ -18,6 +18,7 @@ from autograder.grading.course import CourseError
 MOST_BYTES = 200 * 2**20  # of one unpacked submission; a homework with its weights has a few
 MOST_FILES = 2000
 MOST_FILE = 64 * 2**20  # the largest weights of the course have a tenth
+MOST_DIRECTORY = 4 * 2**20  # bytes of an archive's list of contents: twice that of MOST_FILES with the longest names
 MOST_NAME = 255  # bytes of one part of a name, as file systems have it
 MOST_STUDENT = 120  # bytes of a student's name: files are called after it
 MOST_PATH = 1000  # bytes of a whole name; it stands behind the course folder's own
@@ -157,6 +158,8 @@ def _in_folder(folder: Path, left_out: list[str]) -> Iterator:
 
 
 def _in_archive(path: Path, left_out: list[str]) -> Iterator:
+    if _directory_bytes(path) > MOST_DIRECTORY:  # of which each takes ten times as much in memory, links too
+        raise CourseError(f"{path.name} lists far more than {MOST_FILES:,} files.")
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             name = member.filename.replace("\\", "/")
@@ -169,3 +172,17 @@ def _in_archive(path: Path, left_out: list[str]) -> Iterator:
                 left_out.append(f"{shown(name)}: a link or a device")
                 continue
             yield str(pure), member.file_size, lambda member=member: archive.read(member)
+
+
+def _directory_bytes(path: Path) -> int:
+    """How long the list of contents of a zip archive is, by its last record; 0 where there is none.
+
+    Archives of 4 GB and more say it elsewhere, and 2³² − 1 here.
+    """
+    record, begins = 22, b"PK\5\6"
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - record - 2**16))
+        end = file.read()
+    plain = end[-record:].startswith(begins) and end.endswith(b"\0\0")  # without a comment
+    place = len(end) - record if plain else end.rfind(begins)
+    return int.from_bytes(end[place + 12 : place + 16], "little") if place >= 0 else 0

@@ -1,8 +1,10 @@
 """A class through the real command: killed and resumed, on a cluster, cached, audited, and always the same grades."""
 
+import contextlib
 import csv
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -107,6 +109,46 @@ def test_killed_at_any_point_and_run_again_it_ends_in_the_same_grades(handed_in,
     assert "had not changed" in done.stdout
     assert grades(course) == grades(undisturbed)
     assert not _left_of(course)
+
+
+KILLS, COURSES = 30, 5
+
+
+def test_killed_at_thirty_random_moments_it_ends_in_the_same_grades(handed_in, undisturbed, tmp_path):
+    """Every few kills a course is finished, and a new one begun; what lies there after a kill is whole."""
+    moments = random.Random(17)
+    began = time.monotonic()
+    for number in range(COURSES):
+        course = same_secret(tmp_path / str(number), undisturbed)
+        for _ in range(KILLS // COURSES):
+            process = subprocess.Popen(
+                command(course, handed_in), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                env=os.environ | {"MARK": str(course)},
+            )  # fmt: skip
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(moments.uniform(0.5, 12))
+            process.kill()
+            process.wait()
+            _is_whole(course / "reports" / "hw1")
+        done = grade(course, handed_in)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert grades(course) == grades(undisturbed)
+        assert not list((course / ".deepul").rglob(".*.json.*")), "nothing half written is left"
+        assert not _left_of(course)
+    print(f"{KILLS} kills in {time.monotonic() - began:.0f} s")
+
+
+def _is_whole(reports: Path) -> None:
+    """Table and page, where there are any, end where they should, and hold the same students."""
+    table, page = reports / "grades.csv", reports / "report" / "index.html"
+    if page.exists():
+        text = page.read_text(encoding="utf-8")
+        assert text.rstrip().endswith("</html>")
+        with table.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        assert all(row["required"] is not None for row in rows)
+        students = {row["student"] for row in rows}
+        assert len(students) - text.count('<details class="student"') in (0, 1), "the table is written first"
 
 
 def _left_of(course: Path) -> list[str]:

@@ -21,10 +21,12 @@ import pytest
 from rich.console import Console
 
 from autograder import cli, demo, exercises, mutants, validate
-from autograder.grading import batch, report, submissions
+from autograder.grading import batch, nbgrader_steps, report, submissions, workers
 from autograder.grading.course import Course, CourseError
 from autograder.grading.execute import Execution
+from autograder.grading.limits import Limits
 from autograder.grading.normalise import checked, normalise
+from autograder.grading.record import harmless
 from autograder.handout.build import release
 from autograder.handout.submit import solution_cells, write_submission
 from autograder.score import MIME
@@ -613,3 +615,70 @@ def test_sixty_thousand_links_are_a_few_lines(tmp_path):
     assert time.process_time() - began < 6
     assert len(normal.changes) < 50
     assert "more of this kind" in normal.changes[-1]
+
+
+def test_an_archive_that_lists_millions_of_files_is_not_read(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "ada.zip", "w") as archive:
+        archive.comment = b"a comment"
+        archive.writestr("hw1.ipynb", '{"cells": []}')
+    assert set(read(tmp_path / "ada.zip")[0]) == {"hw1.ipynb"}
+    with zipfile.ZipFile(tmp_path / "ben.zip", "w") as archive:
+        for k in range(300):
+            archive.writestr(f"{k}", "")
+    monkeypatch.setattr(submissions, "MOST_DIRECTORY", 10_000)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    with pytest.raises(CourseError, match="lists far more than 2,000 files"):
+        read(tmp_path / "ben.zip")
+    (tmp_path / "cleo.zip").write_bytes(b"PK")
+    assert submissions._directory_bytes(tmp_path / "cleo.zip") == 0
+
+
+def test_files_beside_a_graded_notebook_are_shown_not_followed():
+    files = dict.fromkeys(
+        ("a.html", "b/c.SVG", "d.xhtml", "e.xml", "f.pdf", "g.mht", "h.js", "i.html.gz", "j.svg", "j.svg.txt", "k.png",
+         "l.csv", "m.safetensors", "n.py", "o.npz", "p.docx", "q", "r.ipynb", f"{'x' * 252}.js"), b"x",
+    )  # fmt: skip
+    assert set(harmless(files)) == {
+        "a.html.txt", "b/c.SVG.txt", "d.xhtml.txt", "e.xml.txt", "f.pdf.txt", "g.mht.txt", "h.js.txt", "i.html.gz.txt",
+        "j.svg.txt", "k.png", "l.csv", "m.safetensors", "n.py", "o.npz", "p.docx", "q", "r.ipynb",
+    }  # fmt: skip
+
+
+def test_nbgrader_autograde_leaves_no_old_score_where_it_could_not_grade(made, monkeypatch):
+    shutil.copytree(made / "in" / "ada", made / "course" / "submitted" / "ada" / "hw1")
+    faults = iter(["", "ZeroDivisionError: ours"])
+
+    class Fake:
+        def __init__(self, limits):
+            pass
+
+        def grade(self, normal, homework, salt):
+            job = workers.Job("", normal, homework, salt, Limits(), "")
+            return Execution(**_result("ada", job) | {"fault": next(faults)})
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(nbgrader_steps, "Grader", Fake)
+    monkeypatch.setattr(nbgrader_steps, "_graders", {})
+    api = Course.at(made / "course").api()
+    assert api.autograde("hw1", "ada")["success"]
+    assert recorded(made) == {"ada": 15}
+    done = api.autograde("hw1", "ada")
+    assert not done["success"]
+    assert "through no fault of theirs" in done["log"]
+    assert recorded(made) == {}
+    assert not (made / "course" / "autograded" / "ada" / "hw1").exists()
+
+
+@pytest.mark.slow
+def test_a_gradebook_that_is_in_use_for_a_minute_is_waited_for(made, monkeypatch, capsys):
+    lock = f"import sqlite3, time; c = sqlite3.connect({str(made / 'course' / 'gradebook.db')!r}); " \
+           "c.execute('BEGIN EXCLUSIVE'); print('locked', flush=True); time.sleep(60)"  # fmt: skip
+    formgrader = subprocess.Popen([sys.executable, "-c", lock], stdout=subprocess.PIPE)
+    began = time.monotonic()
+    assert formgrader.stdout.readline() == b"locked\n"
+    ended, printed = command(monkeypatch, capsys, made)
+    assert time.monotonic() - began > 59
+    assert formgrader.wait() == 0
+    assert (ended, table(made), recorded(made)) == (0, ALL, ALL), printed
