@@ -82,7 +82,11 @@ def run_cells(cells: list[Cell], folder: Path, artifacts: Path, name: str = "not
     finally:
         training.session = before
     return Ran(
-        LocalStudent(namespace, session.models, session.samples, session.histories), namespace, session, errors, values
+        LocalStudent(namespace, session.models, session.samples, session.histories, session.kept),
+        namespace,
+        session,
+        errors,
+        values,
     )
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from autograder import checks, exercises
-from autograder.properties import loss
+from autograder.properties import loss, weights
 from autograder.properties.finding import Finding
 from autograder.score import CheckResult, Score
 from autograder.student import Student
@@ -64,6 +64,7 @@ def run(exercise: exercises.Exercise, session: "Session") -> None:
         raise ValueError(session.no_title)
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not session.results:
         raise RuntimeError(f"the checks of {exercise} did not run (pytest: {code!r}) {sink.getvalue()}")
+    session.withdraw()
 
 
 @contextlib.contextmanager
@@ -96,11 +97,14 @@ class Session:
 
     def __init__(self, student: Student, salt: str, references: dict, only: str = ""):
         self.student, self.salt, self.references, self.only = student, salt, references, only
+        student.salt = salt
         self.left_out, self.no_title = 0, ""
         self.results: list[CheckResult] = []
         self.measured: dict[str, dict] = {}
         self.findings: dict[str, list[Finding]] = {}
+        self.unfounded: dict[str, Finding] = {}  # trained models that do not rest on their weights
         self.interrupted = False
+        self._used: dict[str, set[str]] = {}
         self._findings: list = []
 
     def seed(self, what: str) -> int:
@@ -123,6 +127,7 @@ class Session:
 
     def pytest_runtest_setup(self, item):
         self._findings = checks.collect()
+        self.student.used.clear()
         before = {r.name: r for r in self.results}
         unmet = [n for n in getattr(item.function, "needs", ()) if n not in before or before[n].outcome != "passed"]
         for name in unmet:
@@ -144,9 +149,40 @@ class Session:
     def pytest_keyboard_interrupt(self, excinfo):
         self.interrupted = excinfo.type is KeyboardInterrupt  # pytest raises a kind of its own for other ends
 
+    def founded(self, artifact: str, measure: Callable[[], float], share: Callable, baseline: float) -> Finding:
+        """Whether what a trained model earns rests on its weights; noted if not. measure: its loss."""
+
+        def with_weights(how: str, number: int) -> float:
+            value = self.with_weights(how, number, measure)
+            return np.nan if value is None else float(value)
+
+        found = weights.carry_it(with_weights, share, baseline, f"trained({artifact!r})")
+        if not found.passed:
+            self.unfounded[artifact] = found
+        return found
+
+    def with_weights(self, how: str, number: int, measure: Callable):
+        """measure() of models with other weights; None where they are no models with them, which they need not be."""
+        with self.student.changed(how, number), checks.apart():
+            try:
+                return measure()
+            except (StudentCodeError, checks.CheckFailed, ValueError, np.linalg.LinAlgError):
+                if how not in weights.OTHERS:
+                    raise
+                return None
+
+    def withdraw(self) -> None:
+        """Whatever was measured of a model that does not rest on its weights is worth nothing."""
+        for result in self.results:
+            for artifact in self._used.get(result.name, set()) & self.unfounded.keys():
+                found = self.unfounded[artifact]
+                result.outcome, result.points, result.plot = "failed", 0.0, None
+                result.measured, result.required, result.hint = found.measured, found.required, found.slip
+
     def _result(self, item, call) -> CheckResult:
         test, findings = item.function, self._findings
         self.findings[_name(test)] = findings
+        self._used[_name(test)] = set(self.student.used)
         error = call.excinfo.value if call.excinfo else None
         last = min(reversed(findings), key=lambda f: f.share, default=None)
         if error is None and last is None:
@@ -221,17 +257,31 @@ def held_out(session, request) -> Callable[..., np.ndarray]:
 
 
 @pytest.fixture
+def rests(session) -> Callable[[Callable[[], Finding]], None]:
+    """rests(find): require find(), of a trained model; it may not hold as well with the model's weights shuffled."""
+
+    def require(find: Callable[[], Finding]) -> None:
+        found = find()
+        if found.share:
+            found = weights.carry(found, lambda number: session.with_weights("shuffled", number, find))
+        checks.require(found)
+
+    return require
+
+
+@pytest.fixture
 def graded(session) -> Callable[..., None]:
-    """graded(key, excess, limit, baseline): require a loss as near to the limit as the calibrated reference.
+    """graded(key, excess, limit, baseline): require a loss, excess(), as near to the limit as the reference.
 
     Where no limit is known, limit is None and excess is the loss itself, in its unit. examples: how many it is a
     share of. promised: what the notebook says is good enough. recipe: what the notebook's text says to do; a loss that
-    is near is told where the training of `artifact` (the key, if not given) differs from it.
+    is near is told where the training of `artifact` (the key, if not given) differs from it. few: the same loss of
+    fewer examples; by it, the result must rest on the weights of the artifact.
     """
 
     def require(
         key: str,
-        excess: float,
+        excess: Callable[[], float],
         *,
         limit: float | None,
         baseline: float,
@@ -240,13 +290,23 @@ def graded(session) -> Callable[..., None]:
         promised: float | None = None,
         recipe: checks.Recipe | None = None,
         artifact: str = "",
+        few: Callable[[], float] | None = None,
     ) -> None:
-        excess, baseline = float(excess), float(baseline)
-        session.measured[key] = dict(excess=excess, limit=limit, baseline=baseline, unit=unit, promised=promised)
-        finding = loss.graded(excess, session.references[key], limit, baseline, unit, examples, promised)
+        baseline, artifact = float(baseline), artifact or key
+
+        def grade(value: float) -> Finding:
+            return loss.graded(value, session.references[key], limit, baseline, unit, examples, promised)
+
+        value = float(excess())
+        session.measured[key] = dict(excess=value, limit=limit, baseline=baseline, unit=unit, promised=promised)
+        finding = grade(value)
         if recipe and not finding.passed:
-            advice = recipe.advice(session.student.settings(artifact or key))
+            advice = recipe.advice(session.student.settings(artifact))
             finding = replace(finding, slip=" ".join(filter(None, (finding.slip, advice))))
         checks.require(finding)
+        if few is not None:
+            founded = session.founded(artifact, few, lambda value: grade(value).share, baseline)
+            if not founded.passed:
+                checks.require(founded)
 
     return require

@@ -6,6 +6,7 @@ in this process.
 """
 
 import contextlib
+import hashlib
 import io
 import signal
 import threading
@@ -15,9 +16,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from autograder.properties import weights
 from autograder.workbench import StudentCodeError, Workbench, decode, encode
 
 TIME_LIMIT = 20.0  # seconds a call; the slowest check of a right solution needs a tenth of it
+MOST_SENT = 32 * 2**20  # bytes of weights in one message
 
 
 class TimeLimit(BaseException):
@@ -25,7 +28,19 @@ class TimeLimit(BaseException):
 
 
 class Student(ABC):
-    """What a notebook defined and trained."""
+    """What a notebook defined and trained.
+
+    salt: what the seeds that its code gets to see are derived from, apart from all others: none of them says which
+    numbers the grader draws. used: names of trained models that were asked about; the caller empties it.
+    """
+
+    salt = ""
+
+    def __init__(self):
+        self.used: set[str] = set()
+        self._change = ("", 0)  # how the weights of trained models are changed at present
+        self._numbers: dict[tuple, int] = {}
+        self._weights: dict[str, dict[str, np.ndarray]] = {}
 
     @abstractmethod
     def request(self, message: object, arrays: list[np.ndarray], limit: float) -> tuple[object, list[np.ndarray]]:
@@ -39,6 +54,8 @@ class Student(ABC):
         return ""
 
     def ask(self, limit: float = TIME_LIMIT, **request):
+        if "seed" in request:
+            request["seed"] = self._apart("seed", request["seed"])
         message, arrays = encode(request)
         result, out = self.request(message["dict"], arrays, limit)
         try:
@@ -59,14 +76,52 @@ class Student(ABC):
         precise: in double precision, if the student's code runs in it: float32's rounding is no slip.
         """
         number = self.ask(
-            do="construct", name=name, args=list(args), kwargs=kwargs, seed=seed, perturb=perturb, biases=biases,
-            precise=precise,
+            do="construct", name=name, args=list(args), kwargs=kwargs, seed=seed, noise=self._apart("noise", seed),
+            perturb=perturb, biases=biases, precise=precise,
         )  # fmt: skip
         return Handle(self, number, name)
 
-    def trained(self, name: str, precise: bool = False) -> "Handle":
-        """What `trained(name, …)` gave in the notebook; precise: as in `new`."""
-        return Handle(self, self.ask(do="trained", name=name, precise=precise), f"trained({name!r})")
+    def _apart(self, use: str, seed: int) -> int:
+        """A seed for one use, that tells nothing of the one that it is made of, nor of those for other uses."""
+        return int.from_bytes(hashlib.sha256(f"{self.salt}/{use}/{seed}".encode()).digest()[:4], "big") >> 1
+
+    def trained(self, name: str, of: str = "", precise: bool = False) -> "Handle":
+        """What the notebook trained as `trained(name, …)`: its class, made anew, with the weights of the file.
+
+        of: the class that the exercise asks for, by its name. precise: as in `new`.
+        """
+        self.used.add(name)
+        known = (name, precise, *self._change)
+        if known not in self._numbers:
+            self._numbers[known] = self._rebuilt(name, of, precise)
+        return Handle(self, self._numbers[known], f"trained({name!r})")
+
+    @contextlib.contextmanager
+    def changed(self, how: str, seed: int):
+        """For a while all trained models have other weights: see weights.changed."""
+        before, self._change = self._change, (how, seed)
+        try:
+            yield
+        finally:
+            self._change = before
+
+    def _rebuilt(self, name: str, of: str, precise: bool) -> int:
+        number, (how, seed) = self.ask(do="trained", name=name, of=of), self._change
+        if name not in self._weights:
+            self._weights[name] = self.weights(name)
+        sent = self._weights[name]
+        if how:
+            names = Handle(self, number, f"trained({name!r})").parameters()
+            sent = weights.changed(sent, names, how, self._apart("weights", seed))
+        for part in _parts(sent):
+            self.ask(do="load", target=number, weights=part)
+        if precise:
+            self.ask(do="refine", target=number)
+        return number
+
+    def weights(self, name: str) -> dict[str, np.ndarray]:
+        """The weights of what was trained under `name`, as its file holds them."""
+        return _named(self.ask(do="weights", name=name), f"the weights of trained({name!r})")
 
     def settings(self, name: str) -> dict:
         """How `name` was trained, as far as its weights file tells: {"lr": …, "steps": …, …}, and only such."""
@@ -181,6 +236,18 @@ class Handle:
         return _named(self._student.ask(do="parameters", target=self._number), f"the parameters of {self.label}")
 
 
+def _parts(arrays: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """Weights in messages that are not too large."""
+    parts, room = [], 0
+    for name, values in arrays.items():
+        if not parts or values.nbytes > room:
+            parts.append({})
+            room = MOST_SENT
+        parts[-1][name] = values
+        room -= values.nbytes
+    return parts
+
+
 def _named(value, what: str) -> dict[str, np.ndarray]:
     """{name: array, or None} as it should come back. Raises StudentCodeError: the other side need not be ours."""
     if not isinstance(value, dict) or any(not isinstance(v, np.ndarray | None) for v in value.values()):
@@ -211,8 +278,12 @@ def expect(value, shape: tuple[int, ...], what: str) -> np.ndarray:
 class LocalStudent(Student):
     """A notebook's namespace in this very process: for the live check, and for pytest on trusted notebooks."""
 
-    def __init__(self, namespace: dict, models: dict, samples: dict | None = None, histories: dict | None = None):
-        self.bench = Workbench(namespace, models, samples, histories)
+    def __init__(
+        self, namespace: dict, models: dict, samples: dict | None = None, histories: dict | None = None,
+        kept: dict | None = None,
+    ):  # fmt: skip
+        super().__init__()
+        self.bench = Workbench(namespace, models, samples, histories, kept)
         self.printed = io.StringIO()
 
     def take_printed(self) -> str:

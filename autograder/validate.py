@@ -111,15 +111,37 @@ def student_of(case: Case) -> Iterator[LocalStudent]:
     if case.weights == "none":  # nothing is trained: cells that would train, and those that rest on them, are left
         cells = [c for c in cells if not (notebooks.TRAINED.search(c.source) or notebooks.DRAWN.search(c.source))]
     folder = ROOT / "solutions" / homework
-    with tempfile.TemporaryDirectory() as scratch:
-        for file in _reference_artifacts(case):  # copies: a change may train or draw anew
-            shutil.copy(file, scratch)
-        ran = notebooks.run_cells(cells, folder, Path(scratch), homework)
+    with _artifacts(case) as artifacts:
+        ran = notebooks.run_cells(cells, folder, artifacts, homework)
         if ran.errors and case.kind in ("solution", "variant") and case.weights != "none":
             raise RuntimeError(f"it does not run: {next(iter(ran.errors.values()))}")
         if case.kind == "start":
             ran.student.bench.initialise = starts.initialise(case.change)
         yield ran.student
+
+
+@contextlib.contextmanager
+def _artifacts(case: Case) -> Iterator[Path]:
+    """Where the notebook of a case has its weights: what it trains is kept, as long as what trains it is the same."""
+    if case.weights == "trained":
+        kept = ROOT / "build" / "validate" / f"{case.exercise.name}-{_training_key(case)}"
+        kept.mkdir(parents=True, exist_ok=True)
+        yield kept
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        for file in _reference_artifacts(case):  # copies: a change may train or draw anew
+            shutil.copy(file, scratch)
+        yield Path(scratch)
+
+
+def _training_key(case: Case) -> str:
+    code = [c.source for c in case.cells() if c.kind == "code"]
+    digest = hashlib.sha256("\0".join([*code, importlib.metadata.version("torch")]).encode())
+    used = {f for source in code for m in _imports(source, "") for f in _module_files(m)}
+    kit = {f for file in used for f in _closure(file) if f.is_relative_to(ROOT / "deepul_utils")}
+    for file in sorted(kit):
+        digest.update(_hash(file))
+    return digest.hexdigest()[:16]
 
 
 def score(case: Case) -> Score:

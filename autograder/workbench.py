@@ -17,12 +17,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from deepul_utils import training
+from deepul_utils import tensors, training
 from deepul_utils.training import seeded
 
 KIT = Path(__file__).resolve().parent.parent
-# Noise on weights is drawn from another stream than the weights themselves, or the two would go together.
-APART = 0x5DEECE66  # torch heeds the lowest 32 bits of a seed
 AT_ONCE = 64  # rows of a Jacobian: more do not fit a cache
 NOT_THE_STUDENTS = (str(KIT / "autograder"), str(KIT / "deepul_utils"), sysconfig.get_path("stdlib"), "<frozen ")
 
@@ -43,19 +41,23 @@ class Workbench:
     """Constructs the student's classes, calls their methods, and turns everything into arrays.
 
     namespace: what the notebook defined. models: what it trained, by artifact name; samples: what it drew of them;
-    histories: how their training went.
+    histories: how their training went. kept: what is graded of each, training.Kept; without it, the models as they are.
     """
 
     # What is done to every new object, before its weights are perturbed: the validation starts solutions from
     # initialisations that are not the reference's.
     initialise: Callable[[nn.Module, int], None] | None = None
 
-    def __init__(self, namespace: dict, models: dict, samples: dict | None = None, histories: dict | None = None):
-        self.namespace, self.models = namespace, models
+    def __init__(
+        self, namespace: dict, models: dict, samples: dict | None = None, histories: dict | None = None,
+        kept: dict | None = None,
+    ):  # fmt: skip
+        self.namespace, self.models, self.kept = namespace, models, kept
         self.samples = {} if samples is None else samples
         self.histories = {} if histories is None else histories
         self.objects: list = []
         self.precise: set[int] = set()  # the numbers of the objects that run in double precision
+        self.trained: set[int] = set()  # and of those that were trained
 
     def handle(self, request: dict, arrays: list[np.ndarray]) -> tuple[object, list[np.ndarray]]:
         """Answer one request. Raises StudentCodeError for what the student's code did wrong."""
@@ -66,12 +68,13 @@ class Workbench:
             return encode(result)
 
     def do_construct(
-        self, name: str, args: list, kwargs: dict, seed: int, perturb: float, biases: float | None,
+        self, name: str, args: list, kwargs: dict, seed: int, noise: int, perturb: float, biases: float | None,
         precise: bool = False,
     ) -> int:  # fmt: skip
         """A new object of class `name`; weights then get noise of size `perturb` (0: none), biases of theirs.
 
-        precise: in double precision, for as long as its code runs so.
+        noise: its seed, another than the weights' own, or the two would go together. precise: in double precision, for
+        as long as its code runs so.
         """
         cls = self._lookup(name)
         with seeded(seed), students_code(f"{name}({_shown(args, kwargs)})"):
@@ -81,25 +84,57 @@ class Workbench:
         made = made.to("cpu")
         if self.initialise and perturb:  # without noise, what is asked about is the start itself
             self.initialise(made, seed)
-        _perturb(made, perturb, perturb if biases is None else biases, seed)
+        _perturb(made, perturb, perturb if biases is None else biases, noise)
         number = self._keep(made)
         if precise:
             made.double()
             self.precise.add(number)
         return number
 
-    def do_trained(self, name: str, precise: bool = False) -> int:
-        """The object that the notebook trained under `name`; or a copy of it in double precision."""
-        if name not in self.models:
+    def do_trained(self, name: str, of: str = "") -> int:
+        """The model that the notebook trained under `name` as it was made, without its weights: see `do_load`.
+
+        of: the name of the class that it must be of.
+        """
+        model, why = self._made(name)
+        if of and all(base.__name__ != of for base in type(model).__mro__):
+            raise StudentCodeError(
+                "wrong type", f"trained({name!r}, …) is given a {type(model).__name__}; the exercise asks for a {of}."
+            )
+        with students_code(f"a copy of trained({name!r}, …)"):
+            if model is None:
+                raise TypeError(f"{why}. Keep in self what can be copied: modules, tensors, numbers.")
+            number = self._keep(training.copied(model))
+        self.trained.add(number)
+        return number
+
+    def _made(self, name: str) -> tuple[nn.Module | None, str]:
+        if name not in (self.models if self.kept is None else self.kept):
             raise StudentCodeError(
                 "untrained", f"nothing was trained under the name {name!r}: run the cell with trained({name!r}, …)."
             )
-        if not precise:
-            return self._keep(self.models[name])
-        with students_code(f"a copy of trained({name!r}, …)"):
-            number = self._keep(copy.deepcopy(self.models[name]).double())
-        self.precise.add(number)
-        return number
+        return (self.models[name], "") if self.kept is None else (self.kept[name].fresh, self.kept[name].why)
+
+    def do_weights(self, name: str) -> dict:
+        """The weights in the file of `name`; those in memory where there is no file."""
+        file = None if self.kept is None else self.kept[name].file
+        if file is None or not file.exists():
+            return dict(self.models[name].state_dict())
+        from safetensors.torch import load_file
+
+        with students_code(f"reading artifacts/{file.name}"):
+            return load_file(file)
+
+    def do_load(self, target: int, weights: dict) -> None:
+        """Give an object these weights, or some of its."""
+        with students_code("the model that these weights are for"):
+            self.objects[target].load_state_dict({k: torch.tensor(v) for k, v in weights.items()}, strict=False)
+
+    def do_refine(self, target: int) -> None:
+        """Have an object in double precision, for as long as its code runs so."""
+        with students_code("the model in double precision"):
+            self.objects[target].double()
+        self.precise.add(target)
 
     def do_drawn(self, name: str):
         """The samples that the notebook drew of what it trained under `name`."""
@@ -259,9 +294,9 @@ class Workbench:
         if target is not None:  # a function of the notebook gets what it is given
             real = torch.float64 if target in self.precise else torch.float32
             args = [a.to(real) if _is_real(a) else a for a in args]
-        trained = any(obj is model for model in self.models.values())
-        kept = _left_alone(obj) if train and trained else nullcontext()
-        with seeded(seed), _mode(obj, train), students_code(label), kept:
+        kept = _left_alone(obj) if train and target in self.trained else nullcontext()
+        apart = tensors.withheld() if target is None else nullcontext()
+        with seeded(seed), _mode(obj, train), students_code(label), kept, apart:
             yield function, args
 
 
@@ -401,7 +436,7 @@ def _perturb(module: nn.Module, weights: float, biases: float, seed: int) -> Non
     and what a check sees does not hang on the student's choice of an initialisation. Frozen parameters stay as they
     are, and so do exact zeros, which are a mask's work, unless the whole tensor is one value.
     """
-    generator = torch.Generator().manual_seed((seed + APART) % 2**32)
+    generator = torch.Generator().manual_seed(seed)
     for p in module.parameters():
         size = weights if p.ndim > 1 else biases
         if isinstance(p, nn.UninitializedParameter) or not (size and p.requires_grad and p.is_floating_point()):

@@ -38,7 +38,7 @@ def check(name: str, only: str = ""):
     from autograder.student import LocalStudent
 
     names, session = _Names(sys._getframe(1).f_globals), training.session
-    student = LocalStudent(names, session.models, session.samples, session.histories)
+    student = LocalStudent(names, session.models, session.samples, session.histories, session.kept)
     try:
         score = runner.check(name, student, only=only)
     except ValueError as error:

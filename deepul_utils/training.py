@@ -75,6 +75,18 @@ class Film:
         self.frames = {k: torch.cat([so_far[k], v[None]]) if so_far else v[None] for k, v in taken.items()}
 
 
+@dataclass
+class Kept:
+    """What is graded of a training: the student's class as it was made, and the file with its weights.
+
+    fresh: a copy of the model from before it was trained or loaded; None where it cannot be copied, and why.
+    """
+
+    fresh: nn.Module | None
+    file: Path
+    why: str = ""
+
+
 class Session:
     """Where a notebook keeps its artifacts, and what it has trained so far.
 
@@ -88,6 +100,7 @@ class Session:
         self.models: dict[str, nn.Module] = {}
         self.histories: dict[str, History] = {}
         self.samples: dict[str, Tensor] = {}
+        self.kept: dict[str, Kept] = {}
         self._training, self._stage = "", 0
         self.run: Run | None = None
 
@@ -531,7 +544,7 @@ def trained(name: str, model: nn.Module, fit: Callable, retrain: bool = False) -
     """
     __tracebackhide__ = True
     file = session.folder / f"{name}.safetensors"
-    retrain = retrain and not session.grading
+    retrain, kept = retrain and not session.grading, _kept(model, file)
     if retrain:
         session.forget(name)
     goes_on = session.is_unfinished(name) and not session.grading
@@ -553,8 +566,21 @@ def trained(name: str, model: nn.Module, fit: Callable, retrain: bool = False) -
         print(f"{name}: trained in {history.seconds:.1f} s, saved to artifacts/{file.name}.")
         if origin.lost:
             print(f"{name}: {origins.not_saved(origin.lost)}")
-    session.models[name], session.histories[name] = model.eval(), history
+    session.models[name], session.histories[name], session.kept[name] = model.eval(), history, kept
     return model
+
+
+def _kept(model: nn.Module, file: Path) -> Kept:
+    try:
+        return Kept(copied(model), file)
+    except Exception as error:  # whatever the student keeps in it; it is said where the copy is asked for
+        return Kept(None, file, f"{type(error).__name__}: {error}")
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """A copy of its own; of results that it keeps as attributes, without how they were computed."""
+    results = (v for part in model.modules() for v in vars(part).values() if isinstance(v, Tensor) and not v.is_leaf)
+    return copy.deepcopy(model, {id(v): v.detach().clone() for v in results})
 
 
 def drawn(name: str, draw: Callable[[], Tensor], redraw: bool = False) -> Tensor:

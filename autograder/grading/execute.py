@@ -134,7 +134,7 @@ class _Run:
         self.seconds["checks" if name else "cells"] += time.monotonic() - began
 
     def _check(self, cell: dict, name: str, kernel: Kernel) -> None:
-        score = runner.check(name, KernelStudent(kernel), self.salt)
+        score = runner.check(name, KernelStudent(kernel, self.files), self.salt)
         explain_missing(score.results, self.failed_cells)
         self.result.scores[name] = score.to_json()
         cell["outputs"] = [shown(score)]

@@ -31,7 +31,7 @@ def serve(kernel, session) -> None:
     """Let a kernel answer `deepul_request` messages about what its notebook defined and trained."""
     import sys
 
-    student = LocalStudent(kernel.shell.user_ns, session.models, session.samples, session.histories)
+    student = LocalStudent(kernel.shell.user_ns, session.models, session.samples, session.histories, session.kept)
     streams = (sys.stdout, sys.stderr)
 
     # Kernels draw random numbers of their own between cells, more or fewer as the machine is busy: they are not to

@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import json
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,13 +22,14 @@ from autograder.grading.copies import Alike
 from autograder.grading.course import Course, trouble
 
 BINS = 10
+PAGE_SHARE = 0.1  # of the time that passes may go into writing the page: that of a large class has many megabytes
 ALIKE = ("group", "what", "share", "student", "detail")
 
 
 class Report:
     """The tables and the page, whole at every moment: written anew, aside, as each student's result comes.
 
-    Of students who are not graded now the earlier results stand, which are kept in the course's own folder. What
+    The page of a large class waits for several, so that it does not take the time of grading. Of students who are not graded now the earlier results stand, which are kept in the course's own folder. What
     cannot be written stops nothing; `problem` says what it was.
     """
 
@@ -37,6 +39,7 @@ class Report:
         self._kept = course.root / ".deepul" / "results" / homework
         self._page = Page(folder / "report", homework)
         self._lines: dict[str, str] = {}
+        self._page_again = 0.0  # not before this time
         for student in students:
             if earlier := self._earlier(student):
                 self._show(earlier)
@@ -58,6 +61,7 @@ class Report:
         for graded in results:
             self._take(graded)
         self._try(lambda: _write_alike(self.folder / "alike.csv", alike))
+        self._page_again = 0.0
         self._write()
 
     def _take(self, graded: Graded) -> None:
@@ -72,7 +76,10 @@ class Report:
         self._page.order = [s for s in self.students if s in self._lines]
         text = batch.HEADER + "".join(self._lines[s] for s in self._page.order)
         self._try(lambda: write_atomically(self.folder / "grades.csv", text))
-        self._try(self._page.write)
+        began = time.monotonic()
+        if began >= self._page_again:
+            self._try(self._page.write)
+            self._page_again = time.monotonic() + (time.monotonic() - began) / PAGE_SHARE
 
     def _try(self, write) -> None:
         try:

@@ -68,7 +68,7 @@ def student_id(path: Path, homework: str) -> str:
     short = re.sub(rf"^{re.escape(homework)}[-_ ]", "", name) or name
     text = unicodedata.normalize("NFC", short.encode("utf-8", "replace").decode())
     plain = "".join("" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else "_" if c in '<>"&' else c for c in text)
-    plain = plain.strip() or "no-name-" + _digest(text)
+    plain = plain.strip().lstrip(".") or "no-name-" + _digest(text)  # files that begin with a point are ours
     if len(plain.encode()) <= MOST_STUDENT:
         return plain
     return plain.encode()[: MOST_STUDENT - 11].decode("utf-8", "ignore") + "…" + _digest(text)

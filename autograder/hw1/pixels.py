@@ -29,6 +29,11 @@ TRAINING_MODE = (
     "out of sample."
 )
 
+# In so many images a trained model is asked whether it sees what is to come; by so many its loss is compared with that
+# of other weights.
+PLACES, FEW = 20, 16
+TELLS = 1e-3  # nats: a leak that is worth anything tells more, and a thousand float32 terms round to less
+
 # A right model's samples fail so seldom; its probability of perfect pictures is taken to be larger by so many standard
 # errors.
 SELDOM, CERTAIN = 1e-6, 4.0
@@ -135,6 +140,43 @@ def log_probs(handle, images: np.ndarray, levels: int, *labels: np.ndarray, batc
         log_p = log_conditionals(handle, some, levels, *(y[k : k + batch] for y in labels), batch=batch)
         parts.append(np.take_along_axis(log_p, as_rows(some)[..., None], axis=-1)[..., 0].sum(axis=1))
     return np.concatenate(parts)
+
+
+def sees_no_later_pixel(handle, images: np.ndarray, levels: int, seed: int, *labels: np.ndarray) -> Finding:
+    """A trained model, at its real size: what it says of a pixel is the same, whatever comes from there on.
+
+    images: held out or drawn, int (n, C, H, W). Of some, all from a pixel on, in raster order, is that of another image. Within
+    a pixel, no colour may be told of itself, not even through others.
+    """
+    rng, (_, C, H, W) = np.random.default_rng(seed), images.shape
+    some, others = images[:PLACES], np.roll(images, 1, axis=0)[:PLACES]
+    cut, rows = C * rng.integers(H * W, size=len(some)), as_rows(some)
+    dims = np.arange(C * H * W)
+    later = dims >= cut[:, None]
+    asked = [rows, np.where(later, as_rows(others), rows)]
+    for c in range(C if C > 1 else 0):
+        asked.append(
+            np.where(dims == cut[:, None] + c, (rows + rng.integers(1, levels, size=rows.shape)) % levels, rows)
+        )
+    order = rng.permutation(len(asked) * len(some))  # no code can tell which belong together
+    every = as_images((C, H, W), np.concatenate(asked)[order])
+    given = [np.tile(y[: len(some)], len(asked))[order] for y in labels]
+    log_p = np.empty((len(order), C * H * W, levels))
+    log_p[order] = log_conditionals(handle, every, levels, *given)
+    log_p = np.maximum(log_p, autoregressive.LOWEST).reshape(len(asked), len(some), -1, levels)
+    off = np.abs(log_p[1:] - log_p[0]).max(axis=-1)  # (changes, images, dims)
+    own = dims[None] < (cut + (C == 1))[:, None]  # a pixel of one number is not told of itself
+    moved = float(np.where(own, off[0], 0).max())
+    required = "the same, whatever comes from there on"
+    if not moved <= TELLS:
+        return Finding(
+            0.0, f"what the trained model says of a pixel moves by {moved:.2g} nats with later ones", required
+        )
+    at = cut[:, None] + np.arange(C)
+    told = np.array([np.take_along_axis(off[1 + c], at, axis=1).max(axis=0) > TELLS for c in range(C if C > 1 else 0)])
+    if C > 1 and len(autoregressive.in_loops(told.T)):
+        return Finding(0.0, "the trained model tells a pixel’s colour of itself", required)
+    return Finding(1.0, "the trained model sees no later pixel", required)
 
 
 def exact_far(near: Rows, build: Callable[[float], Rows], seed: int) -> Finding:

@@ -107,22 +107,34 @@ def test_samples_follow_the_density(student, seed):
 
 @points(3, "Trained: close to the limit", needs="each_value_depends_only_on_earlier_values")
 @hint("Train longer, let the learning rate fall towards the end, or add blocks.")
-def test_trained_close_to_the_limit(student, graded, held_out):
+def test_trained_close_to_the_limit(student, graded, held_out, seed):
     x = held_out(DATA, HELD_OUT).astype(np.int64)
-    nats = -pixels.log_probs(student.trained("color_pixelcnn"), x, DATA.levels).mean()
+
+    def excess(n: int = HELD_OUT) -> float:
+        return -pixels.log_probs(trained(student), x[:n], DATA.levels).mean() - DATA.entropy
+
+    require(pixels.sees_no_later_pixel(trained(student), x, DATA.levels, seed))
     baseline = pixels.markov_nats(DATA.sample(5000), 4) - DATA.entropy
-    graded("color_pixelcnn", nats - DATA.entropy, limit=DATA.entropy, baseline=baseline, recipe=RECIPE)
+    graded("color_pixelcnn", excess, limit=DATA.entropy, baseline=baseline, recipe=RECIPE,
+           few=lambda: excess(pixels.FEW))  # fmt: skip
 
 
 @points(2, "Saved samples are the model’s own", needs="each_value_depends_only_on_earlier_values")
 @hint('Draw them with the trained model, in eval mode: drawn("color_pixelcnn", lambda: color_pixelcnn.sample(36)).')
-def test_saved_samples_are_the_models_own(student, held_out):
-    samples, model = pixels.saved(student, "color_pixelcnn", DATA, 16), student.trained("color_pixelcnn")
+def test_saved_samples_are_the_models_own(student, held_out, seed):
+    samples, model = pixels.saved(student, "color_pixelcnn", DATA, 16), trained(student)
     require(hygiene.in_range(samples, 4))
     samples = samples[:36]
-    require(autoregressive.typical(pixels.as_rows(samples), pixels.log_conditionals(model, samples, 4)))
+    require(pixels.sees_no_later_pixel(model, samples, 4, seed))
+    log_p = pixels.log_conditionals(model, samples, 4)
+    require(autoregressive.knows_something(log_p))
+    require(autoregressive.typical(pixels.as_rows(samples), log_p))
     data = held_out(DATA, EXAMPLES).astype(np.int64)
     require(pixels.as_flawed(samples, DATA, pixels.log_probs(model, data, DATA.levels)))
+
+
+def trained(student):
+    return student.trained("color_pixelcnn", "ColorPixelCNN")
 
 
 def order_of_colours(networks: list, found: Finding, seed: int) -> Finding:

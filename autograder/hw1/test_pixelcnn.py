@@ -114,10 +114,15 @@ def test_samples_follow_the_density(student, seed):
 
 @points(3, "Trained: well on held out glyphs", needs="each_pixel_depends_only_on_earlier_pixels")
 @hint("Train longer, let the learning rate fall towards the end, or add layers.")
-def test_trained_well_on_held_out_glyphs(student, graded, held_out):
-    x = held_out(DATA, HELD_OUT)
-    nats = -pixels.log_probs(student.trained("pixelcnn"), x.astype(np.int64), LEVELS).mean()
-    graded("pixelcnn", nats / (x[0].size * np.log(2)), limit=None, baseline=baseline(), unit="bits/dim", recipe=RECIPE)
+def test_trained_well_on_held_out_glyphs(student, graded, held_out, seed):
+    x = held_out(DATA, HELD_OUT).astype(np.int64)
+
+    def bits(n: int = HELD_OUT) -> float:
+        return -pixels.log_probs(trained(student), x[:n], LEVELS).mean() / (x[0].size * np.log(2))
+
+    require(pixels.sees_no_later_pixel(trained(student), x, LEVELS, seed))
+    graded("pixelcnn", bits, limit=None, baseline=baseline(), unit="bits/dim", recipe=RECIPE,
+           few=lambda: bits(pixels.FEW))  # fmt: skip
 
 
 @points(2, "Saved samples are the model’s own", needs="each_pixel_depends_only_on_earlier_pixels")
@@ -125,12 +130,19 @@ def test_trained_well_on_held_out_glyphs(student, graded, held_out):
     'Draw them with the trained model, in eval mode: drawn("pixelcnn", lambda: pixelcnn.sample(64)), without changing '
     "the logits."
 )
-def test_saved_samples_are_the_models_own(student):
-    samples, model = pixels.saved(student, "pixelcnn", DATA, 32), student.trained("pixelcnn")
+def test_saved_samples_are_the_models_own(student, seed):
+    samples, model = pixels.saved(student, "pixelcnn", DATA, 32), trained(student)
     require(hygiene.in_range(samples, LEVELS))
     require(pixels.no_copies(samples, DATA.sample(20_000), DATA.sample(400, split="validation")))
-    require(autoregressive.typical(pixels.as_rows(samples), pixels.log_conditionals(model, samples, LEVELS)))
+    require(pixels.sees_no_later_pixel(model, samples, LEVELS, seed))
+    log_p = pixels.log_conditionals(model, samples, LEVELS)
+    require(autoregressive.knows_something(log_p))
+    require(autoregressive.typical(pixels.as_rows(samples), log_p))
     require(pixels.covers_the_labels(samples, LEVELS))
+
+
+def trained(student):
+    return student.trained("pixelcnn", "PixelCNN")
 
 
 def mask_finding(student, kind: str, k: int, seed: int) -> Finding:

@@ -1,6 +1,8 @@
 """A student's flow as plain functions of arrays, with every shape checked, and models whose numbers can be trusted."""
 
+import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -185,41 +187,58 @@ def baseline_nats(data: toy.Distribution) -> float:
     return one_gaussian(data).entropy - data.entropy
 
 
-def excess_of_trained(
-    student: Student, name: str, data: toy.Distribution, base: str, x: np.ndarray, seed: int, box: tuple, cells: int
-) -> float:
-    """KL to the exact density on fresh data x, in nats, of a trained density that has no mass too much.
+@dataclass
+class Trained:
+    """The KL to the exact density of `data`, in nats, of a flow that was trained as `name`, on fresh data x.
 
-    log p is asked for on a grid and at the held-out points in one shuffled query: no code can tell which of them
-    count. The student's own log_prob counts where it is the density of the flow; else z and its Jacobian do, which is
-    what was trained: what is wrong with log_prob has a check of its own.
+    of: its class. box, cells: the grid on which no density may have mass too much.
     """
-    flow, exact = (Flow(student.trained(name, precise=precise), data.dims, base) for precise in (False, True))
-    counted, errors = [], []
-    for log_prob in (flow.log_prob, exact.own_log_prob):
-        try:
-            asked = flows.plane(log_prob, box, cells, seed, extra=x)
-        except StudentCodeError as error:
-            errors.append(error)
-            continue
-        no_more = asked.holds_no_more_than_one()
-        counted.append((no_more, flows.excess_nats(data.log_prob(x), asked.extra)))
-        if no_more.passed and _agrees(exact, x[:200], asked.extra[:200]):
-            break
-    if not counted:
-        raise errors[0]
-    right = [excess for no_more, excess in counted if no_more.passed]
-    if not right:
+
+    student: Student
+    name: str
+    of: str
+    data: toy.Distribution
+    base: str
+    x: np.ndarray
+    seed: int
+    box: tuple
+    cells: int
+
+    def excess(self) -> float:
+        """log p is asked for on the grid and at held-out points in one shuffled query: no code can tell which count.
+
+        The student's own log_prob counts where it is the density of the flow; else z and its Jacobian do, which is what
+        was trained: what is wrong with log_prob has a check of its own.
+        """
+        exact, few = self._flow(precise=True), self.x[:200]
+        own, counted, errors = None, [], []
+        with contextlib.suppress(StudentCodeError):  # of forward; then log_prob says what is wrong with it
+            require(flows.is_the_slope(exact.latents, few, exact.jacobian(few), self.seed))
+            own = exact.own_log_prob(few)
+        for log_prob in (self._flow().log_prob, exact.own_log_prob):
+            try:
+                asked = flows.plane(log_prob, self.box, self.cells, self.seed, extra=self.x)
+            except StudentCodeError as error:
+                errors.append(error)
+                continue
+            if own is not None and not np.abs(own - asked.extra[: len(few)]).mean() <= AGREE:
+                continue  # it is not that of the flow
+            no_more = asked.holds_no_more_than_one()
+            counted.append((no_more, flows.excess_nats(self.data.log_prob(self.x), asked.extra)))
+            if no_more.passed:
+                return counted[-1][1]
+        if not counted:
+            raise errors[0] if errors else StudentCodeError("raised", f"trained({self.name!r}) has no finite density.")
         require(counted[0][0])
-    return min((e for e in right if np.isfinite(e)), default=float("inf"))
+        return np.inf
 
+    def of_few(self) -> float:
+        """The same of fewer points, without a grid: for comparison with other weights."""
+        few = self.x[:1000]
+        return flows.excess_nats(self.data.log_prob(few), self._flow(precise=True).own_log_prob(few))
 
-def _agrees(exact: Flow, x: np.ndarray, log_p: np.ndarray) -> bool:
-    """Whether log_p is the density of z and its Jacobian."""
-    try:
-        return bool(np.abs(exact.own_log_prob(x) - log_p).mean() <= AGREE)
-    except StudentCodeError:  # there is nothing to compare with
-        return True
+    def _flow(self, precise: bool = False) -> Flow:
+        return Flow(self.student.trained(self.name, self.of, precise=precise), self.data.dims, self.base)
 
 
 def around(data: toy.Distribution, n: int, seed: int) -> np.ndarray:

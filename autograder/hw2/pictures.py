@@ -160,7 +160,9 @@ def base_density(z: np.ndarray) -> np.ndarray:
 def log_det_finding(flow: ImageFlow, seed: int, n: int = 20) -> Finding:
     """log_det against the Jacobian, at random images."""
     t = flow.reals(n, seed)
-    return flows.log_det_is_of_jacobian(flow.log_det(t), flow.jacobian(t))
+    jacobian = flow.jacobian(t)
+    found = flows.log_det_is_of_jacobian(flow.log_det(t), jacobian)
+    return flows.is_the_slope(flow.latents, t, jacobian, seed) if found.passed else found
 
 
 def inverse_findings(flow: ImageFlow, seed: int, n: int = 50) -> Iterator[Finding]:
@@ -186,16 +188,32 @@ def bits_of_trained(flow: ImageFlow, x: np.ndarray, seed: int, invertible: bool 
     beforehand: so the likelihood is that of a normalised density, whatever the student's own log_prob says.
     invertible: whether the class has a right inverse; one that is wrong or missing has a check of its own.
     """
-    t, log_det = to_reals(x, flow.levels, seed)
-    asked = [flow.forward(part) for part in np.array_split(t, -(-len(t) // 100))]
-    z, log_det_z = (np.concatenate(parts) for parts in zip(*asked, strict=True))
+    t, log_det, z, log_det_z = _asked(flow, x, seed)
     probed = int(np.random.default_rng(seed).integers(len(t)))
     if invertible:
         require(flows.inverts(lambda part: z[: len(part)], flow.inverse, t[:64]))
-    require(flows.log_det_is_of_jacobian(log_det_z[[probed]], flow.jacobian(t[[probed]])))
+    jacobian = flow.jacobian(t[[probed]])
+    require(flows.is_the_slope(flow.latents, t[[probed]], jacobian, seed))
+    require(flows.log_det_is_of_jacobian(log_det_z[[probed]], jacobian))
+    return _bits(flow, z, log_det + log_det_z)
+
+
+def bits(flow: ImageFlow, x: np.ndarray, seed: int) -> float:
+    """Bits per dimension by what the flow says, without proof."""
+    _, log_det, z, log_det_z = _asked(flow, x, seed)
+    return _bits(flow, z, log_det + log_det_z)
+
+
+def _asked(flow: ImageFlow, x: np.ndarray, seed: int) -> tuple[np.ndarray, ...]:
+    """(t, log_det of t, z, log_det of z) of images x."""
+    t, log_det = to_reals(x, flow.levels, seed)
+    asked = [flow.forward(part) for part in np.array_split(t, -(-len(t) // 100))]
+    return t, log_det, *(np.concatenate(parts) for parts in zip(*asked, strict=True))
+
+
+def _bits(flow: ImageFlow, z: np.ndarray, log_det: np.ndarray) -> float:
     base = max(base_density(z).mean(), fitted_base_density(z).mean())
-    nats = -(base + (log_det + log_det_z).mean())
-    return float(nats / (flow.dims * np.log(2)))
+    return float(-(base + log_det.mean()) / (flow.dims * np.log(2)))
 
 
 def fitted_base_density(z: np.ndarray) -> np.ndarray:

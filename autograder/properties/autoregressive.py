@@ -11,6 +11,10 @@ from autograder.properties.finding import Finding
 # both queries have the same shape. The margin is for kernels that sum in another order from call to call:
 # those move float32 outputs by 1e-7 of their size, a real dependence in a random network by 1e-3.
 MOVED = 1e-5
+# Conditionals below e^LOWEST are worth nothing; logits beyond LARGE are no reason to expect more rounding.
+LOWEST, LARGE = -30.0, 1e3
+# A model whose conditionals have on average more than this share of the entropy of equal levels has learnt nothing.
+KNOWS = 0.9
 BASE_POINTS = 64
 # A sum of tens of thousands of bounded terms is close to normal; a right sampler fails so seldom.
 TYPICAL = 1e-6
@@ -26,19 +30,34 @@ FLOORED = (
 def dependencies(outputs: Callable, dims: int, levels: int, seed: int = 0) -> np.ndarray:
     """Boolean (dims, dims): entry [i, j] says whether output i moved when only input j was changed.
 
-    outputs: int64 (B, dims) -> float (B, dims, ...).
+    outputs: int64 (B, dims) -> logits (B, dims, levels). What moves is the conditional that they make, so that a number
+    that is added to all of them counts for nothing, and one that is huge hides nothing.
     """
     rng = np.random.default_rng(seed)
     x = rng.integers(levels, size=(BASE_POINTS, dims))
-    base = np.asarray(outputs(x), dtype=np.float64).reshape(BASE_POINTS, dims, -1)
-    size = 1 + np.abs(base[np.isfinite(base)]).max(initial=0)
+    base, rounding = _told(outputs(x))
     moved = np.zeros((dims, dims), dtype=bool)
     for j in range(dims):
         changed = x.copy()
         changed[:, j] = (x[:, j] + rng.integers(1, levels, size=BASE_POINTS)) % levels
-        now = np.asarray(outputs(changed), dtype=np.float64).reshape(BASE_POINTS, dims, -1)
-        moved[:, j] = ~np.isclose(now, base, rtol=0, atol=MOVED * size).all(axis=(0, 2))  # nan counts as moved
+        now, _ = _told(outputs(changed))
+        with np.errstate(invalid="ignore"):
+            same = (now == base) | (np.abs(now - base) <= rounding)  # nan counts as moved
+        moved[:, j] = ~same.all(axis=(0, 2))
     return moved
+
+
+def _told(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What logits (B, dims, levels) tell, each beside the largest of its output; and by how much rounding may move that.
+
+    Only numbers of LARGE and below round much: one that is huge, or is added to all, hides nothing.
+    """
+    logits = np.asarray(logits, dtype=np.float64)
+    finite = np.isfinite(logits)
+    top = np.where(finite, logits, -np.inf).max(axis=-1, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0.0)
+    size = np.minimum(np.abs(np.where(finite, logits, 0.0)), LARGE) + np.minimum(np.abs(top), LARGE)
+    return logits - top, MOVED * (1 + size)
 
 
 def is_strict_order(outputs: Callable, dims: int, levels: int, seed: int = 0, mixed: str = "") -> Finding:
@@ -49,7 +68,7 @@ def is_strict_order(outputs: Callable, dims: int, levels: int, seed: int = 0, mi
     moved = dependencies(outputs, dims, levels, seed)
     plot = {"kind": "matrix", "values": moved, "x": "input", "y": "output"}
     required = "no output sees its own input"
-    loops = _in_loops(moved) + 1
+    loops = in_loops(moved) + 1
     if not len(loops):
         return Finding(1.0, "no output sees its own input", required, plot=plot)
     direct = np.flatnonzero(moved.diagonal()) + 1
@@ -173,6 +192,17 @@ def sharpest(networks: Iterable[Callable], dims: int, levels: int, count: int, s
     return np.argsort(grades)[::-1][:count].tolist()
 
 
+def knows_something(log_p: np.ndarray) -> Finding:
+    """Conditionals (n, dims, levels) are not nearly even: of those any samples whatever would be typical."""
+    p, levels = np.exp(log_p), log_p.shape[-1]
+    entropy = float(-(p * np.where(p > 0, log_p, 0.0)).sum(axis=-1).mean())
+    share = entropy / np.log(levels)
+    return Finding(
+        float(share <= KNOWS), f"the trained model’s conditionals have {share:.0%} of the entropy of equal levels",
+        f"at most {KNOWS:.0%}", share, KNOWS, slip="A model that knows nothing gives every level the same probability.",
+    )  # fmt: skip
+
+
 def typical(samples: np.ndarray, log_p: np.ndarray) -> Finding:
     """Saved samples are draws of the model whose conditionals they are measured under.
 
@@ -198,7 +228,7 @@ def typical(samples: np.ndarray, log_p: np.ndarray) -> Finding:
     return Finding(float(ok), f"samples are {nats} (p = {p_value:.2g})", required, p_value, TYPICAL, "p-value")
 
 
-def _in_loops(moved: np.ndarray) -> np.ndarray:
+def in_loops(moved: np.ndarray) -> np.ndarray:
     """The outputs that depend on their own input, directly or through others."""
     reach = moved.copy()
     for k in range(len(reach)):  # Warshall's transitive closure

@@ -107,6 +107,33 @@ def log_det_is_of_jacobian(log_det: np.ndarray, jac: np.ndarray) -> Finding:
     )  # fmt: skip
 
 
+def is_the_slope(function: Callable, x: np.ndarray, jac: np.ndarray, seed: int) -> Finding:
+    """J (B, D, D) is what differences of z = function(x) say it is, (B, D) -> (B, D), along a few random directions.
+
+    Automatic differentiation believes whatever stands in a backward pass. Small steps suit double precision, large ones
+    single precision: one of them must agree, for most of the points.
+    """
+    required = f"the slopes of z, within {SLOPE:.0%}"
+    again = -(-DIRECTIONS // len(x))
+    x, jac = (np.concatenate(again * [a]).astype(np.float64) for a in (x, jac))
+    v = np.random.default_rng(seed).normal(size=x.shape)
+    told, least = np.einsum("bij,bj->bi", jac, v), np.inf
+    for step in STEPS:
+        z = np.asarray(function(np.concatenate([x + step * v, x - step * v])), dtype=np.float64)
+        slope = (z[: len(x)] - z[len(x) :]) / (2 * step)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            off = np.linalg.norm(slope - told, axis=1) / np.linalg.norm(slope, axis=1)
+        least = min(least, float(np.median(np.nan_to_num(off, nan=np.inf, posinf=HUGE))))
+    return Finding(
+        float(least <= SLOPE), f"the gradient of z differs from its slope by {least:.1%}", required, least, SLOPE,
+        slip="The gradient is not that of what forward computes: is something detached, or an autograd.Function of its "
+        "own?",
+    )  # fmt: skip
+
+
+STEPS, DIRECTIONS, SLOPE = (1e-4, 1e-2), 8, 0.05
+
+
 def _log_det_slip(got: np.ndarray, wanted: np.ndarray, jac: np.ndarray, allowed: np.ndarray) -> str:
     """What a wrong log_det is the right answer to."""
     diagonal = np.diagonal(jac, axis1=1, axis2=2)

@@ -362,6 +362,21 @@ def in_order(bounds: dict[str, np.ndarray]) -> Finding:
     return Finding(float(ok), measured if ok else worst, required, strain, 1.0)
 
 
+def none_far_below(bound: np.ndarray, exact: np.ndarray) -> Finding:
+    """No bound on −log p(x), an average of K weights, lies far below −log p(x), (B,) each.
+
+    The weights have the mean p(x), so that by Markov's inequality one lies t nats below it once in e^t times.
+    """
+    below = float(np.nan_to_num(exact - bound, nan=np.inf).max())
+    required = f"nowhere more than {BELOW:g} nats below −log p"
+    return Finding(
+        float(below <= BELOW), f"the bound is up to {max(below, 0):.1f} nats below −log p", required, below, BELOW
+    )
+
+
+BELOW = 25.0
+
+
 # ---- images --------------------------------------------------------------------------------------------
 
 

@@ -44,6 +44,13 @@ def threshold(reference: dict, baseline: float, examples: int | None = None) -> 
     return max(full, float(binom.isf(COUNTED, examples, reference["mean"] + slack)) / examples)
 
 
+def _by_chance(share: float, examples: int) -> float:
+    """So few of the examples, a share of them, are counted by chance but seldom: less is no luck."""
+    from scipy.stats import binom
+
+    return float(binom.ppf(COUNTED, examples, min(share, 1.0))) / examples
+
+
 @cache
 def one_more(runs: int) -> float:
     """How many of their standard deviations one more model lies above the mean of `runs`, but for CHANCE.
@@ -75,6 +82,8 @@ def graded(
     promised: what the notebook says is good enough, where that asks for less than the reference does.
     """
     full = max(threshold(reference, baseline, examples), -np.inf if promised is None else promised)
+    if examples is not None:
+        baseline = _by_chance(baseline, examples)
     of_limit = "" if limit is None else f" above the limit of {limit:.3f}"
     required = f"at most {full:.3f} {unit}{of_limit} (no points from {baseline:.3f} on)"
     if excess < (0 if limit is None else -BELOW_LIMIT):

@@ -185,7 +185,7 @@ def modes(samples: np.ndarray, means: np.ndarray, sigma: float) -> Finding:
     plot = {"kind": "bars", "series": {"share": shares}, "x": "mode"}
     rarest = float(shares.min() * K)
     return Finding(
-        covered / K if covered < K else 1.0, f"{covered} of {K} modes are covered, the rarest with {rarest:.2f} of its "
+        max(covered - 1, 0) / (K - 1), f"{covered} of {K} modes are covered, the rarest with {rarest:.2f} of its "
         "share", f"{K} of {K}, each with {COVERED:.0%} of its share", rarest, COVERED, "at least", plot,
     )  # fmt: skip
 
@@ -309,7 +309,7 @@ def labels_covered(labels: np.ndarray, classes: int, names=()) -> Finding:
     name = names[k] if len(names) else k
     covered = int((shares > LABELS).sum())
     return Finding(
-        covered / classes if covered < classes else 1.0,
+        max(covered - 1, 0) / (classes - 1),
         f"{covered} of {classes} digits are covered, the rarest, {name}, with {shares[k]:.2f} of its share",
         f"all, each with {LABELS:.0%} of its share", float(shares[k]), LABELS, "at least", plot,
     )  # fmt: skip

@@ -6,6 +6,7 @@ import errno
 import functools
 import io
 import json
+import math
 import os
 import re
 import shutil
@@ -237,7 +238,7 @@ def test_one_that_cannot_be_recorded_stops_no_other(course, tmp_path, monkeypatc
 def test_a_name_is_one_that_every_table_and_disk_takes(tmp_path):
     for name, student in (
         ("Ada <b>&\"x\"", "Ada _b___x_"), ("O'Brien", "O'Brien"), ("e\u0301ve", "\u00e9ve"), ("a\u202eb\u200fc", "abc"),
-        ("李 明", "李 明"), ("\u200b", submissions.student_id(tmp_path / "\u200b", "hw1")),
+        ("李 明", "李 明"), ("hw1-.x", "x"), ("\u200b", submissions.student_id(tmp_path / "\u200b", "hw1")),
     ):  # fmt: skip
         assert submissions.student_id(tmp_path / name, "hw1") == student
     long = [submissions.student_id(tmp_path / ("é" * 120 + end), "hw1") for end in ("a", "b")]
@@ -500,6 +501,7 @@ def test_a_gradebook_that_is_in_use_or_broken_is_said(made, monkeypatch, capsys)
 
 
 def test_the_table_is_whole_after_every_student_and_keeps_who_was_graded_before(made, monkeypatch, capsys):
+    monkeypatch.setattr(report, "PAGE_SHARE", math.inf)
     seen = []
     original = report.Report.add
 
@@ -515,6 +517,10 @@ def test_the_table_is_whole_after_every_student_and_keeps_who_was_graded_before(
     command(monkeypatch, capsys, made, "--only", "ben", "--force")
     assert [t for t, _ in seen] == [ALL]
     assert seen[0][1].count('<details class="student"') == 3
+    monkeypatch.setattr(report, "PAGE_SHARE", 1e-9)  # a page takes so long that there is only one more
+    seen.clear()
+    command(monkeypatch, capsys, made, "--force")
+    assert {page for _, page in seen} == {seen[0][1]}
     shutil.rmtree(made / "in" / "ada")
     command(monkeypatch, capsys, made)
     assert set(table(made)) == {"ben", "cleo"}, "who is in the folder"

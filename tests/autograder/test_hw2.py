@@ -127,13 +127,17 @@ class Gauss(torch.nn.Module):
         return log_p + {"": 0.0, "too much": 5.0, "too little": -5.0, "nan": float("nan")}[self.broken]
 
 
+def trained(student, data, x) -> float:
+    return door.Trained(student, "gauss", "Gauss", data, flows.NORMAL, x, 0, door.BOX, 100).excess()
+
+
 @pytest.mark.parametrize("broken", ["", "too much", "too little", "nan", "raises"])
 def test_what_is_wrong_with_log_prob_does_not_change_what_was_trained(broken):
     checks.collect()
     student, data = LocalStudent({}, {"gauss": Gauss(broken)}), toy.get("rotated_gaussian")
     x = data.sample(2000, seed=0, split="test")
     wanted = flows.excess_nats(data.log_prob(x), toy.GaussianMixture([1.0], [[0, 0]], [4 * np.eye(2)]).log_prob(x))
-    excess = door.excess_of_trained(student, "gauss", data, flows.NORMAL, x, 0, door.BOX, 100)
+    excess = trained(student, data, x)
     assert excess == pytest.approx(wanted, abs=1e-4)
 
 
@@ -146,7 +150,7 @@ def test_what_has_too_much_mass_is_not_counted():
     checks.collect()
     student, data = LocalStudent({}, {"gauss": Folded("too much")}), toy.get("rotated_gaussian")
     wide = toy.GaussianMixture([1.0], [[0, 0]], [np.eye(2)]).draw(500, np.random.default_rng(0)).astype(np.float32)
-    assert door.excess_of_trained(student, "gauss", data, flows.NORMAL, wide, 0, door.BOX, 100) > -1
+    assert trained(student, data, wide) > -1
 
     class Lying(Folded):
         def forward(self, x):
@@ -155,7 +159,7 @@ def test_what_has_too_much_mass_is_not_counted():
 
     student = LocalStudent({}, {"gauss": Lying("too much")})
     with pytest.raises(checks.CheckFailed, match="integrates to"):
-        door.excess_of_trained(student, "gauss", data, flows.NORMAL, wide, 0, door.BOX, 100)
+        trained(student, data, wide)
 
 
 # ---- the door to a student's flow of images ------------------------------------------------------------

@@ -138,18 +138,42 @@ def test_a_small_dependence_is_seen_and_rounding_is_not(seed, size):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_dependence_that_shows_at_one_level_or_through_another_input_is_seen(seed):
+    def binary(logit):
+        return np.stack([0 * logit, logit], axis=-1)
+
     one_level = np.zeros((4, 4), dtype=bool)
     one_level[3, 1] = True
 
     def at_one_level(x):
-        return np.where(np.arange(4) == 3, x[:, [1]] == 2, 0)[..., None]
+        return binary(np.where(np.arange(4) == 3, x[:, [1]] == 2, 0))
 
     def product(x):
-        return np.where(np.arange(4) == 3, x[:, [1]] * (x[:, [0]] == 2), 0)[..., None]
+        return binary(np.where(np.arange(4) == 3, x[:, [1]] * (x[:, [0]] == 2), 0))
 
     assert np.array_equal(autoregressive.dependencies(at_one_level, 4, 3, seed), one_level)
     one_level[3, 0] = True
     assert np.array_equal(autoregressive.dependencies(product, 4, 3, seed), one_level)
+
+
+def test_huge_logits_hide_no_leak():
+    """Neither of one level, which is then impossible, nor added to all."""
+    leak = network(np.eye(4))
+
+    def one_level(x):
+        out = np.concatenate([leak(x), np.full((len(x), 4, 1), -1e7)], axis=-1)
+        return out.astype(np.float32)
+
+    assert not autoregressive.is_strict_order(one_level, 4, LEVELS).passed
+    assert not autoregressive.is_strict_order(lambda x: (leak(x) + 1e5).astype(np.float32), 4, LEVELS).passed
+
+
+def test_what_is_added_to_all_levels_tells_nothing():
+    right = network(order(range(4)))
+
+    def shifted(x):
+        return right(x) + x[..., None]
+
+    assert autoregressive.is_strict_order(shifted, 4, LEVELS).passed
 
 
 def test_nan_counts_as_dependence():

@@ -77,7 +77,8 @@ def test_modes_and_good_samples():
     assert shares == pytest.approx(np.full(8, 1 / 8), abs=0.03)
     assert samples.modes(ring(2000), MEANS, SIGMA).passed
     dropped = samples.modes(ring(2000, modes=7), MEANS, SIGMA)
-    assert dropped.share == 7 / 8
+    assert dropped.share == 6 / 7
+    assert samples.modes(ring(2000, modes=1), MEANS, SIGMA).share == 0
     assert "7 of 8" in dropped.measured
     assert samples.mode_shares(np.full((10, 2), np.nan), MEANS, SIGMA)[0] == 0
 
@@ -140,7 +141,8 @@ def test_labels():
     even = np.arange(1000) % 10
     assert samples.labels_covered(even, 10).passed
     found = samples.labels_covered(even[even != 3], 10)
-    assert found.share == 9 / 10
+    assert found.share == 8 / 9
+    assert samples.labels_covered(0 * even, 10).share == 0
     assert "rarest, 3" in found.measured
 
 

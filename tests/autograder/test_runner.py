@@ -249,7 +249,7 @@ def test_a_loss_is_graded_by_its_reference(run):
     tests = """
         @points(2, "One")
         def test_one(graded):
-            graded("made.moons", 0.3, limit=4.0, baseline=0.5)
+            graded("made.moons", lambda: 0.3, limit=4.0, baseline=0.5)
     """
     reference = {"made.moons": {"mean": 0.1, "sd": 0.0}}
     expected = loss.graded(0.3, reference["made.moons"], 4.0, 0.5).share

@@ -1,0 +1,222 @@
+"""Trained points are for training: for every exercise, what earns them without."""
+
+import copy
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from autograder import exercises, notebooks, runner
+from autograder.exercises import ROOT
+from autograder.handout.submit import solution_cells
+from autograder.hw1 import pixels
+from autograder.hw2 import door
+from autograder.properties import flows, weights
+from autograder.properties.finding import Finding
+from autograder.student import LocalStudent
+from deepul_utils.images import image_set
+from deepul_utils.toy import discrete, distribution
+from tests.autograder.cheats import BEGIN, CHEATS, Cheat
+
+EXERCISES = [e for homework in exercises.homeworks() for e in exercises.of_homework(homework)]
+# Theorems that hold of a model however it is trained: a generator is a function of its noise, and no copy of an image;
+# bounds come in their order.
+OTHERS = ("the_generator_is_a_function_of_its_noise", "no_training_image_is_copied", "bounds_come_in_their_order")
+
+
+def trained_points(student, exercise, salt: str = "a salt") -> dict[str, float]:
+    """{check: points} of those that asked something of a trained model."""
+    session = runner.Session(student, salt, runner.references(exercise.homework))
+    runner.run(exercise, session)
+    return {r.name: r.points for r in session.results if session._used[r.name] and r.name not in OTHERS}
+
+
+def run(exercise, code: str = "", artifacts=None):
+    """The student of the solution's cells of an exercise, with its weights, and a cell more."""
+    folder = ROOT / "solutions" / exercise.homework
+    cells = notebooks.section(solution_cells(exercise.homework), exercise.number)
+    cells = [*cells, notebooks.Cell("code", BEGIN + code)] if code else cells
+    ran = notebooks.run_cells(cells, folder, artifacts or folder / "artifacts")
+    assert not ran.errors, ran.errors
+    return ran
+
+
+@pytest.fixture
+def undefended(monkeypatch):
+    """Nothing asks where a result comes from."""
+    passes = Finding(1.0, "not asked", "nothing")
+    monkeypatch.setattr(weights, "carry_it", lambda *_: passes)
+    monkeypatch.setattr(weights, "carry", lambda found, again: found)
+    monkeypatch.setattr(door, "AGREE", float("inf"))
+    monkeypatch.setattr(flows, "is_the_slope", lambda *_: passes)
+    monkeypatch.setattr(pixels, "sees_no_later_pixel", lambda *_: passes)
+
+
+def of(cheats: list[Cheat]):
+    return pytest.mark.parametrize("cheat", cheats, ids=[f"{c.exercise}-{c.kind}" for c in cheats])
+
+
+def test_every_exercise_has_a_cheat_of_every_kind():
+    kinds = ("exact", "constant", "memorised", "gradient")
+    assert sorted((c.exercise, c.kind) for c in CHEATS) == sorted((e.name, k) for e in EXERCISES for k in kinds)
+
+
+@pytest.mark.slow
+@of(CHEATS)
+def test_a_cheat_earns_no_trained_point(cheat):
+    exercise = exercises.get(cheat.exercise)
+    assert not sum(trained_points(run(exercise, cheat.code).student, exercise).values())
+
+
+@pytest.mark.slow
+@of([c for c in CHEATS if c.works])
+def test_the_cheat_would_earn_points_where_nothing_asked(cheat, undefended):
+    exercise = exercises.get(cheat.exercise)
+    assert sum(trained_points(run(exercise, cheat.code).student, exercise).values())
+
+
+@cache
+def elsewhere(name: str) -> tuple[dict, dict]:
+    """Models and samples of the solution."""
+    session = run(exercises.get(name)).session
+    return session.models, session.samples
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("exercise", EXERCISES, ids=[e.name for e in EXERCISES])
+def test_what_was_put_into_the_session_earns_no_trained_point(exercise, tmp_path):
+    """Not even a perfect model, whose weights are those of a solution: no file of the student's has them."""
+    models, samples = elsewhere(exercise.name)
+    folder = ROOT / "solutions" / exercise.homework
+    cells = notebooks.section(solution_cells(exercise.homework), exercise.number)
+    cells = [c for c in cells if not (notebooks.TRAINED.search(c.source) or notebooks.DRAWN.search(c.source))]
+    ran = notebooks.run_cells(cells, folder, tmp_path)
+    ran.session.models.update(copy.deepcopy(models))
+    ran.session.samples.update(samples)
+    score = runner.check(exercise.name, ran.student)
+    assert not sum(r.points for r in score.results if r.title.startswith(("Trained", "Saved samples")))
+    assert any("put there by hand" in note for note in ran.student.notes(exercise.name))
+
+
+def test_a_trained_model_is_that_of_its_file(tmp_path):
+    """Whatever became of the object in the notebook."""
+    exercise = exercises.get("made")
+    ran = run(exercise)
+    honest = trained_points(ran.student, exercise)
+    with torch.no_grad():
+        for p in ran.session.models["made.smiley"].parameters():
+            p.zero_()
+    ran.session.models["made.moons"].logits = lambda x: torch.zeros(len(x), 2, 25)
+    assert trained_points(ran.student, exercise) == honest
+
+
+def test_a_model_of_another_class_is_not_what_the_exercise_asks_for():
+    code = """
+class Other(nn.Module):
+    pass
+
+
+training.session.kept["made.smiley"].fresh = Other()
+"""
+    exercise = exercises.get("made")
+    session = runner.Session(run(exercise, code).student, "a salt", runner.references("hw1"))
+    runner.run(exercise, session)
+    said = [r.measured for r in session.results if r.title == "Trained: close to the limit on smiley"]
+    assert said == ["trained('made.smiley', …) is given a Other; the exercise asks for a MADE."]
+
+
+class Dependent(nn.Module):
+    """A model whose loss is its weight's distance from 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(50))
+
+
+def measure(loss):
+    """Of weights that are as `how` says, shuffled with noise of their size."""
+    w = {"": 0.0, "slightly": 1e-3, "fresh": 3.0, "shuffled": 1.4}
+    return lambda how, number: loss(w[how])
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (lambda off: 0.0, "as good with the weights that it begins with"),
+        (lambda off: off > 0, "breaks down when its weights are a thousandth off"),
+        (lambda off: off > 2, "as good with its weights shuffled"),
+        (lambda off: off, "rests on its weights"),
+        (lambda off: off if off < 1 else float("nan"), "rests on its weights"),
+    ],
+)
+def test_a_result_rests_on_its_weights(loss, said):
+    def share(value: float) -> float:
+        return min(1.0, max(0.0, 1 - value)) if value == value else 0.0
+
+    found = weights.carry_it(measure(loss), share, 1.0, "trained('x')")
+    assert said in found.measured
+    assert found.passed == ("rests" in said)
+
+
+# ---- what a notebook can read ----------------------------------------------------------------------------
+
+
+def all_seeds(monkeypatch, exercise) -> tuple[set[int], set[int]]:
+    """(those that reach the notebook, those that the grader draws with) while an exercise is checked."""
+    told, ours = set(), set()
+    ran, request, inside = run(exercise), LocalStudent.request, []
+
+    def watched(self, message, arrays, limit):
+        told.update(message[key] for key in ("seed", "noise") if key in message)
+        inside.append(1)  # what is drawn in here, the student's code draws
+        try:
+            return request(self, message, arrays, limit)
+        finally:
+            inside.pop()
+
+    default_rng, stream = np.random.default_rng, distribution.stream
+
+    def rng(seed=None):
+        if not inside and isinstance(seed, int) and seed > 2**16:  # constants of the kit are no secrets
+            ours.add(seed)
+        return default_rng(seed)
+
+    def counted(name, seed, split):
+        if not inside and isinstance(seed, int) and split == "test":
+            ours.add(seed)
+        return stream(name, seed, split)
+
+    monkeypatch.setattr(LocalStudent, "request", watched)
+    monkeypatch.setattr(np.random, "default_rng", rng)
+    for module in (distribution, discrete, image_set):
+        monkeypatch.setattr(module, "stream", counted)
+    runner.check(exercise.name, ran.student, "a secret salt")
+    return told, ours
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=[e.name for e in EXERCISES])
+@pytest.mark.slow
+def test_no_seed_that_a_notebook_sees_draws_anything_of_the_graders(monkeypatch, exercise):
+    told, ours = all_seeds(monkeypatch, exercise)
+    assert told
+    assert ours
+    near = {s + k for s in ours for k in range(-2000, 2001)}  # checks count on from their seed
+    assert not told & near
+
+
+def test_a_function_that_an_exercise_asks_for_is_not_the_kits():
+    """Not imported, not by another name, not called by one of one's own."""
+    code = """
+from deepul_utils import tensors
+from deepul_utils.tensors import dequantize, to_logits, from_logits
+squeeze = lambda x: tensors.squeeze(x)
+def unsqueeze(x):
+    return getattr(tensors, "un" + "squeeze")(x)
+"""
+    exercise = exercises.get("realnvp_images")
+    earned = {r.name: r for r in runner.check(exercise.name, run(exercise, code).student).results}
+    for check in ("dequantize_adds_uniform_noise", "logit_and_its_log_det", "squeeze_moves_squares_into_channels"):
+        assert not earned[check].points
+        assert "2.4, which asks for a function of your own" in earned[check].measured
