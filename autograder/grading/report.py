@@ -29,8 +29,9 @@ ALIKE = ("group", "what", "share", "student", "detail")
 class Report:
     """The tables and the page, whole at every moment: written anew, aside, as each student's result comes.
 
-    The page of a large class waits for several, so that it does not take the time of grading. Of students who are not graded now the earlier results stand, which are kept in the course's own folder. What
-    cannot be written stops nothing; `problem` says what it was.
+    The page of a large class waits for several, so that it does not take the time of grading. Of students who are not
+    graded now the earlier results stand, which are kept in the course's own folder. What cannot be written stops
+    nothing; `problem` says what it was.
     """
 
     def __init__(self, course: Course, homework: str, folder: Path, students: Sequence[str]):
