@@ -44,7 +44,9 @@ def check(name: str, student: Student, salt: str = LIVE_SALT, only: str = "") ->
     run(exercise, session)
     score = Score(exercise, session.results, student.take_printed(), left_out=session.left_out)
     if any(r.kind != "not implemented" for r in session.results):
-        score.notes = notes
+        score.notes = notes + [
+            f"{found.measured}: look at what it is computed from." for found in session.unfounded.values()
+        ]
     return score
 
 

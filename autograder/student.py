@@ -16,7 +16,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from autograder.properties import weights
 from autograder.workbench import StudentCodeError, Workbench, decode, encode
 
 TIME_LIMIT = 20.0  # seconds a call; the slowest check of a right solution needs a tenth of it
@@ -111,6 +110,8 @@ class Student(ABC):
             self._weights[name] = self.weights(name)
         sent = self._weights[name]
         if how:
+            from autograder.properties import weights  # no check is to be found beside the student's code
+
             names = Handle(self, number, f"trained({name!r})").parameters()
             sent = weights.changed(sent, names, how, self._apart("weights", seed))
         for part in _parts(sent):
