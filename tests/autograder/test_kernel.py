@@ -109,16 +109,17 @@ def test_the_grader_hears_by_which_code_weights_and_samples_were_made(kernel):
 def test_every_check_runs_on_a_sandboxed_notebook(homework):
     """The very tests that run live, unchanged: full marks for the solution."""
     folder = ROOT / "solutions" / homework / "artifacts"
+    files = {f"artifacts/{p.name}": p.read_bytes() for p in folder.iterdir()}
     box = Sandbox(replace(LIMITS, total=400))  # the whole homework
     with (
         contextlib.closing(box),
-        Kernel(box, {f"artifacts/{p.name}": p.read_bytes() for p in folder.iterdir()}, seed=1) as kernel,
+        Kernel(box, files, seed=1) as kernel,
     ):
         for cell in solution_cells(homework):
             if cell.kind == "code" and "check(" not in cell.source:
                 assert kernel.execute(without_markers(cell.source), 60).error == ""
         for exercise in exercises.of_homework(homework):
-            score = runner.check(exercise.name, KernelStudent(kernel), "a salt")
+            score = runner.check(exercise.name, KernelStudent(kernel, files), "a salt")
             assert score == score.max_points, score.text()
 
 
