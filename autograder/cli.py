@@ -123,8 +123,8 @@ def _grade(course, homework: str, found: list, folder: Path, options=None, every
     _show(homework, results)
     _summary(results, seconds)
     if alike:
-        console.print(f"  alike   {len(alike)} groups share text, weights or code; to look at, no points change: "
-                      f"{_relative(folder / 'alike.csv')}", highlight=False, markup=False)  # fmt: skip
+        said = f"{len(alike)} times the same text, weights or code, to look at; no points change"
+        console.print(f"  alike   {_relative(folder / 'alike.csv')}: {said}", highlight=False, markup=False)
     if written.problem:
         console.print(f"[red]deepul:[/red] the tables could not all be written in {escape(_relative(folder))}: "
                       f"{escape(written.problem)}. Then run the same command again: no grade is lost.",

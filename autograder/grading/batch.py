@@ -189,7 +189,7 @@ class _Class:
         graded = without_grade(student, self.homework, f"The submission {problem}")
         try:
             recorder.remove(student)
-        except (OSError, SQLAlchemyError) as error:
+        except (OSError, ValueError, SQLAlchemyError) as error:  # nbgrader's InvalidEntry is a ValueError
             graded.problems.append(f"An older grade may stand in the gradebook: {trouble(error)}. Then grade again.")
         return graded
 

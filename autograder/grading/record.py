@@ -53,10 +53,18 @@ class Recorder:
 
     def remove(self, student: str) -> None:
         """There is no grade: an older one must not stand in its place. A TA's manual grades and comments stay."""
-        from nbgrader.api import MissingEntry
-
         self._mark(student).unlink(missing_ok=True)
         shutil.rmtree(self.course.root / "autograded" / student / self.homework, ignore_errors=True)
+        try:
+            self._remove_grades(student)
+        except BaseException:
+            self._gradebook.db.rollback()
+            raise
+        self._known.discard(student)
+
+    def _remove_grades(self, student: str) -> None:
+        from nbgrader.api import MissingEntry
+
         with contextlib.suppress(MissingEntry):  # never graded before
             submission = self._gradebook.find_submission(self.homework, student)
             grades = [g for n in submission.notebooks for g in n.grades]
@@ -67,7 +75,6 @@ class Recorder:
                 self._gradebook.db.commit()
             else:
                 self._gradebook.remove_submission(self.homework, student)
-        self._known.discard(student)
 
     def _mark(self, student: str) -> Path:
         return marks(self.course, self.homework) / student

@@ -500,6 +500,31 @@ def test_a_gradebook_that_is_in_use_or_broken_is_said(made, monkeypatch, capsys)
     assert recorded(made) == ALL
 
 
+def test_a_grade_that_cannot_be_taken_out_is_said_and_stops_no_other(made, monkeypatch, capsys):
+    assert command(monkeypatch, capsys, made)[0] == 0
+    monkeypatch.setattr("autograder.grading.course.LOCKED_SECONDS", 0.2)
+    (made / "in" / "ada" / "hw1.ipynb").write_text("{")  # sent again, and broken
+    changed = made / "in" / "ben" / "hw1.ipynb"
+    changed.write_text(changed.read_text().replace("x = 1", "x = 2"))
+    remove = batch.Recorder.remove
+
+    def remove_while_in_use(self, student):
+        with contextlib.closing(sqlite3.connect(made / "course" / "gradebook.db")) as formgrader:
+            formgrader.execute("BEGIN IMMEDIATE")
+            remove(self, student)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batch.Recorder, "remove", remove_while_in_use)
+        ended, printed = command(patch, capsys, made)
+    assert ended == 1, printed
+    assert "An older grade may stand in the gradebook: gradebook.db is in use" in printed
+    assert "1 graded" in printed
+    assert "ben: Graded, but not" not in printed
+    assert recorded(made) == ALL
+    assert command(monkeypatch, capsys, made)[0] == 1
+    assert set(recorded(made)) == {"ben", "cleo"}
+
+
 def test_the_table_is_whole_after_every_student_and_keeps_who_was_graded_before(made, monkeypatch, capsys):
     monkeypatch.setattr(report, "PAGE_SHARE", math.inf)
     seen = []
@@ -531,7 +556,7 @@ def test_equal_submissions_of_a_first_run_are_graded_and_not_unchanged(made, mon
     assert "3 submissions: 3 graded in" in command(monkeypatch, capsys, made)[1]
     printed = command(monkeypatch, capsys, made)[1]
     assert re.search(r"3 submissions: 0 graded in \d+ s, 3 had not changed\.", printed)
-    assert "1 groups share text, weights or code" in printed
+    assert "alike.csv: 1 times the same text, weights or code" in printed
     shutil.copytree(made / "in" / "ada", made / "in" / "dan")  # handed in later
     monkeypatch.setitem(NUMBERS, "dan", NUMBERS["ada"])
     notebook(made / "in" / "eve" / "hw1.ipynb", "{")
