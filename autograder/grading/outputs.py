@@ -28,6 +28,7 @@ PICTURES = {
 }
 DATA_URL = re.compile(r"data:image/(png|jpeg|gif);base64,[A-Za-z0-9+/=\s]*")
 PICTURE_URL = re.compile(r"data:image/(?:png|jpeg|gif);base64,[A-Za-z0-9+/=]*")
+BESIDE = re.compile(r"\w[^:\\?#\x00-\x1f]*")
 # MathJax follows these: links, styles, and extensions that it loads.
 TEX = re.compile(
     r"\\(href|url|style|class|cssId|data|bbox|unicode|require|includegraphics|mmlToken|html\w*)(?![A-Za-z])"
@@ -71,8 +72,8 @@ def clean(text: str) -> str:
     if _is_too_much(text):
         return as_written(text)
     cleaned = nh3.clean(
-        text, tags=TAGS, attributes=ATTRIBUTES, attribute_filter=_attribute, url_schemes={"http", "https", "mailto", "data"},
-        strip_comments=True,
+        text, tags=TAGS, attributes=ATTRIBUTES, attribute_filter=_attribute, strip_comments=True,
+        url_schemes={"http", "https", "mailto", "data"},
     )  # fmt: skip
     return TEX.sub(r"\\text{\1}", cleaned)
 
@@ -154,9 +155,15 @@ def readable(text: str) -> str:
 
 
 def _attribute(tag: str, name: str, value: str) -> str | None:
-    if not value.strip().lower().startswith("data:"):
-        return value
-    return value if (tag, name) == ("img", "src") and DATA_URL.fullmatch(value) else None
+    if (tag, name) == ("img", "src"):  # asked for as soon as it is seen: of nobody but the notebook's own folder
+        return value if DATA_URL.fullmatch(value) or _is_beside(value) else None
+    return None if value.strip().lower().startswith("data:") else value
+
+
+def _is_beside(address: str) -> bool:
+    """Whether a relative address stays below where the notebook lies."""
+    up = ".." in address or "%2e" in address.lower()
+    return BESIDE.fullmatch(address) is not None and not up
 
 
 def _text(value: object) -> str | None:

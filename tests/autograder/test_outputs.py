@@ -165,7 +165,8 @@ def test_pictures_attached_to_a_text_are_shown_once_and_nothing_else_that_is_att
 def test_no_tex_acts(name):
     tex = f"\\{name}{{javascript:x()}}{{a}}"
     for source in (f"${tex}$", f"# T\n\n$$ x\n{tex} $$", f"\\begin{{align}}{tex}\\end{{align}}", f"<b>${tex}$</b>",
-                   f"<p>$&#92;{tex[1:]}$</p>", f"$\\{name[:2]}<wbr>{name[2:]}{{javascript:x()}}$ <b>y</b>"):  # fmt: skip
+                   f"<p>$&#92;{tex[1:]}$</p>",
+                   f"$\\{name[:2]}<wbr>{name[2:]}{{javascript:x()}}$ <b>y</b>"):  # fmt: skip
         for shown in (_text_cell(source), outputs.inert({"text/html": source})["text/html"]):
             assert f"\\{name}" not in shown.replace("<wbr>", ""), shown
     assert _text_cell(r"$\hrefs \stylish \frac{a}{b}$") == r"$\hrefs \stylish \frac{a}{b}$"
@@ -181,6 +182,7 @@ BLOW_UP = (
     "<p>" + "".join(f"<b x={i}>" for i in range(20_000)) + "</p>" + "<p>x</p>" * 20_000,
     "".join(f"<b x={i}>" for i in range(60_000)), "<div>" * 100_000, "<a><div>" * 50_000, "<b></p>" * 50_000,
     "*a* <b>" * 40_000, "[a](b)" * 40_000, "> " * 1000 + "<b>",
+    "*a* &amp; " * 100_000,
 )  # fmt: skip
 
 
@@ -204,3 +206,22 @@ def test_a_notebook_of_markup_is_shown_as_it_was_written_and_that_is_said():
     assert sources[0].startswith("<p>0 <em>a</em>")
     assert sources[-1].startswith("<pre>79 *a* &lt;b&gt;")
     assert any("shown as they were written" in change for change in normal.changes)
+
+
+@pytest.mark.parametrize("address", [
+    "/logout", "//evil/x.png", "https://evil/x.png", "HTTP:x", "\\\\evil\\x.png", "../../logout", "a/../../../logout",
+    "%2e%2e/x", "a/%2E./x", " /logout", "\t/logout", "?x", "javascript:x()", "data:image/svg+xml;base64,AA==",
+    "a/\\..\\x", "a?x=1", "",
+])  # fmt: skip
+def test_a_picture_asks_nobody_for_anything(address):
+    """With the cookie of who looks at it, and as soon as it is shown."""
+    from html import escape
+
+    for shown in (outputs.clean(f'<img src="{escape(address)}" alt="a">'), _text_cell(f"![a](<{address}>) <b>x</b>")):
+        assert "src=" not in shown or 'src=""' in shown, shown
+    assert "src=" not in outputs.clean('<img src="a/.\t./x">'), "browsers leave the tab out"
+
+
+@pytest.mark.parametrize("address", ["figures/p.png", "my picture (1).png", "é.png", "a.b/c-d.png", "x%20y.png"])
+def test_a_picture_beside_the_notebook_is_shown(address):
+    assert f'src="{address}"' in outputs.clean(f'<img src="{address}">')
