@@ -49,3 +49,14 @@ def test_what_a_solution_defines_is_there_and_what_stops_is_said():
     assert "DiscretizedLogisticMixture" not in names  # of another exercise
     with pytest.raises(RuntimeError, match=r"1\.3: the cell “class MaskedConv2d.*NameError: name 'wrong'"):
         solved.defined("hw1", "1.3", change=lambda s: s.replace("MaskedConv2d(nn.Conv2d)", "MaskedConv2d(wrong)"))
+
+
+def test_what_grades_builds_no_parsers_of_addresses():
+    """That takes longer than to import torch, and each grader, worker and sandbox would do it."""
+    code = (
+        "import sys; import autograder.grading.batch, autograder.grading.execute, nbformat\n"
+        "assert not sys.modules['rfc3987_syntax']\n"
+        "cell = nbformat.v4.new_code_cell('1')\n"
+        "nbformat.validate(nbformat.v4.new_notebook(cells=[cell]))"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
