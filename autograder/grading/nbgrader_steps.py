@@ -55,7 +55,8 @@ class Normalise(_Step):
         for change in normal.changes:
             self.log.warning("%s: %s", resources["nbgrader"]["student"], change)
         about = resources["nbgrader"]
-        write_beside(self._course().root / "autograded" / about["student"] / about["assignment"], harmless(normal.files))
+        folder = self._course().root / "autograded" / about["student"] / about["assignment"]
+        write_beside(folder, harmless(normal.files))
         return from_dict(normal.notebook), resources
 
 
