@@ -7,7 +7,7 @@ import re
 import pytest
 
 from autograder import demo, exercises, notebooks
-from autograder.grading import batch, outputs, pictures
+from autograder.grading import batch, outputs, pictures, report
 from autograder.grading.execute import Grader
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import normalise
@@ -270,6 +270,14 @@ def test_figures_are_drawn_anew_where_they_are_asked_for():
     for listed in (shows, decides):
         assert len(images(listed)) == (listed is decides)  # of a plot that no cell ends in, nothing is shown
         assert PNG not in images(listed)
+
+
+def test_the_report_says_whose_the_figures_are(tmp_path):
+    score = batch.blank("made", "1.2", "MADE", 20, "passed", 20.0, "fine")
+    for figures in ({}, {"made": PNG}):
+        graded = batch.Graded("ada", scores=[score], figures=figures)
+        page = report.write(tmp_path, "hw1", [graded]).read_text(encoding="utf-8")
+        assert ("The student's own figure, as handed in" in page) == bool(figures)
 
 
 def test_the_demo_hands_in_what_its_students_saw(tmp_path):
