@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import numpy as np
+import torch
 
 from autograder.workbench import StudentCodeError, Workbench, decode, encode
 
@@ -292,13 +293,14 @@ class LocalStudent(Student):
         return printed
 
     def request(self, message, arrays, limit):
-        printed = self.printed
+        printed, gradients = self.printed, torch.is_grad_enabled()
         with warnings.catch_warnings(), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             warnings.simplefilter("ignore")
             try:
                 with time_limit(limit):
                     return self.bench.handle(message, arrays)
             except TimeLimit:
+                torch.set_grad_enabled(gradients)  # the alarm may have rung while it was being put back
                 what = message.get("name") or message.get("method")
                 raise StudentCodeError("time limit", f"{what} took longer than {limit:g} s.") from None
 

@@ -46,10 +46,15 @@ def test_called_with_one_example(student, seed):
 @points(1, "The log-density is finite far away")
 @hint("Far from every μ the densities round to zero, and the logarithm of their sum to −∞: logsumexp of logs does not.")
 def test_log_density_is_finite_far_away(student, seed):
-    x = np.concatenate([[[-100.0, 100.0], [100.0, -100.0]], around(toy.get("moons"), 50, seed)])
-    flow = Flow(student.new("ARFlow", components=COMPONENTS, hidden=HIDDEN, seed=seed, perturb=0.5), 2, UNIFORM)
-    # Not log_prob: torch's Uniform(0, 1) holds 0 and not 1, so that z = 1 exactly has density 0.
-    require(hygiene.finite(flow.log_det(x.astype(np.float32)), "on data, and far from every component"))
+    x = np.concatenate([[[-100.0, 100.0], [100.0, -100.0]], around(toy.get("moons"), 50, seed)]).astype(np.float32)
+
+    def find(k: int) -> flows.Finding:
+        made = student.new("ARFlow", components=COMPONENTS, hidden=HIDDEN, seed=seed + k, perturb=0.5)
+        # Not log_prob: torch's Uniform(0, 1) holds 0 and not 1, so that z = 1 exactly has density 0.
+        return hygiene.finite(Flow(made, 2, UNIFORM).log_det(x), "on data, and far from every component")
+
+    # In a random network σ(100) itself may overflow; where it is the logarithm of a sum, nothing far away is finite.
+    require(max((find(k) for k in range(3)), key=lambda found: found.share))
 
 
 @points(2.5, "The Jacobian is triangular")

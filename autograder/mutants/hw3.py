@@ -17,6 +17,7 @@ VAE_NOISE = "z = mu + sigma * torch.randn_like(mu)"
 BETA_LOSS = "return reconstruction + beta * kl"
 BETA_SQUARES = "reconstruction = tensors.sum_except_batch((x - self.decode(z)) ** 2 + math.log(2 * math.pi)) / 2"
 BETA_STEPS = "((begin, 400), (beta, 1600)) if begin else ((beta, 2000),)"
+ANEW = '{} = trained("{}", BetaVAE(), fit=lambda m: m.load_state_dict({}.state_dict()), retrain=True)'
 CHOSEN = 'chosen = trained("beta_vae", BetaVAE(), fit=train_beta(BETA, begin=3 * BETA))'
 
 MUTANTS = (
@@ -449,12 +450,12 @@ MUTANTS = (
     ),
     Mutant(
         "beta-one-twice", "beta_vae", "the model of β = 1 under both names",
-        ((CHOSEN, f"{CHOSEN}\nchosen.load_state_dict(plain.state_dict())"),),
+        ((CHOSEN, ANEW.format("chosen", "beta_vae", "plain")),),
         "more_than_with_beta_one", "does not earn its price",
     ),
     Mutant(
         "beta-for-both", "beta_vae", "the model of the larger β under both names",
-        ((CHOSEN, f"{CHOSEN}\nplain.load_state_dict(chosen.state_dict())"),),
+        ((CHOSEN, f"{CHOSEN}\n" + ANEW.format("plain", "beta_vae.plain", "chosen")),),
         "more_than_with_beta_one", "does not earn its price",
     ),
     Mutant(

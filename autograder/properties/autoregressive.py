@@ -48,7 +48,7 @@ def dependencies(outputs: Callable, dims: int, levels: int, seed: int = 0) -> np
 
 
 def _told(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What logits (B, dims, levels) tell, each beside the largest of its output; and by how much rounding may move that.
+    """What logits (B, dims, levels) tell, each beside the largest of its output; and how far rounding may move it.
 
     Only numbers of LARGE and below round much: one that is huge, or is added to all, hides nothing.
     """

@@ -135,6 +135,20 @@ def same(a: np.ndarray, b: np.ndarray, name: str, seed: int = 0, required: str =
     return Finding(float(p_value > P_VALUE), measured, required, p_value, P_VALUE, "p-value", slip=slip)
 
 
+def as_wide(a: np.ndarray, b: np.ndarray) -> Finding:
+    """Samples (n, D), (m, D) are spread alike, number by number: Brown and Forsythe's test, Bonferroni-corrected.
+
+    It sees noise that is narrower sooner than distances do.
+    """
+    from scipy.stats import levene
+
+    p_values = [levene(x, y, center="median").pvalue for x, y in zip(a.T, b.T, strict=True) if np.ptp(y)]
+    p_value = float(min(1.0, len(p_values) * min(p_values, default=1.0)))
+    ratio = float(np.median(a.std(axis=0) / (b.std(axis=0) + 1e-12)))
+    return Finding(float(p_value > P_VALUE), f"samples are {ratio:.2f} times as wide as G(z), p = {p_value:.2g}",
+                   f"as wide (p > {P_VALUE:g})", p_value, P_VALUE, "p-value")  # fmt: skip
+
+
 def _p_value(a: np.ndarray, b: np.ndarray, kernel: Callable[[np.ndarray], np.ndarray], seed: int) -> float:
     p = _tail(*permuted(a, b, kernel, seed))
     return _tail(*permuted(a, b, kernel, seed + 1, MANY)) if p < DOUBTFUL else p
