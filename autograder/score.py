@@ -36,7 +36,10 @@ class CheckResult:
     @property
     def missing(self) -> str:
         """What a check waits for: a method that is still a stub, or something to train; "" if for nothing."""
-        forms = {"not implemented": "(`[^`]{1,200}`)", "untrained": "nothing was (train)ed under the name '([^']{1,200})'"}
+        forms = {
+            "not implemented": "(`[^`]{1,200}`)",
+            "untrained": "nothing was (train)ed under the name '([^']{1,200})'",
+        }
         found = re.match(forms.get(self.kind, "(?!)"), self.measured)
         return "" if not found else found[1] if self.kind == "not implemented" else f"{found[1]}ing {found[2]}"
 

@@ -145,8 +145,8 @@ def log_probs(handle, images: np.ndarray, levels: int, *labels: np.ndarray, batc
 def sees_no_later_pixel(handle, images: np.ndarray, levels: int, seed: int, *labels: np.ndarray) -> Finding:
     """A trained model, at its real size: what it says of a pixel is the same, whatever comes from there on.
 
-    images: held out or drawn, int (n, C, H, W). Of some, all from a pixel on, in raster order, is that of another image. Within
-    a pixel, no colour may be told of itself, not even through others.
+    images: held out or drawn, int (n, C, H, W). Of some, all from a pixel on, in raster order, is that of another
+    image. Within a pixel, no colour may be told of itself, not even through others.
     """
     rng, (_, C, H, W) = np.random.default_rng(seed), images.shape
     some, others = images[:PLACES], np.roll(images, 1, axis=0)[:PLACES]
