@@ -1,15 +1,18 @@
 """What hostile and broken submissions do, one row each: attacks.md of the project, as real submissions.
 
-`Attack.make` gets a folder that holds a submission (blank, or complete with its weights), and does to it what the
-attacker does. `points` is what an honest grader gives; `told` is what the TA must read, `shown` what must, and
-`hidden` what must not occur anywhere in the graded notebook.
+`Attack.make` gets a folder that holds a submission (blank, complete with its weights, or wrong), and does to it what
+the attacker does. `points` is what an honest grader gives; `told` is what the TA must read, `shown` what must, and
+`hidden` what must not occur anywhere in the graded notebook. What is to fool a check starts from wrong code: a fooled
+check would pay for it, and an honest one pays what the wrong code earns without the attack.
 """
 
+import contextlib
 import json
 import os
+import socket
 import stat
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +24,10 @@ class Attack:
     name: str
     stock: str  # what stock nbgrader and otter do, from attacks.md
     make: Callable[[Path], None]
-    points: float = 0
+    points: float | None = 0  # None: as many as the wrong submission earns
     complete: bool = False  # made from the complete solution rather than from the blank handout
+    fools: bool = False  # made from wrong code, and fools a grader that runs beside it
+    works: str = ""  # what its first cell prints where there is no sandbox: a pattern
     told: str = ""
     shown: str = ""
     hidden: str = ""
@@ -46,6 +51,9 @@ def code(text: str) -> Callable[[Path], None]:
 
 def is_check(cell: dict) -> bool:
     return cell["metadata"].get("nbgrader", {}).get("grade", False)
+
+
+WRONG = ("edge-bins-are-inner-bins", "output-mask-not-strict")  # slips of both exercises that are handed in
 
 
 def in_checks(text: str) -> Callable[[Path], None]:
@@ -166,6 +174,31 @@ for k in range(400):
     app.iopub_socket.send_multipart([b"id", b"<IDS|MSG>", b"", b"{}", b"{}", b"{}", b"{}"] + [frame] * 40)
 """
 
+# Every family that there is, to listeners that the test opens on the host.
+NETWORK = """
+import os, socket
+tried = {{"INET": (socket.AF_INET, ("127.0.0.1", {port})), "INET6": (socket.AF_INET6, ("::1", {port6})),
+          "UNIX": (socket.AF_UNIX, r"{listener}"), "abstract": (socket.AF_UNIX, "\\0{abstract}"),
+          "VSOCK": (getattr(socket, "AF_VSOCK", 40), (2, 22))}}
+reached = []
+for name, (family, address) in tried.items():
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as tried_socket:
+            tried_socket.settimeout(2)
+            tried_socket.connect(address)
+            reached.append(name)
+    except OSError:
+        pass
+for family in (socket.AF_PACKET, socket.AF_INET):
+    try:
+        socket.socket(family, socket.SOCK_RAW, 1).close()
+        reached.append("raw")
+    except OSError:
+        pass
+print("reached:", reached)
+print("interfaces:", [n for _, n in socket.if_nameindex()])
+"""
+
 FORGE = """
 import json
 from ipykernel.kernelapp import IPKernelApp
@@ -179,11 +212,40 @@ kernel.shell_handlers["deepul_request"] = forged
 """
 
 
-def table(course: Path, kit: Path) -> list[Attack]:
-    """All rows. course: the folder that the class is graded in."""
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as tried:
+            tried.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def listening(folder: Path) -> Iterator[dict[str, object]]:
+    """Listeners on this machine for `NETWORK`, and what to call them."""
+    with contextlib.ExitStack() as open_sockets:
+        names = {"listener": str(folder / "listener"), "abstract": f"deepul-{os.getpid()}"}
+        addresses = ((socket.AF_INET, ("127.0.0.1", 0)), (socket.AF_INET6, ("::1", 0)),
+                     (socket.AF_UNIX, names["listener"]), (socket.AF_UNIX, "\0" + names["abstract"]))  # fmt: skip
+        for (family, address), port in zip(addresses, ("port", "port6", "", ""), strict=True):
+            if family == socket.AF_INET6 and not _has_ipv6():
+                names[port] = 1
+                continue
+            listener = open_sockets.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            listener.bind(address)
+            listener.listen(50)
+            if port:
+                names[port] = listener.getsockname()[1]
+        os.chmod(names["listener"], 0o777)
+        yield names
+
+
+def table(course: Path, kit: Path, listeners: dict[str, object]) -> list[Attack]:
+    """All rows. course: the folder that the class is graded in. listeners: of `listening`."""
     import sys
 
-    names = dict(course=course, kit=kit, home=Path.home(), base=sys.base_prefix, outer=Path(sys.base_prefix).parent)
+    names = listeners | dict(course=course, kit=kit, home=Path.home(), base=sys.base_prefix)
     home = next((p for p in (sys.base_prefix, str(kit)) if p.startswith(str(Path.home()) + "/")), "")
     names["outer"] = str(Path.home() / Path(home).relative_to(Path.home()).parts[0]) if home else ""
 
@@ -192,41 +254,46 @@ def table(course: Path, kit: Path) -> list[Attack]:
 
     return [
         # Fooling what compares.
-        Attack("patched_compare", "full marks", code("""
-            import numpy, torch
-            torch.allclose = torch.equal = lambda *a, **k: True
-            numpy.testing.assert_allclose = lambda *a, **k: None
-            import pytest
-            pytest.raises = None
-            import deepul_utils
-            deepul_utils.check = check = lambda name: 100.0
-        """)),
-        Attack("shadowed_builtins", "full marks", code("""
-            import builtins
-            builtins.float = float = lambda *a: 1e9
-            builtins.isinstance = isinstance = lambda *a: True
-            builtins.check = check = lambda name: 20.0
-            builtins.__import__ = lambda *a, **k: None
-        """)),
-        Attack("input_transformer", "6 of 6", code("""
-            get_ipython().input_transformers_post.append(lambda lines: [])
-        """)),
-        Attack("ast_transformer", "6 of 6", code("""
-            import ast
-            class Strip(ast.NodeTransformer):
-                def visit_Expr(self, node): return ast.Expr(ast.Constant(20.0))
-            get_ipython().ast_transformers.append(Strip())
-        """)),
-        Attack("replaced_do_execute", "6 of 6", code("""
-            from ipykernel.ipkernel import IPythonKernel
-            async def do_execute(self, *a, **k):
-                return {"status": "ok", "execution_count": 1, "user_expressions": {}, "payload": []}
-            IPythonKernel.do_execute = do_execute
-            get_ipython().run_cell = lambda *a, **k: None
-        """)),
-        Attack("skip_execution_tag", "6 of 6", lambda folder: edit(
-            folder, lambda cells: [c["metadata"].update(tags=["skip-execution"]) for c in cells if is_check(c)])),
-        *(Attack(f"grade_is_{name}", stock, in_checks(text), told="was changed, and was put back")
+        *(Attack(name, stock, make, None, fools=True) for name, stock, make in (
+            ("patched_compare", "full marks", code("""
+                import numpy, torch
+                torch.allclose = torch.equal = lambda *a, **k: True
+                numpy.testing.assert_allclose = lambda *a, **k: None
+                numpy.abs = numpy.absolute = lambda *a, **k: numpy.zeros(1)
+                import deepul_utils.check
+                deepul_utils.check.check = check = lambda name: 100.0
+            """)),
+            ("patched_checks", "full marks", code("""
+                from dataclasses import replace
+                from autograder import checks, runner, score
+                checks.require = lambda finding: None
+                score.Score.__new__ = lambda cls, *a, **k: float.__new__(cls, 20.0)
+            """)),
+            ("shadowed_builtins", "full marks", code("""
+                import builtins
+                builtins.sum = lambda *a, **k: 20.0
+                builtins.round = lambda *a: 20.0
+            """)),
+            ("input_transformer", "6 of 6", code("""
+                get_ipython().input_transformers_post.append(lambda lines: [])
+            """)),
+            ("ast_transformer", "6 of 6", code("""
+                import ast
+                class Strip(ast.NodeTransformer):
+                    def visit_Expr(self, node): return ast.Expr(ast.Constant(20.0))
+                get_ipython().ast_transformers.append(Strip())
+            """)),
+            ("replaced_do_execute", "6 of 6", code("""
+                from ipykernel.ipkernel import IPythonKernel
+                async def do_execute(self, *a, **k):
+                    return {"status": "ok", "execution_count": 1, "user_expressions": {}, "payload": []}
+                IPythonKernel.do_execute = do_execute
+                get_ipython().run_cell = lambda *a, **k: None
+            """)),
+            ("skip_execution_tag", "6 of 6", lambda folder: edit(
+                folder, lambda cells: [c["metadata"].update(tags=["skip-execution"]) for c in cells if is_check(c)])),
+        )),
+        *(Attack(f"grade_is_{name}", stock, in_checks(text), None, fools=True, told="was changed, and was put back")
           for name, text, stock in (
             ("numpy_zero", "import numpy as np\nnp.float64(0)", "full marks"),
             ("nan", "float('nan')", "full marks"),
@@ -237,18 +304,12 @@ def table(course: Path, kit: Path) -> list[Attack]:
             ("infinite", "float('inf')", "whole submission fails"),
         )),
         # Reading and writing what is not the student's.
-        Attack("reads_everything", "all readable", formed(LOOK), shown="seen: []\\nsalt: []"),
+        Attack("reads_everything", "all readable", formed(LOOK), shown="seen: []\\nsalt: []",
+               works="seen: .*solutions.*hw1.py.*/etc/passwd"),
         Attack("symlinks", "copied into autograded/ and feedback", links, told="a link to somewhere else"),
         Attack("writes_its_own_score", "sticks", formed(SQL)),
-        Attack("network", "allowed", code("""
-            import socket
-            try:
-                socket.create_connection(("127.0.0.1", 22), timeout=2)
-                print("network: connected")
-            except OSError as error:
-                print("network: none")
-            print("interfaces:", [n for _, n in socket.if_nameindex()])
-        """), shown="network: none\\ninterfaces: ['lo']"),
+        Attack("network", "allowed", formed(NETWORK), shown="reached: []\\ninterfaces: ['lo']",
+               works="reached: .*'INET'.*'UNIX', 'abstract'"),
         Attack("writes_outside", "allowed", code("""
             import os
             done = []
@@ -279,7 +340,7 @@ def table(course: Path, kit: Path) -> list[Attack]:
                 print("stays a student")
         """), shown="processes: [1] uid 1000\\nnamespace: -1 unmount: -1 -1\\nroot: 256\\nstays a student"),
         # Using up what there is.
-        Attack("endless_loop", "38 s, submission dropped", code("while True: pass"), told="time limit"),
+        Attack("endless_loop", "38 s, submission dropped", code("while True: pass"), told="limit: stopped after 5 s"),
         Attack("endless_loop_that_will_not_stop", "38 s, submission dropped", code("""
             import signal
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -288,7 +349,8 @@ def table(course: Path, kit: Path) -> list[Attack]:
                     while True: pass
                 except KeyboardInterrupt: pass
         """), told="time limit of 5 s a cell"),
-        Attack("sleeps", "38 s, submission dropped", code("import time\ntime.sleep(3600)"), told="time limit"),
+        Attack("sleeps", "38 s, submission dropped", code("import time\ntime.sleep(3600)"),
+               told="limit: stopped after 5 s"),
         Attack("exits", "no grade", code("import os\nos._exit(0)"), told="ended its own kernel (exit code 0)"),
         Attack("kills_its_parent", "grader killed, later students ungraded", code("""
             import os, signal
@@ -302,13 +364,13 @@ def table(course: Path, kit: Path) -> list[Attack]:
                shown="cut here: the cell printed over"),
         Attack("two_million_lines", "25 s", code("for k in range(2_000_000): print(k)"),
                shown="cut here: the cell printed over"),
-        Attack("flood_of_messages", "not tried", code(FLOOD), told="limit"),
+        Attack("flood_of_messages", "not tried", code(FLOOD), told="output limit: it sent more than the grader takes"),
         Attack("fork_bomb", "no limit", code("""
             import os
             while True:
                 try: os.fork()
                 except OSError: pass
-        """), told="limit"),
+        """), told="process limit: it started over 32 processes"),
         Attack("thread_storm", "no limit", code("""
             import threading, time
             started = 0
@@ -328,7 +390,7 @@ def table(course: Path, kit: Path) -> list[Attack]:
                     hold = [bytearray(b"x" * 100_000_000) for _ in range(20)]
                     time.sleep(60)
             time.sleep(60)
-        """), told="memory limit"),
+        """), told="memory limit: it used over 4 GiB"),
         Attack("disk_filler", "no limit", code("""
             import os
             total = 0
