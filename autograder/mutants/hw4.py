@@ -35,7 +35,8 @@ def width_of_modes(name: str, times: str) -> tuple:
     def forward(self, z):
         x, means = super().forward(z), torch.tensor(eight.means, dtype=torch.float32)
         near = torch.softmax(-20 * torch.cdist(x, means), dim=1) @ means
-        return near + {times} * (x - near)
+        at_mode = torch.sigmoid(12 * (1.1 - (x - near).norm(dim=1, keepdim=True)))  # what lies elsewhere, stays there
+        return near + (1 + ({times} - 1) * at_mode) * (x - near)
 
 
 class GAN2d(nn.Module):"""

@@ -49,6 +49,22 @@ def code(text: str) -> Callable[[Path], None]:
     return lambda folder: edit(folder, lambda cells: cells.insert(1, dict(cell, id="attack")))
 
 
+def before_the_check(text: str) -> Callable[[Path], None]:
+    """The same, right before the check of `made`: what is defined before it is defined."""
+
+    def make(folder: Path) -> None:
+        code(text)(folder)
+
+        def later(cells: list[dict]) -> None:
+            attack = cells.pop(1)
+            at = next(k for k, c in enumerate(cells) if is_check(c) and '"made"' in "".join(c["source"]))
+            cells.insert(at, attack)
+
+        edit(folder, later)
+
+    return make
+
+
 def is_check(cell: dict) -> bool:
     return cell["metadata"].get("nbgrader", {}).get("grade", False)
 
@@ -274,16 +290,16 @@ def table(course: Path, kit: Path, listeners: dict[str, object]) -> list[Attack]
                 builtins.sum = lambda *a, **k: 20.0
                 builtins.round = lambda *a: 20.0
             """)),
-            ("input_transformer", "6 of 6", code("""
+            ("input_transformer", "6 of 6", before_the_check("""
                 get_ipython().input_transformers_post.append(lambda lines: [])
             """)),
-            ("ast_transformer", "6 of 6", code("""
+            ("ast_transformer", "6 of 6", before_the_check("""
                 import ast
                 class Strip(ast.NodeTransformer):
                     def visit_Expr(self, node): return ast.Expr(ast.Constant(20.0))
                 get_ipython().ast_transformers.append(Strip())
             """)),
-            ("replaced_do_execute", "6 of 6", code("""
+            ("replaced_do_execute", "6 of 6", before_the_check("""
                 from ipykernel.ipkernel import IPythonKernel
                 async def do_execute(self, *a, **k):
                     return {"status": "ok", "execution_count": 1, "user_expressions": {}, "payload": []}
@@ -305,7 +321,7 @@ def table(course: Path, kit: Path, listeners: dict[str, object]) -> list[Attack]
         )),
         # Reading and writing what is not the student's.
         Attack("reads_everything", "all readable", formed(LOOK), shown="seen: []\\nsalt: []",
-               works="seen: .*solutions.*hw1.py.*/etc/passwd"),
+               works=r"seen: .*gradebook\.db.*solutions/hw1"),
         Attack("symlinks", "copied into autograded/ and feedback", links, told="a link to somewhere else"),
         Attack("writes_its_own_score", "sticks", formed(SQL)),
         Attack("network", "allowed", formed(NETWORK), shown="reached: []\\ninterfaces: ['lo']",
@@ -364,13 +380,13 @@ def table(course: Path, kit: Path, listeners: dict[str, object]) -> list[Attack]
                shown="cut here: the cell printed over"),
         Attack("two_million_lines", "25 s", code("for k in range(2_000_000): print(k)"),
                shown="cut here: the cell printed over"),
-        Attack("flood_of_messages", "not tried", code(FLOOD), told="output limit: it sent more than the grader takes"),
+        Attack("flood_of_messages", "not tried", code(FLOOD), told="Grading stopped early: "),
         Attack("fork_bomb", "no limit", code("""
             import os
             while True:
                 try: os.fork()
                 except OSError: pass
-        """), told="process limit: it started over 32 processes"),
+        """), told="Grading stopped early: "),
         Attack("thread_storm", "no limit", code("""
             import threading, time
             started = 0
