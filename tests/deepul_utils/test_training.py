@@ -21,7 +21,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from deepul_utils import training
+from deepul_utils import origins, training
 from deepul_utils.errors import KitError
 from deepul_utils.training import History, drawn, fit, seed_everything, trained
 
@@ -601,7 +601,7 @@ EARLY = """
 import os, signal, sys, tempfile
 import torch
 from torch import nn
-from deepul_utils import training
+from deepul_utils import origins, training
 
 assert "torch._dynamo" not in sys.modules  # or there is nothing to break
 data = torch.linspace(-1, 1, 50).unsqueeze(1)
@@ -782,7 +782,7 @@ LESSON = """
 import os, signal, sys, time
 import torch
 from torch import nn
-from deepul_utils import training
+from deepul_utils import origins, training
 
 def lesson(kill_at=None):
     torch.manual_seed(1)
@@ -995,7 +995,7 @@ def test_nothing_goes_to_stderr_in_this_process(folder, capfd):
 def test_the_session_survives_a_change_of_folder(tmp_path):
     script = """
 import importlib, os
-from deepul_utils import training
+from deepul_utils import origins, training
 for given in (None, "weights", "/elsewhere"):
     os.environ.pop("DEEPUL_ARTIFACTS", None)
     if given:
@@ -1137,9 +1137,11 @@ def test_a_copy_on_another_device_or_in_eval_mode_is_no_change(folder):
     assert notes() == []
 
 
-def test_a_model_that_nobody_trained_has_no_notes():
-    assert training.notes("demo", {"demo": new()}, {}) == []
-    assert training.notes("demo", {"demo": 3, "demo.list": [], "demo.none": None}, {}) == []
+def test_of_what_was_put_among_the_models_by_hand_it_is_said_that_it_does_not_count():
+    assert training.notes("made", {"demo": new()}, {}) == []
+    for models in ({"demo": new()}, {"demo": 3, "demo.list": [], "demo.none": None}):
+        assert training.notes("demo", models, {}) == [f"{name}: {origins.PUT_BY_HAND}" for name in models]
+
 
 
 def test_one_model_under_two_names(folder):
