@@ -601,7 +601,7 @@ EARLY = """
 import os, signal, sys, tempfile
 import torch
 from torch import nn
-from deepul_utils import origins, training
+from deepul_utils import training
 
 assert "torch._dynamo" not in sys.modules  # or there is nothing to break
 data = torch.linspace(-1, 1, 50).unsqueeze(1)
@@ -782,7 +782,7 @@ LESSON = """
 import os, signal, sys, time
 import torch
 from torch import nn
-from deepul_utils import origins, training
+from deepul_utils import training
 
 def lesson(kill_at=None):
     torch.manual_seed(1)
@@ -995,7 +995,7 @@ def test_nothing_goes_to_stderr_in_this_process(folder, capfd):
 def test_the_session_survives_a_change_of_folder(tmp_path):
     script = """
 import importlib, os
-from deepul_utils import origins, training
+from deepul_utils import training
 for given in (None, "weights", "/elsewhere"):
     os.environ.pop("DEEPUL_ARTIFACTS", None)
     if given:
