@@ -1,8 +1,9 @@
 """Which cells of a notebook do nothing but show something, and what the student handed in of what they show.
 
 A picture decides no grade, and drawing them takes as long as all else. So a cell whose only purpose is one is not run,
-unless it is asked for, and the reader sees the student's own outputs, cleaned and called theirs. Nothing is run here:
-what a cell would do is read from its syntax, and wherever that leaves a doubt the cell is run.
+unless it is asked for, and the reader sees the student's own outputs, cleaned and called theirs. So is a cell that the
+course wrote and that only prints; what students print themselves is run. Nothing is run here: what a cell would do is
+read from its syntax, and wherever that leaves a doubt the cell is run.
 """
 
 import ast
@@ -24,6 +25,7 @@ MOST_SHOWN = 24 * 2**20  # characters of all outputs that are kept of those hand
 MOST_PRINTED = 20_000  # characters of a text among them
 
 PLOTS = re.compile(r"\bplots\b")
+SHOWS = re.compile(r"\b(plots|print)\b")
 NAME = re.compile(r"[^\W\d]\w*")
 MAGIC = re.compile(r"^[ \t]*[%!?].*$", re.MULTILINE)  # IPython's own lines, which are no Python
 # What trains, keeps, or reaches beyond the notebook: functions, and methods of anything. A cell that comes to one of
@@ -41,6 +43,8 @@ CHANGES = {
 }  # fmt: skip
 # With one of these, a notebook may use names that its syntax does not show: every cell is run.
 HIDDEN = {"exec", "eval", "globals", "locals", "vars", "get_ipython", "__main__"}
+LIBRARIES = {"np", "torch", "F"}  # whose functions of these names make something new
+COMPREHENSIONS = ("listcomp", "setcomp", "dictcomp", "genexpr")
 NO_GRAD = ("torch.no_grad()", "torch.inference_mode()")
 
 
@@ -60,8 +64,8 @@ class _Cell:
 def only_pictures(sources: list[str], homework: str, run: Collection[int] = ()) -> set[int]:
     """Which of these cells, all code cells of a notebook in their order, need not be run to grade it.
 
-    Their statements are calls of the kit's plots, prints, and values for them under names that no cell that runs, and
-    no check of the homework, asks for. run: those that are run whatever they hold.
+    Their statements are calls of the kit's plots (of the course's own cells: or prints), and values for them under
+    names that no cell that runs, and no check of the homework, asks for. run: those that are run whatever they hold.
     """
     if sum(map(len, sources)) > MOST_READ:
         return set()
@@ -69,8 +73,8 @@ def only_pictures(sources: list[str], homework: str, run: Collection[int] = ()) 
     if any(cell.needs & HIDDEN or cell.replaces_plots for cell in cells):
         return set()
     functions = _functions(cells)
-    drawing = (k for k, source in enumerate(sources) if k not in run and PLOTS.search(source))
-    chosen = {k for k in drawing if _only_shows(cells[k], functions) and not cells[k].binds & _graded(homework)}
+    showing = (k for k, s in enumerate(sources) if k not in run and (PLOTS.search(s) or _is_courses(s, homework)))
+    chosen = {k for k in showing if _only_shows(cells[k], functions) and not cells[k].binds & _graded(homework)}
     while True:  # what a cell that runs takes from one of these makes that one run, too
         needed = {name for k, cell in enumerate(cells) if k not in chosen for name in cell.needs}
         run = {k for k in chosen if cells[k].binds & needed}
@@ -80,13 +84,13 @@ def only_pictures(sources: list[str], homework: str, run: Collection[int] = ()) 
 
 
 def handed_in(cells: list[dict], raw: list) -> dict[int, list[dict]]:
-    """{id() of a cell that draws: the text and pictures that it was handed in with, cleaned}; bounded in all.
+    """{id() of a cell that shows: the text and pictures that it was handed in with, cleaned}; bounded in all.
 
     raw: for each cell whatever the student's notebook has under "outputs".
     """
     found, room = {}, MOST_SHOWN
     for cell, listed in zip(cells, raw, strict=True):
-        if cell["cell_type"] != "code" or not isinstance(listed, list) or not PLOTS.search(cell["source"]):
+        if cell["cell_type"] != "code" or not isinstance(listed, list) or not SHOWS.search(cell["source"]):
             continue
         for output in listed:
             shown = _shown(output) if isinstance(output, dict) and room > 0 else None
@@ -136,8 +140,17 @@ def _size(output: dict) -> int:
 @cache
 def _graded(homework: str) -> frozenset[str]:
     """The functions and classes of the homework's own source: checks ask for some of them by name."""
-    source = ROOT / "solutions" / homework / f"{homework}.py"
-    return frozenset(re.findall(r"^(?:class|def) (\w+)", source.read_text(encoding="utf-8"), re.MULTILINE))
+    return frozenset(re.findall(r"^(?:class|def) (\w+)", _written(homework), re.MULTILINE))
+
+
+def _is_courses(source: str, homework: str) -> bool:
+    """Whether a cell stands in the homework's own source, as it is. Its output is as well known as a picture's."""
+    return "print(" in source and f"\n# %%\n{source.strip()}\n\n" in _written(homework)
+
+
+@cache
+def _written(homework: str) -> str:
+    return (ROOT / "solutions" / homework / f"{homework}.py").read_text(encoding="utf-8")
 
 
 # ---- what the syntax says ------------------------------------------------------------------------------
@@ -163,12 +176,12 @@ def _read(source: str) -> _Cell:
 
 
 def _of_scopes_within(table: symtable.SymbolTable) -> set[str]:
-    """Names of the notebook that functions, classes and comprehensions take, whenever they run."""
-    found, ask = set(), list(table.get_children())
+    """Names of the notebook that functions and classes take, whenever they run."""
+    found, ask = set(), [(inner, inner.get_name() in COMPREHENSIONS) for inner in table.get_children()]
     while ask:
-        inner = ask.pop()
-        found |= {s.get_name() for s in inner.get_symbols() if s.is_global()}
-        ask += inner.get_children()
+        inner, at_once = ask.pop()  # a comprehension of the cell itself is run with it
+        found |= set() if at_once else {s.get_name() for s in inner.get_symbols() if s.is_global()}
+        ask += [(deeper, at_once and deeper.get_name() in COMPREHENSIONS) for deeper in inner.get_children()]
     return found
 
 
@@ -176,14 +189,23 @@ def _taken(body: list[ast.stmt], bound: set[str]) -> set[str]:
     """Names that statements take before they have given them a value themselves; `bound` grows by those they give."""
     found: set[str] = set()
     for statement in body:
-        if isinstance(statement, ast.With):
-            heads = [item.context_expr for item in statement.items]
-            found |= {n for head in heads for n in _loaded(head)} - bound | _taken(statement.body, bound)
-            continue
-        found |= _loaded(statement) - bound
+        match statement:
+            case ast.With(items=items, body=inner):
+                found |= {n for item in items for n in _loaded(item)} - bound | _taken(inner, bound)
+            case ast.For(
+                target=target, iter=over, body=inner, orelse=after
+            ):  # perhaps not once: what it gives is no gift
+                found |= (_loaded(over) | _loaded(target)) - bound
+                found |= _taken(inner, bound | _names(target)) | _taken(after, set(bound))
+            case _:
+                found |= _loaded(statement) - bound
         if isinstance(statement, ast.Assign):
-            bound |= {n.id for target in statement.targets for n in _targets(target) if isinstance(n, ast.Name)}
+            bound |= {name for target in statement.targets for name in _names(target)}
     return found
+
+
+def _names(target: ast.expr) -> set[str]:
+    return {t.id for t in _targets(target) if isinstance(t, ast.Name)}
 
 
 def _loaded(node: ast.AST) -> set[str]:
@@ -197,6 +219,11 @@ def _loaded(node: ast.AST) -> set[str]:
             ask += [*node.decorator_list, *node.bases, *node.keywords]
         elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
             found.add(node.id)
+        elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            first, own = node.generators[0].iter, {n for g in node.generators for n in _names(g.target)}
+            within = [n for n in ast.iter_child_nodes(node) if n is not node.generators[0]]
+            within += [node.generators[0].target, *node.generators[0].ifs]
+            found |= _loaded(first) | {n for part in within for n in _loaded(part)} - own
         else:
             if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
                 found.add(node.target.id)
@@ -249,7 +276,7 @@ def _only_shows(cell: _Cell, functions: dict[str, set[str]]) -> bool:
     if cell.tree is None or not all(map(_is_harmless, cell.tree.body)):
         return False
     nodes = list(ast.walk(cell.tree))
-    if not any(_is_plot(n) for n in nodes) or any(_changes(n, cell.binds) for n in nodes):
+    if not any(_is_plot(n) or _is_print(n) for n in nodes) or any(_changes(n, cell.binds) for n in nodes):
         return False
     return not _comes_to(_mentioned(cell.tree), functions) & ACTS
 
@@ -260,14 +287,19 @@ def _is_plot(statement: ast.AST) -> bool:
     return isinstance(of, ast.Attribute) and isinstance(of.value, ast.Name) and of.value.id == "plots"
 
 
+def _is_print(statement: ast.AST) -> bool:
+    match statement:
+        case ast.Expr(value=ast.Call(func=ast.Name(id="print"))):
+            return True
+    return False
+
+
 def _is_harmless(statement: ast.stmt) -> bool:
     match statement:
         case ast.Expr(value=ast.Constant()) | ast.Pass():
             return True
-        case ast.Expr(value=ast.Call(func=ast.Name(id="print"))):
-            return True
         case ast.Expr():
-            return _is_plot(statement)
+            return _is_plot(statement) or _is_print(statement)
         case ast.Assign():
             return all(isinstance(n, ast.Name) for t in statement.targets for n in _targets(t))
         case ast.With():
@@ -294,4 +326,6 @@ def _changes(node: ast.AST, own: set[str]) -> bool:
         return False
     while isinstance(on, ast.Attribute | ast.Subscript):
         on = on.value
+    if isinstance(on, ast.Name) and on.id in LIBRARIES and name in CHANGES:
+        return False
     return not isinstance(on, ast.Call) and not (isinstance(on, ast.Name) and on.id in own)

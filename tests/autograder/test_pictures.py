@@ -33,12 +33,18 @@ ONLY_SHOW = {
     "a new object": "tiny = MADE(dims=4).eval()\nplots.matrix([tiny.logits(torch.ones(3)) for _ in range(3)])",
     "changes what is its own": "counts = torch.zeros(3)\ncounts = counts.index_put_((x,), x)\nplots.matrix(counts)",
     "a name that others give themselves": "x = torch.ones(3)\nplots.matrix(x)",
+    "a name of another's loop": "name = torch.ones(3)\nplots.matrix(name)",
+    "a name of another's comprehension": "part = torch.ones(3)\nplots.matrix(part)",
+    "a new one, sorted": "w = np.sort(model.sample(3))\nplots.matrix(w)",
 }
 
 
 @pytest.mark.parametrize("cell", ONLY_SHOW.values(), ids=ONLY_SHOW)
 def test_a_cell_that_only_shows_something_is_not_run(cell):
-    others = ("def f(x):\n    return x", "x = torch.zeros(3)\ny = x + 1", "class MADE:\n    def sample(s, seen): seen")
+    others = (
+        "def f(x):\n    return x", "x = torch.zeros(3)\ny = x + 1", "class MADE:\n    def sample(s, seen): seen",
+        "for name in 'ab':\n    part = name + '!'\n    print(part)", "y = [part for part in y if part]",
+    )  # fmt: skip
     assert left_out(*others, cell) == [cell]
 
 
@@ -74,6 +80,17 @@ MAY_DECIDE = {
     "is asked for later": ("w = torch.ones(3)\nplots.matrix(w)", "z = w + 1"),
     "is asked for by a function": ("def f():\n    return w", "w = torch.ones(3)\nplots.matrix(w)"),
     "is asked for in a comprehension": ("w = torch.ones(3)\nplots.matrix(w)", "z = [w for _ in range(3)]"),
+    "is asked for after a loop": ("w = torch.ones(3)\nplots.matrix(w)", "for w in []:\n    pass\nprint(w)"),
+    "is asked for by a loop's next round": (
+        "w = torch.ones(3)\nplots.matrix(w)",
+        "for k in 'ab':\n    v = w\n    w = k",
+    ),
+    "is what a comprehension is over": ("w = torch.ones(3)\nplots.matrix(w)", "z = [w for w in w]"),
+    "is asked for in a comprehension's function": (
+        "w = torch.ones(3)\nplots.matrix(w)",
+        "w_of = [lambda: w for _ in range(3)]\nw = 2",
+    ),
+    "initialises weights": "plots.matrix(torch.nn.init.zeros_(m.weight))",
     "is asked for by a default": ("w = torch.ones(3)\nplots.matrix(w)", "def f(x=w):\n    return x"),
     "is asked for by a decorator": ("w = torch.ones(3)\nplots.matrix(w)", "@w\ndef f(x):\n    return x"),
     "is asked for by a loop before it is set": ("w = torch.ones(3)\nplots.matrix(w)", "for k in w:\n    w = k"),
@@ -112,7 +129,7 @@ def test_of_the_solutions_what_trains_runs_and_a_good_part_does_not(homework):
     chosen = pictures.only_pictures(sources, homework)
     assert len(chosen) >= 5
     for k in chosen:
-        assert "plots." in sources[k]
+        assert re.search(r"^ *(plots\.|print\()", sources[k], re.MULTILINE)
         assert not re.search(r"^(class|def|check|import|from) ?", sources[k], re.MULTILINE)
         assert not TRAINED.search(sources[k])
 
@@ -171,6 +188,16 @@ def test_pictures_and_text_are_kept_as_displayed():
         {"output_type": "stream", "name": "stdout", "text": "one\ntwo\n"},
     ]
     assert kept(png, source="model.sample(3)") == []  # what runs shows its own
+
+
+def test_what_the_course_prints_is_not_run_and_what_students_print_is():
+    cells = [c.source for c in solution_cells("hw1") if c.kind == "code"]
+    prints = next(c for c in cells if "images classified right" in c)
+    assert left_out(prints) == [prints]
+    assert left_out(prints.replace("60 images", "61 images")) == []
+    assert left_out(prints.splitlines()[-1]) == []  # a part of one is no cell
+    assert left_out(prints, homework="hw2") == []
+    assert left_out("print(1)") == left_out("print(model.sample(3))\nplots") == []
 
 
 def test_only_what_does_nothing_is_kept():
