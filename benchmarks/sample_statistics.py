@@ -171,10 +171,10 @@ def summary(said: list) -> tuple[float, float, int | None]:
     return float(values.mean()), float(values.std(ddof=1)), None if graded else sum(not s.passed for s in said)
 
 
-def p_values(n: int = 100) -> Iterator[tuple[float, float]]:
+def p_values(n: int = 100, draws: int | None = None) -> Iterator[tuple[float, float]]:
     """(p, how often two samples of one distribution were found so unlike): not more often than p."""
     said = np.array([samples.same(modes(n, k), EIGHT.sample(n, seed=k, split="test"), "", k).value
-                     for k in tqdm(range(size.pairs), "p-values")])  # fmt: skip
+                     for k in tqdm(range(draws or size.pairs), "p-values")])  # fmt: skip
     yield from ((p, float((said <= p).mean())) for p in (0.1, 0.03, 0.01, 0.003, 0.001))
 
 

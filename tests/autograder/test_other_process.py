@@ -59,6 +59,7 @@ class PipeStudent(Student):
     """A student whose notebook runs in another process."""
 
     def __init__(self, notebook):
+        super().__init__()
         self.process = subprocess.Popen(
             [sys.executable, "-c", SERVER, notebook], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
