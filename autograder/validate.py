@@ -29,6 +29,7 @@ from autograder.handout.submit import solution_cells
 from autograder.notebooks import Cell
 from autograder.score import CheckResult, Score
 from autograder.student import LocalStudent
+from deepul_utils import origins
 
 KINDS = ("solution", "blank", "mutant", "variant", "start")
 RIGHT_KINDS = ("solution", "variant", "start")
@@ -264,6 +265,7 @@ def evaluate(case: Case) -> Verdict:
             verdict = _under_salts(case, student)
     except (ValueError, RuntimeError) as error:
         verdict = Verdict(case.exercise.name, case.kind, case.name, str(error))
+    origins._origins.clear()  # they hold on to notebooks, whose data are gigabytes after a hundred
     verdict.seconds = round(time.monotonic() - began, 1)
     return verdict
 

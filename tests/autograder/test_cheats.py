@@ -16,6 +16,7 @@ from autograder.hw2 import door
 from autograder.properties import flows, weights
 from autograder.properties.finding import Finding
 from autograder.student import LocalStudent
+from deepul_utils import origins
 from deepul_utils.images import image_set
 from deepul_utils.toy import discrete, distribution
 from tests.autograder.cheats import BEGIN, CHEATS, Cheat
@@ -41,6 +42,13 @@ def run(exercise, code: str = "", artifacts=None):
     ran = notebooks.run_cells(cells, folder, artifacts or folder / "artifacts")
     assert not ran.errors, ran.errors
     return ran
+
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    """What is known of models holds on to their notebooks, whose data are gigabytes after a hundred."""
+    yield
+    origins._origins.clear()
 
 
 @pytest.fixture
