@@ -1143,7 +1143,6 @@ def test_of_what_was_put_among_the_models_by_hand_it_is_said_that_it_does_not_co
         assert training.notes("demo", models, {}) == [f"{name}: {origins.PUT_BY_HAND}" for name in models]
 
 
-
 def test_one_model_under_two_names(folder):
     model = trained("demo.first", new(), fit=plain)
     trained("demo.second", model, fit=plain)
