@@ -111,7 +111,7 @@ def test_interpolation_is_straight_between_codes(student, seed):
 @points(0.5, "Called with one example")
 @hint("A batch of one keeps its dimension: (1, latents), (1,), (1, 1, 32, 32).")
 def test_called_with_one_example(student, seed):
-    vae, x = small(student, seed), digits(4, seed)
+    vae, x = expressive(student, seed), digits(4, seed)
     z = np.random.default_rng(seed).normal(size=(4, TINY["latents"]))
     require(hygiene.one_example(vae.rows, x))
     require(hygiene.one_example(vae.decode, z))
