@@ -25,7 +25,8 @@ class Execution:
     notebook: with its outputs, as a student would have seen them. scores: {exercise: Score.to_json()}.
     problems: what a TA should look at. stopped: what the student's code did that ended grading early, or "".
     fault: why it could not be graded through no fault of the student's, or "". unprotected: grade ids of cells
-    whose points were given in the student's kernel. seconds: where the time went.
+    whose points were given in the student's kernel. seconds: where the time went. starved: that a time limit was met
+    while the machine was busy with other things, in words, or "": then it is no final result.
     """
 
     notebook: dict
@@ -35,9 +36,19 @@ class Execution:
     fault: str = ""
     unprotected: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    starved: str = ""
 
     def to_json(self) -> dict:
         return asdict(self)
+
+
+def again_alone(first: Execution, second: Execution) -> Execution:
+    """The second result, with what the TA should know of the first."""
+    told = f"Graded again, alone: the first time a time limit was met, and {first.starved}."
+    if second.starved:
+        told += f" So it was the second time ({second.starved}): grade it again when the machine is quiet."
+    second.problems.append(told)
+    return second
 
 
 class Grader:
@@ -53,23 +64,36 @@ class Grader:
             self._sandbox = self._sandbox or Sandbox(self.limits)
 
     def grade(self, submission: Normalised, homework: str, salt: str) -> Execution:
-        """Grade one submission. A fault of the sandbox is tried again once, and never thrown at a student."""
-        first = self._grade(submission, homework, salt)
-        if not first.fault:
+        """Grade one submission when nothing else is graded. What the machine had no time for is tried again once."""
+        first = self.grade_beside_others(submission, homework, salt)
+        if not first.starved:
+            return first
+        return again_alone(first, self.grade_beside_others(submission, homework, salt))
+
+    def grade_beside_others(
+        self, submission: Normalised, homework: str, salt: str, budget: float = math.inf
+    ) -> Execution:
+        """Grade one submission within `budget` seconds, or those of its limits; see Execution.starved.
+
+        A fault of the sandbox is tried again once, in what is left of that time, and never thrown at a student.
+        """
+        end = time.monotonic() + min(budget, self.limits.total)
+        first = self._grade(submission, homework, salt, end)
+        if not first.fault or time.monotonic() > end:
             return first
         self.close()  # a fresh sandbox for the second time
-        second = self._grade(submission, homework, salt)
+        second = self._grade(submission, homework, salt, end)
         second.problems.append(f"Graded twice: the first time failed ({first.fault.strip().splitlines()[-1]}).")
         return second
 
-    def _grade(self, submission: Normalised, homework: str, salt: str) -> Execution:
+    def _grade(self, submission: Normalised, homework: str, salt: str, end: float) -> Execution:
         run = _Run(submission, homework, salt, self.limits)
         try:
             began = time.monotonic()
             if self._sandbox is None or not self._sandbox.alive:
                 self._sandbox = Sandbox(self.limits)
             run.seconds["warm"] = time.monotonic() - began
-            run.grade(self._sandbox)
+            run.grade(self._sandbox, end)
         except SandboxError as error:
             run.result.fault = str(error)
         return run.result
@@ -89,10 +113,10 @@ class _Run:
         self.failed_cells: dict[str, str] = {}
         self.count = 0
 
-    def grade(self, sandbox: Sandbox) -> None:
+    def grade(self, sandbox: Sandbox, end: float) -> None:
         began = time.monotonic()
         seed = int.from_bytes(hashlib.sha256(self.salt.encode()).digest()[:4], "big") >> 1
-        with Kernel(sandbox, self.files, seed) as kernel:
+        with Kernel(sandbox, self.files, seed, end) as kernel:
             self.seconds |= {"start": time.monotonic() - began, "cells": 0.0, "checks": 0.0}
             cells = [c for c in self.result.notebook["cells"] if c["cell_type"] == "code" and c["source"].strip()]
             left_out = self._only_pictures(cells, kernel)
@@ -101,6 +125,7 @@ class _Run:
                     cell["outputs"] = pictures.labelled(self.handed_in.get(cell["id"], []))
                 else:
                     self._cell(cell, kernel)
+        self.result.starved = kernel.starved
         if self.result.stopped and kernel.ended:
             self.result.stopped = self.result.stopped.replace(kernel.ended.split(" (")[0], kernel.ended)
         self.result.fault = "\n".join(

@@ -5,6 +5,7 @@ replies belong to the request that asked or are dropped, and every wait has an e
 """
 
 import json
+import math
 import re
 import time
 from dataclasses import dataclass, field
@@ -44,13 +45,16 @@ class Stopped(Exception):
 class Kernel:
     """A running kernel of one submission, ready when made; `close` it, or use it in a `with`.
 
-    Raises SandboxError if it does not come up.
+    deadline: until when (time.monotonic()) it may be used, if that is sooner than its limits say. starved: that a time
+    limit was met while the machine had no time for it, in words, or "". Raises SandboxError if it does not come up.
     """
 
-    def __init__(self, sandbox: Sandbox, files: dict[str, bytes], seed: int):
+    def __init__(self, sandbox: Sandbox, files: dict[str, bytes], seed: int, deadline: float = math.inf):
         self.limits = sandbox.limits
+        self._deadline = min(deadline, time.monotonic() + self.limits.total)
+        self.starved = ""
         self.process: Process = sandbox.start(files, seed)
-        self._deadline = time.monotonic() + self.limits.total
+        self._began = self.process.mark()
         self._room = MOST_OUTPUTS
         connection = self.process.connection
         self._session = Session(key=connection["key"].encode(), signature_scheme=connection["signature_scheme"])
@@ -103,17 +107,18 @@ class Kernel:
                                               "stop_on_error": False})  # fmt: skip
         ran, size, idle, reply = _Outputs(), 0, None, None
         most = min(MOST_OUTPUT, self._room)
-        end, interrupted = time.monotonic() + limit, False
+        end, interrupted, began = time.monotonic() + limit, False, self.process.mark()
         while not (idle and reply):
             now = time.monotonic()
             if now > self._deadline:
-                self._stop(f"time limit of {self.limits.total / 60:g} min for the whole notebook")
+                self._stop_at_the_end()
             if now > end and reply:
                 break  # an output that was too large took the end of the cell with it
             if now > end and interrupted:
                 self._stop(f"time limit of {limit:g} s a cell")
             if now > end:
                 interrupted, end = True, now + GRACE
+                self._note(began)
                 self.process.interrupt()
             channel, message = self._receive(min(end, now + 0.1))
             if message is None or message["parent_header"].get("msg_id") != sent:
@@ -147,17 +152,34 @@ class Kernel:
         """
         heads, buffers = wire.buffers(arrays)
         sent = self._send("deepul_request", {"message": message, "arrays": heads, "limit": limit}, buffers)
-        end = min(time.monotonic() + limit + GRACE, self._deadline)
+        end, began = time.monotonic() + limit + GRACE, self.process.mark()
         while True:
-            if time.monotonic() > end:
+            now = time.monotonic()
+            if now > self._deadline:
+                self._stop_at_the_end()
+            if now > end:
+                self._note(began)
                 self._stop(f"time limit of {limit:g} s a call, in {message.get('name') or message.get('method')}")
-            channel, reply = self._receive(end)
+            channel, reply = self._receive(min(end, self._deadline))
             if channel is self._shell and reply and reply["parent_header"].get("msg_id") == sent:
-                return _unpacked(reply)
+                try:
+                    return _unpacked(reply)
+                except StudentCodeError as error:
+                    if error.kind == "time limit":
+                        self._note(began)
+                    raise
 
     def close(self) -> None:
         self._context.destroy(linger=0)
         self.ended = self.process.close()
+
+    def _note(self, began: tuple) -> None:
+        """A time limit was met, by what began at that mark."""
+        self.starved = self.starved or self.process.starved(began)
+
+    def _stop_at_the_end(self) -> None:
+        self._note(self._began)
+        self._stop(f"time limit of {self.limits.total / 60:g} min for the whole notebook")
 
     def _stop(self, why: str) -> None:
         self.process.stop(why)
@@ -287,11 +309,15 @@ def stored(content: bytes, name: str) -> dict[str, np.ndarray]:
 
 
 class KernelStudent(Student):
-    """A notebook in a sandboxed kernel. When the kernel is gone, every further request says why."""
+    """A notebook in a sandboxed kernel, for the checks of one exercise, which have a limit of time together.
+
+    When the kernel is gone, every further request says why.
+    """
 
     def __init__(self, kernel: Kernel, files: dict[str, bytes] | None = None):
         super().__init__()
         self.kernel, self.files = kernel, files or {}
+        self._left = kernel.limits.exercise
         self._printed: list[str] = []
 
     def weights(self, name):
@@ -304,9 +330,15 @@ class KernelStudent(Student):
         return printed
 
     def request(self, message, arrays, limit):
+        if self._left <= 0:
+            used = f"the {self.kernel.limits.exercise:g} s that all checks of an exercise have together are used up."
+            raise StudentCodeError("time limit", used)
+        began = time.monotonic()
         try:
-            result, out, printed = self.kernel.request(message, arrays, limit)
+            result, out, printed = self.kernel.request(message, arrays, min(limit, self._left))
         except Stopped as error:
             raise StudentCodeError("stopped", f"grading of this notebook stopped: {error}.") from None
+        finally:
+            self._left -= time.monotonic() - began
         self._printed.append(printed)
         return result, out

@@ -7,14 +7,16 @@ from dataclasses import asdict, dataclass, fields
 class Limits:
     """Times in seconds of wall clock unless said otherwise, sizes in bytes.
 
-    cell: one cell. training: a cell that calls trained(…) without weights handed in. total: the notebook with
-    its checks. cpu: seconds of processor of one process. memory: of all processes together, and the most one
-    process may ask for. processes, threads: at one time. file: the largest file. disk: all files. figures: whether
-    they are drawn, which decides no grade and takes as long as all that does.
+    cell: one cell. training: a cell that calls trained(…) without weights handed in. exercise: the student's code in
+    all checks of one exercise. total: the notebook with its checks, and a second try if the first failed by no fault
+    of the student's. cpu: seconds of processor of one process. memory: of all processes together, and the most one
+    process may ask for. processes, threads: at one time. file: the largest file. disk: all files, which are memory,
+    too. figures: whether they are drawn, which decides no grade and takes as long as all that does.
     """
 
     cell: float = 120.0
     training: float = 900.0
+    exercise: float = 300.0
     total: float = 2700.0
     cpu: int = 3600
     memory: int = 4 * 2**30
@@ -44,7 +46,8 @@ class Limits:
 
     def __str__(self) -> str:
         return (
-            f"{self.cell:g} s a cell ({self.training:g} s to train), {self.total / 60:g} min in all, "
+            f"{self.cell:g} s a cell ({self.training:g} s to train), {self.exercise:g} s for the checks of an "
+            f"exercise, {self.total / 60:g} min in all, "
             f"{self.memory / 2**30:g} GiB of memory, {self.processes} processes, {self.threads} threads, "
             f"{self.disk // 2**20} MB of files ({self.file // 2**20} MB each), {self.open_files} open files, "
             f"1 MB of text a cell, no network"

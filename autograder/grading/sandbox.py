@@ -17,9 +17,11 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from autograder.exercises import ROOT
+from autograder.grading import groups
 from autograder.grading.course import SandboxError
 from autograder.grading.limits import Limits
 
@@ -28,11 +30,15 @@ START_SECONDS = 120  # a warm process imports torch; a machine under load takes 
 VISIBLE = (
     "deepul_utils", "data",
     *(f"autograder/{name}.py" for name in ("__init__", "exercises", "student", "workbench")),
-    *(f"autograder/grading/{name}.py" for name in ("__init__", "zygote", "kernel_side", "wire")),
+    *(f"autograder/grading/{name}.py" for name in ("__init__", "zygote", "seccomp", "kernel_side", "wire")),
 )  # fmt: skip
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/fonts",
           "/etc/localtime", "/etc/alternatives")  # fmt: skip
 FIRST_UID = 60_000  # started by root, each sandbox gets an ordinary user of its own from here on
+WATCH = 0.1  # seconds between two looks at what a kernel uses
+GREEDY = 5  # so many looks in a row at which more threads ran, or could have run, than it has a share for
+CLOSE_LOOK = 1.0  # seconds that a close look at memory may take; one at 16 processes takes 0.05
+STARVED = 0.2  # of a wait: so long something could have run, and had no processor
 MOST_GROWTH = 768 * 2**20  # of the grader's own memory while one submission is graded
 HOW_TO_INSTALL = (
     "Submissions are untrusted code, and are graded only in a sandbox. It needs bubblewrap, which needs Linux: "
@@ -52,9 +58,11 @@ class Sandbox:
         self.exchange.chmod(0o711)
         self.uid = FIRST_UID + os.getpid() % 5000 if os.getuid() == 0 else None
         self._lock = threading.Lock()
+        self.group = groups.make(limits)
+        words = [*(self.group.enter if self.group else []), *command(self.exchange)]
         self._process = subprocess.Popen(
-            command(self.exchange), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
-            env={},
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+            env=groups.environment(),
         )  # fmt: skip
         self._asked = 0
         try:
@@ -77,7 +85,7 @@ class Sandbox:
             (own / "files" / file).parent.mkdir(parents=True, exist_ok=True)
             (own / "files" / file).write_bytes(content)
         ports = {f"{channel}_port": k for k, channel in enumerate(("shell", "iopub", "stdin", "control", "hb"), 1)}
-        connection = {"transport": "ipc", "ip": f"/exchange/{name}/k", "key": secrets.token_hex(16),
+        connection = {"transport": "ipc", "ip": "/exchange/k", "key": secrets.token_hex(16),
                       "signature_scheme": "hmac-sha256", **ports}  # fmt: skip
         (own / "connection.json").write_text(json.dumps(connection))
         if self.uid is not None:
@@ -131,6 +139,8 @@ class Sandbox:
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             with contextlib.suppress(OSError):  # what was still to be written goes nowhere now
                 stream.close()
+        if self.group:
+            self.group.close()
         shutil.rmtree(self.exchange, ignore_errors=True)
 
 
@@ -144,6 +154,9 @@ class Process:
         self.stopped = ""
         self._closing = threading.Event()
         self._own_memory = _memory(os.getpid())
+        self._killed = self._killed_by_group()
+        self._use = _Use(_tasks(self._processes()))
+        self._greedy, self._held_to = 0, set()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
 
@@ -157,21 +170,76 @@ class Process:
         with contextlib.suppress(SandboxError):
             self._sandbox._ask(10, do="signal", pid=self._pid, signal=int(signal.SIGKILL))
 
+    def mark(self) -> tuple[float, float, float]:
+        """Now, for `starved`."""
+        return time.monotonic(), self._use.ran, self._use.waited
+
+    def starved(self, since: tuple[float, float, float]) -> str:
+        """What to say if the machine had no time for it since that mark, or "".
+
+        Whoever starts many processes waits for processors, too; one that had most of one had its share.
+        """
+        seconds, ran, waited = (now - then for now, then in zip(self.mark(), since, strict=True))
+        if waited < STARVED * seconds or ran > (1 - STARVED) * seconds:
+            return ""
+        return f"it got {ran:.3g} s of a processor in {seconds:.3g} s, the machine being busy with other things"
+
     def _watch(self) -> None:
         limits = self._sandbox.limits
-        while not self._closing.wait(0.1):
+        while not self._closing.wait(WATCH):
             # A process that has ended and waits to be asked how has no memory any more.
-            used = {p: _memory(p) for p in _descendants(self._sandbox._process.pid) if p not in self._sandbox._known}
-            alive = [p for p, memory in used.items() if memory]
-            if not alive:
-                self.stopped = self.stopped or "the notebook ended its own kernel"
+            used = {p: memory for p in self._processes() if (memory := _memory(p))}
+            if not used:
+                killed = self._killed_by_group() > self._killed
+                self.stopped = self.stopped or (self._over_memory() if killed else "the notebook ended its own kernel")
                 return
-            if len(alive) > limits.processes:
+            if len(used) > limits.processes:
                 self.stop(f"process limit: it started over {limits.processes} processes")
-            elif sum(used.values()) > limits.memory:
-                self.stop(f"memory limit: it used over {limits.memory / 2**30:g} GiB")
+            elif self._uses_too_much(used):
+                self.stop(self._over_memory())
             elif _memory(os.getpid()) - self._own_memory > MOST_GROWTH:
                 self.stop("output limit: it sent more than the grader takes")
+            tasks = _tasks(used)
+            self._use.look(tasks)
+            if not self._sandbox.group:
+                self._share(tasks)
+
+    def _processes(self) -> list[int]:
+        return [p for p in _descendants(self._sandbox._process.pid) if p not in self._sandbox._known]
+
+    def _uses_too_much(self, used: dict[int, int]) -> bool:
+        """Whether they hold more than they may, where what they share counts once.
+
+        That is seen only closely, which takes milliseconds; with those that do nothing but fork it takes seconds, and
+        they are stopped as if they shared nothing.
+        """
+        most, began, close = self._sandbox.limits.memory, time.monotonic(), 0
+        if sum(used.values()) <= most:
+            return False
+        for process in used:
+            close += _own_memory(process)
+            if close > most or time.monotonic() - began > CLOSE_LOOK:
+                return True
+        return False
+
+    def _over_memory(self) -> str:
+        return f"memory limit: it used over {self._sandbox.limits.memory / 2**30:g} GiB"
+
+    def _killed_by_group(self) -> int:
+        return self._sandbox.group.killed(self._sandbox._process.pid) if self._sandbox.group else 0
+
+    def _share(self, tasks: list[int]) -> None:
+        """Hold it to its share of the processors if it has more to do for some time; it cannot leave them again."""
+        allowed, all_of_them = sorted(os.sched_getaffinity(0)), sorted(Path("/tmp").glob("deepul-*-*"))
+        share = max(1, len(allowed) // max(1, len(all_of_them)))
+        self._greedy = self._greedy + 1 if sum(map(_is_running, tasks)) > share else 0
+        if self._greedy == GREEDY and not self._held_to and share < len(allowed):
+            first = share * all_of_them.index(self._sandbox.exchange) % len(allowed)
+            self._held_to = set(allowed[first : first + share])
+        for task in tasks if self._held_to else ():
+            with contextlib.suppress(OSError):  # it ended while we looked
+                if os.sched_getaffinity(task) != self._held_to:
+                    os.sched_setaffinity(task, self._held_to)
 
     def close(self) -> str:
         """End it, and say why it had ended before, if it had."""
@@ -185,6 +253,25 @@ class Process:
                 ended_before += f" ({_ending(code)})"
         shutil.rmtree(self._folder, ignore_errors=True)
         return ended_before
+
+
+class _Use:
+    """What threads have used of the processors since this was made, in seconds. waited: could have run, and had none.
+
+    Linux counts for each thread; what one did in its last moments is missed.
+    """
+
+    def __init__(self, tasks: list[int]):
+        self.ran = self.waited = 0.0
+        self._seen = {task: _scheduled(task) for task in tasks}
+
+    def look(self, tasks: list[int]) -> None:
+        found = {task: _scheduled(task) for task in tasks}
+        for task, (ran, waited) in found.items():
+            ran_before, waited_before = self._seen.get(task, (0.0, 0.0))
+            self.ran += max(0.0, ran - ran_before)
+            self.waited += max(0.0, waited - waited_before)
+        self._seen = found
 
 
 def _ending(code: int) -> str:
@@ -272,12 +359,47 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
+def _tasks(processes: Iterable[int]) -> list[int]:
+    """The threads of some processes."""
+    found = []
+    for process in processes:
+        with contextlib.suppress(OSError):  # it ended while we looked
+            found += map(int, os.listdir(f"/proc/{process}/task"))
+    return found
+
+
+def _scheduled(task: int) -> tuple[float, float]:
+    """(seconds that a thread ran, seconds that it waited for a processor), where Linux counts them."""
+    try:
+        ran, waited, _ = Path(f"/proc/{task}/schedstat").read_text().split()
+    except (OSError, ValueError):
+        return 0.0, 0.0
+    return int(ran) / 1e9, int(waited) / 1e9
+
+
 def _memory(pid: int) -> int:
     """Resident bytes of a process; 0 when it is gone."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError):
         return 0
+
+
+def _is_running(task: int) -> bool:
+    """Whether a thread runs, or could."""
+    try:
+        return Path(f"/proc/{task}/stat").read_text().rpartition(") ")[2].startswith("R")
+    except OSError:
+        return False
+
+
+def _own_memory(pid: int) -> int:
+    """Bytes of a process, where what it shares with others, such as the warm process, counts once for all of them."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return 1024 * int(next(line.split()[1] for line in lines if line.startswith("Pss:")))
+    except (OSError, StopIteration):  # not ours to read in some containers
+        return _memory(pid)
 
 
 def require() -> None:

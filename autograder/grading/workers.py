@@ -1,15 +1,18 @@
 """Where submissions are graded: in processes beside this one, or on a Dask cluster. The same function in both."""
 
 import contextlib
+import math
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
 import threading
+import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
 from multiprocessing.util import Finalize
 
 from autograder import environment
@@ -18,6 +21,8 @@ from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised
 
 TRIES = 2
+LONGER = 300.0  # seconds beyond all that a submission may take, for what the grader does itself; usually five
+OVERDUE = "grading it took over {:.0f} min, which the limits of its own code do not explain: look at what it hands in."
 CONNECT_SECONDS = 10
 THREADS = dict(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE")
 
@@ -27,7 +32,7 @@ _graders: dict[Limits, object] = {}
 
 @dataclass(frozen=True)
 class Job:
-    """One submission with all that a worker anywhere needs to grade it."""
+    """One submission with all that a worker anywhere needs to grade it. budget: seconds, if fewer than limits say."""
 
     key: str
     submission: Normalised
@@ -35,6 +40,7 @@ class Job:
     salt: str
     limits: Limits
     kit_version: str
+    budget: float = math.inf
 
 
 class Workers:
@@ -55,6 +61,22 @@ class Workers:
         return warm or self._open()
 
 
+class WorkerError(Exception):
+    """What a worker did raised something, which is told by its words."""
+
+
+class Overdue(Exception):
+    """A worker was at one submission for longer than that can take, and was ended."""
+
+
+class Lost(Exception):
+    """A worker ended by itself, as when the machine has no memory left. seconds: how long it had been at it."""
+
+    def __init__(self, why: str, seconds: float):
+        super().__init__(why)
+        self.seconds = seconds
+
+
 def work(job: Job) -> dict:
     """Grade one submission in this process: Execution.to_json()."""
     from autograder.grading.cache import kit_version
@@ -65,7 +87,8 @@ def work(job: Job) -> dict:
         return Execution(job.submission.notebook, fault=fault).to_json()
     _grader(job.limits)
     with _lock:
-        return _graders[job.limits].grade(job.submission, job.homework, job.salt).to_json()
+        grader = _graders[job.limits]
+        return grader.grade_beside_others(job.submission, job.homework, job.salt, job.budget).to_json()
 
 
 def _grader(limits: Limits) -> None:
@@ -82,11 +105,12 @@ def _grader(limits: Limits) -> None:
 def run(wanted: Iterable[tuple[str, Job | None, dict | None]], workers: Workers) -> Iterator:
     """(item, result) of each item (student, job, result), as they are done; those with a result pass through.
 
-    Items are taken as workers become free, so that few are in memory, and no worker starts before one is needed. A
-    worker that is lost takes its submissions with it; they are tried again once, and then come back as not graded.
+    Items are taken as workers become free, so that few are in memory, and no worker starts before one is needed. What
+    a lost worker was at is tried once more, in what is left of its time. What the machine had no time for is graded
+    once more at the end, when nothing else is, and only that result counts.
     """
-    wanted, again = iter(wanted), []
-    executor, running, tries = None, {}, Counter()
+    wanted, again, alone = iter(wanted), [], []
+    executor, running, tries, starved = None, {}, Counter(), {}
     try:
         while True:
             while len(running) < workers.at_once and (item := again.pop() if again else next(wanted, None)):
@@ -96,25 +120,25 @@ def run(wanted: Iterable[tuple[str, Job | None, dict | None]], workers: Workers)
                     continue
                 executor = executor or workers.executor()
                 tries[student] += 1
-                running[_submitted(executor, job)] = item
+                running[executor.submit(work, job)] = item
+            if alone and not running:
+                item = alone.pop()
+                running[executor.submit(work, item[1])] = item
             if not running:
                 return
             done, _ = wait(running, return_when=FIRST_COMPLETED)
-            if any(isinstance(f.exception(), BrokenExecutor) for f in done):  # all that it ran fail together
-                done, _ = wait(running)
-                executor.shutdown(wait=False)
-                executor = None
             for future in done:
                 item, error = running.pop(future), future.exception()
-                if error is None:
-                    yield item, future.result()
-                elif tries[item[0]] < TRIES:
-                    again.append(item)
+                student, job, _ = item
+                if error is not None and tries[student] < TRIES and not isinstance(error, Overdue):
+                    again.append((student, replace(job, budget=_left(job, error)), None))
+                elif error is not None:
+                    yield item, _not_graded(job, error, tries[student])
+                elif (result := future.result())["starved"] and student not in starved:
+                    starved[student] = result
+                    alone.append(item)
                 else:
-                    from autograder.grading.execute import Execution
-
-                    fault = f"the worker was lost {TRIES} times ({type(error).__name__}: {error})"
-                    yield item, Execution(item[1].submission.notebook, fault=fault).to_json()
+                    yield item, _final(starved.get(student), result)
     finally:
         for future in running:
             future.cancel()
@@ -122,13 +146,23 @@ def run(wanted: Iterable[tuple[str, Job | None, dict | None]], workers: Workers)
             executor.shutdown(wait=False)
 
 
-def _submitted(executor: Executor, job: Job) -> Future:
-    try:
-        return executor.submit(work, job)
-    except BrokenExecutor as error:  # a worker was lost before it had anything to do
-        lost = Future()
-        lost.set_exception(error)
-        return lost
+def _left(job: Job, error: Exception) -> float:
+    """What a submission may still take whose worker was lost."""
+    return min(job.budget, job.limits.total) - (error.seconds if isinstance(error, Lost) else 0)
+
+
+def _not_graded(job: Job, error: Exception, tries: int) -> dict:
+    from autograder.grading.execute import Execution
+
+    often = "" if isinstance(error, Overdue) else f"{tries} times: "
+    return Execution(job.submission.notebook, fault=f"{often}{error or type(error).__name__}").to_json()
+
+
+def _final(first: dict | None, result: dict) -> dict:
+    """A result with what is to be said of the one before it, if there was one."""
+    from autograder.grading.execute import Execution, again_alone
+
+    return again_alone(Execution(**first), Execution(**result)).to_json() if first else result
 
 
 @contextlib.contextmanager
@@ -136,19 +170,119 @@ def local(number: int) -> Iterator[Workers]:
     """Processes on this machine, forked from one that has imported what they need."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["autograder.grading.execute"])
+    opened = []
+
+    def pool() -> Executor:
+        opened.append(_Processes(number, context))
+        return opened[-1]
+
     with environment.variables(**THREADS):
-        pool = lambda: ProcessPoolExecutor(number, mp_context=context, initializer=_die_with_the_grader)  # noqa: E731
-        yield Workers(pool, number + 1)  # one waits, so that no worker does
+        try:
+            yield Workers(pool, number + 1)  # one waits, so that no worker does
+        finally:
+            for executor in opened:
+                executor.shutdown(wait=False)
 
 
-def _die_with_the_grader() -> None:
-    """If the grader is killed, no worker goes on without it; its sandbox ends with the worker."""
+class _Processes(ThreadPoolExecutor):
+    """Each thread waits for a process of its own, and ends it when it is at something for too long.
 
-    def watch() -> None:
-        multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    So one that is lost takes nothing of the others with it.
+    """
+
+    def __init__(self, number: int, context: multiprocessing.context.BaseContext):
+        super().__init__(number)
+        self._context, self._own, self._all = context, threading.local(), []
+
+    def submit(self, function, about, /) -> Future:
+        """`function` of a Job, or of Limits, somewhere else."""
+        return super().submit(self._elsewhere, function, about)
+
+    def _elsewhere(self, function, about):
+        limits, budget = (about.limits, about.budget) if isinstance(about, Job) else (about, math.inf)
+        worker = getattr(self._own, "worker", None)
+        if worker is None or not worker.alive:
+            worker = self._own.worker = _Worker(self._context)
+            self._all.append(worker)
+        return worker.do(function, about, min(budget, limits.total) + LONGER)
+
+    def shutdown(self, wait=True, *, cancel_futures=False) -> None:
+        """End the processes: those at work at once, the others in order."""
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        for worker in self._all:
+            worker.close()
+
+
+class _Worker:
+    """A process that does one thing at a time."""
+
+    def __init__(self, context: multiprocessing.context.BaseContext):
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,))
+        self._process.start()
+        theirs.close()
+        self._at_work = False
+
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    def do(self, function, about, seconds: float):
+        """What function(about) returns there. Raises Overdue, Lost, or WorkerError for what it raised."""
+        late, began = threading.Event(), time.monotonic()
+        timer = threading.Timer(seconds, lambda: (late.set(), self._process.kill()))
+        timer.daemon, self._at_work = True, True
+        timer.start()
+        try:
+            self._pipe.send((function, about))
+            returned, value = self._pipe.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            if late.is_set():
+                raise Overdue(OVERDUE.format(seconds / 60)) from None
+            how = f"the worker was lost (exit code {self._process.exitcode})"
+            raise Lost(how, time.monotonic() - began) from None
+        finally:
+            timer.cancel()
+            self._at_work = False
+        if not returned:
+            raise WorkerError(value)
+        return value
+
+    def close(self) -> None:
+        if self._at_work:
+            self._process.kill()
+        self._pipe.close()  # one that waits for work goes home
+
+
+def _serve(pipe: multiprocessing.connection.Connection) -> None:
+    """The life of a worker: what comes is done, and what came of it goes back."""
+    _end_with_the_grader()
+    with contextlib.suppress(EOFError, BrokenPipeError):  # nobody wants anything any more
+        while True:
+            function, about = pipe.recv()
+            try:
+                answer = True, function(about)
+            except Exception as error:  # told to the TA, with the place
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                where = f"{os.path.basename(place.filename)}, line {place.lineno}"
+                answer = False, f"{type(error).__name__}: {error} ({where})"
+            pipe.send(answer)
+
+
+def _end_with_the_grader() -> None:
+    """If the grader is killed, this worker is, too, and its sandbox with it.
+
+    By the system: whatever the worker is at, no line of Python has to run here for that.
+    """
+    import fcntl
+
+    grader = multiprocessing.parent_process().sentinel
+    fcntl.fcntl(grader, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(grader, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(grader, fcntl.F_SETFL, fcntl.fcntl(grader, fcntl.F_GETFL) | os.O_ASYNC)
+    if multiprocessing.connection.wait([grader], timeout=0):  # it ended before that
         os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextlib.contextmanager

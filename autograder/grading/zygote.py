@@ -2,8 +2,9 @@
 
 Importing torch takes longer than most submissions do, so it is done once. What is forked shares nothing with
 its neighbours: before a line of the student's runs, the child has its own user, process, mount and IPC
-namespaces, its own empty /student, /tmp and /dev/shm of bounded size, no sight of where submissions come in, no
-privileges, and limits on what it may use. The wall to the rest of the machine is bubblewrap's, around all of it
+namespaces, a root of its own that holds only what a notebook needs (an empty /student, /tmp and /dev/shm of bounded
+size, and not the place where submissions come in), no privileges in any thread, a filter of system calls
+(seccomp.py), and limits on what it may use. The wall to the rest of the machine is bubblewrap's, around all of it
 (see sandbox.py).
 
 Commands come as JSON lines on stdin, answers go to stdout, each with the number of its command. Nothing of the
@@ -14,6 +15,7 @@ import contextlib
 import ctypes
 import json
 import os
+import platform
 import resource
 import shutil
 import signal
@@ -21,10 +23,17 @@ import stat
 import sys
 from pathlib import Path
 
+from autograder.grading import seccomp
+
 EXCHANGE = Path("/exchange")
 STUDENT_ID = 1000  # the student's uid, as the student sees it
 NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000
-NOSUID, NODEV, NOEXEC, RDONLY = 2, 4, 8, 1
+NOSUID, NODEV, NOEXEC, RDONLY, REMOUNT, BIND, RECURSIVE = 2, 4, 8, 1, 32, 4096, 16384
+DETACH = 2
+NICER = 5  # the grader's own processes go before the students'
+# What stands in the root of a notebook, besides what the sandbox shows of the system and the kit.
+NEW = ("proc", "student", "tmp", "exchange")
+MOST_FILES = 20_000
 SET_DUMPABLE, CAPBSET_DROP, NO_NEW_PRIVS = 4, 24, 38
 CAPABILITY_VERSION_3 = 0x20080522
 
@@ -35,6 +44,7 @@ def main() -> None:
     """Import everything, say so, then serve commands until stdin closes."""
     commands, answers = sys.stdin, os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    _hide_origins()
     _warm_up()
     print(json.dumps({"number": 0}), file=answers, flush=True)
     for line in commands:
@@ -45,6 +55,27 @@ def main() -> None:
         except OSError as error:
             answer = {"error": str(error)}
         print(json.dumps(answer | {"number": number}), file=answers, flush=True)
+
+
+def _hide_origins() -> None:
+    """A mount tells where on the host it comes from: let the packages be an overlay, and the kit a copy, of themselves.
+
+    Where there are no overlays for ordinary users (before Linux 5.11), only the packages' place can be read.
+    """
+    if os.getuid():
+        uid, gid = os.getuid(), os.getgid()
+        _call(libc.unshare, NEWUSER | NEWNS)
+        _map_ids(uid, uid, gid, gid)
+    for place in {sys.prefix, sys.base_prefix} - {"/usr"}:
+        with contextlib.suppress(OSError):
+            _mount("overlay", Path(place), RDONLY | NOSUID | NODEV, f"lowerdir={place}:/student")
+    copy = Path("/tmp/kit")
+    copy.mkdir()
+    _mount("tmpfs", copy, NOSUID | NODEV, "mode=0755")
+    shutil.copytree("/kit", copy, dirs_exist_ok=True)
+    _bind(copy, Path("/kit"))
+    _read_only(Path("/kit"))
+    _call(libc.umount2, str(copy).encode(), DETACH)
 
 
 def _warm_up() -> None:
@@ -98,7 +129,7 @@ def do_start(name: str, uid: int | None, limits: dict, seed: int) -> dict:
     answer = {"keeper": keeper}
     for line in said.splitlines():
         answer |= json.loads(line)
-    if "ready" not in answer:
+    if "pid" not in answer:
         os.waitpid(keeper, 0)
         answer.setdefault("error", "the kernel ended before it was ready")
     return answer
@@ -128,36 +159,48 @@ def _keep(name: str, uid: int | None, limits: dict, seed: int, tell: int) -> Non
             libc.prctl(SET_DUMPABLE, 1, 0, 0, 0)
         uid, gid = os.getuid(), os.getgid()
         _call(libc.unshare, NEWUSER | NEWNS | NEWPID | NEWIPC | NEWUTS)
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{STUDENT_ID} {uid} 1")
-        Path("/proc/self/gid_map").write_text(f"{STUDENT_ID} {gid} 1")
+        _map_ids(STUDENT_ID, uid, STUDENT_ID, gid)
+        bound, tell_bound = os.pipe()
         kernel = os.fork()
         if kernel == 0:
-            _become_kernel(name, limits, seed, tell)
-        _tell(tell, pid=kernel)
+            os.close(bound)
+            _become_kernel(name, limits, seed, tell, tell_bound)
+        os.close(tell_bound)
+        if os.read(bound, 1):
+            # The kernel's sockets are there, and it has no privileges any more: this process still has them, and takes
+            # away what the kernel need not see from now on.
+            _call(libc.umount2, str(EXCHANGE).encode(), DETACH)
+            _tell(tell, pid=kernel)
     except OSError as error:
         _tell(tell, error=f"no sandbox of its own: {error}")
         os._exit(1)
+    os.close(tell)
     _, status = os.waitpid(kernel, 0)
     code = os.waitstatus_to_exitcode(status)
     os._exit(code if code >= 0 else 256 + code)
 
 
-def _become_kernel(name: str, limits: dict, seed: int, tell: int) -> None:
+def _map_ids(uid: int, outer_uid: int, gid: int, outer_gid: int) -> None:
+    """Who this process is in its new namespace of users, where there is nobody else."""
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{uid} {outer_uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{gid} {outer_gid} 1")
+
+
+def _become_kernel(name: str, limits: dict, seed: int, tell: int, tell_bound: int) -> None:
     code = 1
     try:
         try:
-            own = EXCHANGE / name
-            _wall_off(own, limits)
+            _wall_off(EXCHANGE / name, limits)
             _silence()
-            app = _kernel(own / "connection.json", seed)
-            # The sockets are bound by now: nothing of where submissions come in needs to be seen any more.
-            _mount("tmpfs", EXCHANGE, RDONLY | NOSUID | NODEV | NOEXEC, "size=4k")
-            _give_up_privileges(limits)
+            _give_up_privileges(limits)  # before there is a second thread, which would keep them
+            app = _kernel(EXCHANGE / "connection.json", seed)
         except BaseException as error:
             _tell(tell, error=f"{type(error).__name__}: {error}")
             raise
-        _tell(tell, ready=True)
+        os.write(tell_bound, b"1")
+        os.close(tell_bound)
+        os.close(tell)
         app.start()
         code = 0
     finally:
@@ -167,23 +210,52 @@ def _become_kernel(name: str, limits: dict, seed: int, tell: int) -> None:
 def _tell(pipe: int, **said) -> None:
     """One line of the answer to `start`; lines as short as these are never torn apart."""
     os.write(pipe, json.dumps(said).encode() + b"\n")
-    os.close(pipe)
 
 
 def _wall_off(own: Path, limits: dict) -> None:
-    """Own /proc, and own small /student, /tmp and /dev/shm; the submission's files are copied into /student."""
-    _mount("proc", Path("/proc"), NOSUID | NODEV | NOEXEC)
-    for folder, size in (
-        ("/student", limits["disk"]),
-        ("/tmp", limits["disk"] // 2),
-        ("/dev/shm", limits["disk"] // 2),
-    ):
-        _mount("tmpfs", Path(folder), NOSUID | NODEV, f"size={size},nr_inodes=20000,mode=0700")
+    """A root of its own, with the submission's files in /student; all that can be written has one bounded size."""
+    root = Path("/tmp")
+    _mount("tmpfs", root, NOSUID | NODEV, "size=1m,mode=0755")
+    for entry in Path("/").iterdir():
+        here = root / entry.name
+        if entry.is_symlink():
+            here.symlink_to(entry.readlink())
+        elif entry.is_dir():
+            here.mkdir()
+            if entry.name not in NEW:
+                _bind(entry, here)
+    _mount("proc", root / "proc", NOSUID | NODEV | NOEXEC)
+    _bind(own, root / "exchange")
+    _writable(root, limits["disk"])
+    _bind(Path("/dev/null"), root / "dev/zero")  # a shared mapping of zeros is memory that belongs to no process
+    _become_root(root)
     Path("/proc/sys/user/max_user_namespaces").write_text("0")
     Path("/proc/self/oom_score_adj").write_text("1000")  # if the machine runs out of memory: this one first
-    shutil.copytree(own / "files", "/student", dirs_exist_ok=True)
+    shutil.copytree(EXCHANGE / "files", "/student", dirs_exist_ok=True)
     os.chdir("/student")
     os.setsid()
+    os.nice(NICER)
+
+
+def _writable(root: Path, size: int) -> None:
+    """/student, /tmp and /dev/shm, together of that size: they are memory, and no process's."""
+    files = root / "student"
+    _mount("tmpfs", files, NOSUID | NODEV, f"size={size},nr_inodes={MOST_FILES},mode=0700")
+    for name, place in (("student", "student"), ("tmp", "tmp"), ("shm", "dev/shm")):
+        (files / name).mkdir(mode=0o700)
+        if place != "student":
+            _bind(files / name, root / place)
+    _bind(files / "student", files)  # last: it hides the others
+
+
+def _become_root(root: Path) -> None:
+    """Make `root` this namespace's root, and let go of the one before."""
+    os.chdir(root)
+    number = {"x86_64": 155, "aarch64": 41}[platform.machine()]
+    _call(libc.syscall, ctypes.c_long(number), b".", b".")  # pivot_root
+    _call(libc.umount2, b".", DETACH)
+    os.chdir("/")
+    _read_only(Path("/"))
 
 
 def _disconnect_all_but(pipe: int) -> None:
@@ -232,12 +304,13 @@ def _kernel(connection_file: Path, seed: int):
 
 
 def _give_up_privileges(limits: dict) -> None:
-    """No capability, none to come, and limits that cannot be raised again."""
+    """No capability, none to come, no call that a notebook does not need, and limits that cannot be raised again."""
     for capability in range(64):
         libc.prctl(CAPBSET_DROP, capability, 0, 0, 0)  # those beyond the last known one do not exist
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     _call(libc.capset, ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)()))
     _call(libc.prctl, NO_NEW_PRIVS, 1, 0, 0, 0)
+    seccomp.install()
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_CPU, limits["cpu"]),
@@ -252,6 +325,16 @@ def _give_up_privileges(limits: dict) -> None:
 
 def _mount(kind: str, where: Path, flags: int, data: str = "") -> None:
     _call(libc.mount, kind.encode(), str(where).encode(), kind.encode(), ctypes.c_ulong(flags), data.encode())
+
+
+def _bind(what: Path, where: Path) -> None:
+    """Show a file or folder, with all that is mounted in it, in another place too."""
+    _call(libc.mount, str(what).encode(), str(where).encode(), None, ctypes.c_ulong(BIND | RECURSIVE), None)
+
+
+def _read_only(where: Path) -> None:
+    flags = REMOUNT | BIND | RDONLY | NOSUID | NODEV
+    _call(libc.mount, None, str(where).encode(), None, ctypes.c_ulong(flags), None)
 
 
 def _call(function, *arguments) -> None:
