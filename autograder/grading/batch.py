@@ -227,7 +227,7 @@ class _Class:
     def _results(self, found: list[Submission], read: Callable) -> Iterator[tuple[str, Job | None, dict]]:
         """(student, job, result); without a job where nothing could be read."""
         for (student, job, known), result in workers.run(self._wanted(found, read), self.workers):
-            if job and not known and not result["fault"]:
+            if job and not known and not result["fault"] and not result["starved"]:
                 try:
                     self.cache.put(job.key, result)
                 except OSError as error:

@@ -590,6 +590,20 @@ def test_a_fault_of_ours_is_no_score_in_any_table(made, monkeypatch, capsys):
     assert exported(made)["ada"] == "14.0"
 
 
+def test_what_a_busy_machine_cut_short_is_graded_again_the_next_time(made, monkeypatch, capsys):
+    """Twice it had no time: the result is given, with a sentence, and is not final."""
+    asked = []
+    monkeypatch.setattr(sys.modules[__name__], "_result", functools.partial(_starved, _result, asked))
+    for _ in range(2):
+        assert command(monkeypatch, capsys, made)[0] == 0
+    assert sorted(asked) == ["ada", "ada", "ben", "cleo"]
+
+
+def _starved(whole, asked: list[str], student: str, job) -> dict:
+    asked.append(student)
+    return whole(student, job) | {"starved": "it got 1 s of 20" if student == "ada" else ""}
+
+
 def _partly(whole, student: str, job) -> dict:
     return whole(student, job, "made" if student == "ada" else "")
 
