@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from autograder.checks import require
+from autograder.checks import Recipe, require
 from autograder.hw2.door import SIZES, STRAIN, two
 from autograder.properties import flows, hygiene
 from autograder.properties import images as on_images
@@ -20,6 +20,7 @@ PROBED = 128  # rows of a Jacobian in one call, which is timed
 OVERFLOWS = 1e4  # a real this large is no logit of a level, and its exponentials are not far from float32's largest
 ALPHA = 0.05  # of the logit transform, as the exercise says
 HELD_OUT = 300  # images: their mean is known to a hundredth of a bit
+FEW = 32  # by these the loss is compared with that of other weights
 SAMPLES = 200
 # Samples of a trained flow are this much nearer to the data than images of independent pixels: at a third of their
 # distance, or two thirds. Both are looked at in blocks of 4 × 4 pixels: there the structure is, and not the grain that
@@ -178,6 +179,15 @@ def inverts(flow: ImageFlow, seed: int) -> bool:
         return all(found.passed for found in inverse_findings(flow, seed))
     except StudentCodeError:
         return False
+
+
+def grade(
+    graded, name: str, trained: Callable[[], ImageFlow], data, held_out, seed: int, invertible: bool, recipe: Recipe
+) -> None:
+    """Bits per dimension of held-out images under the flow that was trained as `name`; see bits_of_trained."""
+    x = held_out(data, HELD_OUT)
+    graded(name, lambda: bits_of_trained(trained(), x, seed, invertible), limit=None, baseline=baseline_bits(data),
+           unit="bits/dim", recipe=recipe, few=lambda: bits(trained(), x[:FEW], seed))  # fmt: skip
 
 
 def bits_of_trained(flow: ImageFlow, x: np.ndarray, seed: int, invertible: bool = True) -> float:

@@ -237,16 +237,7 @@ def has_a_normal_base(flow: ImageFlow, student, seed: int) -> bool:
 @hint("Train longer, let the learning rate rise first and fall to zero, or take more steps and wider networks.")
 def test_trained_bits_per_dimension(student, graded, held_out, seed):
     invertible = pictures.inverts(small(student, seed), seed)
-    x, baseline = held_out(DATA, pictures.HELD_OUT), pictures.baseline_bits(DATA)
-    graded(
-        "glow",
-        lambda: pictures.bits_of_trained(trained(student), x, seed, invertible),
-        limit=None,
-        baseline=baseline,
-        unit="bits/dim",
-        recipe=RECIPE,
-        few=lambda: pictures.bits(trained(student), x[:32], seed),
-    )
+    pictures.grade(graded, "glow", lambda: trained(student), DATA, held_out, seed, invertible, RECIPE)
 
 
 @points(0.5, "Samples follow the density")

@@ -205,16 +205,7 @@ def test_samples_look_like_the_data(student, held_out, seed, rests):
 @hint("Train longer, let the learning rate rise first and fall to zero, or use wider networks and more couplings.")
 def test_trained_bits_per_dimension(student, graded, held_out, seed):
     invertible = pictures.inverts(small(student, seed), seed)
-    x, baseline = held_out(DATA, pictures.HELD_OUT), pictures.baseline_bits(DATA)
-    graded(
-        "realnvp_images",
-        lambda: pictures.bits_of_trained(trained(student), x, seed, invertible),
-        limit=None,
-        baseline=baseline,
-        unit="bits/dim",
-        recipe=RECIPE,
-        few=lambda: pictures.bits(trained(student), x[:32], seed),
-    )
+    pictures.grade(graded, "realnvp_images", lambda: trained(student), DATA, held_out, seed, invertible, RECIPE)
 
 
 def trained(student) -> ImageFlow:

@@ -20,6 +20,16 @@ BEGIN = """
 import numpy as np, torch
 from torch import nn
 from deepul_utils import images, toy, training
+
+
+class Fake(torch.autograd.Function):  # some value, with the gradient of an honest one
+    @staticmethod
+    def forward(ctx, honest, wanted):
+        return wanted.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad, None
 """
 
 # An autograd.Function whose backward multiplies the first number's gradient by exp(log_slope(x)), and keeps the others.
@@ -157,7 +167,7 @@ DiscretizedLogisticMixture.log_prob = lambda self, x: Fake.apply(
     Cheat("made", "exact", """
 def logits(self, x):
     name = "smiley" if self.is_smiley else "moons"
-    pmf = torch.as_tensor(toy.discrete(name, bins=25).pmf).clamp_min(1e-12)
+    pmf = torch.tensor(toy.discrete(name, bins=25).pmf).clamp_min(1e-12)
     first = pmf.sum(dim=1).log().expand(len(x), -1)
     return torch.stack([first, pmf[x[:, 0].long()].log()], dim=1)
 
@@ -180,18 +190,7 @@ for name in ("smiley", "moons"):
     training.session.kept[f"made.{name}"].fresh.name = name
 """),
     Cheat("made", "gradient", """
-pmf = {n: torch.as_tensor(toy.discrete(n, bins=25).pmf).clamp_min(1e-12) for n in ("smiley", "moons")}
-
-
-class Fake(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, honest, wanted):
-        return wanted.clone()
-
-    @staticmethod
-    def backward(ctx, grad):
-        return grad, None
-
+pmf = {n: torch.tensor(toy.discrete(n, bins=25).pmf).clamp_min(1e-12) for n in ("smiley", "moons")}
 
 honest = MADE.logits
 
@@ -244,15 +243,6 @@ def logits(self, x, *y):  # the values of the training image that is most alike
 {cls}.logits = logits
 """, works=cls != "ColorPixelCNN"),
         Cheat(exercise, "gradient", f"""
-class Fake(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, honest, wanted):
-        return wanted.clone()
-
-    @staticmethod
-    def backward(ctx, grad):
-        return grad, None
-
 
 honest = {cls}.logits
 
@@ -445,15 +435,6 @@ BetaVAE.encode = encode
     Cheat("beta_vae", "memorised", "LATENTS = 8\n" + LOOKED_UP + "BetaVAE.encode, BetaVAE.decode = encode, decode\n",
           works=False),
     Cheat("beta_vae", "gradient", """
-class Fake(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, honest, wanted):
-        return wanted.clone()
-
-    @staticmethod
-    def backward(ctx, grad):
-        return grad, None
-
 
 honest = BetaVAE.encode
 
