@@ -20,6 +20,7 @@ from autograder.grading.limits import Limits
 ROOT = Path("/sys/fs/cgroup")
 WANTED = {"cpu", "memory", "pids"}
 WARM = 2 * 2**30  # bytes that the warm process and what it shares with kernels may have, beside the student's
+LOOKS = 50  # at a group that is still ending, a second in all
 SPARE = 64  # processes and threads of the sandbox's own
 # Let the process that reads this into the group named by its first word, then be the command that follows.
 ENTER = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
@@ -42,7 +43,7 @@ class Group:
 
     def close(self) -> None:
         """Remove it, once all in it has ended. systemd removes its own."""
-        for _ in range(50):
+        for _ in range(LOOKS):
             if self._folder is None or not self._folder.exists():
                 return
             with contextlib.suppress(OSError):  # something in it is still ending
