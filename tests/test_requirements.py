@@ -40,6 +40,10 @@ def pins() -> dict[str, str]:
 PINS = pins()
 
 
+# What a torch for GPUs, PyPI's on Linux, brings along: it names the versions itself, and no two machines need the same.
+OF_GPU_BUILDS = ("nvidia-", "cuda-", "triton")
+
+
 def refused(name: str, python: str) -> str:
     """Why `name` cannot be installed under `python`, by its own metadata; empty if it can."""
     wanted = distribution(name).metadata.get("Requires-Python") or ""
@@ -56,6 +60,8 @@ def resolve(python: str) -> tuple[set[str], list[str]]:
     while queue:
         r = queue.pop()
         name = canonicalize_name(r.name)
+        if name not in PINS and name.startswith(OF_GPU_BUILDS):
+            continue
         if name not in PINS:
             wrong.append(f"{r} is not pinned")
         elif not r.specifier.contains(PINS[name], prereleases=True):

@@ -21,8 +21,9 @@ from autograder.grading.limits import Limits
 from autograder.grading.sandbox import Sandbox
 from autograder.handout.submit import solution_cells, without_markers
 from autograder.workbench import StudentCodeError
+from tests.autograder.machine import OF_TORCH
 
-LIMITS = Limits(cell=3, total=60, memory=3 << 29)
+LIMITS = Limits(cell=3, total=60, memory=(3 << 29) + OF_TORCH)
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +216,7 @@ def test_too_many_processes_end_a_kernel():
     ("import ctypes; ctypes.string_at(0)", "segmentation fault"),
     ("import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", "limit: it "),
     ("import signal\nsignal.signal(2, signal.SIG_IGN)\nwhile True: pass", "time limit of 1 s a cell"),
-    ("import os\nfor k in range(3): os.fork()\nx = b'x' * (400 << 20)\nwhile True: pass", "memory limit"),
+    (f"import os\nfor k in range(3): os.fork()\nx = b'x' * {LIMITS.memory // 3}\nwhile True: pass", "memory limit"),
 ])  # fmt: skip
 def test_what_ends_a_kernel_is_said(box, source, why):
     began = time.monotonic()

@@ -25,8 +25,9 @@ from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised
 from autograder.grading.sandbox import Process, Sandbox
 from autograder.workbench import StudentCodeError
+from tests.autograder.machine import OF_TORCH
 
-LIMITS = Limits(cell=10, total=60, memory=2**30, disk=2**28)
+LIMITS = Limits(cell=10, total=60, memory=2**30 + OF_TORCH, disk=2**28)
 two_processors = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="neighbours need a processor each")
 
 
@@ -353,9 +354,12 @@ def counted_beside(box, neighbour_does: str) -> int:
 @two_processors
 def test_many_processes_take_nothing_from_a_neighbour(box):
     """28 that spin took a neighbour from 60 to 35 points."""
-    spoilt = counted_beside(box, SPIN.format(seconds=6))
-    quiet = counted_beside(box, "import time; time.sleep(6)")
-    assert spoilt > 0.5 * quiet, (spoilt, quiet)  # measured: 0.95; without a share for each: 0.07
+    for _ in range(3):  # others may be at work on this machine, too
+        spoilt = counted_beside(box, SPIN.format(seconds=6))
+        quiet = counted_beside(box, "import time; time.sleep(6)")
+        if spoilt > 0.3 * quiet:  # measured: 0.95, beside other work 0.48; without a share for each: 0.07
+            return
+    raise AssertionError((spoilt, quiet))
 
 
 @two_processors
@@ -546,8 +550,8 @@ def test_who_is_starved_alone_too_is_said_to_be(monkeypatch):
 
 KILLED = """
 import sys, time
-sys.path.insert(0, {tests!r})
-import test_sandbox_limits as t
+sys.path.insert(0, {root!r})
+from tests.autograder import test_sandbox_limits as t
 from autograder.grading import workers
 if __name__ == "__main__":
     with workers.local(1) as opened:
@@ -573,7 +577,7 @@ def is_there(pid: int) -> bool:
 
 def test_a_killed_grader_takes_workers_and_sandboxes_along_whatever_they_are_at(tmp_path):
     script = tmp_path / "grader.py"
-    script.write_text(KILLED.format(tests=str(Path(__file__).parent), work="sandbox_and_busy"))
+    script.write_text(KILLED.format(root=str(ROOT), work="sandbox_and_busy"))
     grader = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     pids = [int(p) for p in grader.stdout.readline().split()]
     assert len(pids) >= 3
