@@ -58,7 +58,7 @@ def run(exercise: exercises.Exercise, session: "Session") -> None:
         code = pytest.main(
             [str(exercise.test_file), "-c", os.devnull, "--rootdir", str(exercises.ROOT), "--capture=no",
              "--assert=plain", "--import-mode=importlib", *options],
-            plugins=[session],
+            plugins=[session, Terse()],
         )  # fmt: skip
     if session.interrupted:
         raise KeyboardInterrupt
@@ -67,6 +67,13 @@ def run(exercise: exercises.Exercise, session: "Session") -> None:
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not session.results:
         raise RuntimeError(f"the checks of {exercise} did not run (pytest: {code!r}) {sink.getvalue()}")
     session.withdraw()
+
+
+class Terse:
+    """Nobody reads the tracebacks that pytest would lay out here, and they take half of a quick check's time."""
+
+    def pytest_configure(self, config):
+        config.option.tbstyle = "value"
 
 
 @contextlib.contextmanager

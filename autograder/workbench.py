@@ -97,7 +97,7 @@ class Workbench:
         of: the name of the class that it must be of.
         """
         model, why = self._made(name)
-        if of and all(base.__name__ != of for base in type(model).__mro__):
+        if of and model is not None and not self._is_of(model, of):
             raise StudentCodeError(
                 "wrong type", f"trained({name!r}, …) is given a {type(model).__name__}; the exercise asks for a {of}."
             )
@@ -107,6 +107,14 @@ class Workbench:
             number = self._keep(training.copied(model))
         self.trained.add(number)
         return number
+
+    def _is_of(self, model: nn.Module, of: str) -> bool:
+        """Whether a model is of the class that the notebook has under this name, or had: its cell may have run again.
+
+        What torch.compile made of one is one, too.
+        """
+        kinds, now = type(getattr(model, "_orig_mod", model)).__mro__, self.namespace.get(of)
+        return now in kinds or any(kind.__name__ == of for kind in kinds)
 
     def _made(self, name: str) -> tuple[nn.Module | None, str]:
         if name not in (self.models if self.kept is None else self.kept):

@@ -146,7 +146,8 @@ def compare(names: dict, sets: tuple[str, ...], seeds: int, n: int, console: Con
 
 def components(names: dict, numbers: list[int], n: int, console: Console) -> None:
     """Print what more components of the autoregressive flow buy."""
-    table = Table("components", *SETS, title="ar_flow: what more components buy (nats above the limit)")
+    title = "ar_flow: what more components buy (nats above the limit)"
+    table = Table("components", *SETS, title=title, min_width=len(title) + 4)
     for number in numbers:
         found = (excess(trained(names, "ar_flow", toy.get(s), 0, number)[0], toy.get(s), n) for s in SETS)
         table.add_row(str(number), *(f"{e:.4f}" for e in found))

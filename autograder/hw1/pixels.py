@@ -1,13 +1,14 @@
 """What the image exercises share: images as rows of variables, in raster order, and the judge of their samples."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
 from autograder.properties import autoregressive
 from autograder.properties.finding import Finding
-from deepul_utils import classifier
+from deepul_utils import classifier, images
 
 # No right model loses by it: the chance that so few labels come out of 64 draws of ten equal classes is below 1e-9.
 FEWEST_LABELS = 5
@@ -33,6 +34,10 @@ TRAINING_MODE = (
 # of other weights.
 PLACES, FEW = 20, 16
 TELLS = 1e-3  # nats: a leak that is worth anything tells more, and a thousand float32 terms round to less
+
+# Samples are told from fresh images of the data by how far both lie from this many training images. Those of the
+# reference, 64 or 80, are told apart with p-values below 1e-9; fresh images pass for them this often.
+NEIGHBOURS, BY_CHANCE = 5000, 0.01
 
 # A right model's samples fail so seldom; its probability of perfect pictures is taken to be larger by so many standard
 # errors.
@@ -254,16 +259,52 @@ def digits_in(images: np.ndarray, levels: int) -> np.ndarray:
     return classifier.get("glyphs32").probabilities(images / (levels - 1), "digit").argmax(axis=1)
 
 
-def no_copies(samples: np.ndarray, *known: np.ndarray) -> Finding:
+@cache
+def known(name: str, levels: int, n: int, split: str) -> np.ndarray:
+    """The first n images of a set, as every notebook draws them, (n, C, H, W): the same for all submissions."""
+    return images.get(name, levels=levels).sample(n, split=split)
+
+
+def are_no_data(samples: np.ndarray, data, fresh: np.ndarray) -> Iterator[Finding]:
+    """Samples of black and white are no images of `data`: none of those that a notebook has, and no new ones either.
+
+    samples, fresh: (n, 1, H, W); fresh are images of the data that no notebook has.
+    """
+    training = known(data.name, data.levels, 20_000, "train")
+    validation = known(data.name, data.levels, 400, "validation")
+    yield no_copies(samples, training, validation)
+    yield farther_than_the_data(samples, fresh, training[:NEIGHBOURS])
+
+
+def farther_than_the_data(samples: np.ndarray, fresh: np.ndarray, training: np.ndarray) -> Finding:
+    """Samples lie farther from the training images than fresh images of the data do; (n, 1, H, W) each.
+
+    No model of this size draws as the data are: each of its images has strokes that no typeface has. What is measured
+    is the number of pixels that differ from the most similar training image, wherever in the picture both are put.
+    """
+    from scipy.stats import mannwhitneyu
+
+    drawn, new, old = (to_the_corner(x[:, 0].astype(np.uint8)).reshape(len(x), -1) for x in (samples, fresh, training))
+    old, ink = old.astype(np.float32), old.sum(axis=1, dtype=np.float32)
+    off = [(x.sum(axis=1, keepdims=True) + ink - 2 * (x.astype(np.float32) @ old.T)).min(axis=1) for x in (drawn, new)]
+    p_value = float(mannwhitneyu(*off, alternative="greater").pvalue)
+    sizes = [float(np.median(values)) for values in off]
+    measured = f"samples are {sizes[0]:.0f} pixels from the nearest training image, fresh data {sizes[1]:.0f} (medians)"
+    required = "farther than fresh images of the data, as draws of a model are"
+    slip = "These look like images of the data, and not like draws of the model, which are never as clean."
+    return Finding(float(p_value <= BY_CHANCE), measured, required, p_value, BY_CHANCE, slip=slip)
+
+
+def no_copies(samples: np.ndarray, *of: np.ndarray) -> Finding:
     """None of the samples is a known image, pixel by pixel, wherever in the picture it is put.
 
-    samples, known: of black and white, (n, 1, H, W) each; the last of `known` is the validation set.
+    samples, of: of black and white, (n, 1, H, W) each; the last of them is the validation set.
     """
     drawn = samples.astype(np.uint8)[:, 0]
     ink = np.unique(drawn.sum(axis=(1, 2)))
     copies = {}
-    for name, images in zip(("training", "validation"), known, strict=False):
-        like = images[np.isin(images.sum(axis=(1, 2, 3)), ink), 0].astype(np.uint8)  # the others are no copies
+    for name, x in zip(("training", "validation"), of, strict=False):
+        like = x[np.isin(x.sum(axis=(1, 2, 3)), ink), 0].astype(np.uint8)  # the others are no copies
         forms = {image.tobytes() for image in to_the_corner(like)}
         copies[name] = sum(image.tobytes() in forms for image in to_the_corner(drawn))
     measured = " and ".join(f"{n} of {len(samples)} samples are {name} images" for name, n in copies.items() if n)

@@ -5,7 +5,7 @@ import numpy as np
 from autograder.checks import Recipe, hint, points, require
 from autograder.hw1 import pixels
 from autograder.hw1.pixels import Rows
-from autograder.hw1.test_pixelcnn import baseline
+from autograder.hw1.test_pixelcnn import FRESH, baseline
 from autograder.properties import autoregressive, discrete, hygiene
 from autograder.properties.finding import Finding
 from deepul_utils import images
@@ -132,12 +132,13 @@ def test_classifies_by_bayes_rule(student, graded, seed):
     "Eight of each class in order: y = torch.arange(10).repeat_interleave(8), drawn with the trained model, in eval "
     "mode."
 )
-def test_saved_samples_are_of_their_class(student, graded, seed):
+def test_saved_samples_are_of_their_class(student, graded, held_out, seed):
     samples, model = pixels.saved(student, "gated_pixelcnn", DATA, 80), trained(student)
     labels = np.arange(10).repeat(8)
     samples = samples[:80]
     require(hygiene.in_range(samples, LEVELS))
-    require(pixels.no_copies(samples, DATA.sample(20_000), DATA.sample(400, split="validation")))
+    for found in pixels.are_no_data(samples, DATA, held_out(DATA, FRESH)):
+        require(found)
     require(pixels.sees_no_later_pixel(model, samples, LEVELS, seed, labels))
     log_p = pixels.log_conditionals(model, samples, LEVELS, labels)
     require(autoregressive.knows_something(log_p))

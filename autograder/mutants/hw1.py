@@ -333,6 +333,11 @@ MUTANTS = (
         "saved_samples_are_the_models_own", "64 of 64 samples are validation images",
     ),
     Mutant(
+        "new-data-for-samples", "pixelcnn", "keeps new images of the data as samples",
+        (("lambda: pixelcnn.sample(64))", "lambda: torch.from_numpy(glyphs.sample(64, seed=7)), redraw=True)"),),
+        "saved_samples_are_the_models_own", "which are never as clean",
+    ),
+    Mutant(
         "shifted-images-for-samples", "pixelcnn", "keeps images of the training set, moved by some pixels, as samples",
         (("lambda: pixelcnn.sample(64))", "lambda: train_glyphs[:64].roll((1, -2), dims=(2, 3)), redraw=True)"),),
         "saved_samples_are_the_models_own", "64 of 64 samples are training images",
@@ -518,6 +523,12 @@ MUTANTS = (
         (("lambda: gated_pixelcnn.sample(sampled_labels))",
           "lambda: valid_glyphs[:80].roll(1, dims=3), redraw=True)"),),
         "saved_samples_are_of_their_class", "80 of 80 samples are validation images",
+    ),
+    Mutant(
+        "new-data-for-gated-samples", "gated_pixelcnn", "keeps new images of the data as samples",
+        (("lambda: gated_pixelcnn.sample(sampled_labels))",
+          "lambda: torch.from_numpy(glyphs.sample(80, seed=7)), redraw=True)"),),
+        "saved_samples_are_of_their_class", "which are never as clean",
     ),
     Mutant(
         "thirty-gated-steps", "gated_pixelcnn", "training ends after thirty steps", (FEW_STEPS,

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 
 from autograder import notebooks
@@ -67,6 +68,24 @@ def test_copies_of_images_of_the_data_are_found_wherever_they_are_put():
     fresh[8], fresh[9] = np.roll(training[5], (1, -2), axis=(1, 2)), np.roll(validation[3], -1, axis=2)
     finding = pixels.no_copies(fresh, training, validation)
     assert finding.measured == "2 of 40 samples are training images and 1 of 40 samples are validation images"
+
+
+def test_new_images_of_the_data_are_told_from_draws_of_a_model():
+    data = images.get("glyphs32", levels=2)
+    training, fresh = data.sample(5000), data.sample(200, seed=1, split="test")
+    passed = [pixels.farther_than_the_data(data.sample(64, seed=k), fresh, training).passed for k in range(2, 42)]
+    assert sum(passed) <= 2  # one in a hundred, by chance
+    moved = np.roll(data.sample(64, seed=50), 2, axis=3)
+    assert not pixels.farther_than_the_data(moved, fresh, training).passed
+    drawn = safetensors.numpy.load_file(ROOT / "solutions" / "hw1" / "artifacts" / "pixelcnn.samples.safetensors")[
+        "samples"
+    ]
+    finding = pixels.farther_than_the_data(drawn, fresh, training)
+    assert finding.passed
+    assert finding.value < 1e-9
+    # A much better model than any here: every second of its images is perfect.
+    better = np.concatenate([drawn[:32], data.sample(32, seed=51)])
+    assert pixels.farther_than_the_data(better, fresh, training).passed
 
 
 def test_an_image_in_the_corner_is_the_same_wherever_it_was():

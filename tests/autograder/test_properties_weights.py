@@ -117,6 +117,24 @@ def test_a_model_that_keeps_results_or_cannot_be_copied(session):
         trained_by(session, Locked()).trained("line")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.compile's own
+def test_the_class_may_have_another_name_or_be_compiled(session):
+    class Mine(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 1)
+
+    def asked(model, namespace):
+        training.trained("line", model, fit=lambda m: None, retrain=True)
+        return LocalStudent(namespace, session.models, kept=session.kept).trained("line", "Linear")
+
+    assert asked(Mine(), {"Linear": Mine})
+    assert asked(torch.compile(Linear()), {"Linear": Linear})
+    assert asked(Linear(), {}), "from before its cell ran again"
+    with pytest.raises(StudentCodeError, match="is given a Mine; the exercise asks for a Linear"):
+        asked(Mine(), {"Linear": Linear})
+
+
 def test_in_double_precision_and_with_other_weights_it_runs_so(session):
     student = trained_by(session, Linear())
     assert student.trained("line", precise=True).log_prob(X).dtype == np.float64
