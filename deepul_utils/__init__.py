@@ -9,16 +9,19 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from deepul_utils.check import check
-from deepul_utils.training import History, device, drawn, fit, play, progress, seed_everything, trained
 
 __all__ = [
     "History", "check", "classifier", "device", "drawn", "fit", "images", "play", "plots", "progress",
     "seed_everything", "tensors", "toy", "trained",
 ]  # fmt: skip
+MODULES = ("classifier", "images", "plots", "tensors", "toy", "training")
+OF_TRAINING = ("History", "device", "drawn", "fit", "play", "progress", "seed_everything", "trained")
 
 
 def __getattr__(name: str):
-    """The modules themselves load when they are first used: matplotlib alone would take half a second."""
-    if name in ("classifier", "images", "plots", "tensors", "toy"):
+    """Everything loads when it is first used: torch would take a second, and matplotlib half of one."""
+    if name in MODULES:
         return importlib.import_module(f"deepul_utils.{name}")
+    if name in OF_TRAINING:
+        return getattr(importlib.import_module("deepul_utils.training"), name)
     raise AttributeError(f"deepul_utils has no {name!r}")

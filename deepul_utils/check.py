@@ -4,8 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-from deepul_utils import training
-from deepul_utils.errors import KitError
+from deepul_utils.errors import KitError, describe
 
 # Cells that stopped with an error, by their source: a name that a check misses is often defined in one.
 _failed_cells: dict[str, str] = {}
@@ -23,20 +22,20 @@ def check(name: str, only: str = ""):
     The score is a plain float, the points earned, and shows itself as a table. Raises KitError for a name
     that is no exercise, or words that are in no title.
     """
-    from autograder import exercises
+    from deepul_utils import training
 
     if not isinstance(name, str):
         raise KitError('check wants the name of an exercise, in quotes: check("made").')
-    try:
-        exercises.get(name)
-    except ValueError as error:
-        raise KitError(str(error)) from None
     if training.session.grading:
         print(f'check("{name}") is graded outside this notebook.')
         return None
-    from autograder import runner
+    from autograder import assignments, runner
     from autograder.student import LocalStudent
 
+    try:
+        assignments.get_exercise(name)
+    except ValueError as error:
+        raise KitError(str(error)) from None
     names, session = _Names(sys._getframe(1).f_globals), training.session
     student = LocalStudent(names, session.models, session.samples, session.histories, session.kept)
     try:
@@ -81,14 +80,6 @@ def explain_missing(results: list, failed_cells: dict[str, str]) -> None:
             if errors
             else f"{missing[1]} is not defined: run the cell that defines it (Run → Run All Above)."
         )
-
-
-def describe(error: BaseException) -> str:
-    """One line about an error in a cell: its type, its message, and for a syntax error its line."""
-    if isinstance(error, SyntaxError) and error.lineno:
-        line = (error.text or "").strip()
-        return f"{type(error).__name__} in line {error.lineno}: {error.msg}" + (f" — {line}" if line else "")
-    return f"{type(error).__name__}: {error}"
 
 
 def _remember(result) -> None:

@@ -5,7 +5,7 @@
     judge.probabilities(x)         # float32 (n, 10)
 
 The grader asks them what samples show. They run in NumPy alone. `python -m deepul_utils.classifier` trains
-them and writes data/classifier_<name>.safetensors, with the accuracy on held-out images inside.
+them and writes `data/classifier_<name>.safetensors`, with the accuracy on held-out images inside.
 """
 
 import json
@@ -123,7 +123,7 @@ def network(name: str):
     from torch import nn
 
     convolutions, d = LAYERS[name]
-    parts, channels = {}, images.get(name).shape[0]
+    parts, channels = {}, images.get(name).shape[0]  # type: dict[str, nn.Module], int
     for i, (kernel, width) in enumerate(convolutions, start=1):
         parts[f"conv{i}"] = nn.Conv2d(channels, width, kernel, stride=2, padding=kernel // 2)
         parts[f"relu{i}"], channels = nn.ReLU(), width
@@ -154,7 +154,7 @@ def train(name: str, steps: int, seed: int = 0):
         # Colours of a silhouette are marked −100, which the cross entropy leaves out.
         loss = sum(F.cross_entropy(part, target) for part, target in zip(logits, y.T, strict=True))
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[union-attr]  # a sum over one head at least
         optimizer.step()
         annealing.step()
     return model.eval()

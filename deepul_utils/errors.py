@@ -6,3 +6,19 @@ class KitError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         return [f"{type(self).__name__}: {self}"]
+
+
+def describe(error: BaseException) -> str:
+    """One line about an error in a cell: its type, its message, and for a syntax error its line."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        line = (error.text or "").strip()
+        return f"{type(error).__name__} in line {error.lineno}: {error.msg}" + (f" — {line}" if line else "")
+    return f"{type(error).__name__}: {error}"
+
+
+class Interrupted(KitError):
+    """Training was interrupted by the student; it can go on."""
+
+
+class Diverged(KitError):
+    """The loss or the weights became nan or infinite: nothing of this training is worth keeping."""

@@ -16,6 +16,7 @@ import sysconfig
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import CodeType, FunctionType
+from typing import TYPE_CHECKING
 
 from torch import nn
 
@@ -24,6 +25,9 @@ NOT_THE_STUDENTS = (str(KIT / "autograder"), str(KIT / "deepul_utils"), sysconfi
 MOST_CALLS = 300_000  # after so many it is known what is called; a tenth of a second
 IGNORED = ("ctx", "type_comment", "kind", "annotation", "returns", "type_params")
 MEANS_NOTHING_TO_WEIGHTS = ("print", "display")
+
+if TYPE_CHECKING:
+    Definition = ast.FunctionDef | ast.Lambda | ast.ClassDef
 
 
 class Watch:
@@ -223,7 +227,7 @@ def _defines(cls: type, method: str) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
-def _definitions_in(source: str) -> list[ast.AST]:
+def _definitions_in(source: str) -> list["Definition"]:
     """Every def, lambda and class of a source, outer ones first; none where it cannot be read."""
     try:
         nodes = ast.walk(ast.parse(source))
@@ -232,41 +236,43 @@ def _definitions_in(source: str) -> list[ast.AST]:
     return [n for n in nodes if isinstance(n, ast.FunctionDef | ast.Lambda | ast.ClassDef)]
 
 
-def _definitions(code: CodeType, name: str) -> list[ast.AST]:
+def _definitions(code: CodeType, name: str) -> list["Definition"]:
     """The definitions of that name within which a piece of code stands; outer ones first."""
     linecache.checkcache(code.co_filename)
     every = _definitions_in("".join(linecache.getlines(code.co_filename)))
     return [
         node for node in every
-        if getattr(node, "name", "<lambda>") == name and _first_line(node) <= code.co_firstlineno <= node.end_lineno
+        if getattr(node, "name", "<lambda>") == name
+        and _first_line(node) <= code.co_firstlineno <= node.end_lineno  # type: ignore[operator]  # a parser sets it
     ]  # fmt: skip
 
 
-def _first_line(node: ast.AST) -> int:
+def _first_line(node: "Definition") -> int:
     return min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
 
 
-def _definition(code: CodeType) -> ast.AST | None:
+def _definition(code: CodeType) -> "Definition | None":
     """The def or lambda of a piece of code. None where its source is not known, or two lambdas share the line."""
     found = [node for node in _definitions(code, code.co_name) if _first_line(node) == code.co_firstlineno]
     return found[0] if len(found) == 1 else None
 
 
-def _top(code: CodeType) -> ast.AST | None:
+def _top(code: CodeType) -> "Definition | None":
     """The definition of the unit that the code stands in."""
     if code.co_qualname == "<lambda>":
         return _definition(code)
     owner, _, method = _unit(code).partition(".")
     outermost = next(iter(_definitions(code, owner)), None)
-    return _method(outermost, method) if method and outermost is not None else outermost
+    # What has a method is a class.
+    return _method(outermost, method) if method and outermost is not None else outermost  # type: ignore[arg-type]
 
 
 def _class_definition(cls: type) -> ast.ClassDef | None:
-    found = _definitions(_a_method(cls).__code__, cls.__name__)
+    found = _definitions(_a_method(cls).__code__, cls.__name__)  # type: ignore[union-attr]  # it has one
     return next((node for node in found if isinstance(node, ast.ClassDef)), None)
 
 
-def _method(node: ast.ClassDef, name: str) -> ast.AST | None:
+def _method(node: ast.ClassDef, name: str) -> ast.FunctionDef | None:
     return next((n for n in reversed(node.body) if isinstance(n, ast.FunctionDef) and n.name == name), None)
 
 

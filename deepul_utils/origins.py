@@ -124,10 +124,12 @@ def _moved(now: Tensor, before: Tensor, parameter: bool) -> bool:
 
 
 def by_other(changed: list[str]) -> str:
+    """That something was made by other code than the notebook has now, in words. changed: units of Code.changed."""
     return f"by another version of your code ({fingerprint.listed(changed)} changed)"
 
 
 def not_saved(lost: list[str]) -> str:
+    """That attributes of a model are in no weights file, in words, with what to do. lost: their names."""
     listed, are = ", ".join(lost), "is" if len(lost) == 1 else "are"
     return (
         f"{listed} {are} not saved with the weights, and without it the loaded model is another one, which is "

@@ -12,6 +12,7 @@
 
 import difflib
 from functools import cache
+from typing import TYPE_CHECKING, Literal, overload
 
 from deepul_utils.images.digits import Digits
 from deepul_utils.images.glyphs import Glyphs
@@ -22,6 +23,14 @@ from deepul_utils.images.shapes import Shapes
 __all__ = ["ImageSet", "get", "names", "table"]
 
 SETS = {cls.name: cls for cls in (Glyphs, Shapes, Digits, Mnist32, Svhn, Cifar10)}
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def get(name: Literal["shapes32"], levels: int | None = None) -> Shapes: ...
+    @overload
+    def get(name: str, levels: int | None = None) -> ImageSet: ...
 
 
 def get(name: str, levels: int | None = None) -> ImageSet:

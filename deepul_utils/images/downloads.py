@@ -20,7 +20,7 @@ def fetch(name: str, base: str, files: dict[str, str], alternative: str) -> dict
     """The files of the set `name`, {file name: checksum}, downloaded where they are not here yet: {file name: path}.
 
     base: address of their folder. The environment variable DEEPUL_DATA_MIRROR names another host, which has them
-    at <mirror>/<name>/<file name>; DEEPUL_DATA_CACHE another place to keep them than data/cache.
+    at `<mirror>/<name>/<file name>`; DEEPUL_DATA_CACHE another place to keep them than data/cache.
     Raises KitError, which names `alternative`, where a file cannot be had or is not the original.
     """
     import requests
@@ -130,7 +130,7 @@ def _reason(error: Exception) -> str:
     import requests
 
     if isinstance(error, requests.HTTPError):
-        return f"the server says {error.response.status_code} {error.response.reason}"
+        return f"the server says {error.response.status_code} {error.response.reason}"  # type: ignore[union-attr]  # it did
     if isinstance(error, requests.Timeout):
         return "no answer in time"
     if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):

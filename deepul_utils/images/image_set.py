@@ -1,6 +1,7 @@
 """What every image set is: a name, a shape, a number of levels and a seeded sampler."""
 
 import operator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,9 +24,11 @@ class ImageSet:
     factor_names: tuple[str, ...] = ()
     factor_sizes: tuple[int, ...] = ()
     entropy: float | None = None
+    if TYPE_CHECKING:
+        configurations: int  # how many images there are, where the entropy is known
 
     def __init__(self, levels: int | None = None):
-        self.about = type(self).__doc__.splitlines()[0]
+        self.about = type(self).__doc__.splitlines()[0]  # type: ignore[union-attr]  # every set says what it is
         self.levels = self.choices[0] if levels is None else operator.index(levels)
         if self.levels not in self.choices:
             listed = ", ".join(map(str, sorted(self.choices)))

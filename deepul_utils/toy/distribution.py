@@ -3,6 +3,7 @@
 import operator
 import zlib
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -59,6 +60,9 @@ class Distribution:
     A subclass has `draw` (samples from a generator), `_log_density` (of a block of points), `_entropy`
     and `bin_mass` (the mass of each cell of a grid).
     """
+
+    if TYPE_CHECKING:
+        support: tuple[tuple[float, float], ...]
 
     def __init__(self, dims: int, support=None, name: str = "unnamed", about: str = ""):
         self.dims, self.name, self.about = dims, name, about
@@ -130,10 +134,12 @@ class Checkerboard(Distribution):
         self.corners = np.stack([i, j], axis=1)[even] * self.side - 4.0  # (8, 2)
 
     def draw(self, n, rng):
+        """n draws in double precision, float64 (n, 2): a square at random, then a point of it."""
         square = rng.integers(len(self.corners), size=n)
         return self.corners[square] + self.side * rng.random((n, 2))
 
     def bin_mass(self, edges):
+        """P(x in cell), float64 (bins, bins): of each square the share of its area that lies in the cell."""
         first, second = (self._overlap(corner, e) for corner, e in zip(self.corners.T, edges, strict=True))
         return first.T @ second / len(self.corners)
 

@@ -35,11 +35,13 @@ class GaussianMixture(Distribution):
         self._quadratic = self._coefficients()
 
     def draw(self, n, rng):
+        """n draws in double precision, float64 (n, D): μ_k + L_k z with k ~ π and L_k L_kᵀ = Σ_k."""
         k = rng.choice(len(self.weights), size=n, p=self.weights)
         z = rng.standard_normal((n, self.dims))
         return self.means[k] + np.einsum("nij,nj->ni", self._cholesky[k], z)
 
     def bin_mass(self, edges):
+        """P(x in cell) = Σ_k π_k P_k(x in cell), float64 (bins,) * D."""
         if self.dims == 1:
             return self.weights @ self._axis_mass(0, edges[0])
         tilted = self.covariances[:, 0, 1] != 0

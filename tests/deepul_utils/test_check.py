@@ -5,6 +5,7 @@ import linecache
 import os
 import pickle
 import random
+import re
 import subprocess
 import sys
 import warnings
@@ -13,12 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from autograder import exercises
+from autograder import assignments
 from autograder.handout.submit import solution_cells
 from autograder.score import CheckResult, Score
 from deepul_utils import check as live_check
 from deepul_utils import training
 from deepul_utils.errors import KitError
+from deepul_utils.training import randomness
 
 IMPORTS = (
     "import torch\nimport torch.nn.functional as F\nfrom torch import nn\nfrom deepul_utils import check, trained\n"
@@ -57,7 +59,7 @@ def result(score, name: str):
 def test_a_right_solution_before_training():
     score = checked(MADE)
     assert score == POINTS_UNTRAINED
-    assert score.max_points == exercises.get("made").points
+    assert score.max_points == assignments.get_exercise("made").points
     *others, smiley, moons = score.results
     assert {r.outcome for r in others} == {"passed"}
     assert {r.outcome for r in (smiley, moons)} == {"skipped"}
@@ -90,11 +92,14 @@ def test_a_stub_costs_the_checks_that_call_it(stub):
 def test_an_exercise_that_is_half_written_is_no_longer_unwritten():
     written = CheckResult("a", "A", 1, 1.0, "passed")
     stub = CheckResult("b", "B", 1, 0.0, "skipped", "`sample` (of MADE) is not implemented yet", kind="not implemented")
-    assert Score(exercises.get("made"), [written, stub]).headline == "1 of 2 checks hold; still to do: `sample`."
+    assert (
+        Score(assignments.get_exercise("made"), [written, stub]).headline
+        == "1 of 2 checks hold; still to do: `sample`."
+    )
     wrong = CheckResult("c", "C", 1, 0.0, "failed")
     said = "1 of 3 checks hold, 1 found something wrong; still to do: `sample`. 2 other checks were not run."
-    assert Score(exercises.get("made"), [written, stub, wrong], left_out=2).headline == said
-    assert Score(exercises.get("made"), [written]).headline == "Everything holds."
+    assert Score(assignments.get_exercise("made"), [written, stub, wrong], left_out=2).headline == said
+    assert Score(assignments.get_exercise("made"), [written]).headline == "Everything holds."
 
 
 def test_a_slip_that_torch_calls_not_implemented_is_a_slip():
@@ -190,7 +195,7 @@ def test_a_check_leaves_the_notebook_as_it_was(monkeypatch):
     def state():
         return (
             dict(os.environ), list(sys.path), os.getcwd(), list(warnings.filters), random.getstate(),
-            training._random_state()["numpy"], torch.get_rng_state().tolist(), sys.stdout, sys.stderr,
+            randomness._random_state()["numpy"], torch.get_rng_state().tolist(), sys.stdout, sys.stderr,
             torch.is_grad_enabled(), list(sys.meta_path), sys.excepthook, torch.get_num_threads(),
         )  # fmt: skip
 
@@ -243,13 +248,13 @@ def test_the_score_is_a_plain_float_and_its_data_are_plain_json():
 
 def test_points_are_no_binary_fractions():
     results = [CheckResult("a", "A", 1, p) for p in (0.1, 0.2, None)]
-    assert repr(Score(exercises.get("made"), results)) == "0.3"
+    assert repr(Score(assignments.get_exercise("made"), results)) == "0.3"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, np.float32("nan"), np.array([1.0, np.nan])])
 def test_what_json_cannot_say_is_null(value):
     plot = {"kind": "bars", "x": "state", "series": {"p": [value], "q": np.array([0.5])}}
-    score = Score(exercises.get("made"), [CheckResult("a", "A", 1, np.float64(0.5), plot=plot)])
+    score = Score(assignments.get_exercise("made"), [CheckResult("a", "A", 1, np.float64(0.5), plot=plot)])
     assert type(score + 0) is float
     data = json.loads(json.dumps(score.to_json(), allow_nan=False))
     assert "null" in json.dumps(data["checks"][0]["plot"]["series"]["p"])
@@ -383,9 +388,19 @@ def run(script: str) -> str:
 
 
 def test_importing_the_kit_loads_nothing_that_a_notebook_may_not_need():
-    loaded = run("import sys, deepul_utils; print(*{name.split('.')[0] for name in sys.modules})").split()
+    names = "print(*{name.split('.')[0] for name in sys.modules})"
+    loaded = run(f"import sys; from deepul_utils import check, trained; {names}").split()
     assert "torch" in loaded
-    assert {"matplotlib", "pytest", "_pytest", "nbformat", "scipy", "jupytext", "nbgrader", "pandas"}.isdisjoint(loaded)
+    others = {"matplotlib", "pytest", "_pytest", "nbformat", "scipy", "jupytext", "nbgrader", "pandas", "autograder"}
+    assert others.isdisjoint(loaded)
+    assert not {"torch", "numpy"} & set(run(f"import sys, deepul_utils; {names}").split())
+
+
+def test_the_library_stands_alone():
+    """Of the autograder it knows nothing but that `check` calls it."""
+    kit = assignments.ROOT / "deepul_utils"
+    knows = re.compile(r"^\s*(from|import) autograder\b", re.MULTILINE)
+    assert [f.name for f in kit.rglob("*.py") if knows.search(f.read_text(encoding="utf-8"))] == ["check.py"]
 
 
 def test_a_check_is_quick():

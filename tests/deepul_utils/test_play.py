@@ -1,5 +1,6 @@
 """Games of two: `play` takes turns, survives an interrupt, and a Film takes its pictures."""
 
+import json
 import signal
 
 import numpy as np
@@ -211,7 +212,7 @@ def test_long_histories_are_thinned_in_both_losses(folder):
     trained("long", Game(), fit=lambda g: History(steps, losses, generator=losses))
     with safetensors.safe_open(folder / "long.safetensors", framework="pt") as stored:
         text = stored.metadata()["history"]
-    kept = training.json.loads(text)
+    kept = json.loads(text)
     assert len(kept["train"]) == len(kept["generator"]) == len(kept["steps"]) == 400
     assert "frames" not in kept
     assert np.mean(kept["generator"]) == pytest.approx(np.mean(losses))

@@ -313,7 +313,7 @@ def test_masks_side_by_side():
 
 
 def test_the_color_map_falls_evenly_in_lightness():
-    rgb = plots._colors()(np.linspace(0, 1, 65))[:, :3]
+    rgb = plots.common._colors()(np.linspace(0, 1, 65))[:, :3]
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     lightness = 116 * np.cbrt(linear @ [0.2126, 0.7152, 0.0722]) - 16  # CIE L*, to within 1 near black
     assert rgb[0].tolist() == [1, 1, 1]
@@ -389,8 +389,8 @@ def png_pixels(figure) -> np.ndarray:
 
 def test_columns_fill_their_rows():
     for n in (10, 12, 16, 24, 40, 60, 100, 144, 200):
-        assert n % plots._columns(n) == 0
-    assert plots._columns(97) in range(8, 15)
+        assert n % plots.pixels._columns(n) == 0
+    assert plots.pixels._columns(97) in range(8, 15)
 
 
 def test_image_rows_stand_beside_their_labels():

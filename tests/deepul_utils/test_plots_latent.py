@@ -55,5 +55,5 @@ def test_maps_of_codes_have_a_colour_a_code():
     x, codes = np.zeros((5, 3, 32, 32)), np.arange(5 * 64).reshape(5, 8, 8) % 64
     figure = plots.code_maps(x, codes, x, size=64)
     assert [t.get_text() for t in figure.axes[0].texts] == ["original", "codes", "rebuilt"]
-    colors = plots._code_colors(64)(np.arange(64))[:, :3]
+    colors = plots.latent._code_colors(64)(np.arange(64))[:, :3]
     assert len(np.unique(colors.round(3), axis=0)) == 64

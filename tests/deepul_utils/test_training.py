@@ -13,6 +13,7 @@ import termios
 import textwrap
 import threading
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,9 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from deepul_utils import origins, training
+from deepul_utils import fingerprint, origins, training
 from deepul_utils.errors import KitError
-from deepul_utils.training import History, drawn, fit, seed_everything, trained
+from deepul_utils.training import History, checkpoints, drawn, fit, histories, seed_everything, trained
 
 STEPS = 12
 DATA = torch.linspace(-1, 1, 50).unsqueeze(1)
@@ -199,7 +200,7 @@ def test_history_is_thinned_to_means_over_stretches(folder):
 @pytest.mark.parametrize("length", [0, 1, 400, 401])
 def test_thinning_keeps_short_histories(length):
     history = History(steps=list(range(1, length + 1)), train=[0.5] * length)
-    thinned = training._thinned(history)
+    thinned = histories._thinned(history)
     assert len(thinned["train"]) == len(thinned["steps"]) == (length if length <= 400 else 201)
     assert thinned["steps"][-1:] == history.steps[-1:]
 
@@ -303,7 +304,7 @@ def diverge(model):
      (diverge, r"The loss became nan at step 1\. .* lower the learning rate")],
 )  # fmt: skip
 def test_nan_is_refused_and_nothing_is_saved(folder, monkeypatch, fails, said):
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0)
     with pytest.raises(KitError, match=said):
         trained("made.smiley", new(), fit=fails)
     assert left(folder) == []
@@ -317,7 +318,7 @@ def test_nan_is_refused_and_nothing_is_saved(folder, monkeypatch, fails, said):
 
 def test_after_diverging_a_lower_learning_rate_starts_over(folder, monkeypatch, capsys):
     """The checkpoint of a run that diverged holds the learning rate that made it diverge."""
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0)
 
     def train(model, lr):
         calls = []
@@ -386,7 +387,7 @@ def test_a_failure_in_the_middle_of_writing_leaves_the_old_file(folder, monkeypa
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(folder, monkeypatch):
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0)
     save, calls = torch.save, []
 
     def third_fails(state, file):
@@ -411,7 +412,7 @@ def as_if_called(name: str):
 
 
 def reseeded(name: str, run):
-    with training.seeded(training.zlib.crc32(name.encode())):
+    with training.seeded(zlib.crc32(name.encode())):
         return run()
 
 
@@ -459,7 +460,7 @@ def test_a_second_interrupt_acts_at_once(recipe, uninterrupted, folder):
 def test_an_interrupt_while_a_checkpoint_is_written(recipe, uninterrupted, folder, monkeypatch, at):
     """It comes too late for this step; the next one, or the end of the loop, heeds it."""
     save, calls = training.Checkpoint.save, []
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0 if at < 3 else 1e9)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0 if at < 3 else 1e9)
 
     def interrupted_save(self, *arguments):
         save(self, *arguments)
@@ -599,6 +600,7 @@ def test_weights_of_another_model_or_with_nan_are_not_started_from(folder, capsy
 
 EARLY = """
 import os, signal, sys, tempfile
+from pathlib import Path
 import torch
 from torch import nn
 from deepul_utils import training
@@ -625,7 +627,7 @@ def by_hand(model):
         optimizer.step()
 
 def lesson(loop, *at):
-    training.session = training.Session(training.Path(tempfile.mkdtemp()))
+    training.session = training.Session(Path(tempfile.mkdtemp()))
     moments.update(at)
     interrupted = 0
     while True:
@@ -774,7 +776,7 @@ def test_checkpoints_are_kept_every_few_seconds(monkeypatch):
 
     model = new()
     plain(model, loss, valid=None)
-    assert training.CHECKPOINT_SECONDS == 10.0
+    assert checkpoints.CHECKPOINT_SECONDS == 10.0
     assert saved == [4, 8, 12]
 
 
@@ -804,7 +806,7 @@ def lesson(kill_at=None):
 
 
 def test_a_killed_process_loses_only_what_came_after_its_last_checkpoint(folder, tmp_path_factory, monkeypatch, capsys):
-    script = LESSON + "training.CHECKPOINT_SECONDS = 0.2\nlesson(kill_at=50)\n"
+    script = LESSON + "training.checkpoints.CHECKPOINT_SECONDS = 0.2\nlesson(kill_at=50)\n"
     env = os.environ | {"DEEPUL_ARTIFACTS": str(folder)}
     killed = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
@@ -1200,7 +1202,7 @@ def test_code_that_cannot_be_told_loses_no_training(folder, monkeypatch):
         raise RuntimeError("a slip of ours")
 
     for name in ("made", "changed", "digest"):
-        monkeypatch.setattr(training.fingerprint.Code, name, broken)
+        monkeypatch.setattr(fingerprint.Code, name, broken)
     run_through("demo", plain, at={5})
     model = trained("demo", new(), fit=plain)
     drawn("demo", lambda: torch.ones(1))

@@ -1,0 +1,95 @@
+"""How a training went: its losses and settings, and pictures of it."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deepul_utils import fingerprint
+from deepul_utils.training.randomness import _random_state, _set_random_state
+
+
+@dataclass
+class History:
+    """Losses of a training run: `train` at `steps`, `valid` at `valid_steps`, all in the loss's own unit.
+
+    Of a game, `train` is the discriminator's loss, `generator` the generator's; frames: what a Film took.
+    settings: how it was trained, as far as it is known, for hints: optimizer (its name), lr (the largest), last_lr,
+    betas, weight_decay, batch, steps. Of a game: rounds for steps, discriminator_steps, and generator_lr (its largest).
+    valid_error: the standard error of `valid`, by the chance of which examples are in it; 0 where it is not known.
+    """
+
+    steps: list[int] = field(default_factory=list)
+    train: list[float] = field(default_factory=list)
+    valid_steps: list[int] = field(default_factory=list)
+    valid: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    generator: list[float] = field(default_factory=list)
+    frames: dict[str, Tensor] = field(default_factory=dict)
+    settings: dict = field(default_factory=dict)
+    valid_error: float = 0.0
+
+
+class Film:
+    """Pictures of a training under way, closer together at its beginning, where more happens.
+
+    frame: () -> {name: tensor}, taken `count` times in so many rounds. `frames` has them stacked, {name: (F, …)},
+    with "round", int64 (F,).
+    """
+
+    def __init__(self, rounds: int, frame: Callable[[], dict[str, Tensor]], count: int = 8):
+        self.frame, self.frames = frame, {}  # type: Callable[[], dict[str, Tensor]], dict[str, Tensor]
+        self.at = {round(rounds * (k / (count - 1)) ** 2) for k in range(count)}
+
+    @torch.no_grad()
+    def look(self, rounds: int) -> None:
+        """Take a picture, if one is due after so many rounds. The players' random numbers are not touched."""
+        if rounds not in self.at or rounds in self.frames.get("round", ()):
+            return
+        before = _random_state()
+        with fingerprint.unseen():  # what takes the pictures has no part in the weights
+            taken = {"round": torch.tensor(rounds)} | {k: v.detach().cpu() for k, v in self.frame().items()}
+        _set_random_state(before)
+        so_far = self.frames
+        self.frames = {k: torch.cat([so_far[k], v[None]]) if so_far else v[None] for k, v in taken.items()}
+
+
+def _as_history(result) -> History:
+    """What a training function returned: its History, a list of losses, or something that says nothing of them."""
+    if isinstance(result, History):
+        return result
+    try:
+        losses = [float(v.item() if hasattr(v, "item") else v) for v in result]
+    except (TypeError, ValueError, RuntimeError):  # whatever it is, the weights are worth keeping
+        losses = []
+    return History(steps=list(range(1, len(losses) + 1)), train=losses)
+
+
+def _thinned(history: History, most: int = 400) -> dict:
+    """The history with at most so many training losses, each a mean over its stretch: weights travel by mail."""
+    stretch = -(-len(history.train) // most) or 1
+
+    def means(losses: list[float]) -> list[float]:
+        return [round(float(np.mean(losses[i : i + stretch])), 5) for i in range(0, len(losses), stretch)]
+
+    steps = [history.steps[min(i + stretch, len(history.steps)) - 1] for i in range(0, len(history.steps), stretch)]
+    kept = asdict(history) | dict(train=means(history.train), generator=means(history.generator), steps=steps)
+    return {k: v for k, v in kept.items() if k != "frames"}
+
+
+def _note_settings(settings: dict, optimizer: torch.optim.Optimizer, player: str = "") -> None:
+    """Note what a step was made with: the largest and the last learning rate, and the rest as it was at first."""
+    groups = optimizer.param_groups
+    with contextlib.suppress(KeyError, TypeError, ValueError):  # an optimiser of the student's may have no rate
+        rate = max(float(group["lr"]) for group in groups)
+        settings[f"{player}lr"] = max(settings.get(f"{player}lr", 0.0), rate)
+        settings[f"{player}last_lr"] = rate
+    if f"{player}optimizer" in settings:
+        return
+    settings[f"{player}optimizer"] = type(optimizer).__name__
+    with contextlib.suppress(KeyError, TypeError, ValueError):
+        settings[f"{player}weight_decay"] = float(groups[0]["weight_decay"])
+        settings[f"{player}betas"] = [float(beta) for beta in groups[0]["betas"]]
