@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-HOMEWORKS := $(notdir $(patsubst %/,%,$(wildcard solutions/hw*/)))
+ASSIGNMENTS := $(notdir $(patsubst %/,%,$(wildcard solutions/*/)))
 
-.PHONY: setup demo test test-slow test-all lint release validate calibrate bench pictures clean venv-package bubblewrap
+.PHONY: setup demo test test-slow test-all lint docs release validate calibrate bench pictures clean venv-package bubblewrap
 
 setup: $(READY)
 
@@ -45,10 +45,24 @@ test-all: setup
 
 lint: setup
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
+	@$(BIN)/lint-imports --no-logo >/dev/null || { $(BIN)/lint-imports --no-logo; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/deepul lint
+
+# The documentation of the packages that others call, from their docstrings: build/docs/index.html. Every module is
+# named, since a package may list some of its own only; that it lists others, or what loads when it is first used, is no
+# reason for a warning.
+DOCS := build/docs
+DOCUMENTED := $(filter-out %.__main__,$(subst .__init__,,$(subst /,.,$(basename $(sort \
+    $(wildcard deepul_utils/*.py deepul_utils/*/*.py autograder/properties/*.py) autograder/checks.py autograder/student.py)))))
+
+docs: setup
+	@$(BIN)/python -W error -W 'ignore:The module specification' -W 'ignore:Found ' -m pdoc --output-directory $(DOCS) $(DOCUMENTED)
+	@echo "$(DOCS)/index.html"
 
 # Handouts are generated: a second run changes nothing.
 release: setup
-	@for homework in $(HOMEWORKS); do $(BIN)/deepul release $$homework || exit 1; done
+	@for assignment in $(ASSIGNMENTS); do $(BIN)/deepul release $$assignment || exit 1; done
 
 # Solutions earn everything, blanks nothing, every known slip is caught by its check: what changed since the last run.
 validate: setup
@@ -56,7 +70,7 @@ validate: setup
 
 # Trains every solution under several seeds. Run it after changing a solution.
 calibrate: setup
-	@for homework in $(HOMEWORKS); do $(BIN)/deepul calibrate $$homework || exit 1; done
+	@for assignment in $(ASSIGNMENTS); do $(BIN)/deepul calibrate $$assignment || exit 1; done
 
 # Grading speed and memory against stock nbgrader and otter, the flows of homework 2 against nflows and zuko (installed
 # beside, in build/).

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 from autograder.properties.finding import Finding
 
@@ -59,21 +60,22 @@ class Recipe:
         return "" if near else f"{name} {wanted:,g}, here {got:,.3g}"
 
     def _falling(self, settings: dict) -> str:
-        top, last = settings.get("lr"), settings.get("last_lr")
+        top, last = settings.get("lr"), settings.get("last_lr")  # type: Any, Any
         known = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (top, last))
         return "a learning rate that falls towards the end" if self.falls and known and last > 0.3 * top else ""
 
 
-def points(number: float, title: str, needs: str | tuple[str, ...] = ()) -> Callable:
+def points(number: float, title: str, needs: Callable | tuple[Callable, ...] = ()) -> Callable:
     """What the check is worth, what it is called, and what must hold before its result means anything.
 
-    title: as a student reads it. needs: checks (test names without "test_") that must pass first; rare, since what is
-    skipped costs its points, and a slip is to cost no more than the checks whose theorems it breaks.
+    title: as a student reads it. needs: checks that must pass first; rare, since what is skipped costs its points, and
+    a slip is to cost no more than the checks whose theorems it breaks.
     """
+    needed = (needs,) if callable(needs) else needs
 
-    def mark(test: Callable) -> Callable:
+    def mark(test: Any) -> Any:
         test.points, test.hint, test.title = float(number), getattr(test, "hint", ""), title
-        test.needs = (needs,) if isinstance(needs, str) else needs
+        test.needs = tuple(check.__name__.removeprefix("test_") for check in needed)
         return test
 
     return mark
@@ -82,7 +84,7 @@ def points(number: float, title: str, needs: str | tuple[str, ...] = ()) -> Call
 def hint(text: str) -> Callable:
     """The likely slip, shown with the check when it fails."""
 
-    def mark(test: Callable) -> Callable:
+    def mark(test: Any) -> Any:
         test.hint = text
         return test
 

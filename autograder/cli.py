@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from autograder import exercises
+from autograder import assignments
 
 app = typer.Typer(
     help="The homework kit for Deep Unsupervised Learning: hand out, grade, calibrate.",
@@ -20,7 +20,7 @@ app = typer.Typer(
 )  # fmt: skip
 console = Console()
 
-Homework = Annotated[str, typer.Argument(help="Which homework, e.g. hw1.")]
+AssignmentName = Annotated[str, typer.Argument(help="Which assignment, e.g. hw1.")]
 CourseFolder = Annotated[
     Path, typer.Option("--course", help="The course folder: gradebook, submitted/, autograded/, reports.")
 ]
@@ -28,23 +28,66 @@ CourseFolder = Annotated[
 
 @app.command()
 def release(
-    homework: Homework,
+    assignment: AssignmentName,
     figures: Annotated[bool, typer.Option(help="Draw the expected figures from the reference weights.")] = True,
 ):
     """Make the handout in homeworks/ and the zip for students from the source in solutions/."""
-    from autograder.grading.course import Course
+    from autograder.course import Course
     from autograder.handout.build import release as build
     from autograder.handout.bundle import bundle
 
-    folder = build(Course.kit(), homework, figures)
-    archive = bundle(homework, exercises.ROOT / "build" / "bundles")
+    folder = build(Course.kit(), assignment, figures)
+    archive = bundle(assignment, assignments.ROOT / "build" / "bundles")
     console.print(f"handout       {_relative(folder)}/", highlight=False)
     console.print(f"for students  {_relative(archive)}: the handout with all it needs", highlight=False)
 
 
 @app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="What it is called, e.g. nice: small letters, digits and _.")],
+    family: Annotated[str, typer.Option(help="What kind of model it is, e.g. flows.")],
+    title: Annotated[str, typer.Option(help="As students read it.")] = "",
+    number: Annotated[str, typer.Option(help="Of its exercise, e.g. E7; the next that is free, if left out.")] = "",
+):
+    """Write a new assignment that runs: the simplest model of a family, to be replaced by yours."""
+    from autograder.proof.new import write
+
+    for file in write(name, family, title, number):
+        console.print(f"  {_relative(file)}", highlight=False)
+    console.print(
+        f"\nReplace the model by yours, and the checks by what it must be. Then, in this order:\n"
+        f"  deepul lint {name}         what is missing, in words\n"
+        f"  deepul calibrate {name}    train it: reference losses and weights\n"
+        f"  deepul release {name}      the handout, its figures, and the zip for students\n"
+        f"  deepul validate {name}     the proof: right answers pass, wrong ones are caught",
+        highlight=False,
+    )  # fmt: skip
+
+
+@app.command()
+def lint(
+    assignment: Annotated[str, typer.Argument(help="Which assignment, e.g. hw1; all of them if left out.")] = "",
+):
+    """Name what an assignment lacks: markers, headings, points, references, known wrong answers. Nothing is run.
+
+    Exit code: 0 nothing, 1 something.
+    """
+    from autograder.proof import lint as linting
+
+    wrong = False
+    for name in [assignments.get(assignment).name] if assignment else assignments.names():
+        found = linting.problems(name)
+        wrong |= bool(found)
+        console.print(f"{name}: {'in order' if not found else f'{len(found)} to put right'}", highlight=False)
+        for problem in found:
+            console.print(f"  {escape(problem)}", highlight=False)
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
 def grade(
-    homework: Homework,
+    assignment: AssignmentName,
     submissions: Annotated[
         Path | None,
         typer.Argument(help="Folder of submissions: folders, .zip or .ipynb files. Default: submitted/ of the course."),
@@ -69,14 +112,14 @@ def grade(
     Run it again after an interruption and it goes on where it was; what has not changed is not graded again. Exit
     code: 0 all are graded, 1 some could not be graded or written down, 2 nothing was graded.
     """
+    from autograder.course import Course, CourseError
     from autograder.grading import submissions as found
     from autograder.grading.batch import Options
-    from autograder.grading.course import Course, CourseError
     from autograder.grading.limits import Limits
 
-    exercises.of_homework(homework)
+    assignments.get(assignment)
     opened = Course.at(course)
-    listed = found.find(submissions or opened.root / "submitted", homework)
+    listed = found.find(submissions or opened.root / "submitted", assignment)
     everyone = [s.student for s in listed]
     if only:
         unknown = sorted(set(only) - set(everyone))
@@ -85,10 +128,10 @@ def grade(
         listed = [s for s in listed if s.student in only]
     limits = replace(Limits.parse(limit or []), figures=figures)
     options = Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster)
-    _grade(opened, homework, listed, opened.root / "reports" / homework, options, everyone)
+    _grade(opened, assignment, listed, opened.root / "reports" / assignment, options, everyone)
 
 
-def _grade(course, homework: str, found: list, folder: Path, options=None, everyone: list[str] | None = None) -> None:
+def _grade(course, assignment: str, found: list, folder: Path, options=None, everyone: list[str] | None = None) -> None:
     """Grade, show a progress bar and a line a student, and write grades.csv and the report into `folder`.
 
     everyone: the students who stand in the table, those of `found` and others who were graded earlier. Exits with 1 if
@@ -103,7 +146,7 @@ def _grade(course, homework: str, found: list, folder: Path, options=None, every
         sandbox.require()
     console.print(f"Each submission may use: {options.limits}.", style="dim", highlight=False)
     everyone = everyone or [s.student for s in found]
-    begun, written = time.monotonic(), report.Report(course, homework, folder, everyone)
+    begun, written = time.monotonic(), report.Report(course, assignment, folder, everyone)
     try:
         with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                       console=console, transient=True) as bar:  # fmt: skip
@@ -113,14 +156,14 @@ def _grade(course, homework: str, found: list, folder: Path, options=None, every
                 written.add(graded)
                 bar.update(task, advance=1, description=f"graded {escape(graded.student)}")
 
-            results = batch.grade(course, homework, found, options, done)
+            results = batch.grade(course, assignment, found, options, done)
     except KeyboardInterrupt:
         console.print("Interrupted. What was graded is kept: the same command goes on from here.")
         raise typer.Exit(130) from None
     seconds = time.monotonic() - begun
-    alike = batch.alike(course, homework, everyone)
+    alike = batch.alike(course, assignment, everyone)
     written.finish(results, alike)
-    _show(homework, results)
+    _show(assignment, results)
     _summary(results, seconds)
     if alike:
         said = f"{len(alike)} times the same text, weights or code, to look at; no points change"
@@ -151,8 +194,8 @@ def _summary(results: list, seconds: float) -> None:
             console.print(f"  {escape(result.student)}: {escape(problem)}", highlight=False)
 
 
-def _show(homework: str, results: list) -> None:
-    listed = exercises.of_homework(homework)
+def _show(assignment: str, results: list) -> None:
+    listed = assignments.get(assignment).exercises
     most = {s["exercise"]: s["max_points"] for r in results for s in r.scores}
     table = Table("student", box=SIMPLE_HEAD)
     for title in (*(f"{e.number}\nof {most[e.name]:g}" for e in listed), f"total\nof {sum(most.values()):g}"):
@@ -196,7 +239,7 @@ def demo(folder: Annotated[Path, typer.Option(help="Where to put everything.")] 
 
 @app.command()
 def calibrate(
-    homework: Homework,
+    assignment: AssignmentName,
     seeds: Annotated[int, typer.Option(min=0, help="How many seeds to train under; 0: as many as last time.")] = 0,
     exercise: Annotated[str, typer.Option(help="This exercise only, e.g. made.")] = "",
     recipes: Annotated[bool, typer.Option("--recipes", help="Only what the notebook's text states.")] = False,
@@ -205,17 +248,17 @@ def calibrate(
 
     needed: from so many seeds on, more of them make no threshold tighter.
     """
-    from autograder import calibrate as calibration
+    from autograder.proof import calibrate as calibration
 
     if seeds == 1:
         raise typer.BadParameter("one seed has no spread; 2 at least, or 0 for as many as last time.")
     say = lambda text: console.print(text, style="dim", highlight=False)  # noqa: E731
-    reference = calibration.calibrate(homework, seeds, exercise, progress=say, recipes_only=recipes)
-    calibrated = exercises.of_homework(homework, exercise)
+    reference = calibration.calibrate(assignment, seeds, exercise, progress=say, recipes_only=recipes)
+    calibrated = assignments.get(assignment).chosen(exercise)
     table = Table(Column("reference", no_wrap=True), "mean ± sd", "seeds", "needed", "stated recipe", "full up to",
                   "baseline", "s", box=SIMPLE_HEAD, padding=(0, 1))  # fmt: skip
     for key, r in reference.items():
-        if not key.startswith("_") and exercises.get(key) in calibrated:
+        if not key.startswith("_") and assignments.get_exercise(key) in calibrated:
             recipe = "{mean:.4f} ± {sd:.4f}".format_map(r["recipe"]) if "recipe" in r else ""
             table.add_row(key, f"{r['mean']:.4f} ± {r['sd']:.4f}", str(len(r["runs"])),
                           str(calibration.seeds_needed(r)), recipe, f"{calibration.full_up_to(r):.4f}",
@@ -225,50 +268,69 @@ def calibrate(
 
 @app.command()
 def validate(
-    homework: Annotated[str, typer.Argument(help="Which homework, e.g. hw1; all of them if left out.")] = "",
+    assignment: Annotated[str, typer.Argument(help="Which assignment, e.g. hw1; all of them if left out.")] = "",
     exercise: Annotated[str, typer.Option(help="This exercise only, e.g. made.")] = "",
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Cases at once; 0: one a core.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Run again what has not changed, too.")] = False,
     training: Annotated[bool, typer.Option(help="Train what has to be trained for its verdict.")] = True,
     kind: Annotated[
-        str, typer.Option(help="Only: solution, blank, mutant, variant or start (other initial weights).")
+        str, typer.Option(help="Only: solution, blank, mutant, variant, start (other initial weights) or handout.")
     ] = "",
 ):
     """Grade the grader: solutions earn everything, blanks nothing, every known slip is caught by its check.
 
-    Only what changed since the last run is run again. Exit code: 0 all is as it must be, 1 it is not.
+    The handout is what the source makes, gives no line of a solution away, and works by itself. Only what changed since
+    the last run is run again. Exit code: 0 all is as it must be, 1 it is not.
     """
     import os
 
-    from autograder import validate as validation
+    from autograder.proof import validate as validation
 
     if exercise:
-        homework = homework or exercises.get(exercise).homework
-    if kind and kind not in validation.KINDS:
-        raise typer.BadParameter(f"{kind}: there are {', '.join(validation.KINDS)}.")
-    kinds = (kind,) if kind else validation.KINDS
+        assignment = assignment or assignments.get_exercise(exercise).assignment.name
+    every = (*validation.KINDS, "handout")
+    if kind and kind not in every:
+        raise typer.BadParameter(f"{kind}: there are {', '.join(every)}.")
+    kinds = (kind,) if kind in validation.KINDS else validation.KINDS
     jobs = jobs or os.cpu_count() or 1
-    failed = [_validate(h, exercise, jobs, force, kinds, training) for h in _homeworks(homework)]
+    chosen = [assignments.get(assignment).name] if assignment else assignments.names()
+    failed = []
+    if kind != "handout":
+        failed += [_validate(a, exercise, jobs, force, kinds, training) for a in chosen]
+    if kind in ("", "handout") and not exercise:
+        failed += [_handout(a, force) for a in chosen]
     if any(failed):
         raise typer.Exit(1)
 
 
-def _homeworks(homework: str) -> list[str]:
-    return [exercises.of_homework(homework)[0].homework] if homework else exercises.homeworks()
+def _handout(assignment: str, force: bool) -> bool:
+    """Whether anything is wrong with a handout, which is said."""
+    from autograder.proof import handouts
+
+    here = assignments.get(assignment)
+    if handouts.is_current(here) and not force:
+        console.print(f"{assignment}: the handout has not changed", highlight=False)
+        return False
+    found = handouts.problems(here)
+    for problem in found:
+        console.print(f"[red]✗[/red] {assignment}: {escape(problem)}", highlight=False)
+    if not found:
+        console.print(f"{assignment}: the handout is what the source makes, and works by itself", highlight=False)
+    return bool(found)
 
 
-def _validate(homework: str, exercise: str, jobs: int, force: bool, kinds: tuple[str, ...], training: bool) -> bool:
-    """Validate one homework and show it; whether anything was not as it must be."""
+def _validate(assignment: str, exercise: str, jobs: int, force: bool, kinds: tuple[str, ...], training: bool) -> bool:
+    """Validate one assignment and show it; whether anything was not as it must be."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from autograder import matrix
-    from autograder import validate as validation
+    from autograder.proof import matrix
+    from autograder.proof import validate as validation
 
     begun, fresh = time.monotonic(), 0
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                   console=console, transient=True) as bar:  # fmt: skip
-        total = sum(c.kind in kinds for c in validation.cases(homework, exercise))
-        task = bar.add_task(f"validating {homework}", total=total)
+        total = sum(c.kind in kinds for c in validation.cases(assignment, exercise))
+        task = bar.add_task(f"validating {assignment}", total=total)
 
         def done(verdict: validation.Verdict, is_fresh: bool) -> None:
             nonlocal fresh
@@ -278,8 +340,8 @@ def _validate(homework: str, exercise: str, jobs: int, force: bool, kinds: tuple
                 console.print(f"[red]✗[/red] {verdict.exercise} · {verdict.name} ({verdict.kind}) "
                               f"{escape(verdict.problem)}", highlight=False)  # fmt: skip
 
-        verdicts = validation.validate(homework, exercise, jobs, force, done, kinds, training)
-    weak = validation.weaknesses(homework, verdicts) if kinds == validation.KINDS else []
+        verdicts = validation.validate(assignment, exercise, jobs, force, done, kinds, training)
+    weak = validation.weaknesses(assignment, verdicts) if kinds == validation.KINDS else []
     for name in dict.fromkeys(v.exercise for v in verdicts if kinds == validation.KINDS):
         console.print(matrix.table(name, verdicts))
     for kind, what in (("solution", "earn everything"), ("blank", "earn nothing"), ("mutant", "are caught by the check "
@@ -292,11 +354,13 @@ def _validate(homework: str, exercise: str, jobs: int, force: bool, kinds: tuple
     stale = [v for v in verdicts if v.key == validation.STALE]
     if stale:
         console.print(f"[yellow]{len(stale)} that need training have changed since they were judged:[/yellow] deepul "
-                      f"validate {homework}", highlight=False)  # fmt: skip
+                      f"validate {assignment}", highlight=False)  # fmt: skip
     for text in weak:
         console.print(f"[red]weak[/red] {text}", highlight=False)
-    page = matrix.page(exercises.ROOT / "build" / "validate" / f"{homework}.html", homework, verdicts, weak)
-    console.print(f"{homework}: {fresh} cases run in {time.monotonic() - begun:.0f} s, {len(verdicts) - fresh} had not "
+    folder = assignments.ROOT / "build" / "validate"
+    page = matrix.page(folder / f"{assignment}.html", assignment, verdicts, weak)
+    seconds = time.monotonic() - begun
+    console.print(f"{assignment}: {fresh} cases run in {seconds:.0f} s, {len(verdicts) - fresh} had not "
                   f"changed. Page: {_relative(page)}", highlight=False)  # fmt: skip
     return bool(weak) or any(v.problem for v in verdicts)
 
@@ -310,16 +374,19 @@ def main() -> None:
     """Run the command; what went wrong is said in a sentence, and the exit code is 2."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from autograder.grading.course import CourseError, SandboxError, SourceError, trouble
+    from autograder.course import CourseError, SandboxError, SourceError, trouble
 
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # a name that the terminal has no letters for stops nothing
+        # A name that the terminal has no letters for stops nothing.
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # they are files, or what replaces them has it
     try:
         app()
     except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("autograder"):
-            raise
-        console.print("[red]deepul:[/red] this command needs the instructor's kit, with the solutions.")
+        if (assignments.ROOT / "autograder" / "proof").exists():
+            said = f"the module {error.name} is missing: run make setup, which installs what the kit needs."
+        else:
+            said = "this command needs the instructor's kit, with the solutions."
+        console.print(f"[red]deepul:[/red] {escape(said)}", highlight=False)
         sys.exit(2)
     except (CourseError, SourceError, SandboxError, ValueError) as error:
         console.print(f"[red]deepul:[/red] {escape(str(error))}", highlight=False)

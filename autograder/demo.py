@@ -6,27 +6,29 @@ import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from autograder import exercises, mutants
+from autograder import assignments
+from autograder.course import Course
 from autograder.grading import submissions
-from autograder.grading.course import Course
-from autograder.handout.build import FIGURE, release
+from autograder.handout.build import release
+from autograder.handout.source import FIGURE
 from autograder.handout.submit import solution_cells, write_submission
 from autograder.notebooks import HEADING
+from autograder.proof import changes
 
 # What trains in seconds, for the submissions whose weights are missing, or do not fit what they wrote.
 QUICK = ("logistic_mixture", "made")
 
 
-def prepare(root: Path, homework: str, tell: Callable[[str], None]) -> tuple[Course, list[submissions.Submission]]:
+def prepare(root: Path, assignment: str, tell: Callable[[str], None]) -> tuple[Course, list[submissions.Submission]]:
     """A fresh course in `root` with its handout released and six submissions handed in."""
     shutil.rmtree(root, ignore_errors=True)
     course = Course.at(root)
-    tell(f"Making the handout of {homework} from solutions/{homework}/{homework}.py …")
-    handout = release(course, homework) / f"{homework}.ipynb"
-    cells = solution_cells(homework)
+    tell(f"Making the handout of {assignment} from solutions/{assignment}/{assignment}.py …")
+    handout = release(course, assignment) / f"{assignment}.ipynb"
+    cells = solution_cells(assignment)
 
     def mutant(name: str):
-        return mutants.apply(mutants.by_name(homework, name), cells)
+        return changes.apply(changes.mutant(assignment, name), cells)
 
     def hand_in(student: str, cells, solved, artifacts=(), shown=(), **options) -> None:
         folder = root / "handed_in" / student
@@ -34,7 +36,7 @@ def prepare(root: Path, homework: str, tell: Callable[[str], None]) -> tuple[Cou
         show_figures(folder / handout.name, handout.parent / "figures", shown)
 
     tell("Handing in six submissions: complete, half done, two with slips, blank, and one that does not compile …")
-    whole = tuple(e.name for e in exercises.of_homework(homework))
+    whole = tuple(e.name for e in assignments.get(assignment).exercises)
     hand_in("complete", cells, whole, whole, shown=whole)
     hand_in("only_1_1", cells, QUICK[:1], QUICK[:1], shown=QUICK[:1])
     # These two hand in no weights: what they wrong-headedly train is trained while grading.
@@ -42,13 +44,13 @@ def prepare(root: Path, homework: str, tell: Callable[[str], None]) -> tuple[Cou
     hand_in("edge_bins", mutant("edge-bins-are-inner-bins"), QUICK, QUICK[1:], shown=QUICK[1:])
     hand_in("blank", cells, ())
     hand_in("syntax_error", cells, QUICK, QUICK, change=lambda s: s.replace("MADE(nn.Module):", "MADE(nn.Module)"))
-    return course, submissions.find(root / "handed_in", homework)
+    return course, submissions.find(root / "handed_in", assignment)
 
 
 def show_figures(notebook: Path, figures: Path, shown: Collection[str]) -> None:
     """Put the expected figures of these exercises into a notebook, as outputs of the cells that end in them."""
     content = json.loads(notebook.read_text(encoding="utf-8"))
-    numbers = {exercises.get(name).number for name in shown}
+    numbers = {assignments.get_exercise(name).number for name in shown}
     here, last = False, {}
     for cell in content["cells"]:
         source = "".join(cell["source"])

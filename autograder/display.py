@@ -1,5 +1,6 @@
 """How a score looks: an HTML table for notebooks and reports, a text table for terminals."""
 
+from collections.abc import Callable
 from html import escape
 
 import numpy as np
@@ -92,7 +93,8 @@ def number(value: float) -> str:
 
 def svg(plot: dict) -> str:
     """A small picture of a finding's data."""
-    return {"bars": _bars, "matrix": _matrix}[plot["kind"]](plot)
+    drawn: dict[str, Callable[[dict], str]] = {"bars": _bars, "matrix": _matrix}
+    return drawn[plot["kind"]](plot)
 
 
 def _bars(plot: dict, width: int = 420, height: int = 90) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deepul_utils.errors import describe
+
 if TYPE_CHECKING:  # what runs notebooks needs torch; what only reads them does not wait for it
     from autograder.student import LocalStudent
     from deepul_utils import training
@@ -17,7 +19,8 @@ CHECK_CALL = re.compile(r"""^[ \t]*check\(\s*["']([\w.]+)["']\s*(?:,[^()\n]*)?\)
 
 TRAINED = re.compile(r"""\btrained\(\s*["']([\w.]+)["']""")
 DRAWN = re.compile(r"""\bdrawn\(\s*["']([\w.]+)["']""")
-HEADING = re.compile(r"^## Exercise ([\d.]+) ", re.MULTILINE)
+HEADING = re.compile(r"^## Exercise (\S+) ", re.MULTILINE)
+MAGIC = re.compile(r"^%.*$", re.MULTILINE)  # IPython's own lines
 
 
 @dataclass
@@ -92,15 +95,15 @@ def run_cells(cells: list[Cell], folder: Path, artifacts: Path, name: str = "not
 
 def _run(source: str, filename: str, namespace: dict, errors: dict[str, str]) -> object:
     """Run one cell; the value of its last expression, as Jupyter would display it."""
-    from deepul_utils.check import describe
-
-    code = re.sub(r"^%.*$", "pass", source, flags=re.MULTILINE)  # line magics: %matplotlib inline
+    code = MAGIC.sub("pass", source)
     linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
     try:
         tree = ast.parse(code, filename)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         exec(compile(tree, filename, "exec", dont_inherit=True), namespace)
         if last is not None:
+            if TYPE_CHECKING:
+                assert isinstance(last, ast.Expr)
             return eval(compile(ast.Expression(last.value), filename, "eval", dont_inherit=True), namespace)
     except (Exception, SystemExit) as error:
         errors[source] = describe(error)

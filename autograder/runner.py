@@ -1,7 +1,7 @@
 """Runs an exercise's tests on a student, with pytest: live in a notebook, on a finished one, or to grade.
 
-This module is the pytest plugin too (`-p autograder.runner`). `pytest autograder/hw1 --notebook FILE` runs
-every check of a homework on a finished notebook.
+This module is the pytest plugin too (`-p autograder.runner`). `pytest autograder/assignments/hw1 --notebook FILE` runs
+every check of an assignment on a finished notebook.
 """
 
 import contextlib
@@ -15,11 +15,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from autograder import checks, exercises
+from autograder import assignments, checks
 from autograder.properties import loss, weights
 from autograder.properties.finding import Finding
 from autograder.score import CheckResult, Score
@@ -38,8 +39,8 @@ def check(name: str, student: Student, salt: str = LIVE_SALT, only: str = "") ->
     salt: what seeds and held-out data are derived from; secret and new every term when grading. only: words of a
     title; those checks alone are run, with what they need. Raises ValueError for words that are in no title.
     """
-    exercise = exercises.get(name)
-    session = Session(student, salt, references(exercise.homework), only)
+    exercise = assignments.get_exercise(name)
+    session = Session(student, salt, references(exercise.assignment.name), only)
     notes = student.notes(name)
     run(exercise, session)
     score = Score(exercise, session.results, student.take_printed(), left_out=session.left_out)
@@ -50,13 +51,13 @@ def check(name: str, student: Student, salt: str = LIVE_SALT, only: str = "") ->
     return score
 
 
-def run(exercise: exercises.Exercise, session: "Session") -> None:
+def run(exercise: assignments.Exercise, session: "Session") -> None:
     """Run one exercise's tests in this process, silently; the session holds the results afterwards."""
     options = ["-p", "autograder.runner", *(o for p in UNUSED for o in ("-p", f"no:{p}"))]
     sink = io.StringIO()
     with contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink), _own_environment():
         code = pytest.main(
-            [str(exercise.test_file), "-c", os.devnull, "--rootdir", str(exercises.ROOT), "--capture=no",
+            [str(exercise.test_file), "-c", os.devnull, "--rootdir", str(assignments.ROOT), "--capture=no",
              "--assert=plain", "--import-mode=importlib", *options],
             plugins=[session, Terse()],
         )  # fmt: skip
@@ -91,9 +92,9 @@ def _own_environment():
 
 
 @cache
-def references(homework: str) -> dict:
-    """The calibrated reference losses of a homework (`deepul calibrate` writes them)."""
-    file = exercises.ROOT / "autograder" / homework / "reference.json"
+def references(assignment: str) -> dict:
+    """The calibrated reference losses of an assignment (`deepul calibrate` writes them)."""
+    file = assignments.get(assignment).reference
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
@@ -201,12 +202,14 @@ class Session:
             hint=test.hint, seconds=round(call.duration, 3),
         )  # fmt: skip
         if error is None or isinstance(error, checks.CheckFailed):
+            if TYPE_CHECKING:
+                assert last is not None
             result.outcome = "passed" if last.passed else "partial" if last.share else "failed"
             result.measured, result.required, result.plot = last.measured, last.required, last.plot
             result.statistic = last.kind == "p-value"
             result.points, result.hint = test.points * last.share, last.slip or result.hint
         elif isinstance(error, pytest.skip.Exception):
-            result.outcome, result.measured = "skipped", error.msg
+            result.outcome, result.measured = "skipped", error.msg  # type: ignore[assignment]  # it has one
         elif isinstance(error, StudentCodeError):
             waits = error.kind in ("not implemented", "untrained")
             result.outcome, result.kind = "skipped" if waits else "failed", error.kind
@@ -234,7 +237,7 @@ def pytest_configure(config):
             student = run_notebook(Path(notebook).resolve()).student
         except (OSError, ValueError) as error:
             raise pytest.UsageError(f"--notebook: {error}") from None
-        every = {key: value for homework in exercises.homeworks() for key, value in references(homework).items()}
+        every = {key: value for assignment in assignments.names() for key, value in references(assignment).items()}
         config.pluginmanager.register(Session(student, LIVE_SALT, every))
 
 
@@ -243,7 +246,7 @@ def session(request) -> Session:
     """The running Session."""
     found = next((p for p in request.config.pluginmanager.get_plugins() if isinstance(p, Session)), None)
     if found is None:
-        raise pytest.UsageError("these are checks of a notebook: run pytest autograder/hw1 --notebook FILE")
+        raise pytest.UsageError("these are checks of a notebook: run pytest autograder/assignments/hw1 --notebook FILE")
     return found
 
 

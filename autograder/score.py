@@ -4,7 +4,7 @@ import math
 import re
 from dataclasses import asdict, dataclass, field
 
-from autograder.exercises import Exercise
+from autograder.assignments import Exercise
 
 MIME = "application/vnd.deepul.score+json"
 
@@ -27,7 +27,7 @@ class CheckResult:
     measured: str = ""
     required: str = ""
     hint: str = ""
-    plot: dict = field(default_factory=dict)
+    plot: dict | None = field(default_factory=dict)
     seconds: float = 0.0
     kind: str = ""
     statistic: bool = False

@@ -54,6 +54,10 @@ class Student(ABC):
         return ""
 
     def ask(self, limit: float = TIME_LIMIT, **request):
+        """The reply to one request (see Workbench.handle), as arrays and plain values.
+
+        Raises StudentCodeError, also for a reply that cannot be read.
+        """
         if "seed" in request:
             request["seed"] = self._apart("seed", request["seed"])
         message, arrays = encode(request)
@@ -177,8 +181,8 @@ class Handle:
     def descend(self, *steps: tuple, seed: int = 0, train: bool = True) -> tuple[dict, dict]:
         """{parameter: how far it moved} and {parameter: the gradient left, or None}, after steps of training.
 
-        A step is (method, part, rate, arguments, keywords): method(*arguments, optimizer, **keywords) is called with a
-        plain optimiser, θ ← θ − rate · ∇θ, of the parameters of self.part. Afterwards everything is as it was.
+        A step is (method, part, rate, arguments, keywords): `method(*arguments, optimizer, **keywords)` is called with
+        a plain optimiser, θ ← θ − rate · ∇θ, of the parameters of self.part. Afterwards everything is as it was.
         train: in training mode.
         """
         found = self._student.ask(
@@ -240,7 +244,7 @@ class Handle:
 
 def _parts(arrays: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
     """Weights in messages that are not too large."""
-    parts, room = [], 0
+    parts, room = [], 0  # type: list[dict[str, np.ndarray]], int
     for name, values in arrays.items():
         if not parts or values.nbytes > room:
             parts.append({})
@@ -289,10 +293,12 @@ class LocalStudent(Student):
         self.printed = io.StringIO()
 
     def take_printed(self) -> str:
+        """What the student's code printed since this was last asked."""
         printed, self.printed = self.printed.getvalue(), io.StringIO()
         return printed
 
     def request(self, message, arrays, limit):
+        """Answer one request here, within `limit` seconds. Raises StudentCodeError."""
         printed, gradients = self.printed, torch.is_grad_enabled()
         with warnings.catch_warnings(), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             warnings.simplefilter("ignore")

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -410,7 +411,7 @@ def _where(error: BaseException, most: int = 3) -> str:
     """The lines of the student's own code that led to the error: where it happened, and who called that."""
     said = []
     for frame in _students_frames(error)[::-1][:most]:
-        line = frame.line or linecache.getline(frame.filename, frame.lineno).strip()
+        line = frame.line or linecache.getline(frame.filename, frame.lineno).strip()  # type: ignore[arg-type]
         if line:
             said.append(f"in {frame.name}, line {frame.lineno} of its cell: {line[:200]}")
     return f" — {', called '.join(said)}" if said else ""
@@ -418,7 +419,7 @@ def _where(error: BaseException, most: int = 3) -> str:
 
 def _stub(error: BaseException, label: str) -> str:
     """Which method or function is still a stub: `sample` (of MADE)."""
-    tb = error.__traceback__
+    tb = error.__traceback__  # type: Any
     while tb.tb_next:
         tb = tb.tb_next
     code = tb.tb_frame.f_code
@@ -468,7 +469,7 @@ def _randomised(values: torch.Tensor, size: float, generator: torch.Generator) -
     return torch.where(live, mean + (values - mean) * default / spread + size * fan_in**-0.5 * noise, values)
 
 
-def encode(value, arrays: list | None = None) -> tuple[object, list[np.ndarray]]:
+def encode(value, arrays: list | None = None) -> tuple[Any, list[np.ndarray]]:
     """(JSON value, arrays) of a student's result. Raises StudentCodeError for what is no array or number."""
     arrays = [] if arrays is None else arrays
     if isinstance(value, torch.Tensor):

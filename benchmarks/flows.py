@@ -1,4 +1,4 @@
-"""The flows of homework 2 against nflows and zuko, at equal processor time on one thread: python benchmarks/flows.py
+"""The flows of assignment 2 against nflows and zuko, at equal processor time on one thread: python benchmarks/flows.py
 
 Ours are the reference solutions, trained as the notebook trains them. Then two peers (PyPI, installed beside in build/)
 get the same data, as many seconds of processor time, and Adam:
@@ -37,7 +37,7 @@ from rich.table import Table
 from solved import defined
 from tqdm import tqdm
 
-from autograder.exercises import ROOT
+from autograder.assignments import ROOT
 from autograder.properties.flows import excess_nats
 from deepul_utils import toy
 

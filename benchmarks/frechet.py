@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from sample_statistics import blurred
 from solved import defined
 
-from autograder import exercises
-from autograder.exercises import ROOT
+from autograder import assignments
+from autograder.assignments import ROOT
 from autograder.properties import samples
 from deepul_utils import classifier, images
 
@@ -27,8 +27,8 @@ REPEATS = 5
 
 def model_of(exercise: str, weights: Path):
     """The model that a section of the solutions trains, with these weights."""
-    e = exercises.get(exercise)
-    names = defined(e.homework, e.number)
+    e = assignments.get_exercise(exercise)
+    names = defined(e.assignment.name, e.number)
     made = names["VAE32"](shape=(1, 32, 32)) if exercise == "vae32" else names["DCGAN"]()
     made.load_state_dict(load_file(weights))
     return made.eval()

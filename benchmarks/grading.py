@@ -5,7 +5,7 @@ cached), through `nbgrader autograde` with its own Execute and the checks in the
 `otter run`. Contestants alternate. Processor time is what the kernel accounts to a control group of each run, so that
 killed processes count, too (where none can be made, it is not shown); memory is the sum over all processes alive,
 sampled. `--scaling` grades 10, 50 and 200 small submissions instead, to show that time and memory grow no faster than
-the class; `--whole` two submissions with every exercise of every homework.
+the class; `--whole` two submissions with every exercise of every assignment.
 """
 
 import argparse
@@ -26,10 +26,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from autograder import demo, exercises
-from autograder.exercises import ROOT
+from autograder import assignments, demo
+from autograder.assignments import ROOT
+from autograder.course import Course
 from autograder.grading import batch
-from autograder.grading.course import Course
 from autograder.grading.sandbox import _descendants, _memory
 from autograder.handout.build import release
 from autograder.handout.submit import solution_cells, write_submission
@@ -100,14 +100,14 @@ def control_group():
         group.rmdir()
 
 
-def kit(folder: Path, submissions: Path, jobs: int, homework: str = "hw1") -> tuple[Measured, list[float]]:
+def kit(folder: Path, submissions: Path, jobs: int, assignment: str = "hw1") -> tuple[Measured, list[float]]:
     """`deepul grade -j jobs` on a fresh course that has its assignment, as stock nbgrader has it too."""
-    batch.prepare(Course.at(folder), homework)
-    measured = measure([BIN / "deepul", "grade", homework, submissions, "--course", folder, "-j", jobs], ROOT)
+    batch.prepare(Course.at(folder), assignment)
+    measured = measure([BIN / "deepul", "grade", assignment, submissions, "--course", folder, "-j", jobs], ROOT)
     for entry in (folder / ".deepul" / "cache").glob("*.json"):
         for part, seconds in json.loads(entry.read_text())["seconds"].items():
             measured.parts[part] = measured.parts.get(part, 0.0) + seconds
-    return measured, scores(folder, homework)
+    return measured, scores(folder, assignment)
 
 
 def stock(folder: Path, submissions: Path) -> tuple[Measured, list[float]]:
@@ -120,9 +120,9 @@ def stock(folder: Path, submissions: Path) -> tuple[Measured, list[float]]:
     return measure([BIN / "nbgrader", "autograde", "hw1", "--create"], folder), scores(folder)
 
 
-def scores(folder: Path, homework: str = "hw1") -> list[float]:
+def scores(folder: Path, assignment: str = "hw1") -> list[float]:
     with Course.at(folder).gradebook() as gradebook:
-        return [s.score for s in gradebook.assignment_submissions(homework)]
+        return [s.score for s in gradebook.assignment_submissions(assignment)]
 
 
 def otter(folder: Path, submissions: Path) -> tuple[Measured, list[float]]:
@@ -140,7 +140,8 @@ def otter(folder: Path, submissions: Path) -> tuple[Measured, list[float]]:
     tests = folder / "tests"
     tests.mkdir(parents=True)
     for name in demo.QUICK:
-        case = f">>> from deepul_utils import check\\n>>> float(check({name!r})) == {exercises.get(name).points}\\nTrue"
+        points = assignments.get_exercise(name).points
+        case = f">>> from deepul_utils import check\\n>>> float(check({name!r})) == {points}\\nTrue"
         suite = {
             "cases": [{"code": case.replace("\\n", "\n")}],
             "scored": True,
@@ -148,7 +149,7 @@ def otter(folder: Path, submissions: Path) -> tuple[Measured, list[float]]:
             "teardown": "",
             "type": "doctest",
         }
-        test = {"name": name, "points": exercises.get(name).points, "suites": [suite]}
+        test = {"name": name, "points": assignments.get_exercise(name).points, "suites": [suite]}
         (tests / f"{name}.py").write_text(f"OK_FORMAT = True\ntest = {test!r}\n")
     archive = folder / "autograder.zip"
     run = environment / "bin" / "otter"
@@ -170,12 +171,12 @@ def otter(folder: Path, submissions: Path) -> tuple[Measured, list[float]]:
     return total, points
 
 
-def write(folder: Path, number: int, solved: tuple[str, ...], homework: str = "hw1") -> Path:
+def write(folder: Path, number: int, solved: tuple[str, ...], assignment: str = "hw1") -> Path:
     """So many submissions, none equal to another."""
-    handout = release(Course.at(folder / "maker"), homework, figures=False) / f"{homework}.ipynb"
+    handout = release(Course.at(folder / "maker"), assignment, figures=False) / f"{assignment}.ipynb"
     for k in range(number):
         write_submission(
-            handout, folder / "handed_in" / f"student{k:03d}", solution_cells(homework), solved, solved,
+            handout, folder / "handed_in" / f"student{k:03d}", solution_cells(assignment), solved, solved,
             change=lambda source, k=k: f"# student {k}\n{source}",
         )  # fmt: skip
     return folder / "handed_in"
@@ -231,13 +232,13 @@ def scale(numbers: Sequence[int], console: Console) -> None:
 def whole(solved: dict[str, tuple[str, ...]], number: int, console: Console) -> None:
     table = Table(f"{number} submissions of", "points", "s / submission", "CPU s / submission", "start and warm-up, s",
                   "cells, s", "checks, s", "peak MB, all")  # fmt: skip
-    for homework, names in solved.items():
+    for assignment, names in solved.items():
         with tempfile.TemporaryDirectory() as scratch:
-            submissions = write(Path(scratch) / "made", number, names, homework)
-            m, points = kit(Path(scratch) / "course", submissions, 1, homework)
+            submissions = write(Path(scratch) / "made", number, names, assignment)
+            m, points = kit(Path(scratch) / "course", submissions, 1, assignment)
             parts = {part: seconds / number for part, seconds in m.parts.items()}
             begun = m.seconds / number - parts["cells"] - parts["checks"]
-            table.add_row(homework, " and ".join(f"{p:g}" for p in points), f"{m.seconds / number:.1f}",
+            table.add_row(assignment, " and ".join(f"{p:g}" for p in points), f"{m.seconds / number:.1f}",
                           f"{m.cpu / number:.1f}", f"{begun:.1f}", f"{parts['cells']:.1f}", f"{parts['checks']:.1f}",
                           f"{m.memory / 2**20:.0f}")  # fmt: skip
     console.print(table)
@@ -248,7 +249,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--submissions", type=int, default=12)
     parser.add_argument("--scaling", action="store_true", help="10, 50 and 200 small submissions")
-    parser.add_argument("--whole", action="store_true", help="two submissions with every exercise of each homework")
+    parser.add_argument("--whole", action="store_true", help="two submissions with every exercise of each assignment")
     parser.add_argument("--small", action="store_true", help="the kit's parts on one submission: to see that they run")
     options, console = parser.parse_args(), Console(width=120)
     ours = {"kit -j 1": lambda *a: kit(*a, 1), "kit -j 2": lambda *a: kit(*a, 2)}
@@ -260,7 +261,7 @@ def main() -> None:
         elif options.scaling:
             scale([10, 50, 200], console)
         elif options.whole:
-            every = {h: tuple(e.name for e in exercises.of_homework(h)) for h in exercises.homeworks()}
+            every = {h: tuple(e.name for e in assignments.get(h).exercises) for h in assignments.names()}
             whole(every, 2, console)
         else:
             others = {"stock nbgrader": stock, "otter run": otter}

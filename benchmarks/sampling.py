@@ -17,7 +17,7 @@ from rich.table import Table
 from safetensors.torch import load_file
 from solved import defined
 
-from autograder.exercises import ROOT
+from autograder.assignments import ROOT
 
 WEIGHTS = ROOT / "solutions" / "hw1" / "artifacts" / "pixelcnn.safetensors"
 

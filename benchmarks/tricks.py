@@ -1,4 +1,4 @@
-"""What each trick of homework 4 is worth: the games again, with one of them switched off, under several seeds.
+"""What each trick of assignment 4 is worth: the games again, with one of them switched off, under several seeds.
 
     python benchmarks/tricks.py > docs/tricks.md                # a quarter of an hour
     python benchmarks/tricks.py gan1d --seeds 10                # one exercise
@@ -16,7 +16,7 @@ import torch
 from solved import defined
 from tqdm import tqdm
 
-from autograder import exercises
+from autograder import assignments
 from autograder.properties import samples
 from deepul_utils import classifier, images, toy
 from deepul_utils.training import seeded
@@ -67,8 +67,8 @@ SEEDS = {"gan1d": 10, "gan2d": 5, "dcgan": 4}
 
 def table(exercise: str, seeds: int, switches: int | None = None, **options: int) -> None:
     """Print what the games of an exercise reach with the first so many switches. options: of every training."""
-    e, (first, second) = exercises.get(exercise), MEASURES[exercise]
-    names = defined(e.homework, e.number)
+    e, (first, second) = assignments.get_exercise(exercise), MEASURES[exercise]
+    names = defined(e.assignment.name, e.number)
     print(f"\n## {e.number} `{exercise}`, {seeds} seeds\n\n"
           f"| | mean {first} | of each seed, sorted | mean {second} |\n|---|---|---|---|")  # fmt: skip
     for switch, changed in list(SWITCHES[exercise].items())[:switches]:
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="ten rounds of one seed: only to see that it runs")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    print("# What the tricks of homework 4 are worth\n\nThe solutions' games with one trick switched off at a time "
+    print("# What the tricks of assignment 4 are worth\n\nThe solutions' games with one trick switched off at a time "
           "(less is better; of digits, a share of one is even).\nWritten by "
           "`python benchmarks/tricks.py > docs/tricks.md`.")  # fmt: skip
     for exercise in [given.exercise] if given.exercise else SWITCHES:

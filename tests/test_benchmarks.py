@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from autograder.exercises import ROOT
+from autograder.assignments import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
 # {benchmark: words of its last table}

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from autograder import exercises
-from autograder.exercises import ROOT
+from autograder import assignments, sources
+from autograder.course import Course, CourseError, trouble
+from autograder.files import write_atomically
 from autograder.grading import copies, outputs, submissions, workers
-from autograder.grading.cache import Cache, key, kit_version, write_atomically
-from autograder.grading.course import Course, CourseError, trouble
+from autograder.grading.cache import Cache, key, kit_version
 from autograder.grading.kernel import KIT
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised, normalise
@@ -29,6 +29,7 @@ from autograder.score import CheckResult
 
 COLUMNS = ("student", "assignment", "exercise", "check", "outcome", "points", "max_points", "measured", "required")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet may take a cell for that begins so
+BUILD = assignments.ROOT / "autograder" / "handout" / "build.py"  # what makes a handout
 AUDIT_DIFFERENCE = 0.05  # of all points: two trainings of one right solution differ by less
 
 
@@ -83,53 +84,53 @@ class Options:
         return workers.cluster(self.cluster) if self.cluster else workers.local(self.number)
 
 
-def prepare(course: Course, homework: str) -> dict:
-    """The released notebook of the homework, and the course's gradebook knowing it; made anew if the source is new."""
+def prepare(course: Course, assignment: str) -> dict:
+    """The assignment's released notebook, and the course's gradebook knowing it; made anew if the source is new."""
     from autograder.handout.build import release
 
     course.configure()
-    if not is_prepared(course, homework):
-        release(course, homework, figures=False)
-        write_atomically(_prepared_mark(course, homework), _source_version(homework))
-    return json.loads((course.release / homework / f"{homework}.ipynb").read_text(encoding="utf-8"))
+    if not is_prepared(course, assignment):
+        release(course, assignment, figures=False)
+        write_atomically(_prepared_mark(course, assignment), _source_version(assignment))
+    return json.loads((course.release / assignment / f"{assignment}.ipynb").read_text(encoding="utf-8"))
 
 
-def recorded(course: Course, homework: str) -> int:
+def recorded(course: Course, assignment: str) -> int:
     """How many submissions were recorded before; fewer than there are: some are to be graded."""
-    folder = marks(course, homework)
-    return len(list(folder.iterdir())) if folder.exists() and is_prepared(course, homework) else 0
+    folder = marks(course, assignment)
+    return len(list(folder.iterdir())) if folder.exists() and is_prepared(course, assignment) else 0
 
 
-def is_prepared(course: Course, homework: str) -> bool:
+def is_prepared(course: Course, assignment: str) -> bool:
     """Whether handout and gradebook are those of the source as it is now."""
-    mark, notebook = _prepared_mark(course, homework), course.release / homework / f"{homework}.ipynb"
-    current = mark.exists() and mark.read_text(encoding="ascii") == _source_version(homework)
-    return current and notebook.exists() and course.knows(homework)
+    mark, notebook = _prepared_mark(course, assignment), course.release / assignment / f"{assignment}.ipynb"
+    current = mark.exists() and mark.read_text(encoding="ascii") == _source_version(assignment)
+    return current and notebook.exists() and course.knows(assignment)
 
 
-def _prepared_mark(course: Course, homework: str) -> Path:
-    return course.root / ".deepul" / "released" / homework
+def _prepared_mark(course: Course, assignment: str) -> Path:
+    return course.root / ".deepul" / "released" / assignment
 
 
-def _source_version(homework: str) -> str:
-    source = ROOT / "solutions" / homework / f"{homework}.py"
-    return hashlib.sha256(source.read_bytes() + kit_version().encode()).hexdigest()
+def _source_version(assignment: str) -> str:
+    made_by = [sources.digest(f) for f in sorted(sources.closure(BUILD))]
+    return hashlib.sha256(b"".join([assignments.get(assignment).source.read_bytes(), *made_by])).hexdigest()
 
 
 def grade(
     course: Course,
-    homework: str,
+    assignment: str,
     found: list[Submission],
     options: Options = Options(),
     done: Callable[[Graded], None] = lambda graded: None,
 ) -> list[Graded]:
     """Grade submissions, in the order of `found`. One bad one stops no other; `done` is told of each when recorded."""
     with _only_one(course), options.workers() as opened:
-        if not options.cluster and (options.force or recorded(course, homework) < len(found)):
+        if not options.cluster and (options.force or recorded(course, assignment) < len(found)):
             opened.warm_up(options.limits, min(options.number, len(found)))
-        handout = prepare(course, homework)
-        with Recorder(course, homework) as recorder:
-            run = _Class(course, homework, handout, options, opened)
+        handout = prepare(course, assignment)
+        with Recorder(course, assignment) as recorder:
+            run = _Class(course, assignment, handout, options, opened)
             results = {}
             for graded in run.grade(found, recorder):
                 results[graded.student] = graded
@@ -139,10 +140,10 @@ def grade(
     return [results[s.student] for s in found]
 
 
-def alike(course: Course, homework: str, students: Iterable[str]) -> list[copies.Alike]:
+def alike(course: Course, assignment: str, students: Iterable[str]) -> list[copies.Alike]:
     """What a TA may look at: submissions of these students that are alike."""
-    handout = json.loads((course.release / homework / f"{homework}.ipynb").read_text(encoding="utf-8"))
-    return copies.alike(course, homework, students, handout)
+    handout = json.loads((course.release / assignment / f"{assignment}.ipynb").read_text(encoding="utf-8"))
+    return copies.alike(course, assignment, students, handout)
 
 
 class _only_one:
@@ -170,9 +171,9 @@ class _only_one:
 class _Class:
     """One run over a class: what is known comes from the cache, the rest from workers, all in one place."""
 
-    def __init__(self, course: Course, homework: str, handout: dict, options: Options, opened: workers.Workers):
+    def __init__(self, course: Course, assignment: str, handout: dict, options: Options, opened: workers.Workers):
         self.workers = opened
-        self.course, self.homework, self.handout, self.options = course, homework, handout, options
+        self.course, self.assignment, self.handout, self.options = course, assignment, handout, options
         self.cache = Cache(course.root / ".deepul" / "cache")
         self.not_written: dict[str, list[str]] = defaultdict(list)
 
@@ -186,7 +187,7 @@ class _Class:
 
     def _without_grade(self, student: str, was_read: bool, fault: str, recorder: Recorder) -> Graded:
         problem = f"could not be graded: {fault}" if was_read else f"could not be read: {fault}"
-        graded = without_grade(student, self.homework, f"The submission {problem}")
+        graded = without_grade(student, self.assignment, f"The submission {problem}")
         try:
             recorder.remove(student)
         except (OSError, ValueError, SQLAlchemyError) as error:  # nbgrader's InvalidEntry is a ValueError
@@ -194,7 +195,7 @@ class _Class:
         return graded
 
     def _recorded(self, student: str, job: Job, result: dict, recorder: Recorder) -> Graded:
-        graded = read_scores(student, self.homework, result, job.submission.changes)
+        graded = read_scores(student, self.assignment, result, job.submission.changes)
         graded.fresh = self.options.force or not recorder.is_recorded(student, job.key)
         if graded.fresh:
             normal = job.submission
@@ -244,26 +245,26 @@ class _Class:
                 yield submission.student, None, {"fault": reason}
                 continue
             options, salt = self.options, self.course.salt
-            name = key(normal, self.homework, salt, options.limits)
-            job = Job(name, normal, self.homework, salt, options.limits, kit_version())
+            name = key(normal, self.assignment, salt, options.limits)
+            job = Job(name, normal, self.assignment, salt, options.limits, kit_version(self.assignment))
             yield submission.student, job, None if options.force else self.cache.get(name)
 
     def _read(self, submission: Submission) -> Normalised:
-        files, left_out = submissions.read(submission, self.homework)
+        files, left_out = submissions.read(submission, self.assignment)
         student = submission.student
         try:
-            _keep_submitted(self.course, self.homework, submission, files)
+            _keep_submitted(self.course, self.assignment, submission, files)
         except OSError as error:
             self._not_written(student, f"Graded, but not kept in submitted/: {trouble(error)}")
-        normal = normalise(files, self.homework, self.handout, left_out)
+        normal = normalise(files, self.assignment, self.handout, left_out)
         try:
-            copies.keep(self.course, self.homework, student, normal, self.handout)
+            copies.keep(self.course, self.assignment, student, normal, self.handout)
         except OSError as error:
             self._not_written(student, f"Graded, but not compared with other submissions: {trouble(error)}")
         return normal
 
     def _is_audited(self, student: str) -> bool:
-        digest = hashlib.sha256(f"{self.course.salt}/audit/{self.homework}/{student}".encode()).digest()
+        digest = hashlib.sha256(f"{self.course.salt}/audit/{self.assignment}/{student}".encode()).digest()
         return int.from_bytes(digest[:4], "big") < self.options.audit * 2**32
 
 
@@ -271,28 +272,29 @@ def _without_weights(normal: Normalised) -> Normalised:
     return replace(normal, files={n: c for n, c in normal.files.items() if not n.startswith("artifacts/")})
 
 
-def _keep_submitted(course: Course, homework: str, submission: Submission, files: dict[str, bytes]) -> None:
+def _keep_submitted(course: Course, assignment: str, submission: Submission, files: dict[str, bytes]) -> None:
     """The submission as it came, in nbgrader's own place. The time of its arrival is not the student's to write."""
-    target = course.root / "submitted" / submission.student / homework
+    target = course.root / "submitted" / submission.student / assignment
     if submission.path.resolve() != target.resolve():
         write_beside(target, {name: content for name, content in files.items() if name != "timestamp.txt"})
 
 
-def without_grade(student: str, homework: str, problem: str) -> Graded:
+def without_grade(student: str, assignment: str, problem: str) -> Graded:
     """A student without a grade, and why."""
     scores = [
-        blank(e.name, e.number, e.title, e.points, "not graded", None, problem) for e in exercises.of_homework(homework)
+        blank(e.name, e.number, e.title, e.points, "not graded", None, problem)
+        for e in assignments.get(assignment).exercises
     ]
     return Graded(student, scores, [problem], not_graded=True)
 
 
-def read_scores(student: str, homework: str, result: dict, changes: list[str]) -> Graded:
+def read_scores(student: str, assignment: str, result: dict, changes: list[str]) -> Graded:
     """What a TA sees of a graded notebook. result: Execution.to_json()."""
     cells = result["notebook"]["cells"]
     graded = Graded(student, _plain(list(result["scores"].values())), list(result["problems"]), changes)
     graded.seconds, graded.figures, graded.stopped = result["seconds"], figures(cells), _plain(result["stopped"])
     graded.incomplete = bool(result["fault"])
-    for exercise in exercises.of_homework(homework):
+    for exercise in assignments.get(assignment).exercises:
         if exercise.name not in result["scores"]:
             raise RuntimeError(f"{exercise} has no score: the handout has no check for it")
     for grade_id in result["unprotected"]:
@@ -387,11 +389,11 @@ def blank(name: str, number: str, title: str, most: float, outcome: str, points:
             "headline": why, "printed": "", "checks": [check]}  # fmt: skip
 
 
-def rows(homework: str, results: Iterable[Graded]) -> list[dict]:
+def rows(assignment: str, results: Iterable[Graded]) -> list[dict]:
     """One row a student and check, in the order of COLUMNS. Points of what was not graded are empty."""
     return [
         dict(
-            student=r.student, assignment=homework, exercise=s["exercise"], check=c["name"], outcome=c["outcome"],
+            student=r.student, assignment=assignment, exercise=s["exercise"], check=c["name"], outcome=c["outcome"],
             points="" if c["points"] is None else round(c["points"], 3), max_points=c["max_points"],
             measured=c["measured"], required=c["required"],
         )
@@ -399,18 +401,18 @@ def rows(homework: str, results: Iterable[Graded]) -> list[dict]:
     ]  # fmt: skip
 
 
-def write_csv(file: Path, homework: str, results: Iterable[Graded]) -> None:
+def write_csv(file: Path, assignment: str, results: Iterable[Graded]) -> None:
     """Write the table of all checks, whole or not at all."""
-    write_atomically(file, HEADER + "".join(csv_lines(homework, r) for r in results))
+    write_atomically(file, HEADER + "".join(csv_lines(assignment, r) for r in results))
 
 
 HEADER = ",".join(COLUMNS) + "\r\n"
 
 
-def csv_lines(homework: str, graded: Graded) -> str:
+def csv_lines(assignment: str, graded: Graded) -> str:
     """A student's lines of the table."""
     text = io.StringIO()
-    csv.DictWriter(text, COLUMNS).writerows(map(no_formula, rows(homework, [graded])))
+    csv.DictWriter(text, COLUMNS).writerows(map(no_formula, rows(assignment, [graded])))
     return text.getvalue()
 
 

@@ -1,42 +1,57 @@
 """Graded notebooks by what they were made from: the same submission under the same checks is graded once."""
 
-import contextlib
 import hashlib
 import importlib.metadata
 import json
-import os
+import re
 import sys
 from functools import cache
 from pathlib import Path
 
-from autograder.exercises import ROOT
+from autograder import assignments, runner, sources
+from autograder.assignments import ROOT
+from autograder.files import write_atomically
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised
 
+WORD = re.compile(r"\w+")
 PACKAGES = ("torch", "numpy", "scipy", "ipykernel", "safetensors")
 
 
-def key(submission: Normalised, homework: str, salt: str, limits: Limits) -> str:
+def key(submission: Normalised, assignment: str, salt: str, limits: Limits) -> str:
     """Changes with everything that a grade depends on: submission, checks, references, salt, limits, versions."""
     parts = [submission.notebook, submission.changes, submission.handed_in]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
     for name, content in sorted(submission.files.items()):
         digest.update(f"\0{name}\0".encode() + hashlib.sha256(content).digest())
-    digest.update(f"{homework}/{salt}/{limits!r}/{kit_version()}".encode())
+    digest.update(f"{assignment}/{salt}/{limits!r}/{kit_version(assignment)}".encode())
+    for file in _library(submission.notebook):
+        digest.update(sources.digest(file))
     return digest.hexdigest()
 
 
+def _library(notebook: dict) -> list[Path]:
+    """The files of the students' library that a notebook may use: of each part whose name occurs in its code."""
+    words = {word for c in notebook["cells"] if c["cell_type"] == "code" for word in WORD.findall(c["source"])}
+    parts = [p for p in (ROOT / "deepul_utils").iterdir() if p.stem in words]
+    files = [f for part in parts for f in ([part] if part.is_file() else part.rglob("*.py"))]
+    return sorted({f for file in files for f in sources.closure(file)})
+
+
 @cache
-def kit_version() -> str:
-    """A hash of the kit's own code and references, and of the versions that it runs on."""
+def kit_version(assignment: str) -> str:
+    """A hash of what grades an assignment: its checks, all that they and the grader import, its references, the data,
+    and the versions that all of it runs on."""
     digest = hashlib.sha256(sys.version.encode())
     for package in PACKAGES:
         digest.update(importlib.metadata.version(package).encode())
-    for folder in ("autograder", "deepul_utils"):
-        for file in sorted((ROOT / folder).rglob("*")):
-            proof = file.parent.name in ("mutants", "variants")  # of the checks; no grade rests on it
-            if file.suffix in (".py", ".json", ".safetensors", ".npz") and not proof:
-                digest.update(str(file.relative_to(ROOT)).encode() + file.read_bytes())
+    here = assignments.get(assignment)
+    used = [*(e.test_file for e in here.exercises), Path(runner.__file__), *Path(__file__).parent.glob("*.py")]
+    files = {f for file in used for f in sources.closure(file)} | set(sources.data())
+    for file in sorted(files):
+        digest.update(str(file.relative_to(ROOT)).encode() + sources.digest(file))
+    if here.reference.exists():
+        digest.update(here.reference.read_bytes())
     return digest.hexdigest()
 
 
@@ -54,22 +69,3 @@ class Cache:
 
     def put(self, name: str, value: dict) -> None:
         write_atomically(self.folder / f"{name}.json", json.dumps(value))
-
-
-def write_atomically(file: Path, text: str) -> None:
-    """Write a file so that a kill at any moment, or a full disk, leaves the old content or the new.
-
-    Half a character, which a student may have written, becomes a question mark.
-    """
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8", errors="replace", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, file)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise OSError(error.errno, error.strerror, str(file)) from None  # a full disk does not say where

@@ -20,12 +20,12 @@ import numpy as np
 from safetensors import SafetensorError, deserialize
 from scipy import sparse
 
-from autograder.exercises import ROOT
-from autograder.grading.cache import write_atomically
-from autograder.grading.course import Course
+from autograder import assignments
+from autograder.course import Course
+from autograder.files import write_atomically
 from autograder.grading.normalise import Normalised
 
-MOST_CODE = 100_000  # characters of a student's code that are compared; the solution of a homework has 25,000
+MOST_CODE = 100_000  # characters of a student's code that are compared; the solution of an assignment has 25,000
 MOST_HEADER = 2**20  # bytes of the table of contents of a weights file
 MOST_TENSORS = 5_000  # of one submission; what lies in files after these is compared as whole files
 MOST_LISTED = 100  # things listed for one class
@@ -64,9 +64,9 @@ class Alike:
         return f"{', '.join(self.students)}: {self.detail}"
 
 
-def keep(course: Course, homework: str, student: str, normal: Normalised, handout: dict) -> None:
+def keep(course: Course, assignment: str, student: str, normal: Normalised, handout: dict) -> None:
     """Keep a submission's trace, unless it is there."""
-    file = _folder(course, homework) / f"{student}.json"
+    file = _folder(course, assignment) / f"{student}.json"
     key, known = _key(normal, handout), _read(file)
     if known is None or known.key != key:
         write_atomically(file, json.dumps(asdict(trace(key, normal, handout))))
@@ -81,19 +81,19 @@ def _key(normal: Normalised, handout: dict) -> str:
     return digest.hexdigest()
 
 
-def alike(course: Course, homework: str, students: Iterable[str], handout: dict) -> list[Alike]:
+def alike(course: Course, assignment: str, students: Iterable[str], handout: dict) -> list[Alike]:
     """What the submissions of these students share; the most telling first, at most MOST_LISTED."""
-    folder = _folder(course, homework)
+    folder = _folder(course, assignment)
     found = {student: kept for student in students if (kept := _read(folder / f"{student}.json"))}
     notebooks = same_notebooks(found)
-    weights = same_weights(found, _handed_out(course, homework))
+    weights = same_weights(found, _handed_out(course, assignment))
     code = similar_code(found, "\n".join(_code(handout["cells"])))
     code = [a for a in code if not any(set(a.students) <= set(said.students) for said in notebooks)]
     return [*notebooks, *weights, *code][:MOST_LISTED]
 
 
-def _folder(course: Course, homework: str) -> Path:
-    return course.root / ".deepul" / "traces" / homework
+def _folder(course: Course, assignment: str) -> Path:
+    return course.root / ".deepul" / "traces" / assignment
 
 
 def _read(file: Path) -> Trace | None:
@@ -174,9 +174,9 @@ def _is_telling(data: bytes, width: int) -> bool:
     return len(np.unique(np.frombuffer(data[: width * 2**16], dtype=kind))) > 2
 
 
-def _handed_out(course: Course, homework: str) -> set[str]:
+def _handed_out(course: Course, assignment: str) -> set[str]:
     """Hashes of the tensors that the course itself has, in its handout or its solution."""
-    folders = (ROOT / "solutions" / homework, course.release / homework)
+    folders = (assignments.get(assignment).solution, course.release / assignment)
     files = [f for folder in folders for f in sorted(folder.rglob("*.safetensors"))]
     return {digest for file in files for digest in tensors(file.read_bytes())}
 

@@ -7,8 +7,8 @@ import time
 from dataclasses import asdict, dataclass, field
 
 from autograder import runner
+from autograder.course import SandboxError
 from autograder.grading import pictures
-from autograder.grading.course import SandboxError
 from autograder.grading.kernel import Kernel, KernelStudent, Ran, Stopped
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised, checked, is_grade
@@ -63,31 +63,31 @@ class Grader:
         with contextlib.suppress(SandboxError):
             self._sandbox = self._sandbox or Sandbox(self.limits)
 
-    def grade(self, submission: Normalised, homework: str, salt: str) -> Execution:
+    def grade(self, submission: Normalised, assignment: str, salt: str) -> Execution:
         """Grade one submission when nothing else is graded. What the machine had no time for is tried again once."""
-        first = self.grade_beside_others(submission, homework, salt)
+        first = self.grade_beside_others(submission, assignment, salt)
         if not first.starved:
             return first
-        return again_alone(first, self.grade_beside_others(submission, homework, salt))
+        return again_alone(first, self.grade_beside_others(submission, assignment, salt))
 
     def grade_beside_others(
-        self, submission: Normalised, homework: str, salt: str, budget: float = math.inf
+        self, submission: Normalised, assignment: str, salt: str, budget: float = math.inf
     ) -> Execution:
         """Grade one submission within `budget` seconds, or those of its limits; see Execution.starved.
 
         A fault of the sandbox is tried again once, in what is left of that time, and never thrown at a student.
         """
         end = time.monotonic() + min(budget, self.limits.total)
-        first = self._grade(submission, homework, salt, end)
+        first = self._grade(submission, assignment, salt, end)
         if not first.fault or time.monotonic() > end:
             return first
         self.close()  # a fresh sandbox for the second time
-        second = self._grade(submission, homework, salt, end)
+        second = self._grade(submission, assignment, salt, end)
         second.problems.append(f"Graded twice: the first time failed ({first.fault.strip().splitlines()[-1]}).")
         return second
 
-    def _grade(self, submission: Normalised, homework: str, salt: str, end: float) -> Execution:
-        run = _Run(submission, homework, salt, self.limits)
+    def _grade(self, submission: Normalised, assignment: str, salt: str, end: float) -> Execution:
+        run = _Run(submission, assignment, salt, self.limits)
         try:
             began = time.monotonic()
             if self._sandbox is None or not self._sandbox.alive:
@@ -105,8 +105,8 @@ class Grader:
 
 
 class _Run:
-    def __init__(self, submission: Normalised, homework: str, salt: str, limits: Limits):
-        self.files, self.homework, self.salt, self.limits = submission.files, homework, salt, limits
+    def __init__(self, submission: Normalised, assignment: str, salt: str, limits: Limits):
+        self.files, self.assignment, self.salt, self.limits = submission.files, assignment, salt, limits
         self.handed_in = submission.handed_in
         self.result = Execution(submission.notebook)
         self.seconds = self.result.seconds
@@ -139,7 +139,7 @@ class _Run:
                 kernel.execute("__import__('deepul_utils.plots').plots.for_grades = True", self.limits.cell)
             return set()
         graded = {k for k, cell in enumerate(cells) if is_grade(cell)}
-        return pictures.only_pictures([c["source"] for c in cells], self.homework, graded)
+        return pictures.only_pictures([c["source"] for c in cells], self.assignment, graded)
 
     def _cell(self, cell: dict, kernel: Kernel) -> None:
         began, name = time.monotonic(), checked(cell)
@@ -176,7 +176,8 @@ class _Run:
             line = source.strip().splitlines()[0][:60]
             self.result.stopped = f"{error}, in the cell “{line}”"
             ran = Ran([_error("Stopped", self.result.stopped)], str(error))
-        cell["outputs"] = pictures.completed(ran.outputs, self.handed_in.get(cell.get("id"), []))
+        own = self.handed_in.get(cell.get("id"), [])  # type: ignore[arg-type]  # None is no cell's id
+        cell["outputs"] = pictures.completed(ran.outputs, own)
         if ran.error:
             self.failed_cells[source] = ran.error
 

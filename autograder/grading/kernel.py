@@ -9,13 +9,14 @@ import math
 import re
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import zmq
 from jupyter_client.session import Session
 
+from autograder.course import SandboxError
 from autograder.grading import outputs, wire
-from autograder.grading.course import SandboxError
 from autograder.grading.sandbox import Process, Sandbox
 from autograder.student import Student
 from autograder.workbench import StudentCodeError
@@ -195,7 +196,7 @@ class Kernel:
     def _receive(self, end: float):
         """(channel, message) or (None, None) when nothing came in a tenth of a second or by `end`."""
         wait = max(0.0, min(end - time.monotonic(), 0.1))
-        ready = dict(self._poller.poll(1000 * wait))
+        ready = dict(self._poller.poll(int(1000 * wait)))
         for socket in (self._iopub, self._shell):  # outputs first: they were sent before the reply
             if socket in ready:
                 frames = socket.recv_multipart(copy=False)
@@ -210,7 +211,8 @@ class Kernel:
     def _understood(self, frames: list) -> dict:
         _, parts = self._session.feed_identities(frames, copy=False)
         message = self._session.deserialize(parts, copy=False)
-        if HALF.search(parts[4].buffer):  # perhaps half a character, which nothing can write
+        body: Any = parts[4]  # a frame of zmq, not copied
+        if HALF.search(body.buffer):  # perhaps half a character, which nothing can write
             message["content"] = json.loads(outputs.readable(json.dumps(message["content"], ensure_ascii=False)))
         if not isinstance(message["parent_header"], dict):
             raise ValueError("no message of the protocol")
@@ -280,7 +282,8 @@ def _output(kind: str, content: dict) -> dict | None:
         shown = {"output_type": kind, "data": outputs.inert(content["data"]), "metadata": {}}
         return shown | ({"execution_count": None} if kind == "execute_result" else {})
     if kind == "error":
-        lines = content.get("traceback") if isinstance(content.get("traceback"), list) else []
+        told = content.get("traceback")
+        lines = told if isinstance(told, list) else []
         return {"output_type": "error", "ename": _short(content.get("ename"), 200),
                 "evalue": _short(content.get("evalue"), MOST_ERROR),
                 "traceback": [_short(line, MOST_ERROR) for line in lines[-MOST_LINES:]]}  # fmt: skip

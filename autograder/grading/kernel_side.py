@@ -7,7 +7,7 @@ from ipykernel.iostream import OutStream
 from autograder.grading import wire
 from autograder.student import LocalStudent
 from autograder.workbench import StudentCodeError
-from deepul_utils.training import _random_state, _set_random_state
+from deepul_utils.training.randomness import _random_state, _set_random_state
 
 MOST_PRINTED = 1_000_000  # characters a cell
 
@@ -20,7 +20,7 @@ class BoundedStream(OutStream):
     def write(self, text: str) -> int:
         if len(text) <= self.left:
             self.left -= len(text)
-            return super().write(text)
+            return super().write(text)  # type: ignore[return-value]  # None for what is no text
         if self.left >= 0:
             super().write(text[: self.left] + f"\n… cut here: the cell printed over {MOST_PRINTED:,} characters.\n")
             self.left = -1

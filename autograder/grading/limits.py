@@ -1,6 +1,7 @@
 """What a submission may use while it is graded."""
 
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Limits:
         values = {}
         for change in changes:
             name, _, value = change.partition("=")
-            kinds = {f.name: f.type for f in fields(cls) if f.type is not bool}
+            kinds: dict[str, Any] = {f.name: f.type for f in fields(cls) if f.type is not bool}
             try:
                 values[name] = kinds[name](value)
             except (KeyError, ValueError):

@@ -17,10 +17,10 @@ from nbgrader.plugins import ExportPlugin
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Dict
 
+from autograder.course import Course
+from autograder.files import write_atomically
 from autograder.grading import submissions
 from autograder.grading.batch import no_formula
-from autograder.grading.cache import write_atomically
-from autograder.grading.course import Course
 from autograder.grading.execute import Grader
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised, normalise
@@ -39,11 +39,11 @@ class _Step(NbGraderPreprocessor):
     def _submission(self, resources) -> Normalised:
         """The submission as the student sent it, put in order."""
         course, about = self._course(), resources["nbgrader"]
-        homework = about["assignment"]
-        folder = course.root / "submitted" / about["student"] / homework
-        handout = json.loads((course.release / homework / f"{homework}.ipynb").read_text(encoding="utf-8"))
-        files, left_out = submissions.read(submissions.Submission(about["student"], folder), homework)
-        return normalise(files, homework, handout, left_out)
+        assignment = about["assignment"]
+        folder = course.root / "submitted" / about["student"] / assignment
+        handout = json.loads((course.release / assignment / f"{assignment}.ipynb").read_text(encoding="utf-8"))
+        files, left_out = submissions.read(submissions.Submission(about["student"], folder), assignment)
+        return normalise(files, assignment, handout, left_out)
 
 
 class Normalise(_Step):

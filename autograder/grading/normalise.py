@@ -8,12 +8,13 @@ import importlib.metadata
 import json
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import PurePosixPath
 
+from autograder.course import CourseError
 from autograder.grading import outputs, pictures
-from autograder.grading.course import CourseError
 from autograder.grading.submissions import is_file_name, shown
 from autograder.notebooks import CHECK_CALL, DRAWN, TRAINED
 
@@ -22,7 +23,7 @@ MOST_SOURCE = 2**18  # characters of one cell: thirty times the longest of the s
 MOST_SOURCES = 2**21  # of all cells
 MOST_CHANGES = 40  # said of one submission
 MOST_CELLS = 2000
-MOST_ACTIVE = 2**17  # characters of Markdown made HTML in one notebook: five times the text of a homework
+MOST_ACTIVE = 2**17  # characters of Markdown made HTML in one notebook: five times the text of an assignment
 NOTEBOOK = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"}}  # fmt: skip
 
@@ -40,23 +41,23 @@ class Normalised:
     handed_in: dict[str, list[dict]] = field(default_factory=dict)
 
 
-def normalise(files: dict[str, bytes], homework: str, handout: dict, left_out: list[str] = ()) -> Normalised:
+def normalise(files: dict[str, bytes], assignment: str, handout: dict, left_out: Iterable[str] = ()) -> Normalised:
     """The submission that will be graded. handout: the released notebook.
 
     Raises CourseError, in words for the TA, where there is no notebook to grade.
     """
     try:
-        return _normalised(files, homework, handout, [f"Left out {text}." for text in left_out])
+        return _normalised(files, assignment, handout, [f"Left out {text}." for text in left_out])
     finally:
         for known in (_statements, _defined_names, _bound_names, _trained):
             known.cache_clear()  # what the next student wrote is something else
 
 
-def _normalised(files: dict[str, bytes], homework: str, handout: dict, changes: list[str]) -> Normalised:
-    name, files = _notebook_of(files, homework, changes)
+def _normalised(files: dict[str, bytes], assignment: str, handout: dict, changes: list[str]) -> Normalised:
+    name, files = _notebook_of(files, assignment, changes)
     cells, shown_by = _cells(name, files.pop(name))
     handed_in = pictures.handed_in(cells, shown_by)
-    files = _beside(files, PurePosixPath(name).parent, f"{homework}.ipynb", changes)
+    files = _beside(files, PurePosixPath(name).parent, f"{assignment}.ipynb", changes)
     cells = _with_courses_cells(cells, handout["cells"], changes)
     _make_inert(cells, handout["cells"], changes)
     for number, cell in enumerate(cells):
@@ -67,18 +68,18 @@ def _normalised(files: dict[str, bytes], homework: str, handout: dict, changes: 
     return Normalised(notebook, files, changes, {c["id"]: handed_in[id(c)] for c in cells if id(c) in handed_in})
 
 
-def _notebook_of(files: dict[str, bytes], homework: str, changes: list[str]) -> tuple[str, dict[str, bytes]]:
+def _notebook_of(files: dict[str, bytes], assignment: str, changes: list[str]) -> tuple[str, dict[str, bytes]]:
     """The name of the notebook, wherever it lies and whatever it is called, and all files but other notebooks."""
     found = sorted(
         (n for n in files if n.lower().endswith(".ipynb") and not _is_hidden(n)), key=lambda n: (n.count("/"), n)
     )  # fmt: skip
     if not found:
-        raise CourseError(f"there is no notebook in it (looked for {homework}.ipynb).")
-    named = [n for n in found if PurePosixPath(n).name == f"{homework}.ipynb"]
-    alike = [n for n in found if homework in PurePosixPath(n).name.lower()]
+        raise CourseError(f"there is no notebook in it (looked for {assignment}.ipynb).")
+    named = [n for n in found if PurePosixPath(n).name == f"{assignment}.ipynb"]
+    alike = [n for n in found if assignment in PurePosixPath(n).name.lower()]
     chosen = (named or alike or found)[0]
     if not named:
-        changes.append(f"The notebook is called {shown(PurePosixPath(chosen).name)}; taken as {homework}.ipynb.")
+        changes.append(f"The notebook is called {shown(PurePosixPath(chosen).name)}; taken as {assignment}.ipynb.")
     others = [n for n in found if n != chosen]
     if others:
         listed = ", ".join(shown(n) for n in others)[:300]
@@ -216,7 +217,7 @@ def _with_courses_cells(cells: list[dict], course: list[dict], changes: list[str
     A cell is recognised by its id in nbgrader's metadata, or else by what it holds, because other editors drop
     the metadata.
     """
-    wanted = {_grade_id(c): c for c in course if _grade_id(c)}
+    wanted = {name: c for c in course if (name := _grade_id(c))}
     mine: dict[str, dict] = {}
     kept = []
     for cell in cells:
@@ -265,7 +266,7 @@ def _alike(source: str, wanted: dict) -> bool:
     said, ours = _statements(source), _statements(_source(wanted))
     call = CHECK_CALL.match(_source(wanted))
     found = CHECK_CALL.match(said) if call and "\n" not in said else None
-    return bool(said) and (said == ours or (bool(found) and found[1] == call[1]))
+    return bool(said) and (said == ours or (found is not None and call is not None and found[1] == call[1]))
 
 
 # A cell is compared with each of the course's: what has to be known of its text is found once.
@@ -333,7 +334,7 @@ def _place(cells: list[dict], course: list[dict], name: str, mine: dict[str, dic
     So a check comes behind the training that it grades, also where the student's text between is another.
     """
     here = next(i for i, c in enumerate(course) if _grade_id(c) == name)
-    texts: dict[str, int] = {}
+    texts: dict[str | None, int] = {}
     for i, cell in enumerate(cells):
         if i > after:
             texts.setdefault(cell["source"].strip(), i)

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cache
 
-from autograder.exercises import ROOT
+from autograder import assignments
 from autograder.grading import outputs
 
 LABEL = "The student's own output, as it was handed in: pictures are not drawn again for a grade."
@@ -61,11 +61,11 @@ class _Cell:
     replaces_plots: bool = False
 
 
-def only_pictures(sources: list[str], homework: str, run: Collection[int] = ()) -> set[int]:
+def only_pictures(sources: list[str], assignment: str, run: Collection[int] = ()) -> set[int]:
     """Which of these cells, all code cells of a notebook in their order, need not be run to grade it.
 
     Their statements are calls of the kit's plots (of the course's own cells: or prints), and values for them under
-    names that no cell that runs, and no check of the homework, asks for. run: those that are run whatever they hold.
+    names that no cell that runs, and no check of the assignment, asks for. run: those that are run whatever they hold.
     """
     if sum(map(len, sources)) > MOST_READ:
         return set()
@@ -73,8 +73,8 @@ def only_pictures(sources: list[str], homework: str, run: Collection[int] = ()) 
     if any(cell.needs & HIDDEN or cell.replaces_plots for cell in cells):
         return set()
     functions = _functions(cells)
-    showing = (k for k, s in enumerate(sources) if k not in run and (PLOTS.search(s) or _is_courses(s, homework)))
-    chosen = {k for k in showing if _only_shows(cells[k], functions) and not cells[k].binds & _graded(homework)}
+    showing = (k for k, s in enumerate(sources) if k not in run and (PLOTS.search(s) or _is_courses(s, assignment)))
+    chosen = {k for k in showing if _only_shows(cells[k], functions) and not cells[k].binds & _graded(assignment)}
     while True:  # what a cell that runs takes from one of these makes that one run, too
         needed = {name for k, cell in enumerate(cells) if k not in chosen for name in cell.needs}
         run = {k for k in chosen if cells[k].binds & needed}
@@ -88,7 +88,8 @@ def handed_in(cells: list[dict], raw: list) -> dict[int, list[dict]]:
 
     raw: for each cell whatever the student's notebook has under "outputs".
     """
-    found, room = {}, MOST_SHOWN
+    found: dict[int, list[dict]] = {}
+    room = MOST_SHOWN
     for cell, listed in zip(cells, raw, strict=True):
         if cell["cell_type"] != "code" or not isinstance(listed, list) or not SHOWS.search(cell["source"]):
             continue
@@ -138,19 +139,19 @@ def _size(output: dict) -> int:
 
 
 @cache
-def _graded(homework: str) -> frozenset[str]:
-    """The functions and classes of the homework's own source: checks ask for some of them by name."""
-    return frozenset(re.findall(r"^(?:class|def) (\w+)", _written(homework), re.MULTILINE))
+def _graded(assignment: str) -> frozenset[str]:
+    """The functions and classes of the assignment's own source: checks ask for some of them by name."""
+    return frozenset(re.findall(r"^(?:class|def) (\w+)", _written(assignment), re.MULTILINE))
 
 
-def _is_courses(source: str, homework: str) -> bool:
-    """Whether a cell stands in the homework's own source, as it is. Its output is as well known as a picture's."""
-    return "print(" in source and f"\n# %%\n{source.strip()}\n\n" in _written(homework)
+def _is_courses(source: str, assignment: str) -> bool:
+    """Whether a cell stands in the assignment's own source, as it is. Its output is as well known as a picture's."""
+    return "print(" in source and f"\n# %%\n{source.strip()}\n\n" in _written(assignment)
 
 
 @cache
-def _written(homework: str) -> str:
-    return (ROOT / "solutions" / homework / f"{homework}.py").read_text(encoding="utf-8")
+def _written(assignment: str) -> str:
+    return assignments.get(assignment).source.read_text(encoding="utf-8")
 
 
 # ---- what the syntax says ------------------------------------------------------------------------------

@@ -7,25 +7,25 @@ import re
 import shutil
 from pathlib import Path
 
-from autograder.grading.cache import write_atomically
-from autograder.grading.course import Course
+from autograder.course import Course
+from autograder.files import write_atomically
 from autograder.grading.normalise import checked
 from autograder.grading.submissions import is_file_name
 from autograder.score import MIME
 
 
 class Recorder:
-    """Writes grades of one homework into the gradebook, and notebooks into autograded/. A context manager.
+    """Writes grades of one assignment into the gradebook, and notebooks into autograded/. A context manager.
 
     What was recorded from which result is kept beside, so that a run that was killed goes on where it was, and
     one that changes nothing writes nothing.
     """
 
-    def __init__(self, course: Course, homework: str):
-        self.course, self.homework = course, homework
+    def __init__(self, course: Course, assignment: str):
+        self.course, self.assignment = course, assignment
         self._gradebook = course.gradebook()
         self._coursedir = course.api().coursedir
-        self._known = {s.student.id for s in self._gradebook.assignment_submissions(homework)}
+        self._known = {s.student.id for s in self._gradebook.assignment_submissions(assignment)}
 
     def __enter__(self) -> "Recorder":
         return self
@@ -41,8 +41,8 @@ class Recorder:
         """Make `notebook`, a graded one, the student's record."""
         self._mark(student).unlink(missing_ok=True)  # whatever happens from here on: the old record is no longer whole
         text = json.dumps(with_note(notebook, changes), indent=1, allow_nan=False)
-        whole = harmless(files) | {f"{self.homework}.ipynb": text.encode("utf-8", "replace")}
-        write_beside(self.course.root / "autograded" / student / self.homework, whole)
+        whole = harmless(files) | {f"{self.assignment}.ipynb": text.encode("utf-8", "replace")}
+        write_beside(self.course.root / "autograded" / student / self.assignment, whole)
         try:
             self._grades(student, notebook)
         except BaseException:
@@ -54,7 +54,7 @@ class Recorder:
     def remove(self, student: str) -> None:
         """There is no grade: an older one must not stand in its place. A TA's manual grades and comments stay."""
         self._mark(student).unlink(missing_ok=True)
-        shutil.rmtree(self.course.root / "autograded" / student / self.homework, ignore_errors=True)
+        shutil.rmtree(self.course.root / "autograded" / student / self.assignment, ignore_errors=True)
         try:
             self._remove_grades(student)
         except BaseException:
@@ -66,7 +66,7 @@ class Recorder:
         from nbgrader.api import MissingEntry
 
         with contextlib.suppress(MissingEntry):  # never graded before
-            submission = self._gradebook.find_submission(self.homework, student)
+            submission = self._gradebook.find_submission(self.assignment, student)
             grades = [g for n in submission.notebooks for g in n.grades]
             by_hand = any(g.manual_score is not None or g.extra_credit for g in grades)
             if by_hand or any(c.manual_comment for n in submission.notebooks for c in n.comments):
@@ -74,10 +74,10 @@ class Recorder:
                     grade.auto_score, grade.needs_manual_grade = None, True
                 self._gradebook.db.commit()
             else:
-                self._gradebook.remove_submission(self.homework, student)
+                self._gradebook.remove_submission(self.assignment, student)
 
     def _mark(self, student: str) -> Path:
-        return marks(self.course, self.homework) / student
+        return marks(self.course, self.assignment) / student
 
     def _grades(self, student: str, notebook: dict) -> None:
         """nbgrader's own reading of the cells, then what it cannot know: a check of ours that failed is no 0."""
@@ -86,28 +86,30 @@ class Recorder:
 
         gradebook = self._gradebook
         gradebook.update_or_create_student(student)
-        arrived = self._coursedir.get_existing_timestamp(str(self.course.root / "submitted" / student / self.homework))
+        arrived = self._coursedir.get_existing_timestamp(
+            str(self.course.root / "submitted" / student / self.assignment)
+        )
         when = {"timestamp": arrived} if arrived else {}
-        gradebook.update_or_create_submission(self.homework, student, **when)
+        gradebook.update_or_create_submission(self.assignment, student, **when)
         saver = SaveAutoGrades()
-        saver.gradebook, saver.notebook_id = gradebook, self.homework
-        saver.assignment_id, saver.student_id = self.homework, student
+        saver.gradebook, saver.notebook_id = gradebook, self.assignment
+        saver.assignment_id, saver.student_id = self.assignment, student
         graded = from_dict(notebook)
         for number, cell in enumerate(graded.cells):
             saver.preprocess_cell(cell, {}, number)
             if _has_fault(cell):  # no score, rather than the points of the other checks
-                grade = gradebook.find_grade(cell.metadata.nbgrader.grade_id, self.homework, self.homework, student)
+                grade = gradebook.find_grade(cell.metadata.nbgrader.grade_id, self.assignment, self.assignment, student)
                 grade.auto_score, grade.needs_manual_grade = None, True
         gradebook.db.commit()
         if arrived:
-            names = dict(assignment=self.homework, notebook=self.homework, student=student)
+            names = dict(assignment=self.assignment, notebook=self.assignment, student=student)
             late = AssignLatePenalties(config=self.course.config())
             late.preprocess(graded, {"nbgrader": names | {"db_url": self.course.gradebook_url}})
 
 
-def marks(course: Course, homework: str) -> Path:
+def marks(course: Course, assignment: str) -> Path:
     """The folder with a file for each student whose record is whole."""
-    return course.root / ".deepul" / "recorded" / homework
+    return course.root / ".deepul" / "recorded" / assignment
 
 
 def _has_fault(cell: dict) -> bool:

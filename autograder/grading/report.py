@@ -14,12 +14,12 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from autograder import display, exercises
+from autograder import assignments, display
+from autograder.course import Course, trouble
+from autograder.files import write_atomically
 from autograder.grading import batch
 from autograder.grading.batch import Graded
-from autograder.grading.cache import write_atomically
 from autograder.grading.copies import Alike
-from autograder.grading.course import Course, trouble
 
 BINS = 10
 PAGE_SHARE = 0.1  # of the time that passes may go into writing the page: that of a large class has many megabytes
@@ -34,11 +34,11 @@ class Report:
     nothing; `problem` says what it was.
     """
 
-    def __init__(self, course: Course, homework: str, folder: Path, students: Sequence[str]):
-        self.folder, self.homework, self.students = folder, homework, students
+    def __init__(self, course: Course, assignment: str, folder: Path, students: Sequence[str]):
+        self.folder, self.assignment, self.students = folder, assignment, students
         self.problem = ""
-        self._kept = course.root / ".deepul" / "results" / homework
-        self._page = Page(folder / "report", homework)
+        self._kept = course.root / ".deepul" / "results" / assignment
+        self._page = Page(folder / "report", assignment)
         self._lines: dict[str, str] = {}
         self._page_again = 0.0  # not before this time
         for student in students:
@@ -70,7 +70,7 @@ class Report:
         self._show(graded)
 
     def _show(self, graded: Graded) -> None:
-        self._lines[graded.student] = batch.csv_lines(self.homework, graded)
+        self._lines[graded.student] = batch.csv_lines(self.assignment, graded)
         self._try(lambda: self._page.add(graded))
 
     def _write(self) -> None:
@@ -89,9 +89,9 @@ class Report:
             self.problem = trouble(error)
 
 
-def write(folder: Path, homework: str, results: list[Graded], alike: Sequence[Alike] = ()) -> Path:
+def write(folder: Path, assignment: str, results: list[Graded], alike: Sequence[Alike] = ()) -> Path:
     """Write index.html into `folder` and return its path."""
-    page = Page(folder, homework, alike)
+    page = Page(folder, assignment, alike)
     for result in results:
         page.add(result)
     return page.write()
@@ -100,8 +100,8 @@ def write(folder: Path, homework: str, results: list[Graded], alike: Sequence[Al
 class Page:
     """index.html in a folder, with the figures beside it. A student's part is made once; the whole is cheap then."""
 
-    def __init__(self, folder: Path, homework: str, alike: Sequence[Alike] = ()):
-        self.folder, self.homework, self.alike = folder, homework, alike
+    def __init__(self, folder: Path, assignment: str, alike: Sequence[Alike] = ()):
+        self.folder, self.assignment, self.alike = folder, assignment, alike
         self.order: list[str] = []
         self._results: dict[str, Graded] = {}
         self._parts: dict[str, str] = {}
@@ -126,7 +126,8 @@ class Page:
         results = [self._results[s] for s in self.order]
         graded = [r for r in results if not r.not_graded]
         page = self._template("report").render(
-            homework=self.homework, exercises=exercises.of_homework(self.homework), results=results, graded=graded,
+            assignment=self.assignment, exercises=assignments.get(self.assignment).exercises,
+            results=results, graded=graded,
             students=[self._parts[s] for s in self.order], alike=self.alike, bars=distribution(graded),
             checks=failing_checks(graded), mean=sum(r.points for r in graded) / len(graded) if graded else 0.0,
             most=max((r.max_points for r in results), default=0),

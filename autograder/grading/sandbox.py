@@ -19,17 +19,19 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
-from autograder.exercises import ROOT
+from autograder import assignments
+from autograder.assignments import ROOT
+from autograder.course import SandboxError
 from autograder.grading import groups
-from autograder.grading.course import SandboxError
 from autograder.grading.limits import Limits
 
 MOST_ANSWER = 2**16  # bytes of one answer of the warm process
 START_SECONDS = 120  # a warm process imports torch; a machine under load takes its time
 VISIBLE = (
     "deepul_utils", "data",
-    *(f"autograder/{name}.py" for name in ("__init__", "exercises", "student", "workbench")),
+    *(f"autograder/{name}.py" for name in ("__init__", "student", "workbench")),
     *(f"autograder/grading/{name}.py" for name in ("__init__", "zygote", "seccomp", "kernel_side", "wire")),
 )  # fmt: skip
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/fonts",
@@ -94,11 +96,20 @@ class Sandbox:
         started = self._ask(START_SECONDS, do="start", name=name, uid=self.uid, limits=self.limits.to_json(), seed=seed)
         return Process(self, own, connection | {"ip": str(own / "k")}, started)
 
+    def _pipes(self) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
+        """stdin, stdout and stderr of the warm process."""
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        return process.stdin, process.stdout, process.stderr
+
     def _ask(self, seconds: float, **command) -> dict:
+        stdin, _, _ = self._pipes()
         with self._lock:
             self._asked += 1
             try:
-                self._process.stdin.write(json.dumps(command | {"number": self._asked}).encode() + b"\n")
+                stdin.write(json.dumps(command | {"number": self._asked}).encode() + b"\n")
             except OSError:
                 raise SandboxError("the sandbox ended by itself") from None
             return self._answer(seconds)
@@ -113,8 +124,9 @@ class Sandbox:
             known = False
         if not known:
             self._process.kill()
-            os.set_blocking(self._process.stderr.fileno(), False)  # something else may hold its other end
-            said = (self._process.stderr.read() or b"")[-600:].decode("utf-8", "replace").strip()
+            _, _, stderr = self._pipes()
+            os.set_blocking(stderr.fileno(), False)  # something else may hold its other end
+            said = (stderr.read() or b"")[-600:].decode("utf-8", "replace").strip()
             what = "answered out of turn" if line else "did not start or stopped answering"
             raise SandboxError(f"the sandbox {what}. {explained(said)}")
         if "error" in answer:
@@ -123,7 +135,8 @@ class Sandbox:
 
     def _line(self, end: float) -> bytes:
         """One line of the answers; what there is of it by `end`, or when it grows too long."""
-        line, stream = b"", self._process.stdout
+        line = b""
+        _, stream, _ = self._pipes()
         with selectors.DefaultSelector() as selector:
             selector.register(stream, selectors.EVENT_READ)
             while not line.endswith(b"\n") and len(line) < MOST_ANSWER:
@@ -136,7 +149,7 @@ class Sandbox:
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+        for stream in self._pipes():
             with contextlib.suppress(OSError):  # what was still to be written goes nowhere now
                 stream.close()
         if self.group:
@@ -156,7 +169,8 @@ class Process:
         self._own_memory = _memory(os.getpid())
         self._killed = self._killed_by_group()
         self._use = _Use(_tasks(self._processes()))
-        self._greedy, self._held_to = 0, set()
+        self._greedy = 0
+        self._held_to: set[int] = set()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
 
@@ -277,8 +291,10 @@ class _Use:
 def _ending(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
-    names = {signal.SIGXCPU: "limit of processor time", signal.SIGSEGV: "it crashed: segmentation fault",
-             signal.SIGKILL: "killed; the machine may have run out of memory"}  # fmt: skip
+    names: dict[int, str] = {
+        signal.SIGXCPU: "limit of processor time", signal.SIGSEGV: "it crashed: segmentation fault",
+        signal.SIGKILL: "killed; the machine may have run out of memory",
+    }  # fmt: skip
     if -code in names:
         return names[-code]
     try:
@@ -300,7 +316,8 @@ def command(exchange: Path) -> list[str]:
     if sys.prefix != sys.base_prefix:  # a virtual environment
         mounts.append(("ro-bind", sys.prefix, "/venv"))
         python = f"/venv/{Path(sys.executable).relative_to(sys.prefix)}"
-    mounts += [("ro-bind", str(ROOT / f), f"/kit/{f}") for f in VISIBLE if (ROOT / f).exists()]
+    titles = [str((a.checks / "assignment.toml").relative_to(ROOT)) for a in assignments.every()]  # for errors' words
+    mounts += [("ro-bind", str(ROOT / f), f"/kit/{f}") for f in (*VISIBLE, *titles) if (ROOT / f).exists()]
     mounts += [("bind", "/proc", "/proc"), ("dev", "/dev"), ("tmpfs", "/tmp"), ("dir", "/student"),
                ("bind", str(exchange), "/exchange")]  # fmt: skip
     words = [bwrap, "--die-with-parent", "--new-session", "--clearenv", "--unshare-pid", "--unshare-net",
@@ -361,7 +378,7 @@ def _descendants(pid: int) -> list[int]:
 
 def _tasks(processes: Iterable[int]) -> list[int]:
     """The threads of some processes."""
-    found = []
+    found: list[int] = []
     for process in processes:
         with contextlib.suppress(OSError):  # it ended while we looked
             found += map(int, os.listdir(f"/proc/{process}/task"))

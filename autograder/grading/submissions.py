@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from autograder.grading.course import CourseError
+from autograder.course import CourseError
 
-MOST_BYTES = 200 * 2**20  # of one unpacked submission; a homework with its weights has a few
+MOST_BYTES = 200 * 2**20  # of one unpacked submission; an assignment with its weights has a few
 MOST_FILES = 2000
 MOST_FILE = 64 * 2**20  # the largest weights of the course have a tenth
 MOST_DIRECTORY = 4 * 2**20  # bytes of an archive's list of contents: twice that of MOST_FILES with the longest names
@@ -34,7 +34,7 @@ class Submission:
     path: Path  # a folder, a zip file or a notebook
 
 
-def find(folder: Path, homework: str) -> list[Submission]:
+def find(folder: Path, assignment: str) -> list[Submission]:
     """The submissions in `folder`, by student: folders, zip files and notebooks lying in it.
 
     nbgrader's own layout (student/hw1/hw1.ipynb) works too. Raises CourseError if there is none, or if two
@@ -46,26 +46,26 @@ def find(folder: Path, homework: str) -> list[Submission]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or not (path.is_dir() or path.suffix.lower() in (".zip", ".ipynb")):
             continue
-        student = student_id(path, homework)
+        student = student_id(path, assignment)
         if student in found:
             raise CourseError(
                 f"{path.name} and {found[student].path.name} both belong to {student}: keep one of them in {folder}."
             )
-        nested = path / homework
+        nested = path / assignment
         found[student] = Submission(student, nested if nested.is_dir() and not path.is_symlink() else path)
     if not found:
         raise CourseError(f"{folder} holds no submissions: no folders, no .zip and no .ipynb files.")
     return list(found.values())
 
 
-def student_id(path: Path, homework: str) -> str:
+def student_id(path: Path, assignment: str) -> str:
     """ "ada" for ada/, ada.zip, hw1-ada.zip and hw1_ada.ipynb.
 
     One that every table can show and every disk can write: composed and decomposed letters are one, marks that turn the
     direction of writing are none, nothing is a tag, and a long one keeps its beginning, with a hash of the whole.
     """
     name = path.stem if path.is_file() else path.name
-    short = re.sub(rf"^{re.escape(homework)}[-_ ]", "", name) or name
+    short = re.sub(rf"^{re.escape(assignment)}[-_ ]", "", name) or name
     text = unicodedata.normalize("NFC", short.encode("utf-8", "replace").decode())
     plain = "".join("" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else "_" if c in '<>"&' else c for c in text)
     plain = plain.strip().lstrip(".") or "no-name-" + _digest(text)  # files that begin with a point are ours
@@ -78,9 +78,10 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def read(submission: Submission, homework: str) -> tuple[dict[str, bytes], list[str]]:
+def read(submission: Submission, assignment: str) -> tuple[dict[str, bytes], list[str]]:
     """({name: content} of all regular files, what was left out and why). Raises CourseError for what is unreadable."""
-    path, left_out = submission.path, []
+    path = submission.path
+    left_out: list[str] = []
     if path.is_symlink():
         raise CourseError(f"{path.name} is a link to somewhere else, not a submission.")
     if path.is_dir():
@@ -88,7 +89,7 @@ def read(submission: Submission, homework: str) -> tuple[dict[str, bytes], list[
     elif path.suffix.lower() == ".zip":
         members = _in_archive(path, left_out)
     else:
-        members = iter([(f"{homework}.ipynb", path.stat().st_size, path.read_bytes)])
+        members = iter([(f"{assignment}.ipynb", path.stat().st_size, path.read_bytes)])
     try:
         return _contents(path, members, left_out), left_out
     except (*DAMAGED, OSError) as error:

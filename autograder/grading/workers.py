@@ -1,6 +1,7 @@
 """Where submissions are graded: in processes beside this one, or on a Dask cluster. The same function in both."""
 
 import contextlib
+import faulthandler
 import math
 import multiprocessing
 import multiprocessing.connection
@@ -14,11 +15,15 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from multiprocessing.util import Finalize
+from typing import TYPE_CHECKING, Any
 
 from autograder import environment
-from autograder.grading.course import CourseError
+from autograder.course import CourseError
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised
+
+if TYPE_CHECKING:
+    from autograder.grading.execute import Grader
 
 TRIES = 2
 LONGER = 300.0  # seconds beyond all that a submission may take, for what the grader does itself; usually five
@@ -27,7 +32,7 @@ CONNECT_SECONDS = 10
 THREADS = dict(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE")
 
 _lock = threading.Lock()  # a Dask worker may have several threads, and pytest is not made for that
-_graders: dict[Limits, object] = {}
+_graders: dict[Limits, "Grader"] = {}
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Job:
 
     key: str
     submission: Normalised
-    homework: str
+    assignment: str
     salt: str
     limits: Limits
     kit_version: str
@@ -44,10 +49,10 @@ class Job:
 
 
 class Workers:
-    """Where to grade. open: makes an executor. at_once: how many submissions to give it."""
+    """Where to grade. open: makes an executor. at_once: how many submissions to give it. far: on other machines."""
 
-    def __init__(self, open_executor: Callable[[], Executor], at_once: int):
-        self._open, self.at_once = open_executor, at_once
+    def __init__(self, open_executor: Callable[[], Executor], at_once: int, far: bool = False):
+        self._open, self.at_once, self.far = open_executor, at_once, far
         self._warm: Executor | None = None
 
     def warm_up(self, limits: Limits, number: int) -> None:
@@ -82,13 +87,39 @@ def work(job: Job) -> dict:
     from autograder.grading.cache import kit_version
     from autograder.grading.execute import Execution
 
-    if kit_version() != job.kit_version:
+    if kit_version(job.assignment) != job.kit_version:
         fault = "the worker has another version of the kit or of its packages than the grader: install the same there."
         return Execution(job.submission.notebook, fault=fault).to_json()
     _grader(job.limits)
     with _lock:
         grader = _graders[job.limits]
-        return grader.grade_beside_others(job.submission, job.homework, job.salt, job.budget).to_json()
+        return grader.grade_beside_others(job.submission, job.assignment, job.salt, job.budget).to_json()
+
+
+def work_on_cluster(job: Job) -> dict:
+    """`work` on a Dask worker, which ends itself where it takes too long: no line of Python has to run for that.
+
+    Dask gives the job to another one then. Since when it is under way is kept with the scheduler, so that all of them
+    together take no longer than one may.
+    """
+    from distributed import get_client
+
+    from autograder.grading.execute import Execution
+
+    client, place = get_client(), ["deepul", job.key]
+    seconds = min(job.budget, job.limits.total) + LONGER
+    began = client.get_metadata(place, default=None)
+    if began is None:
+        client.set_metadata(place, began := time.time())
+    left = began + seconds - time.time()
+    if left <= 0:
+        return Execution(job.submission.notebook, fault=OVERDUE.format(seconds / 60)).to_json()
+    faulthandler.dump_traceback_later(left, exit=True)
+    try:
+        return work(job)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        client.set_metadata(place, None)
 
 
 def _grader(limits: Limits) -> None:
@@ -102,15 +133,25 @@ def _grader(limits: Limits) -> None:
             _graders[limits].warm_up()
 
 
-def run(wanted: Iterable[tuple[str, Job | None, dict | None]], workers: Workers) -> Iterator:
+# Who, what is to be done for them, and what came of it: the one or the other.
+Item = tuple[str, Any, dict | None]
+
+
+def run(wanted: Iterable[Item], workers: Workers) -> Iterator:
     """(item, result) of each item (student, job, result), as they are done; those with a result pass through.
 
     Items are taken as workers become free, so that few are in memory, and no worker starts before one is needed. What
     a lost worker was at is tried once more, in what is left of its time. What the machine had no time for is graded
     once more at the end, when nothing else is, and only that result counts.
     """
-    wanted, again, alone = iter(wanted), [], []
-    executor, running, tries, starved = None, {}, Counter(), {}
+    wanted = iter(wanted)
+    function = work_on_cluster if workers.far else work
+    again: list[Item] = []
+    alone: list[Item] = []
+    executor: Executor | None = None
+    running: dict[Future, Item] = {}
+    tries: Counter[str] = Counter()
+    starved: dict[str, dict] = {}
     try:
         while True:
             while len(running) < workers.at_once and (item := again.pop() if again else next(wanted, None)):
@@ -120,10 +161,11 @@ def run(wanted: Iterable[tuple[str, Job | None, dict | None]], workers: Workers)
                     continue
                 executor = executor or workers.executor()
                 tries[student] += 1
-                running[executor.submit(work, job)] = item
+                running[executor.submit(function, job)] = item
             if alone and not running:
                 item = alone.pop()
-                running[executor.submit(work, item[1])] = item
+                assert executor is not None, "what is done again was done before"
+                running[executor.submit(function, item[1])] = item
             if not running:
                 return
             done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -146,12 +188,12 @@ def run(wanted: Iterable[tuple[str, Job | None, dict | None]], workers: Workers)
             executor.shutdown(wait=False)
 
 
-def _left(job: Job, error: Exception) -> float:
+def _left(job: Job, error: BaseException) -> float:
     """What a submission may still take whose worker was lost."""
     return min(job.budget, job.limits.total) - (error.seconds if isinstance(error, Lost) else 0)
 
 
-def _not_graded(job: Job, error: Exception, tries: int) -> dict:
+def _not_graded(job: Job, error: BaseException, tries: int) -> dict:
     from autograder.grading.execute import Execution
 
     often = "" if isinstance(error, Overdue) else f"{tries} times: "
@@ -190,11 +232,12 @@ class _Processes(ThreadPoolExecutor):
     So one that is lost takes nothing of the others with it.
     """
 
-    def __init__(self, number: int, context: multiprocessing.context.BaseContext):
+    def __init__(self, number: int, context: "multiprocessing.context.ForkServerContext"):
         super().__init__(number)
-        self._context, self._own, self._all = context, threading.local(), []
+        self._context, self._own = context, threading.local()
+        self._all: list[_Worker] = []
 
-    def submit(self, function, about, /) -> Future:
+    def submit(self, function, about, /) -> Future:  # type: ignore[override]  # with one argument
         """`function` of a Job, or of Limits, somewhere else."""
         return super().submit(self._elsewhere, function, about)
 
@@ -216,7 +259,7 @@ class _Processes(ThreadPoolExecutor):
 class _Worker:
     """A process that does one thing at a time."""
 
-    def __init__(self, context: multiprocessing.context.BaseContext):
+    def __init__(self, context: "multiprocessing.context.ForkServerContext"):
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,))
         self._process.start()
@@ -230,7 +273,12 @@ class _Worker:
     def do(self, function, about, seconds: float):
         """What function(about) returns there. Raises Overdue, Lost, or WorkerError for what it raised."""
         late, began = threading.Event(), time.monotonic()
-        timer = threading.Timer(seconds, lambda: (late.set(), self._process.kill()))
+
+        def end() -> None:
+            late.set()
+            self._process.kill()
+
+        timer = threading.Timer(seconds, end)
         timer.daemon, self._at_work = True, True
         timer.start()
         try:
@@ -277,7 +325,9 @@ def _end_with_the_grader() -> None:
     """
     import fcntl
 
-    grader = multiprocessing.parent_process().sentinel
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker has one"
+    grader = parent.sentinel
     fcntl.fcntl(grader, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(grader, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(grader, fcntl.F_SETFL, fcntl.fcntl(grader, fcntl.F_GETFL) | os.O_ASYNC)
@@ -298,4 +348,4 @@ def cluster(address: str) -> Iterator[Workers]:
         raise CourseError(f"No Dask scheduler answers at {address}: {error}") from None
     with client:
         size = len(client.scheduler_info(n_workers=-1)["workers"])
-        yield Workers(lambda: client.get_executor(pure=False), 2 * max(1, size))  # more may be on their way
+        yield Workers(lambda: client.get_executor(pure=False), 2 * max(1, size), far=True)  # more may be on their way

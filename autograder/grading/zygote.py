@@ -126,7 +126,7 @@ def do_start(name: str, uid: int | None, limits: dict, seed: int) -> dict:
     os.close(tell)
     with os.fdopen(ready, "rb") as stream:
         said = stream.read()
-    answer = {"keeper": keeper}
+    answer: dict = {"keeper": keeper}
     for line in said.splitlines():
         answer |= json.loads(line)
     if "pid" not in answer:

@@ -8,67 +8,163 @@ import contextlib
 import io
 import re
 import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from nbgrader.preprocessors import ClearSolutions
 
-from autograder import exercises, notebooks
-from autograder.exercises import ROOT, Exercise
-from autograder.grading.course import Course, SourceError
+from autograder import assignments, notebooks
+from autograder.assignments import Assignment, Exercise
+from autograder.course import Course, SourceError
+from autograder.handout import source
+from autograder.notebooks import Cell
 
-HEADING = re.compile(r"^## Exercise (\d+\.\d+) · (.+)$", re.MULTILINE)
-FIGURE = re.compile(r"!\[[^\]]*\]\(figures/([\w.-]+\.png)\)")
 # Two renderings of the same figure differ by less than this (root mean square over pixels of 0 … 1): one
 # sample more or less in a bin, on a processor that rounds otherwise.
 SAME_PICTURE = 0.02
 
 
-def source_file(homework: str) -> Path:
-    exercises.of_homework(homework)
-    return ROOT / "solutions" / homework / f"{homework}.py"
+def problems(assignment: Assignment) -> list[str]:
+    """What a handout of it needs and lacks, in its source and its tests: a sentence each."""
+    try:
+        cells = notebooks.read(assignment.source)
+    except OSError:
+        return [f"There is no source: {assignment.source.relative_to(assignments.ROOT)}."]
+    return source.problems(assignment, cells) + [p for e in assignment.exercises for p in _of_tests(e)]
 
 
-def release(course: Course, homework: str, figures: bool = True) -> Path:
-    """Write the handout of `homework` through nbgrader into the course's release folder, and return it.
+def _of_tests(exercise: Exercise) -> Iterator[str]:
+    """Of the tests of an exercise: each has points, a hint, and needs no check but those beside it."""
+    file = exercise.test_file.relative_to(assignments.ROOT)
+    try:
+        tests = tests_of(exercise)
+    except FileNotFoundError:
+        yield f"{exercise} has no tests: {file}."
+        return
+    except Exception as error:
+        yield f"{file} cannot be imported: {type(error).__name__}: {error}."
+        return
+    names = [t.__name__ for t in tests]
+    for test in tests:
+        worth = getattr(test, "points", None)
+        if worth is None:
+            yield f"{file}: {test.__name__} has no @points."
+        elif not worth > 0:
+            yield f"{file}: {test.__name__} is worth {worth:g} points; a check is worth more than nothing."
+        if worth is not None and not test.hint:
+            yield f"{file}: {test.__name__} has no @hint."
+        for name in getattr(test, "needs", ()):
+            if f"test_{name}" not in names[: names.index(test.__name__)]:
+                yield f"{file}: {test.__name__} needs {name}, which is no check above it."
+    if not tests:
+        yield f"{file} has no checks."
 
-    The course's gradebook learns the assignment and its points. figures: draw the expected figures anew
-    from the reference artifacts; without, those already released are kept.
+
+def tests_of(exercise: Exercise) -> list[Any]:
+    """The checks of an exercise, in their order. Raises FileNotFoundError, and whatever their module raises."""
+    if not exercise.test_file.exists():
+        raise FileNotFoundError(exercise.test_file)
+    return [value for name, value in vars(exercise.module).items() if name.startswith("test_")]
+
+
+def read_source(assignment: str) -> list[Cell]:
+    """The cells of the source. Raises SourceError with all that is wrong in it or in the tests, a line each."""
+    here = assignments.get(assignment)
+    found = problems(here)
+    if found:
+        raise SourceError("\n".join([f"{assignment} is not in order, and nothing was released:", *found]))
+    return notebooks.read(here.source)
+
+
+def release(course: Course, assignment: str, figures: bool = True) -> Path:
+    """Write the handout of `assignment` through nbgrader into the course's release folder, and return it.
+
+    It is made aside, looked over, and swapped in: where anything fails, the one from before stays as it is. The
+    course's gradebook learns the assignment and its points. figures: draw the expected figures anew from the reference
+    artifacts; without, those already released are kept. Raises SourceError, and CourseError.
     """
     course.configure()
-    cells = notebooks.read(source_file(homework))
-    folder = course.source / homework
+    cells = read_source(assignment)
+    folder = course.source / assignment
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "figures").mkdir(parents=True)
-    kept = ROOT / "homeworks" / homework / "figures"
+    kept = assignments.get(assignment).handout / "figures"
     if kept.exists():
         shutil.copytree(kept, folder / "figures", dirs_exist_ok=True)
     if figures:
-        draw_figures(homework, cells, folder / "figures")
-    write_source(homework, folder / f"{homework}.ipynb")
-    course.generate_assignment(homework)
-    return course.release / homework
+        draw_figures(assignment, cells, folder / "figures")
+    write_source(assignment, folder / f"{assignment}.ipynb")
+    with tempfile.TemporaryDirectory(dir=_beside(course.release), prefix=".aside-") as aside:
+        replace(course, release=Path(aside)).generate_assignment(assignment)
+        made = Path(aside) / assignment
+        _look_over(assignment, cells, made, course.release / assignment)
+        _swap(made, course.release / assignment)
+    return course.release / assignment
 
 
-def write_source(homework: str, target: Path) -> None:
+def _beside(folder: Path) -> Path:
+    """A folder on the same disk."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return folder.parent
+
+
+def _look_over(assignment: str, cells: list[Cell], made: Path, before: Path) -> None:
+    """Raises SourceError for a handout that gives away a line of a solution."""
+    handout = notebooks.read(made / f"{assignment}.ipynb")
+    lines = source.leaks(cells, handout)
+    if lines:
+        raise SourceError(
+            f"The handout of {assignment} would give away {len(lines)} lines, and was not released; the first: "
+            f"{lines[0]!r}."
+        )
+    if not (before / f"{assignment}.ipynb").exists():
+        return
+    lost = source.stubs(notebooks.read(before / f"{assignment}.ipynb")) - source.stubs(handout)
+    given = [name for name in sorted(lost) if _defines(handout, name)]
+    if given:
+        raise SourceError(
+            f"{', '.join(given)} was for students to write in the handout from before, and would be given to them now: "
+            f"is a marker missing? If it is to be so, delete {before.name}/{assignment}.ipynb in {before.parent.name}/ "
+            "and release again."
+        )
+
+
+def _defines(handout: list[Cell], name: str) -> bool:
+    """Whether a name such as "MADE.sample" is still defined there."""
+    *owner, function = name.split(".")
+    inside = rf"^class {owner[0]}\b.*?" if owner else ""
+    pattern = re.compile(rf"{inside}^\s*(?:def|class) {function}\b", re.MULTILINE | re.DOTALL)
+    return any(pattern.search(cell.source) for cell in handout if cell.kind == "code")
+
+
+def _swap(made: Path, target: Path) -> None:
+    """Put a new handout in the place of an old one; weights that were trained there stay."""
+    old = made.with_name("before")
+    if target.exists():
+        target.rename(old)
+        if (old / "artifacts").exists():
+            (old / "artifacts").rename(made / "artifacts")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    made.rename(target)
+
+
+def write_source(assignment: str, target: Path) -> None:
     """The source as nbgrader reads it: an .ipynb with its metadata, the same bytes every time."""
     import jupytext
     import nbformat
 
-    notebook = jupytext.read(source_file(homework), fmt="py:percent")
+    notebook = jupytext.read(assignments.get(assignment).source, fmt="py:percent")
     notebook.metadata = {"kernelspec": notebook.metadata["kernelspec"], "language_info": {"name": "python"}}
     exercise = None
-    seen: set[str] = set()
     for number, cell in enumerate(notebook.cells):
-        cell["id"] = f"{homework}-{number:03d}"
-        exercise = _heading(cell, homework) or exercise
+        cell["id"] = f"{assignment}-{number:03d}"
+        exercise = _heading(cell, assignment) or exercise
         if cell.cell_type == "code":
             own = cell.metadata.get("nbgrader")  # a grade cell of the instructor's own, without check(…)
-            cell.metadata = _metadata(cell.source, exercise, number) or ({"nbgrader": own} if own else {})
-            if name := check_name(cell.source):
-                seen.add(name)
-    missing = [e.name for e in exercises.of_homework(homework) if e.name not in seen]
-    if missing:
-        raise SourceError(f"{homework}.py has no cell check(…) for: {', '.join(missing)}.")
+            cell.metadata = _metadata(cell.source, exercise) or ({"nbgrader": own} if own else {})
     nbformat.write(notebook, target)
 
 
@@ -77,37 +173,29 @@ def check_name(source: str) -> str | None:
     return found[1] if found else None
 
 
-def _heading(cell, homework: str) -> Exercise | None:
+def _heading(cell, assignment: str) -> Exercise | None:
     """The exercise whose heading this cell holds; its points are written into the heading."""
-    found = HEADING.search(cell.source) if cell.cell_type == "markdown" else None
+    found = source.HEADING.search(cell.source) if cell.cell_type == "markdown" else None
     if not found:
         return None
-    known = {e.number: e for e in exercises.of_homework(homework)}
-    exercise = known.get(found[1])
-    if exercise is None or exercise.title != found[2]:
-        raise SourceError(
-            f"The heading “{found[0]}” in {homework}.py is not in the registry (autograder/exercises.py): "
-            f"{', '.join(f'{e.number} · {e.title}' for e in known.values())}."
-        )
+    exercise = next(e for e in assignments.get(assignment).exercises if e.number == found[1])
     cell.source = cell.source.replace(found[0], f"{found[0]} ({exercise.points:g} points)")
     return exercise
 
 
-def _metadata(source: str, exercise: Exercise | None, number: int) -> dict:
+def _metadata(text: str, exercise: Exercise | None) -> dict:
     """nbgrader's metadata of a code cell: a solution, a check, or (none) one that students may change freely."""
-    name = check_name(source)
-    solution = "### BEGIN SOLUTION" in source
+    name, solution = check_name(text), "### BEGIN SOLUTION" in text
     if not name and not solution:
         return {}
-    if exercise is None or (name and name != exercise.name):
-        raise SourceError(f"Cell {number} ({source.splitlines()[0]!r}) stands under the heading of {exercise}.")
-    common = {"schema_version": 3, "task": False, "locked": bool(name), "solution": solution, "grade": bool(name)}
+    assert exercise is not None, "such a cell stands below the heading of its exercise"
+    common: dict[str, Any] = {"schema_version": 3, "task": False, "locked": bool(name), "solution": solution}
+    common["grade"] = bool(name)
     if name:
         common |= {"grade_id": f"check-{name}", "points": exercise.points}
     else:
-        defined = re.search(r"^(?:class|def) (\w+)", source, re.MULTILINE)
-        if not defined:
-            raise SourceError(f"The solution in cell {number} defines no class and no function to stub.")
+        defined = re.search(r"^(?:class|def) (\w+)", text, re.MULTILINE)
+        assert defined is not None, "what is left for students to write is in a class or a function"
         common["grade_id"] = f"{exercise.name}-{defined[1]}"
     return {"deletable": False, "nbgrader": common, "deepul": {"exercise": exercise.name}}
 
@@ -115,10 +203,12 @@ def _metadata(source: str, exercise: Exercise | None, number: int) -> dict:
 class ClearToStubs(ClearSolutions):
     """nbgrader's ClearSolutions, with stubs that name the exercise and what is to be written."""
 
+    code_stub: dict[str, str]
+
     def _replace_solution_region(self, cell, language: str) -> bool:
         if "### BEGIN SOLUTION" not in cell.source:
             return False
-        exercise = exercises.get(cell.metadata["deepul"]["exercise"])
+        exercise = assignments.get_exercise(cell.metadata["deepul"]["exercise"])
         self.code_stub = self.code_stub | {language: "raise NotImplementedError(@)"}
         replaced = super()._replace_solution_region(cell, language)
         cell.source = "\n".join(_named_stubs(cell.source.splitlines(), exercise))
@@ -127,7 +217,8 @@ class ClearToStubs(ClearSolutions):
 
 def _named_stubs(lines: list[str], exercise: Exercise) -> list[str]:
     """Every stub's message names the exercise, and the class and function it stands in."""
-    result, scope = [], {}
+    result: list[str] = []
+    scope: dict[int, str] = {}
     for line in lines:
         indent = len(line) - len(line.lstrip())
         if found := re.match(r"\s*(?:class|def) (\w+)", line):
@@ -139,26 +230,33 @@ def _named_stubs(lines: list[str], exercise: Exercise) -> list[str]:
     return result
 
 
-def draw_figures(homework: str, cells: list[notebooks.Cell], folder: Path) -> None:
+def draw_figures(assignment: str, cells: list[notebooks.Cell], folder: Path) -> None:
     """Run the source on its reference artifacts; keep the figures that the prose shows as expected.
 
     A figure is what the nearest code cell before the prose ends in. One that looks the same as the file
     already there is left alone. Raises SourceError where the notebook fails or shows no figure.
     """
-    source = source_file(homework)
-    with contextlib.redirect_stdout(io.StringIO()):
-        ran = notebooks.run_cells(cells, source.parent, source.parent / "artifacts", homework)
+    here = assignments.get(assignment)
+    untrained = [name for name in source.trained(cells) if not (here.artifacts / f"{name}.safetensors").exists()]
+    if untrained:
+        raise SourceError(
+            f"There are no reference weights for {', '.join(untrained)}: run deepul calibrate {assignment} first, or "
+            "release without figures (--no-figures)."
+        )
+    with tempfile.TemporaryDirectory() as aside, contextlib.redirect_stdout(io.StringIO()):
+        artifacts = Path(shutil.copytree(here.artifacts, Path(aside) / "artifacts"))  # solutions/ is only read
+        ran = notebooks.run_cells(cells, here.solution, artifacts, assignment)
     if ran.errors:
-        raise SourceError(f"{source.name} does not run: {next(iter(ran.errors.values()))}")
-    expected = {name for cell in cells if cell.kind == "markdown" for name in FIGURE.findall(cell.source)}
+        raise SourceError(f"{here.source.name} does not run: {next(iter(ran.errors.values()))}")
+    expected = {name for cell in cells if cell.kind == "markdown" for name in source.FIGURE.findall(cell.source)}
     for stale in set(folder.iterdir()) - {folder / name for name in expected}:
         stale.unlink()
     for number, cell in enumerate(cells):
-        for name in FIGURE.findall(cell.source) if cell.kind == "markdown" else ():
+        for name in source.FIGURE.findall(cell.source) if cell.kind == "markdown" else ():
             before = next(i for i in reversed(range(number)) if cells[i].kind == "code")
             figure = ran.values[before]
             if not hasattr(figure, "savefig"):
-                raise SourceError(f"{source.name}: the cell before the figure {name} does not end in a figure.")
+                raise SourceError(f"{here.source.name}: the cell before the figure {name} does not end in a figure.")
             _keep_figure(figure, folder / name)
 
 

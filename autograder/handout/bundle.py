@@ -3,49 +3,54 @@
 import zipfile
 from pathlib import Path
 
-from autograder import exercises
-from autograder.exercises import ROOT
+from jinja2 import Environment, FileSystemLoader
 
-# Of the kit, everything that a notebook and its checks import. What is left out holds pieces of solutions
-# (mutants, variants, solutions) or is of no use to students.
+from autograder import assignments
+from autograder.assignments import ROOT, Assignment
+
+# Of the kit, everything that a notebook and its checks import.
 PARTS = (
-    "deepul_utils",
-    "autograder",
-    "data",
-    "requirements.txt",
-    "constraints.txt",
-    "pyproject.toml",
-    "nbgrader_config.py",
-    "README.md",
+    "deepul_utils", "autograder", "data", "requirements.txt", "constraints.txt", "pyproject.toml", "nbgrader_config.py",
     "LICENSE",
-)
-LEFT_OUT = (
-    "autograder/mutants", "autograder/variants", "autograder/demo.py", "autograder/validate.py",
-    "autograder/calibrate.py", "autograder/matrix.py", "autograder/matrix.html.j2", "data/cache",
 )  # fmt: skip
+# What is of use to the staff only, and what is made.
+LEFT_OUT = ("autograder/proof", "autograder/demo.py", "data/cache")
+MADE = ("__pycache__", "artifacts", ".ipynb_checkpoints")
 DATE = (1980, 1, 1, 0, 0, 0)  # the same bytes whenever it is made
 
 
-def bundle(homework: str, target: Path) -> Path:
-    """Write <target>/<homework>.zip and return its path. The handout must have been released before."""
-    exercises.of_homework(homework)
+def bundle(assignment: str, target: Path) -> Path:
+    """Write <target>/<assignment>.zip, a folder of that name, and return its path. It must have been released before.
+
+    It has the tests and references of this assignment, and a README of its own.
+    """
+    here = assignments.get(assignment)
     target.mkdir(parents=True, exist_ok=True)
-    file = target / f"{homework}.zip"
+    file = target / f"{assignment}.zip"
+    contents = {p.relative_to(ROOT).as_posix(): p.read_bytes() for p in files(here)}
+    contents["README.md"] = readme(here).encode()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in files(homework):
-            entry = zipfile.ZipInfo(f"deepul/{path.relative_to(ROOT).as_posix()}", DATE)
+        for path, content in sorted(contents.items()):
+            entry = zipfile.ZipInfo(f"{assignment}/{path}", DATE)
             entry.external_attr = 0o644 << 16
-            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
+            archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
     return file
 
 
-def files(homework: str) -> list[Path]:
-    """The files of the bundle, in order."""
-    parts = [ROOT / part for part in (*PARTS, f"homeworks/{homework}")]
+def files(assignment: Assignment) -> list[Path]:
+    """The kit's files in its bundle, in order."""
+    parts = [*(ROOT / part for part in PARTS), assignment.handout]
     found = (p for part in parts for p in ([part] if part.is_file() else part.rglob("*")))
-    return sorted(p for p in found if p.is_file() and _belongs(p.relative_to(ROOT).as_posix()))
+    return sorted(p for p in found if p.is_file() and _belongs(p, assignment))
 
 
-def _belongs(path: str) -> bool:
-    generated = "__pycache__" in path or "/artifacts/" in path or ".ipynb_checkpoints" in path
-    return not generated and not path.startswith(LEFT_OUT)
+def _belongs(file: Path, assignment: Assignment) -> bool:
+    path = file.relative_to(ROOT)
+    others = file.is_relative_to(assignments.FOLDER) and file.parent not in (assignments.FOLDER, assignment.checks)
+    return not (others or set(path.parts) & set(MADE) or path.as_posix().startswith(LEFT_OUT))
+
+
+def readme(assignment: Assignment) -> str:
+    """How a student sets it up, works on it and hands it in."""
+    folder = Environment(loader=FileSystemLoader(Path(__file__).parent), trim_blocks=True, lstrip_blocks=True)
+    return folder.get_template("readme.md.j2").render(assignment=assignment)

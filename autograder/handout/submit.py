@@ -6,14 +6,13 @@ import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from autograder import notebooks
-from autograder.exercises import ROOT
+from autograder import assignments, notebooks
 from autograder.notebooks import Cell
 
 
-def solution_cells(homework: str) -> list[Cell]:
+def solution_cells(assignment: str) -> list[Cell]:
     """The cells of the solution source."""
-    return notebooks.read(ROOT / "solutions" / homework / f"{homework}.py")
+    return notebooks.read(assignments.get(assignment).source)
 
 
 def write_submission(
@@ -36,7 +35,7 @@ def write_submission(
             cell["source"] = change(without_markers(filled.source)).splitlines(keepends=True)
     (target / "artifacts").mkdir(parents=True, exist_ok=True)
     (target / handout.name).write_text(json.dumps(notebook, indent=1), encoding="utf-8")
-    for file in sorted((ROOT / "solutions" / handout.stem / "artifacts").glob("*.safetensors")):
+    for file in sorted(assignments.get(handout.stem).artifacts.glob("*.safetensors")):
         if file.name.split(".")[0] in artifacts:
             shutil.copy(file, target / "artifacts")
 

@@ -35,6 +35,7 @@ def softplus(x: np.ndarray) -> np.ndarray:
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
+    """σ(x) = 1 / (1 + e⁻ˣ), of any x."""
     return np.exp(-softplus(-np.asarray(x)))
 
 
@@ -275,7 +276,7 @@ def is_as_without(got: dict, alone: dict, player: str, before: str) -> Finding:
     names = {"discriminator": "discriminator’s", "generator": "generator’s"}
     found = same_direction(got, alone, f"the {player}")
     required = f"the {names[player]} step is the same after a {names[before]} step"
-    if found.value <= 2 * GRADIENT:
+    if found.value <= 2 * GRADIENT:  # type: ignore[operator]  # it is measured
         return Finding(1.0, "no step heeds what another left", required, found.value, 2 * GRADIENT)
     slip = (
         f"Gradients that the {names[before]} step left in the {player} were not cleared: optimizer.zero_grad() before "
@@ -337,7 +338,7 @@ def objective_is(got: np.ndarray, wanted: np.ndarray, name: str, slips: dict[str
     if p_value <= P_VALUE:
         spread = max(a.std(), b.std())
         fits = {s: abs(got.mean() - v.mean()) / spread + abs(got.std() - v.std()) / spread for s, v in slips.items()}
-        best = min(fits, key=fits.get, default="")
+        best = min(fits, key=fits.get, default="")  # type: ignore[arg-type]  # each has its value
         slip = best if best and fits[best] < NAMED else ""
     return Finding(float(p_value > P_VALUE), measured, required, p_value, P_VALUE, "p-value", slip=slip)
 
@@ -423,6 +424,6 @@ def interpolates(got: np.ndarray, penalties: Callable[[np.ndarray], np.ndarray],
         "ε is normal: it should be even on [0, 1].": draws(lambda: rng.normal(size=(pairs, 1))),
     }  # fmt: skip
     fits = {said: float(ks_2samp(*_shaken(got, v)).pvalue) for said, v in slips.items()}
-    best = max(fits, key=fits.get)
+    best = max(fits, key=fits.get)  # type: ignore[arg-type]  # each has its value
     measured += f", should be {wanted.mean():.3g} ± {wanted.std():.2g}"
     return Finding(0.0, measured, required, p_value, P_VALUE, "p-value", slip=best if fits[best] > 1e-4 else "")

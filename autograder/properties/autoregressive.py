@@ -207,7 +207,7 @@ def typical(samples: np.ndarray, log_p: np.ndarray) -> Finding:
     """Saved samples are draws of the model whose conditionals they are measured under.
 
     samples: int (n, dims). log_p: normalised conditional log-probabilities of every level, (n, dims, levels), at
-    these samples. Σ_i (log p(x_i | x_{<i}) + H_i), with H_i the entropy of the i-th conditional, is a sum of
+    these samples. `Σ_i (log p(x_i | x_{<i}) + H_i)`, with H_i the entropy of the i-th conditional, is a sum of
     martingale differences: its mean is zero and its variance is the sum of the conditional ones, whatever the model.
     """
     from scipy.stats import norm

@@ -33,4 +33,5 @@ class Finding:
 
     @property
     def passed(self) -> bool:
+        """Whether all of it holds."""
         return self.share >= 1.0

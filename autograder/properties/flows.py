@@ -479,7 +479,7 @@ def box_of(latents: Map, low: float, high: float, reach: float = 1e3, cells: int
         inside = ((z > low) & (z < high)).all(axis=2)
     box = []
     for other in (1, 0):
-        found = np.flatnonzero(inside.any(axis=other))
+        found = np.flatnonzero(inside.any(axis=other))  # type: ignore[call-overload]  # it is an array
         first, last = (found[0], found[-1]) if len(found) else (0, cells - 1)
         box.append((float(axis[max(first - 2, 0)]), float(axis[min(last + 2, cells - 1)])))
     return tuple(box)
@@ -525,7 +525,9 @@ def _is_one(total: float, tolerance: float, where: str, dims: int = 1) -> Findin
 
 # ---- the density that a flow gives -----------------------------------------------------------------------
 
-UNIFORM, NORMAL = "U[0, 1]", "N(0, I)"
+UNIFORM, NORMAL, LOGISTIC = "U[0, 1]", "N(0, I)", "the logistic distribution"
+# In each dimension all but a millionth of the base lies between these.
+REACH = {UNIFORM: (1e-7, 1 - 1e-7), NORMAL: (-5.5, 5.5), LOGISTIC: (-15.0, 15.0)}
 
 
 def base_log_density(z: np.ndarray, base: str) -> np.ndarray:
@@ -533,7 +535,18 @@ def base_log_density(z: np.ndarray, base: str) -> np.ndarray:
     z = np.asarray(z, dtype=np.float64)
     if base == NORMAL:
         return (-0.5 * z**2 - 0.5 * np.log(2 * np.pi)).sum(axis=1)
+    if base == LOGISTIC:
+        return (-np.abs(z) - 2 * np.log1p(np.exp(-np.abs(z)))).sum(axis=1)
     return np.where(((z >= -CDF_TOLERANCE) & (z <= 1 + CDF_TOLERANCE)).all(axis=1), 0.0, -np.inf)
+
+
+def draws(base: str, n: int, dims: int, seed: int) -> np.ndarray:
+    """n draws of the base, float32 (n, D); of U[0, 1] without the last thousandths, where a CDF is flat."""
+    rng = np.random.default_rng(seed)
+    if base == UNIFORM:
+        return rng.uniform(0.002, 0.998, (n, dims)).astype(np.float32)
+    drawn = rng.standard_normal((n, dims)) if base == NORMAL else rng.logistic(size=(n, dims))
+    return drawn.astype(np.float32)
 
 
 def density_is_that_of_the_flow(log_p: np.ndarray, z: np.ndarray, jac: np.ndarray, base: str) -> Finding:
@@ -571,9 +584,12 @@ def _density_slip(got, log_base, log_slope, D: int, base: str, z, allowed) -> st
         "It has the wrong sign: that is the loss, −log p.": -right,
         "It is in bits: natural logarithms are wanted, nats.": right / np.log(2),
     }
-    if base == NORMAL:
+    if base != UNIFORM:
+        scored = base_log_density(z, NORMAL) if base == LOGISTIC else right + constant - log_slope
+        lost = "z is scored under a standard normal, and the base is logistic: −z − 2 log(1 + exp(−z))."
         answers |= {
-            "The base density lost its constant, −½ log 2π in each dimension.": right + constant,
+            lost if base == LOGISTIC else "The base density lost its constant, −½ log 2π in each dimension.": scored
+            + log_slope,
             f"The base's log-density is {several}." if D > 1 else "": log_base / D + log_slope,
             "log_det is left out: that is the density of z, and not of x.": log_base,
             "log_det is subtracted: add log_det once.": log_base - log_slope,
@@ -592,8 +608,8 @@ def _density_slip(got, log_base, log_slope, D: int, base: str, z, allowed) -> st
     return next(found, "")
 
 
-def covers_the_normal(latents: Map, dims: int, seed: int = 0) -> Finding:
-    """Onto: points all around, near and far, have latents beyond any bound in every dimension."""
+def covers_the_base(latents: Map, dims: int, base: str, seed: int = 0) -> Finding:
+    """Onto all reals: points all around, near and far, have latents beyond any bound in every dimension."""
     far = np.concatenate([r * _directions(dims, seed) for r in (3.0, 30.0, 1000.0)])
     z = np.asarray(latents(far), dtype=np.float64)
     required = "z goes as far as the base does, in every dimension"
@@ -601,7 +617,7 @@ def covers_the_normal(latents: Map, dims: int, seed: int = 0) -> Finding:
     i = int(largest.argmin())
     measured = f"|z_{i + 1}| is at most {largest[i]:.3g} for |x| up to 1,000"
     return Finding(float(largest[i] >= SPREAD), measured, required, largest[i], SPREAD, "at least", slip=(
-        "" if largest[i] >= SPREAD else "z never leaves a bounded region, and N(0, I) does: half of its mass has no x. "
+        "" if largest[i] >= SPREAD else f"z never leaves a bounded region, and {base} does: half of its mass has no x. "
         "Is there a tanh or a sigmoid at the end of the flow, or is x clamped?"))  # fmt: skip
 
 
@@ -670,6 +686,21 @@ def latents_are_normal(z: np.ndarray) -> Finding:
         "−mean(log N(z; 0, I) + log_det), and not −log_det alone?"))  # fmt: skip
 
 
+def latents_are(z: np.ndarray, base: str) -> Finding:
+    """z (n, D) is a sample of the base."""
+    return {UNIFORM: latents_are_uniform, NORMAL: latents_are_normal, LOGISTIC: latents_are_logistic}[base](z)
+
+
+def latents_are_logistic(z: np.ndarray) -> Finding:
+    """z (n, D) is a sample of the logistic distribution in each dimension, and these are independent."""
+    from scipy.special import expit
+
+    required = f"like draws of {LOGISTIC} (p > {P_VALUE:g})"
+    if not np.isfinite(z).all():
+        return Finding(0.0, "some latents are nan or infinite", required)
+    return _latents(uniform_p_values(expit(z.astype(np.float64))), z, required)
+
+
 def uniform_p_values(u: np.ndarray) -> dict[str, float]:
     """p-values of the tests of uniformity and independence, by what they look at."""
     from itertools import combinations
@@ -692,7 +723,7 @@ def uniform_p_values(u: np.ndarray) -> dict[str, float]:
 
 def _latents(tests: dict[str, float], z: np.ndarray, required: str) -> Finding:
     p_value = min(1.0, len(tests) * min(tests.values()))  # the best of several chances counts less
-    worst = min(tests, key=tests.get)
+    worst = min(tests, key=tests.get)  # type: ignore[arg-type]  # each has its value
     measured = f"{worst} of {len(z):,} points: p = {tests[worst]:.2g}"
     return Finding(float(p_value > P_VALUE), measured, required, p_value, P_VALUE, "p-value")
 

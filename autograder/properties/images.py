@@ -44,7 +44,7 @@ def noise_is_uniform(y: np.ndarray, x: np.ndarray, levels: int) -> Finding:
         "u of neighbouring pixels": kstest((u[:, 1::2] - u[:, ::2]).ravel() % 1, "uniform").pvalue,
         "u of different images": kstest((u[1::2] - u[::2]).ravel() % 1, "uniform").pvalue,
     }
-    worst = min(p_values, key=p_values.get)
+    worst = min(p_values, key=p_values.get)  # type: ignore[arg-type]  # each has its value
     p_value = float(min(1.0, len(p_values) * p_values[worst]))
     measured = f"{worst}, {u.size:,} numbers: p = {p_values[worst]:.2g}"
     return Finding(float(p_value > P_VALUE), measured, required, p_value, P_VALUE, "p-value")

@@ -41,7 +41,7 @@ DEVIATIONS = 3.0
 # ---- formulas ------------------------------------------------------------------------------------------
 
 
-def gaussian_nll(x: np.ndarray, mu: np.ndarray, log_sigma: np.ndarray) -> np.ndarray:
+def gaussian_nll(x: np.ndarray, mu: np.ndarray, log_sigma: np.ndarray | float) -> np.ndarray:
     """−log N(x; μ, σ²), with all constants, over the last dimension."""
     x, mu, log_sigma = (np.asarray(a, dtype=np.float64) for a in (x, mu, log_sigma))
     return (0.5 * np.log(2 * np.pi) + log_sigma + (x - mu) ** 2 * np.exp(-2 * log_sigma) / 2).sum(axis=-1)
@@ -139,7 +139,7 @@ def noise_is_fresh(draw: Callable[[np.ndarray, np.ndarray, int], np.ndarray], di
         return Finding(0.0, "some draws are nan or infinite", required)
     residuals = [z - mu for z in calls]
     tests = normal_p_values(*(r / sigma for r in residuals))
-    worst = min(tests, key=tests.get)
+    worst = min(tests, key=tests.get)  # type: ignore[arg-type]  # each has its value
     p_value = min(1.0, len(tests) * tests[worst])
     ok = p_value > P_VALUE
     measured = f"(z − μ)/σ of {len(mu):,} draws: {worst} has p = {tests[worst]:.2g}"
@@ -399,7 +399,7 @@ def noises(mu: np.ndarray, log_sigma: np.ndarray, n: int, seed: int = 0) -> dict
 def _simplest(p_values: dict):
     """The first that agrees, of what is sorted by how likely a slip it is; two may agree about as well."""
     agree = [k for k, p in p_values.items() if p > 0.01]
-    return agree[0] if agree else max(p_values, key=p_values.get)
+    return agree[0] if agree else max(p_values, key=p_values.get)  # type: ignore[arg-type]  # each has its value
 
 
 def unit_gaussian(got: np.ndarray, squares: dict[str, Callable[[], np.ndarray]], dims: int) -> tuple[Finding, Finding]:
@@ -460,7 +460,7 @@ def unit_gaussian(got: np.ndarray, squares: dict[str, Callable[[], np.ndarray]],
 def _nearest_formula(got: np.ndarray, slips: dict[str, np.ndarray]) -> str:
     """The slip whose mean is as good as the mean of what came, if there is one."""
     off = {said: abs(got.mean() - v.mean()) / (1e-9 + v.std() + 1e-3 * abs(v.mean())) for said, v in slips.items()}
-    likely = min(off, key=off.get)
+    likely = min(off, key=off.get)  # type: ignore[arg-type]  # each has its value
     return likely if off[likely] < 1 else ""
 
 

@@ -128,8 +128,11 @@ def same(a: np.ndarray, b: np.ndarray, name: str, seed: int = 0, required: str =
     if not np.isfinite(a).all():
         return Finding(0.0, f"{name}: nan or infinite", required)
     pairs = _distances(b[:200], b[:200])[np.triu_indices(min(200, len(b)), 1)]
-    kernels = [lambda d: d]
-    kernels += [lambda d, h=h: -np.exp(-(d**2) / (2 * h**2)) for h in np.quantile(pairs, BANDWIDTHS) + 1e-12]
+    kernels = [lambda d: d]  # type: list[Callable[[np.ndarray], np.ndarray]]
+    kernels += [
+        lambda d, h=h: -np.exp(-(d**2) / (2 * h**2))  # type: ignore[misc]  # mypy has no type for h=h
+        for h in np.quantile(pairs, BANDWIDTHS) + 1e-12
+    ]
     p_value = min(1.0, len(kernels) * min(_p_value(a, b, kernel, seed) for kernel in kernels))
     measured = f"{name}: energy distance {energy(a, b):.2g}, p = {p_value:.2g}"
     return Finding(float(p_value > P_VALUE), measured, required, p_value, P_VALUE, "p-value", slip=slip)

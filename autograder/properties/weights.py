@@ -6,6 +6,7 @@ began with. The grader sends all of them by value, so that nothing in a request 
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -83,4 +84,6 @@ def carry(found: Finding, again: Callable[[int], Finding | None]) -> Finding:
         other = again(k)
         if other is None or other.share <= MOST * found.share:
             return found
+    if TYPE_CHECKING:
+        assert other is not None
     return Finding(0.0, f"with all weights shuffled, too: {other.measured}", found.required, slip=SLIP)

@@ -136,8 +136,9 @@ def retyped(cells: list[dict]) -> None:
 
 LOOK = """
 import os, glob, pathlib
-places = [r"{course}", r"{kit}/solutions", r"{kit}/autograder/hw1", r"{kit}/tests", "/kit/autograder/hw1",
-          "/kit/autograder/mutants", "/kit/solutions", r"{home}", "/exchange/*", "/tmp/deepul-*",
+places = [r"{course}", r"{kit}/solutions", r"{kit}/autograder/assignments/hw1", r"{kit}/tests",
+          "/kit/autograder/assignments/*/*.py", "/kit/autograder/assignments/*/*.json",
+          "/kit/autograder/proof", "/kit/solutions", r"{home}", "/exchange/*", "/tmp/deepul-*",
           "/proc/1/root{course}",
           "/proc/[0-9]*/root/exchange/*", "/etc/shadow", "/etc/passwd", "/var", "/home/*", "/root/.ssh"]
 seen = []
@@ -329,7 +330,7 @@ def table(course: Path, kit: Path, listeners: dict[str, object]) -> list[Attack]
         Attack("writes_outside", "allowed", code("""
             import os
             done = []
-            for place in ("/kit/deepul_utils/training.py", "/usr/x", "/x", "/venv/x", "/exchange/x", "/dev/x",
+            for place in ("/kit/deepul_utils/check.py", "/usr/x", "/x", "/venv/x", "/exchange/x", "/dev/x",
                           "/proc/sys/x"):
                 try:
                     open(place, "a").write("x")

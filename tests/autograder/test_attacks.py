@@ -16,11 +16,12 @@ import pytest
 from nbclient import NotebookClient
 from nbgrader.utils import determine_grade, is_grade
 
-from autograder import demo, mutants
-from autograder.exercises import ROOT
-from autograder.grading.course import Course
+from autograder import demo
+from autograder.assignments import ROOT
+from autograder.course import Course
 from autograder.handout.build import release
 from autograder.handout.submit import solution_cells, write_submission
+from autograder.proof import changes
 from tests.autograder.attacks import WRONG, Attack, listening, table
 
 pytestmark = pytest.mark.slow
@@ -35,7 +36,7 @@ class Class:
         self.handout = release(self.course, "hw1", figures=False) / "hw1.ipynb"
         self.right = self.wrong = solution_cells("hw1")
         for name in WRONG:
-            self.wrong = mutants.apply(mutants.by_name("hw1", name), self.wrong)
+            self.wrong = changes.apply(changes.mutant("hw1", name), self.wrong)
 
     def hand_in(self, student: str, cells, solved) -> Path:
         folder = self.course.root / "handed_in" / student

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from autograder import demo
-from autograder.exercises import ROOT
+from autograder.assignments import ROOT
+from autograder.course import Course
 from autograder.grading import batch, normalise, submissions
-from autograder.grading.course import Course
 from autograder.grading.execute import Grader
 from autograder.grading.limits import Limits
 from autograder.handout.build import release

@@ -5,16 +5,17 @@ import pytest
 from scipy import stats
 from typer.testing import CliRunner
 
-from autograder import calibrate, chance, cli, exercises, runner
+from autograder import assignments, cli, runner
+from autograder.proof import calibrate, chance
 from autograder.properties import discrete, loss
 from autograder.properties.finding import Finding
 
 
 def test_the_page_of_results_is_that_of_the_references():
     written = calibrate.RESULTS.read_text(encoding="utf-8")
-    assert written == calibrate.results(), "run python -m autograder.calibrate"
-    for homework in exercises.homeworks():
-        for key in runner.references(homework):
+    assert written == calibrate.results(), "run python -m autograder.proof.calibrate"
+    for assignment in assignments.names():
+        for key in runner.references(assignment):
             assert key.startswith("_") or f"`{key}`" in written
 
 
@@ -76,9 +77,9 @@ def test_only_statistics_have_a_strain():
 
 
 def test_references_hold_what_thresholds_follow_from():
-    for homework in exercises.homeworks():
-        reference = runner.references(homework)
-        assert reference["_made_by"]["command"].startswith(f"deepul calibrate {homework}")
+    for assignment in assignments.names():
+        reference = runner.references(assignment)
+        assert reference["_made_by"]["command"].startswith(f"deepul calibrate {assignment}")
         for key, row in reference.items():
             if not key.startswith("_"):
                 assert len(row["runs"]) >= 5, key
@@ -87,11 +88,11 @@ def test_references_hold_what_thresholds_follow_from():
 
 def test_as_many_seeds_as_last_time():
     for name in ("made", "realnvp", "vae2d"):
-        exercise = exercises.get(name)
-        reference = runner.references(exercise.homework)
+        exercise = assignments.get_exercise(name)
+        reference = runner.references(exercise.assignment.name)
         seeds = {len(row["runs"]) for key, row in reference.items() if key.split(".")[0] == name}
         assert {calibrate.last_time(reference, exercise)} == seeds
-    assert calibrate.last_time({}, exercises.get("made")) == calibrate.SEEDS
+    assert calibrate.last_time({}, assignments.get_exercise("made")) == calibrate.SEEDS
 
 
 def test_one_seed_has_no_spread():
@@ -147,15 +148,15 @@ def test_the_wider_of_reference_and_recipe_decides():
 
 
 def test_the_recipe_of_the_text_is_trained_beside_the_solution(monkeypatch, tmp_path):
-    from autograder import mutants, variants
+    from autograder.proof import changes
 
-    fewer = mutants.Variant(calibrate.RECIPE, "logistic_mixture", "", ((", steps: int = 1500", ", steps: int = 40"),))
-    monkeypatch.setattr(variants, "of_homework", lambda homework: [fewer])
+    fewer = changes.Variant(calibrate.RECIPE, "logistic_mixture", "", ((", steps: int = 1500", ", steps: int = 40"),))
+    monkeypatch.setattr(changes, "variants", lambda assignment: [fewer])
     monkeypatch.setattr(calibrate, "ROOT", tmp_path)
     monkeypatch.setattr(calibrate, "RECIPE_SEEDS", 2)
     monkeypatch.setattr(calibrate.notebooks, "run_cells", _in_the_course(calibrate.notebooks.run_cells))
     reference = {"logistic_mixture": {"mean": 0.0, "sd": 0.0}}
-    calibrate._recipe(exercises.get("logistic_mixture"), reference, lambda text: None)
+    calibrate._recipe(assignments.get_exercise("logistic_mixture"), reference, lambda text: None)
     runs = reference["logistic_mixture"]["recipe"]["runs"]
     assert len(set(runs)) == len(runs) == 2
     assert min(runs) > 0.01, "forty steps are not enough"
@@ -163,4 +164,4 @@ def test_the_recipe_of_the_text_is_trained_beside_the_solution(monkeypatch, tmp_
 
 
 def _in_the_course(run_cells):
-    return lambda cells, folder, *rest: run_cells(cells, exercises.ROOT, *rest)
+    return lambda cells, folder, *rest: run_cells(cells, assignments.ROOT, *rest)

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from autograder import exercises, notebooks, runner
-from autograder.exercises import ROOT
+from autograder import assignments, notebooks, runner
+from autograder.assignments import ROOT
+from autograder.families import autoregressive as autoregressive_family
+from autograder.families import flows as flow_family
 from autograder.handout.submit import solution_cells
-from autograder.hw1 import pixels
-from autograder.hw2 import door
 from autograder.properties import flows, weights
 from autograder.properties.finding import Finding
 from autograder.student import LocalStudent
@@ -21,8 +21,9 @@ from deepul_utils import origins
 from deepul_utils.images import image_set
 from deepul_utils.toy import distribution
 from tests.autograder.cheats import BEGIN, CHEATS, Cheat
+from tests.core import CORE
 
-EXERCISES = [e for homework in exercises.homeworks() for e in exercises.of_homework(homework)]
+EXERCISES = [e for a in CORE for e in assignments.get(a).exercises]
 # Theorems that hold of a model however it is trained: a generator is a function of its noise, and no copy of an image;
 # bounds come in their order.
 OTHERS = ("the_generator_is_a_function_of_its_noise", "no_training_image_is_copied", "bounds_come_in_their_order")
@@ -30,15 +31,15 @@ OTHERS = ("the_generator_is_a_function_of_its_noise", "no_training_image_is_copi
 
 def trained_points(student, exercise, salt: str = "a salt") -> dict[str, float]:
     """{check: points} of those that asked something of a trained model."""
-    session = runner.Session(student, salt, runner.references(exercise.homework))
+    session = runner.Session(student, salt, runner.references(exercise.assignment.name))
     runner.run(exercise, session)
     return {r.name: r.points for r in session.results if session._used[r.name] and r.name not in OTHERS}
 
 
 def run(exercise, code: str = "", artifacts=None):
     """The student of the solution's cells of an exercise, with its weights, and a cell more."""
-    folder = ROOT / "solutions" / exercise.homework
-    cells = notebooks.section(solution_cells(exercise.homework), exercise.number)
+    folder = ROOT / "solutions" / exercise.assignment.name
+    cells = notebooks.section(solution_cells(exercise.assignment.name), exercise.number)
     cells = [*cells, notebooks.Cell("code", BEGIN + code)] if code else cells
     ran = notebooks.run_cells(cells, folder, artifacts or folder / "artifacts")
     assert not ran.errors, ran.errors
@@ -58,9 +59,9 @@ def undefended(monkeypatch):
     passes = Finding(1.0, "not asked", "nothing")
     monkeypatch.setattr(weights, "carry_it", lambda *_: passes)
     monkeypatch.setattr(weights, "carry", lambda found, again: found)
-    monkeypatch.setattr(door, "AGREE", float("inf"))
+    monkeypatch.setattr(flow_family, "AGREE", float("inf"))
     monkeypatch.setattr(flows, "is_the_slope", lambda *_: passes)
-    monkeypatch.setattr(pixels, "sees_no_later_pixel", lambda *_: passes)
+    monkeypatch.setattr(autoregressive_family, "sees_no_later_pixel", lambda *_: passes)
 
 
 def of(cheats: list[Cheat]):
@@ -68,28 +69,30 @@ def of(cheats: list[Cheat]):
 
 
 def test_every_exercise_has_a_cheat_of_every_kind():
+    """Of the four homeworks; an extension is checked by the suite of its family, whose cheats these are."""
     kinds = ("exact", "constant", "memorised", "gradient")
-    assert sorted((c.exercise, c.kind) for c in CHEATS) == sorted((e.name, k) for e in EXERCISES for k in kinds)
+    wanted = [(e.name, kind) for e in EXERCISES if e.assignment.name.startswith("hw") for kind in kinds]
+    assert sorted((c.exercise, c.kind) for c in CHEATS) == sorted(wanted)
 
 
 @pytest.mark.slow
 @of(CHEATS)
 def test_a_cheat_earns_no_trained_point(cheat):
-    exercise = exercises.get(cheat.exercise)
+    exercise = assignments.get_exercise(cheat.exercise)
     assert not sum(trained_points(run(exercise, cheat.code).student, exercise).values())
 
 
 @pytest.mark.slow
 @of([c for c in CHEATS if c.works])
 def test_the_cheat_would_earn_points_where_nothing_asked(cheat, undefended):
-    exercise = exercises.get(cheat.exercise)
+    exercise = assignments.get_exercise(cheat.exercise)
     assert sum(trained_points(run(exercise, cheat.code).student, exercise).values())
 
 
 @cache
 def elsewhere(name: str) -> tuple[dict, dict]:
     """Models and samples of the solution."""
-    session = run(exercises.get(name)).session
+    session = run(assignments.get_exercise(name)).session
     return session.models, session.samples
 
 
@@ -98,8 +101,8 @@ def elsewhere(name: str) -> tuple[dict, dict]:
 def test_what_was_put_into_the_session_earns_no_trained_point(exercise, tmp_path):
     """Not even a perfect model, whose weights are those of a solution: no file of the student's has them."""
     models, samples = elsewhere(exercise.name)
-    folder = ROOT / "solutions" / exercise.homework
-    cells = notebooks.section(solution_cells(exercise.homework), exercise.number)
+    folder = ROOT / "solutions" / exercise.assignment.name
+    cells = notebooks.section(solution_cells(exercise.assignment.name), exercise.number)
     cells = [c for c in cells if not (notebooks.TRAINED.search(c.source) or notebooks.DRAWN.search(c.source))]
     ran = notebooks.run_cells(cells, folder, tmp_path)
     ran.session.models.update(copy.deepcopy(models))
@@ -111,7 +114,7 @@ def test_what_was_put_into_the_session_earns_no_trained_point(exercise, tmp_path
 
 def test_a_trained_model_is_that_of_its_file(tmp_path):
     """Whatever became of the object in the notebook."""
-    exercise = exercises.get("made")
+    exercise = assignments.get_exercise("made")
     ran = run(exercise)
     honest = trained_points(ran.student, exercise)
     with torch.no_grad():
@@ -129,7 +132,7 @@ class Other(nn.Module):
 
 training.session.kept["made.smiley"].fresh = Other()
 """
-    exercise = exercises.get("made")
+    exercise = assignments.get_exercise("made")
     session = runner.Session(run(exercise, code).student, "a salt", runner.references("hw1"))
     runner.run(exercise, session)
     said = [r.measured for r in session.results if r.title == "Trained: close to the limit on smiley"]
@@ -224,7 +227,7 @@ squeeze = lambda x: tensors.squeeze(x)
 def unsqueeze(x):
     return getattr(tensors, "un" + "squeeze")(x)
 """
-    exercise = exercises.get("realnvp_images")
+    exercise = assignments.get_exercise("realnvp_images")
     earned = {r.name: r for r in runner.check(exercise.name, run(exercise, code).student).results}
     for check in ("dequantize_adds_uniform_noise", "logit_and_its_log_det", "squeeze_moves_squares_into_channels"):
         assert not earned[check].points

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from autograder.exercises import ROOT
+from autograder.assignments import ROOT
+from autograder.course import Course
 from autograder.grading import batch, copies, report
 from autograder.grading.copies import Alike, Trace
-from autograder.grading.course import Course
 from autograder.grading.normalise import normalise
 from autograder.handout.submit import solution_cells
 
@@ -69,12 +69,12 @@ def test_who_wrote_nothing_is_like_nobody():
 
 def test_two_who_wrote_for_themselves_are_not_listed():
     """Unusual right answers share the tasks with the usual ones, and many of the words."""
-    from autograder import mutants, variants
+    from autograder.proof import changes
 
     cells, changed = solution_cells("hw1"), set()
-    for v in variants.of_homework("hw1"):
+    for v in changes.variants("hw1"):
         if v.exercise not in changed and v.name != "stated-recipe":
-            cells, changed = mutants.apply(v, cells), changed | {v.exercise}
+            cells, changed = changes.apply(v, cells), changed | {v.exercise}
     assert len(changed) == 5
     other = [{"cell_type": c.kind, "metadata": {}, "source": c.source} for c in cells]
     seen = traces(ada=normal(solved()), ben=normal(other))

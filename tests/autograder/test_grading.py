@@ -21,15 +21,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from autograder import cli, demo, exercises, mutants, validate
+from autograder import assignments, cli, demo
+from autograder.course import Course, CourseError
 from autograder.grading import batch, nbgrader_steps, report, submissions, workers
-from autograder.grading.course import Course, CourseError
 from autograder.grading.execute import Execution
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import checked, normalise
 from autograder.grading.record import harmless
 from autograder.handout.build import release
 from autograder.handout.submit import solution_cells, write_submission
+from autograder.proof import changes, validate
 from autograder.score import MIME
 from tests.autograder import attacks
 
@@ -176,7 +177,7 @@ def test_the_report_shows_everybody_and_escapes_what_students_write(tmp_path):
 def test_plain_nbgrader_autograde_gives_partial_credit(course):
     """What a TA who knows nbgrader types; formgrader's button does the same."""
     handout = release(course, "hw1", figures=False) / "hw1.ipynb"
-    cells = mutants.apply(mutants.by_name("hw1", "argmax-sampling"), solution_cells("hw1"))
+    cells = changes.apply(changes.mutant("hw1", "argmax-sampling"), solution_cells("hw1"))
     handed_in = course.root / "submitted" / "ada" / "hw1"
     write_submission(handout, handed_in, cells, demo.QUICK, demo.QUICK)
     # Hostile too: nothing of this may be run outside the sandbox, copied, or change a grade.
@@ -259,6 +260,24 @@ def test_no_cell_of_the_table_is_a_formula(tmp_path, begins):
         assert {row["measured"] for row in csv.DictReader(stream)} == {f"'{begins}"}
 
 
+def test_the_secret_of_a_course_is_made_once_and_nobody_else_may_read_it(tmp_path):
+    salt = Course.at(tmp_path).salt
+    assert Course.at(tmp_path).salt == salt
+    assert len(salt) == 32
+    assert stat.S_IMODE((tmp_path / ".deepul-salt").stat().st_mode) == 0o600
+
+
+FROZEN = json.loads((Path(__file__).parent / "frozen.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("assignment", FROZEN["cells"])
+def test_the_cells_of_a_handout_keep_their_ids_and_points(assignment):
+    """A gradebook knows them by these, and so do submissions that are under way."""
+    handout = json.loads((assignments.get(assignment).handout / f"{assignment}.ipynb").read_text(encoding="utf-8"))
+    marked = [c["metadata"]["nbgrader"] for c in handout["cells"] if "nbgrader" in c["metadata"]]
+    assert {cell["grade_id"]: cell.get("points") for cell in marked} == FROZEN["cells"][assignment]
+
+
 @pytest.mark.slow
 def test_the_demo_class_is_graded_as_it_should_be(tmp_path):
     """The main job, end to end: what each submission earns, and on which checks it loses points."""
@@ -277,6 +296,11 @@ def test_the_demo_class_is_graded_as_it_should_be(tmp_path):
         "syntax_error": 15,
     }
 
+    # The same submissions earn the same, check by check, as they did before assignments became folders of their own.
+    for student, frozen in FROZEN["points"].items():
+        earned = {s["exercise"]: {c["name"]: c["points"] for c in s["checks"]} for s in by_student[student].scores}
+        assert earned == {e: pytest.approx(checks, abs=0.3) for e, checks in frozen.items()}, student
+
     def failed(student: str) -> set[str]:
         return {c["name"] for s in by_student[student].scores for c in s["checks"] if c["outcome"] == "failed"}
 
@@ -293,7 +317,7 @@ def test_the_demo_class_is_graded_as_it_should_be(tmp_path):
     live = {
         r.measured
         for e in demo.QUICK
-        for r in validate.score(validate.Case(exercises.get(e), "solution")).results
+        for r in validate.score(validate.Case(assignments.get_exercise(e), "solution")).results
         if "samples_follow" in r.name
     }
     assert len(sampled) == len(live) == 2
@@ -361,7 +385,7 @@ def _by_name(wanted, _):
 def _result(student: str, job, missing: str = "") -> dict:
     """A result in which each exercise has the student's number of points, and `missing` none, by a fault of ours."""
     scores = {}
-    for e in exercises.of_homework("hw1"):
+    for e in assignments.get("hw1").exercises:
         gone = e.name == missing
         score = batch.blank(e.name, e.number, e.title, e.points, "not graded" if gone else "partial",
                             None if gone else NUMBERS[student], "measured")  # fmt: skip
@@ -482,7 +506,7 @@ def test_on_a_real_disk_too(made, monkeypatch, capsys, options):
 
 
 def test_a_gradebook_that_is_in_use_or_broken_is_said(made, monkeypatch, capsys):
-    monkeypatch.setattr("autograder.grading.course.LOCKED_SECONDS", 0.2)
+    monkeypatch.setattr("autograder.course.LOCKED_SECONDS", 0.2)
     file = made / "course" / "gradebook.db"
     with contextlib.closing(sqlite3.connect(file)) as formgrader:
         formgrader.execute("BEGIN EXCLUSIVE")
@@ -502,7 +526,7 @@ def test_a_gradebook_that_is_in_use_or_broken_is_said(made, monkeypatch, capsys)
 
 def test_a_grade_that_cannot_be_taken_out_is_said_and_stops_no_other(made, monkeypatch, capsys):
     assert command(monkeypatch, capsys, made)[0] == 0
-    monkeypatch.setattr("autograder.grading.course.LOCKED_SECONDS", 0.2)
+    monkeypatch.setattr("autograder.course.LOCKED_SECONDS", 0.2)
     (made / "in" / "ada" / "hw1.ipynb").write_text("{")  # sent again, and broken
     changed = made / "in" / "ben" / "hw1.ipynb"
     changed.write_text(changed.read_text().replace("x = 1", "x = 2"))
@@ -697,8 +721,8 @@ def test_nbgrader_autograde_leaves_no_old_score_where_it_could_not_grade(made, m
         def __init__(self, limits):
             pass
 
-        def grade(self, normal, homework, salt):
-            job = workers.Job("", normal, homework, salt, Limits(), "")
+        def grade(self, normal, assignment, salt):
+            job = workers.Job("", normal, assignment, salt, Limits(), "")
             return Execution(**_result("ada", job) | {"fault": next(faults)})
 
         def close(self):

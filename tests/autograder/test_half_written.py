@@ -6,9 +6,11 @@ from functools import cache
 
 import pytest
 
-from autograder import exercises, notebooks, runner, validate
+from autograder import assignments, notebooks, runner
 from autograder.handout.submit import solution_cells
 from autograder.notebooks import Cell
+from autograder.proof import validate
+from tests.core import CORE
 
 pytestmark = pytest.mark.slow
 REGION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION\n?", re.MULTILINE | re.DOTALL)
@@ -31,8 +33,8 @@ def owner(source: str, line: int) -> str:
 @cache
 def stubs(name: str) -> dict[str, list[Cell]]:
     """{method: the cells of the exercise with this one left as it is handed out}."""
-    exercise = exercises.get(name)
-    cells = notebooks.section(solution_cells(exercise.homework), exercise.number)
+    exercise = assignments.get_exercise(name)
+    cells = notebooks.section(solution_cells(exercise.assignment.name), exercise.number)
     found = {}
     for k, cell in enumerate(cells):
         for region in REGION.finditer(cell.source) if cell.kind == "code" else ():
@@ -43,12 +45,12 @@ def stubs(name: str) -> dict[str, list[Cell]]:
     return found
 
 
-CASES = [(e.name, method) for e in exercises.EXERCISES for method in stubs(e.name)]
+CASES = [(e.name, method) for a in CORE for e in assignments.get(a).exercises for method in stubs(e.name)]
 
 
 @pytest.mark.parametrize(("name", "method"), CASES, ids=[f"{n}-{m}" for n, m in CASES])
 def test_a_stub_costs_the_checks_that_call_it(name, method, monkeypatch):
-    exercise = exercises.get(name)
+    exercise = assignments.get_exercise(name)
     monkeypatch.setattr(validate.Case, "cells", lambda case: stubs(name)[method])
     # A stub in what is trained leaves nothing trained: that is said by the checks of the trained model.
     case = validate.Case(exercise, "mutant")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -9,22 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from autograder import exercises
-from autograder.exercises import ROOT
-from autograder.grading.course import Course
+from autograder import assignments
+from autograder.assignments import ROOT, Assignment
+from autograder.course import Course, SourceError
 from autograder.handout import build
 from autograder.handout.bundle import bundle
 from autograder.handout.submit import solution_cells, without_markers
 
-HOMEWORKS = exercises.homeworks()
+CORE = ("hw1", "nice")  # the others: `deepul validate --kind handout`, where something changed
 # Lines that every training loop has, the kit's own too.
 IDIOMS = {"losses = []", "optimizer.zero_grad()", "optimizer.step()", "loss.backward()", "else:"}
 IDIOMS |= {"return x", "return history", "for _ in range(discriminator_steps):"}
 
 
-@pytest.fixture(scope="module", params=HOMEWORKS)
+@pytest.fixture(scope="module", params=CORE)
 def released(request, tmp_path_factory):
-    """(homework, folder of a fresh release, course), made from the source with nothing kept."""
+    """(assignment, folder of a fresh release, course), made from the source with nothing kept."""
     course = Course.at(tmp_path_factory.mktemp("course"))
     return request.param, build.release(course, request.param), course
 
@@ -33,10 +34,10 @@ def code_cells(notebook: Path) -> list[dict]:
     return [c for c in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"]
 
 
-def solution_lines(homework: str) -> set[str]:
+def solution_lines(assignment: str) -> set[str]:
     """The lines inside solution regions that occur nowhere outside one, and say something."""
     inside, outside = set(), set()
-    for cell in solution_cells(homework):
+    for cell in solution_cells(assignment):
         hidden = False
         for line in cell.source.splitlines():
             hidden = (hidden or "### BEGIN SOLUTION" in line) and "### END SOLUTION" not in line
@@ -46,25 +47,25 @@ def solution_lines(homework: str) -> set[str]:
 
 
 def test_committed_handouts_are_what_the_source_makes(released):
-    homework, folder, _ = released
-    committed = ROOT / "homeworks" / homework
+    assignment, folder, _ = released
+    committed = ROOT / "homeworks" / assignment
     assert {p.relative_to(folder) for p in folder.rglob("*") if p.is_file()} == {
         p.relative_to(committed) for p in committed.rglob("*") if p.is_file() and "artifacts" not in p.parts
     }
-    made, kept = folder / f"{homework}.ipynb", committed / f"{homework}.ipynb"
+    made, kept = folder / f"{assignment}.ipynb", committed / f"{assignment}.ipynb"
     assert made.read_bytes() == kept.read_bytes(), "run make release and commit homeworks/"
 
 
 def test_a_second_release_changes_nothing(released):
-    homework, folder, course = released
+    assignment, folder, course = released
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    build.release(course, homework)
+    build.release(course, assignment)
     assert before == {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def test_no_solution_line_is_in_the_handout(released):
-    homework, folder, _ = released
-    lines = solution_lines(homework)
+    assignment, folder, _ = released
+    lines = solution_lines(assignment)
     assert len(lines) > 20, "the solution's lines were not found: this test would prove nothing"
     for file in folder.rglob("*"):
         if file.suffix in (".ipynb", ".py", ".md", ".json"):
@@ -75,18 +76,23 @@ def test_no_solution_line_is_in_the_handout(released):
 
 
 def test_no_solution_line_is_in_the_bundle_and_it_works_by_itself(released, tmp_path):
-    homework, _, _ = released
-    with zipfile.ZipFile(bundle(homework, tmp_path)) as archive:
+    assignment, _, _ = released
+    with zipfile.ZipFile(bundle(assignment, tmp_path)) as archive:
         archive.extractall(tmp_path)
-    lines = solution_lines(homework)
-    files = [p for p in (tmp_path / "deepul").rglob("*") if p.is_file() and p.suffix not in (".png", ".zip")]
+    lines = solution_lines(assignment)
+    files = [p for p in (tmp_path / assignment).rglob("*") if p.is_file() and p.suffix not in (".png", ".zip")]
     assert len(files) > 20
     for file in files:
         given = {line.strip() for line in file.read_text(encoding="utf-8", errors="replace").splitlines()}
         assert not lines & given, f"{file.name} gives away {lines & given}"
-    script = f"from autograder import exercises, runner; import deepul_utils.plots; exercises.of_homework({homework!r})"
+    tests = {p.parent.name for p in (tmp_path / assignment / "autograder" / "assignments").rglob("test_*.py")}
+    assert tests == {assignment}
+    script = (
+        "from autograder import assignments, runner; import deepul_utils.plots; "
+        f"print(*[e.points for e in assignments.get({assignment!r}).exercises])"
+    )
     subprocess.run([sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, '.'); {script}"],
-                   cwd=tmp_path / "deepul", check=True)  # fmt: skip
+                   cwd=tmp_path / assignment, check=True)  # fmt: skip
 
 
 def test_nbgrader_never_sees_the_percent_source(released):
@@ -99,23 +105,23 @@ def test_nbgrader_never_sees_the_percent_source(released):
 
 
 def test_points_in_the_notebook_are_those_of_the_checks(released):
-    homework, folder, _ = released
+    assignment, folder, _ = released
     grades = {
         c["metadata"]["nbgrader"]["grade_id"]: c["metadata"]["nbgrader"]["points"]
-        for c in code_cells(folder / f"{homework}.ipynb")
+        for c in code_cells(folder / f"{assignment}.ipynb")
         if c["metadata"].get("nbgrader", {}).get("grade")
     }
-    assert grades == {f"check-{e.name}": e.points for e in exercises.of_homework(homework)}
-    text = (folder / f"{homework}.ipynb").read_text(encoding="utf-8")
-    for e in exercises.of_homework(homework):
+    assert grades == {f"check-{e.name}": e.points for e in assignments.get(assignment).exercises}
+    text = (folder / f"{assignment}.ipynb").read_text(encoding="utf-8")
+    for e in assignments.get(assignment).exercises:
         assert f"Exercise {e.number} · {e.title} ({e.points:g} points)" in text
 
 
 def test_every_stub_names_its_exercise_and_what_is_to_be_written(released):
-    homework, folder, _ = released
-    numbers = {e.name: e.number for e in exercises.of_homework(homework)}
+    assignment, folder, _ = released
+    numbers = {e.name: e.number for e in assignments.get(assignment).exercises}
     stubs = 0
-    for cell in code_cells(folder / f"{homework}.ipynb"):
+    for cell in code_cells(folder / f"{assignment}.ipynb"):
         source = "".join(cell["source"])
         for message in re.findall(r"raise NotImplementedError\((.*)\)", source):
             stubs += 1
@@ -128,39 +134,109 @@ def test_every_stub_names_its_exercise_and_what_is_to_be_written(released):
 
 
 def test_the_figures_that_the_prose_shows_are_there(released):
-    homework, folder, _ = released
-    text = (folder / f"{homework}.ipynb").read_text(encoding="utf-8")
+    assignment, folder, _ = released
+    text = (folder / f"{assignment}.ipynb").read_text(encoding="utf-8")
     shown = set(re.findall(r"\(figures/([\w.-]+)\)", text))
     assert shown
     assert shown == {p.name for p in (folder / "figures").iterdir()}
 
 
-def source_with(monkeypatch, tmp_path, homework: str, find: str, replace: str) -> None:
-    text = build.source_file(homework).read_text(encoding="utf-8")
-    assert find in text
-    changed = tmp_path / f"{homework}.py"
-    changed.write_text(text.replace(find, replace), encoding="utf-8")
-    monkeypatch.setattr(build, "source_file", lambda _: changed)
+@pytest.fixture
+def written(monkeypatch, tmp_path):
+    """written(find, replace): hw1's source with a change, in a folder of solutions of its own; nothing else changes."""
+
+    def write(find: str, replace: str) -> Path:
+        folder = tmp_path / "solutions" / "hw1"
+        if not folder.exists():
+            shutil.copytree(ROOT / "solutions" / "hw1", folder)
+        text = (folder / "hw1.py").read_text(encoding="utf-8")
+        assert find in text
+        (folder / "hw1.py").write_text(text.replace(find, replace, 1), encoding="utf-8")
+        monkeypatch.setattr(Assignment, "solution", folder)
+        return folder
+
+    return write
+
+
+CHECK = '# %%\ncheck("made")'
+BEGIN, END = "        ### BEGIN SOLUTION\n", "        ### END SOLUTION\n"
 
 
 @pytest.mark.parametrize(
     ("find", "replace", "said"),
     [
-        ("## Exercise 1.2 · MADE", "## Exercise 1.7 · MADE", "not in the registry"),
-        ('check("made")', 'check("logistic_mixture")', "stands under the heading of Exercise 1.2"),
-        ('check("made")', 'print("made")', "no cell check(…) for: made"),
+        ("Exercise 1.2 · MADE", "Exercise 1.7 · MADE", "“## Exercise 1.7 · MADE: a masked autoencoder” is not in"),
+        ("Exercise 1.2 · MADE", "Exercise 1.7 · MADE", "“## Exercise 1.2 · MADE: a masked autoencoder” is missing"),
+        (CHECK, CHECK.replace("made", "pixelcnn"), "stands under the heading of Exercise 1.2"),
+        (CHECK, CHECK.replace("check", "print"), 'Exercise 1.2 has no cell check("made")'),
+        ("# An autoregressive", "# ![](figures/first.png)\n# An", "The figure first.png stands before all code"),
+        *((marker, marker.replace(right, wrong), "looks like a marker and is none")
+          for marker, right, wrong in (
+              (BEGIN, "###", "##"), (BEGIN, "### ", "###"), (BEGIN, "BEGIN", "Begin"), (BEGIN, "SOLUTION", "SOLUTON"),
+              (BEGIN, "BEGIN", "BEGING"), (BEGIN, "SOLUTION", "SOLUTIONS"), (BEGIN, "BEGIN SOLUTION", "BEGIN_SOLUTION"),
+              (END, "###", "#"), (END, "END", "END OF"), (END, "SOLUTION", "SOLUTION."), (END, "END", "end"),
+          )),
+        (BEGIN, "", "ends what never began"),
+        (END, "", "### BEGIN SOLUTION stands inside of a solution"),
+        (BEGIN, BEGIN + BEGIN, "stands inside of a solution"),
+        (END, END + END, "ends what never began"),
     ],
-)
-def test_a_source_out_of_order_is_refused_in_words(monkeypatch, tmp_path, find, replace, said):
-    source_with(monkeypatch, tmp_path, "hw1", find, replace)
-    with pytest.raises(build.SourceError, match=re.escape(said)):
-        build.write_source("hw1", tmp_path / "hw1.ipynb")
+)  # fmt: skip
+def test_a_source_out_of_order_is_refused_in_words(written, tmp_path, find, replace, said):
+    written(find, replace)
+    course, before = Course.at(tmp_path / "course"), tmp_path / "course" / "release" / "hw1" / "hw1.ipynb"
+    before.parent.mkdir(parents=True)
+    before.write_text('{"cells": []}')
+    with pytest.raises(SourceError, match=re.escape(said)):
+        build.release(course, "hw1", figures=False)
+    assert before.read_text() == '{"cells": []}', "the handout from before stays"
 
 
-def test_a_source_that_does_not_run_is_refused(monkeypatch, tmp_path):
-    source_with(monkeypatch, tmp_path, "hw1", "seed_everything(0)", "seed_everything(zero)")
-    cells = build.notebooks.section(build.notebooks.read(tmp_path / "hw1.py"), "1.1")  # has no weights there: trains
-    with pytest.raises(build.SourceError, match="does not run: NameError: name 'zero' is not defined"):
+def test_both_markers_forgotten_are_noticed_by_the_handout_from_before(written, tmp_path):
+    course = Course.at(tmp_path / "course")
+    handout = build.release(course, "hw1", figures=False) / "hw1.ipynb"
+    before = handout.read_bytes()
+    (handout.parent / "artifacts").mkdir()
+    (handout.parent / "artifacts" / "made.safetensors").write_bytes(b"a week of training")
+    written(BEGIN, "        # the answer:\n")
+    written(END, "")
+    with pytest.raises(SourceError, match=r"DiscretizedLogisticMixture(\.__init__)? was for students to write"):
+        build.release(course, "hw1", figures=False)
+    assert handout.read_bytes() == before
+    written("        # the answer:\n", BEGIN)
+    source = ROOT / "solutions" / "hw1" / "hw1.py"
+    shutil.copy(source, tmp_path / "solutions" / "hw1")
+    assert build.release(course, "hw1", figures=False) == handout.parent
+    assert handout.read_bytes() == before
+    assert (handout.parent / "artifacts" / "made.safetensors").read_bytes() == b"a week of training"
+
+
+def test_no_line_of_a_solution_goes_out_even_if_what_takes_them_out_fails(monkeypatch, tmp_path):
+    def only_the_markers(self, cell, language):
+        cell.source = without_markers(cell.source)
+
+    monkeypatch.setattr(build.ClearToStubs, "_replace_solution_region", only_the_markers)
+    with pytest.raises(SourceError, match=r"would give away \d+ lines, and was not released"):
+        build.release(Course.at(tmp_path), "hw1", figures=False)
+    assert not (tmp_path / "release" / "hw1").exists()
+
+
+def test_a_release_reads_the_solutions_and_never_trains(written, tmp_path):
+    folder = written("seed_everything(0)", "seed_everything(1)")
+    cells = build.notebooks.section(build.read_source("hw1"), "1.2")
+    before = {f.name: (f.stat().st_mtime_ns, f.read_bytes()) for f in (folder / "artifacts").iterdir()}
+    (tmp_path / "figures").mkdir()
+    build.draw_figures("hw1", cells, tmp_path / "figures")
+    assert {f.name: (f.stat().st_mtime_ns, f.read_bytes()) for f in (folder / "artifacts").iterdir()} == before
+    (folder / "artifacts" / "made.moons.safetensors").unlink()
+    with pytest.raises(SourceError, match=r"no reference weights for made\.moons: run deepul calibrate hw1 first"):
+        build.draw_figures("hw1", cells, tmp_path / "figures")
+
+
+def test_a_source_that_does_not_run_is_refused(written, tmp_path):
+    written("seed_everything(0)", "seed_everything(zero)")
+    cells = build.notebooks.section(build.read_source("hw1"), "1.1")
+    with pytest.raises(SourceError, match="does not run: NameError: name 'zero' is not defined"):
         build.draw_figures("hw1", cells, tmp_path)
 
 
@@ -180,3 +256,23 @@ def test_a_figure_that_looks_the_same_is_kept_and_another_is_not(tmp_path):
 def test_solutions_hand_in_without_their_marks():
     source = "def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION\n"
     assert without_markers(source) == "def f():\n    return 1\n"
+
+
+def test_a_bundle_has_a_readme_of_its_own_whose_every_path_is_there(released, tmp_path):
+    assignment, _, _ = released
+    with zipfile.ZipFile(bundle(assignment, tmp_path)) as archive:
+        archive.extractall(tmp_path)
+    assert [p.name for p in tmp_path.iterdir() if p.is_dir()] == [assignment]
+    folder = tmp_path / assignment
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert text.startswith(f"# {assignments.get(assignment).title}\n")
+    for e in assignments.get(assignment).exercises:
+        assert f"- {e.number} {e.title} ({e.points:g} points)" in text
+    named = {word.strip("`") for word in re.findall(r"[\w./-]*/[\w./-]+|\w+\.txt", text)}
+    made = {".venv/bin/activate", "artifacts/"}  # by what the README says to do
+    paths = {name for name in named if not name.startswith(".venv")} - made
+    assert paths == {f"homeworks/{assignment}", f"homeworks/{assignment}/{assignment}.ipynb", "requirements.txt"}
+    assert all((folder / path).exists() for path in paths)
+    for other in set(assignments.names()) - {assignment}:
+        assert not list(folder.rglob(f"*{other}*"))
+    assert "hw" not in "".join(p.name for p in folder.rglob("*")).replace(assignment, "")

@@ -2,13 +2,14 @@
 
 import pytest
 
-from autograder import demo, exercises, mutants, runner, variants
-from autograder.exercises import ROOT
+from autograder import assignments, demo, runner
+from autograder.assignments import ROOT
 from autograder.notebooks import run_notebook
+from autograder.proof import changes
 from autograder.properties import discrete
 
-MUTANTS, VARIANTS = mutants.of_homework("hw1"), variants.of_homework("hw1")
-EXERCISES = [e.name for e in exercises.of_homework("hw1")]
+MUTANTS, VARIANTS = changes.mutants("hw1"), changes.variants("hw1")
+EXERCISES = [e.name for e in assignments.get("hw1").exercises]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def salts(exercise: str) -> list:
 @pytest.mark.parametrize(("exercise", "salt"), [p for e in EXERCISES for p in salts(e)])
 def test_the_solution_earns_everything_whatever_the_salt(solution, exercise, salt):
     score = runner.check(exercise, solution, salt=f"salt {salt}")
-    assert score == score.max_points == exercises.get(exercise).points, score.text()
+    assert score == score.max_points == assignments.get_exercise(exercise).points, score.text()
 
 
 def test_there_are_enough_of_both_and_their_names_differ():

@@ -4,17 +4,19 @@ import numpy as np
 import pytest
 import torch
 
-from autograder import checks, exercises, mutants, runner, variants
-from autograder.exercises import ROOT
-from autograder.hw2 import door, pictures
+from autograder import assignments, checks, runner
+from autograder.assignments import ROOT
+from autograder.families import flows as family
+from autograder.families import image_flows
 from autograder.notebooks import run_notebook
+from autograder.proof import changes
 from autograder.properties import flows
 from autograder.student import LocalStudent
 from autograder.workbench import StudentCodeError
 from deepul_utils import images, tensors, toy
 
-MUTANTS, VARIANTS = mutants.of_homework("hw2"), variants.of_homework("hw2")
-EXERCISES = [e.name for e in exercises.of_homework("hw2")]
+MUTANTS, VARIANTS = changes.mutants("hw2"), changes.variants("hw2")
+EXERCISES = [e.name for e in assignments.get("hw2").exercises]
 IMAGES = ("realnvp_images", "glow")
 
 
@@ -31,11 +33,11 @@ def salts(exercise: str) -> list:
 @pytest.mark.parametrize(("exercise", "salt"), [p for e in EXERCISES for p in salts(e)])
 def test_the_solution_earns_everything_whatever_the_salt(solution, exercise, salt):
     score = runner.check(exercise, solution, salt=f"salt {salt}")
-    assert score == score.max_points == exercises.get(exercise).points, score.text()
+    assert score == score.max_points == assignments.get_exercise(exercise).points, score.text()
 
 
 def test_the_points():
-    assert [exercises.get(name).points for name in EXERCISES] == [15, 20, 25, 25, 15]
+    assert [assignments.get_exercise(name).points for name in EXERCISES] == [15, 20, 25, 25, 15]
 
 
 def test_there_are_enough_of_both_and_their_names_differ():
@@ -62,8 +64,8 @@ class Shift(torch.nn.Module):
                 "column": (z, log_det[:, None]), "flat": (z[:, 0], log_det)}[self.broken]  # fmt: skip
 
 
-def flow_of(broken: str) -> door.Flow:
-    return door.Flow(LocalStudent({"Shift": Shift}, {}).new("Shift", broken, perturb=0), 2, flows.NORMAL)
+def flow_of(broken: str) -> family.Flow:
+    return family.Flow(LocalStudent({"Shift": Shift}, {}).new("Shift", broken, perturb=0), 2, flows.NORMAL)
 
 
 def test_a_flow_as_plain_functions():
@@ -97,13 +99,13 @@ def test_what_is_no_flow_is_said(broken, said):
 def test_the_baseline_is_the_cross_entropy_of_one_gaussian(name):
     data = toy.get(name)
     x = data.sample(100_000, seed=3)
-    by_sampling = flows.excess_nats(data.log_prob(x), door.one_gaussian(data).log_prob(x))
-    assert door.baseline_nats(data) == pytest.approx(by_sampling, abs=0.02)
+    by_sampling = flows.excess_nats(data.log_prob(x), family.one_gaussian(data).log_prob(x))
+    assert family.baseline_nats(data) == pytest.approx(by_sampling, abs=0.02)
 
 
 def test_the_box_holds_the_data():
     for name in ("smiley", "moons"):
-        assert flows.plane(toy.get(name).log_prob, door.BOX, door.CELLS).mass == pytest.approx(1, abs=1e-4)
+        assert flows.plane(toy.get(name).log_prob, family.BOX, family.CELLS).mass == pytest.approx(1, abs=1e-4)
 
 
 # ---- a trained density -----------------------------------------------------------------------------------
@@ -128,7 +130,7 @@ class Gauss(torch.nn.Module):
 
 
 def trained(student, data, x) -> float:
-    return door.Trained(student, "gauss", "Gauss", data, flows.NORMAL, x, 0, door.BOX, 100).excess()
+    return family.Trained(student, "gauss", "Gauss", data, flows.NORMAL, x, 0, family.BOX, 100).excess()
 
 
 @pytest.mark.parametrize("broken", ["", "too much", "too little", "nan", "raises"])
@@ -188,47 +190,47 @@ class Logistic(torch.nn.Module):
         return (t + (self.broken == "one way")).float()
 
 
-def logistic(broken: str) -> pictures.ImageFlow:
-    return pictures.ImageFlow(
+def logistic(broken: str) -> image_flows.ImageFlow:
+    return image_flows.ImageFlow(
         LocalStudent({"Logistic": Logistic}, {}).new("Logistic", broken, perturb=0), (1, 8, 8), 16
     )
 
 
 def test_bits_per_dimension_of_a_known_likelihood():
     checks.collect()
-    x = pictures.levels(200, (1, 8, 8), 16, seed=0)  # uniform levels cost log2 16 bits, to this model exactly
-    assert pictures.bits_of_trained(logistic(""), x, seed=1) == pytest.approx(4, abs=1e-3)
+    x = image_flows.levels(200, (1, 8, 8), 16, seed=0)  # uniform levels cost log2 16 bits, to this model exactly
+    assert image_flows.bits_of_trained(logistic(""), x, seed=1) == pytest.approx(4, abs=1e-3)
 
 
 def test_an_inverse_that_is_wrong_has_a_check_of_its_own():
     checks.collect()
-    x = pictures.levels(200, (1, 8, 8), 16, seed=0)
-    assert pictures.bits_of_trained(logistic("one way"), x, seed=1, invertible=False) == pytest.approx(4, abs=1e-3)
+    x = image_flows.levels(200, (1, 8, 8), 16, seed=0)
+    assert image_flows.bits_of_trained(logistic("one way"), x, seed=1, invertible=False) == pytest.approx(4, abs=1e-3)
 
 
 def test_a_learned_prior_is_the_base_that_was_fitted():
     """z = 3 t + 1 in place of t: the same likelihood, for whoever knows the spread of z."""
     rng = np.random.default_rng(0)
     z = rng.standard_normal((400, 50))
-    assert pictures.fitted_base_density(z).mean() == pytest.approx(pictures.base_density(z).mean(), abs=1)
-    moved = pictures.fitted_base_density(3 * z + 1).mean() + 50 * np.log(3)
-    assert moved == pytest.approx(pictures.fitted_base_density(z).mean(), abs=1e-6)
-    assert pictures.base_density(3 * z + 1).mean() + 50 * np.log(3) < moved - 100
+    assert image_flows.fitted_base_density(z).mean() == pytest.approx(image_flows.base_density(z).mean(), abs=1)
+    moved = image_flows.fitted_base_density(3 * z + 1).mean() + 50 * np.log(3)
+    assert moved == pytest.approx(image_flows.fitted_base_density(z).mean(), abs=1e-6)
+    assert image_flows.base_density(3 * z + 1).mean() + 50 * np.log(3) < moved - 100
 
 
 @pytest.mark.parametrize(("broken", "said"), [
     ("sign", "log_det is off"), ("more", "log_det is off"), ("one way", r"inverse\(forward\(x\)\) differs"),
 ])  # fmt: skip
 def test_what_is_no_likelihood_is_not_counted(broken, said):
-    x = pictures.levels(200, (1, 8, 8), 16, seed=0)
+    x = image_flows.levels(200, (1, 8, 8), 16, seed=0)
     checks.collect()
     with pytest.raises(checks.CheckFailed, match=said):
-        pictures.bits_of_trained(logistic(broken), x, seed=1)
+        image_flows.bits_of_trained(logistic(broken), x, seed=1)
 
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_a_trained_flow_of_whole_images_is_exact_in_float32(solution, name):
-    flow = pictures.ImageFlow(solution.trained(name), (1, 32, 32), 16)
+    flow = image_flows.ImageFlow(solution.trained(name), (1, 32, 32), 16)
     x = images.get("digits32", levels=16).sample(64, split="test")
     t = tensors.to_reals(torch.as_tensor(x), 16)[0].flatten(1).numpy()
     assert np.abs(flow.inverse(flow.forward(t)[0]) - t).max() < 1e-4
@@ -236,4 +238,4 @@ def test_a_trained_flow_of_whole_images_is_exact_in_float32(solution, name):
 
 def test_bits_of_independent_pixels_are_the_baseline():
     digits = images.get("digits32", levels=16)
-    assert 1.0 < pictures.baseline_bits(digits) < 4.0
+    assert 1.0 < image_flows.baseline_bits(digits) < 4.0

@@ -4,17 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from autograder import exercises, mutants, runner, variants
-from autograder.exercises import ROOT
-from autograder.hw3 import door
-from autograder.hw3 import test_beta_vae as beta_vae
+from autograder import assignments, runner
+from autograder.assignments import ROOT
+from autograder.assignments.hw3 import test_beta_vae as beta_vae
+from autograder.families import latent as family
 from autograder.notebooks import run_notebook
+from autograder.proof import changes
 from autograder.student import LocalStudent
 from autograder.workbench import StudentCodeError
 from deepul_utils import information
 
-MUTANTS, VARIANTS = mutants.of_homework("hw3"), variants.of_homework("hw3")
-EXERCISES = [e.name for e in exercises.of_homework("hw3")]
+MUTANTS, VARIANTS = changes.mutants("hw3"), changes.variants("hw3")
+EXERCISES = [e.name for e in assignments.get("hw3").exercises]
 POINTS = {"vae2d": 30, "vae32": 25, "beta_vae": 15, "vqvae": 30}
 SECONDS = {"vae2d": 20, "vae32": 120, "beta_vae": 120, "vqvae": 150}
 
@@ -86,8 +87,8 @@ class Constant(torch.nn.Module):
         return {"": (mu, mu), "alone": mu, "three": (mu, mu, mu), "nothing": None, "flat": (mu[:, 0], mu)}[self.broken]
 
 
-def vae_of(broken: str) -> door.VAE:
-    return door.VAE(LocalStudent({"Constant": Constant}, {}).new("Constant", broken), (2,), 2)
+def vae_of(broken: str) -> family.VAE:
+    return family.VAE(LocalStudent({"Constant": Constant}, {}).new("Constant", broken), (2,), 2)
 
 
 def test_a_vae_as_plain_functions():

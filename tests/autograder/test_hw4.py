@@ -5,17 +5,18 @@ import pytest
 import torch
 from torch import nn
 
-from autograder import exercises, mutants, runner, variants
-from autograder.exercises import ROOT
-from autograder.hw4 import test_gan1d
-from autograder.hw4.game import DRAWS, Game, decided, logistic
+from autograder import assignments, runner
+from autograder.assignments import ROOT
+from autograder.assignments.hw4 import test_gan1d
+from autograder.families.games import DRAWS, Game, decided, logistic
 from autograder.notebooks import run_notebook
+from autograder.proof import changes
 from autograder.properties import adversarial, loss
 from autograder.student import LocalStudent
 from autograder.workbench import StudentCodeError
 
-MUTANTS, VARIANTS = mutants.of_homework("hw4"), variants.of_homework("hw4")
-EXERCISES = [e.name for e in exercises.of_homework("hw4")]
+MUTANTS, VARIANTS = changes.mutants("hw4"), changes.variants("hw4")
+EXERCISES = [e.name for e in assignments.get("hw4").exercises]
 POINTS = {"gan1d": 30, "gan2d": 25, "dcgan": 45}
 SECONDS = {"gan1d": 30, "gan2d": 60, "dcgan": 240}
 BUSY = 1.2  # the machine that trained the reference weights does other things, too

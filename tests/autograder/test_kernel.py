@@ -12,16 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autograder import exercises, runner
-from autograder.exercises import ROOT
+from autograder import assignments, runner
+from autograder.assignments import ROOT
+from autograder.course import SandboxError
 from autograder.grading import sandbox
-from autograder.grading.course import SandboxError
 from autograder.grading.kernel import Kernel, KernelStudent, Stopped
 from autograder.grading.limits import Limits
 from autograder.grading.sandbox import Sandbox
 from autograder.handout.submit import solution_cells, without_markers
 from autograder.workbench import StudentCodeError
 from tests.autograder.machine import OF_TORCH
+from tests.core import CORE
 
 LIMITS = Limits(cell=3, total=60, memory=(3 << 29) + OF_TORCH)
 
@@ -106,20 +107,20 @@ def test_the_grader_hears_by_which_code_weights_and_samples_were_made(kernel):
     )
 
 
-@pytest.mark.parametrize("homework", exercises.homeworks())
-def test_every_check_runs_on_a_sandboxed_notebook(homework):
+@pytest.mark.parametrize("assignment", CORE)
+def test_every_check_runs_on_a_sandboxed_notebook(assignment):
     """The very tests that run live, unchanged: full marks for the solution."""
-    folder = ROOT / "solutions" / homework / "artifacts"
+    folder = ROOT / "solutions" / assignment / "artifacts"
     files = {f"artifacts/{p.name}": p.read_bytes() for p in folder.iterdir()}
-    box = Sandbox(replace(LIMITS, total=400))  # the whole homework
+    box = Sandbox(replace(LIMITS, total=400))  # the whole assignment
     with (
         contextlib.closing(box),
         Kernel(box, files, seed=1) as kernel,
     ):
-        for cell in solution_cells(homework):
+        for cell in solution_cells(assignment):
             if cell.kind == "code" and "check(" not in cell.source:
                 assert kernel.execute(without_markers(cell.source), 60).error == ""
-        for exercise in exercises.of_homework(homework):
+        for exercise in assignments.get(assignment).exercises:
             score = runner.check(exercise.name, KernelStudent(kernel, files), "a salt")
             assert score == score.max_points, score.text()
 

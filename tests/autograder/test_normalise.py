@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder.exercises import ROOT
+from autograder.assignments import ROOT
+from autograder.course import CourseError
 from autograder.grading import normalise as module
 from autograder.grading import submissions
-from autograder.grading.course import CourseError
 from autograder.grading.normalise import Normalised, normalise
 
 HANDOUT = json.loads((ROOT / "homeworks" / "hw1" / "hw1.ipynb").read_text(encoding="utf-8"))

@@ -13,8 +13,8 @@ import sys
 import numpy as np
 import pytest
 
-from autograder import exercises, runner
-from autograder.exercises import ROOT
+from autograder import assignments, runner
+from autograder.assignments import ROOT
 from autograder.student import Student
 from autograder.workbench import StudentCodeError
 
@@ -85,7 +85,7 @@ def elsewhere():
     student.close()
 
 
-@pytest.mark.parametrize("exercise", [e.name for e in exercises.of_homework("hw1")])
+@pytest.mark.parametrize("exercise", [e.name for e in assignments.get("hw1").exercises])
 def test_every_check_runs_on_a_notebook_in_another_process(elsewhere, exercise):
     score = runner.check(exercise, elsewhere)
     assert score == score.max_points, score.text()

@@ -122,7 +122,7 @@ def test_time_on_our_side_grows_with_the_length_and_no_faster(piece):
     """Of twice the text in twice the time, and a bit; a quadratic step would take four times as much."""
     import time
 
-    from autograder.exercises import ROOT
+    from autograder.assignments import ROOT
 
     handout = json.loads((ROOT / "homeworks" / "hw1" / "hw1.ipynb").read_text())
 

@@ -6,22 +6,23 @@ import re
 
 import pytest
 
-from autograder import demo, exercises, notebooks
+from autograder import assignments, demo, notebooks
 from autograder.grading import batch, outputs, pictures, report
 from autograder.grading.execute import Grader
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import normalise
 from autograder.handout.submit import solution_cells, write_submission
 from autograder.notebooks import TRAINED
+from tests.core import CORE
 
 FIRST = "from deepul_utils import plots, toy, trained\nimport torch\n%matplotlib inline"
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n....").decode()
 
 
-def left_out(*cells: str, homework: str = "hw1") -> list[str]:
+def left_out(*cells: str, assignment: str = "hw1") -> list[str]:
     """Those of the cells, after one that imports, that are not run."""
     sources = [FIRST, *cells]
-    return [sources[k] for k in sorted(pictures.only_pictures(sources, homework))]
+    return [sources[k] for k in sorted(pictures.only_pictures(sources, assignment))]
 
 
 ONLY_SHOW = {
@@ -123,10 +124,10 @@ def test_what_is_run_in_any_case_counts_as_run():
     assert pictures.only_pictures(sources, "hw1", run={2}) == set()
 
 
-@pytest.mark.parametrize("homework", exercises.homeworks())
-def test_of_the_solutions_what_trains_runs_and_a_good_part_does_not(homework):
-    sources = [c.source for c in solution_cells(homework) if c.kind == "code"]
-    chosen = pictures.only_pictures(sources, homework)
+@pytest.mark.parametrize("assignment", CORE)
+def test_of_the_solutions_what_trains_runs_and_a_good_part_does_not(assignment):
+    sources = [c.source for c in solution_cells(assignment) if c.kind == "code"]
+    chosen = pictures.only_pictures(sources, assignment)
     assert len(chosen) >= 5
     for k in chosen:
         assert re.search(r"^ *(plots\.|print\()", sources[k], re.MULTILINE)
@@ -134,17 +135,17 @@ def test_of_the_solutions_what_trains_runs_and_a_good_part_does_not(homework):
         assert not TRAINED.search(sources[k])
 
 
-@pytest.mark.parametrize("homework", exercises.homeworks())
-def test_the_solutions_run_without_the_cells_that_are_left_out(homework, tmp_path, monkeypatch):
+@pytest.mark.parametrize("assignment", CORE)
+def test_the_solutions_run_without_the_cells_that_are_left_out(assignment, tmp_path, monkeypatch):
     """No cell of those that stay misses a name, and everything is trained and drawn as before."""
     from deepul_utils import plots
 
-    monkeypatch.setattr(plots, "_draws", lambda: False)
-    cells = [c for c in solution_cells(homework) if c.kind == "code"]
-    chosen = pictures.only_pictures([c.source for c in cells], homework)
-    folder = exercises.ROOT / "solutions" / homework
+    monkeypatch.setattr(plots.common, "_draws", lambda: False)
+    cells = [c for c in solution_cells(assignment) if c.kind == "code"]
+    chosen = pictures.only_pictures([c.source for c in cells], assignment)
+    folder = assignments.ROOT / "solutions" / assignment
     stay = [c for k, c in enumerate(cells) if k not in chosen]
-    ran = notebooks.run_cells(stay, folder, folder / "artifacts", homework)
+    ran = notebooks.run_cells(stay, folder, folder / "artifacts", assignment)
     assert ran.errors == {}
     assert set(ran.session.models) == {n for c in cells for n in TRAINED.findall(c.source) if ".full" not in n}
 
@@ -196,7 +197,7 @@ def test_what_the_course_prints_is_not_run_and_what_students_print_is():
     assert left_out(prints) == [prints]
     assert left_out(prints.replace("60 images", "61 images")) == []
     assert left_out(prints.splitlines()[-1]) == []  # a part of one is no cell
-    assert left_out(prints, homework="hw2") == []
+    assert left_out(prints, assignment="hw2") == []
     assert left_out("print(1)") == left_out("print(model.sample(3))\nplots") == []
 
 
@@ -308,7 +309,7 @@ def test_the_report_says_whose_the_figures_are(tmp_path):
 
 
 def test_the_demo_hands_in_what_its_students_saw(tmp_path):
-    handout = exercises.ROOT / "homeworks" / "hw1"
+    handout = assignments.ROOT / "homeworks" / "hw1"
     write_submission(handout / "hw1.ipynb", tmp_path, solution_cells("hw1"), ("made",))
     demo.show_figures(tmp_path / "hw1.ipynb", handout / "figures", ("made",))
     files = {"hw1.ipynb": (tmp_path / "hw1.ipynb").read_bytes()}

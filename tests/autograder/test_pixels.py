@@ -6,13 +6,13 @@ import safetensors.numpy
 import torch
 
 from autograder import notebooks
-from autograder.exercises import ROOT
+from autograder.assignments import ROOT
+from autograder.assignments.hw1.test_color_pixelcnn import order_of_colours
+from autograder.assignments.hw1.test_gated_pixelcnn import blind_spot, class_finding
+from autograder.assignments.hw1.test_logistic_mixture import tails
+from autograder.assignments.hw1.test_pixelcnn import neighbours_finding
+from autograder.families import autoregressive as family
 from autograder.handout.submit import solution_cells
-from autograder.hw1 import pixels
-from autograder.hw1.test_color_pixelcnn import order_of_colours
-from autograder.hw1.test_gated_pixelcnn import blind_spot, class_finding
-from autograder.hw1.test_logistic_mixture import tails
-from autograder.hw1.test_pixelcnn import neighbours_finding
 from autograder.properties.finding import Finding
 from autograder.workbench import StudentCodeError
 from deepul_utils import images, training
@@ -28,9 +28,9 @@ def defined(tmp_path_factory) -> dict:
 
 def test_rows_of_variables_go_pixel_by_pixel_and_back():
     x = np.arange(2 * 3 * 2 * 4).reshape(2, 3, 2, 4)  # B, C, H, W
-    rows = pixels.as_rows(x)
+    rows = family.as_rows(x)
     assert rows[0, :6].tolist() == [0, 8, 16, 1, 9, 17]  # R, G, B of the first pixel, then of the one right of it
-    np.testing.assert_array_equal(pixels.as_images((3, 2, 4), rows), x)
+    np.testing.assert_array_equal(family.as_images((3, 2, 4), rows), x)
 
 
 def test_nats_of_independent_pixels():
@@ -38,8 +38,8 @@ def test_nats_of_independent_pixels():
     p = np.array([[0.1, 0.5], [0.9, 0.99]])
     exact = -(p * np.log(p) + (1 - p) * np.log(1 - p)).sum()
     x = (rng.random((20_000, 1, 2, 2)) < p).astype(np.uint8)
-    assert pixels.bernoulli_nats(x, 2) == pytest.approx(exact, abs=0.02)
-    assert pixels.bernoulli_nats(np.zeros((1000, 1, 2, 2), dtype=np.uint8), 2) < 0.03
+    assert family.bernoulli_nats(x, 2) == pytest.approx(exact, abs=0.02)
+    assert family.bernoulli_nats(np.zeros((1000, 1, 2, 2), dtype=np.uint8), 2) < 0.03
 
 
 def test_nats_of_a_chain_of_pixels():
@@ -53,39 +53,39 @@ def test_nats_of_a_chain_of_pixels():
     stay = 0.95 * (0.9 + 0.1 / 8) + 0.05 / 8  # one pixel in twenty is the first of its row, and is any colour
     move = (1 - stay) / 7
     exact = -6 * 20 * (stay * np.log(stay) + 7 * move * np.log(move))
-    assert pixels.markov_nats(x, 2) == pytest.approx(exact, rel=0.02)
-    assert pixels.markov_nats(np.ones((9, 3, 4, 4), dtype=np.uint8), 4) == 0
+    assert family.markov_nats(x, 2) == pytest.approx(exact, rel=0.02)
+    assert family.markov_nats(np.ones((9, 3, 4, 4), dtype=np.uint8), 4) == 0
 
 
 def test_copies_of_images_of_the_data_are_found_wherever_they_are_put():
     data = images.get("glyphs32", levels=2)
     training, validation = data.sample(500), data.sample(50, split="validation")
     fresh = data.sample(40, split="test").astype(np.int64)
-    assert pixels.no_copies(fresh, training, validation).passed
+    assert family.no_copies(fresh, training, validation).passed
     fresh[7] = training[123]
-    assert not (finding := pixels.no_copies(fresh, training, validation)).passed
+    assert not (finding := family.no_copies(fresh, training, validation)).passed
     assert finding.measured == "1 of 40 samples are training images"
     fresh[8], fresh[9] = np.roll(training[5], (1, -2), axis=(1, 2)), np.roll(validation[3], -1, axis=2)
-    finding = pixels.no_copies(fresh, training, validation)
+    finding = family.no_copies(fresh, training, validation)
     assert finding.measured == "2 of 40 samples are training images and 1 of 40 samples are validation images"
 
 
 def test_new_images_of_the_data_are_told_from_draws_of_a_model():
     data = images.get("glyphs32", levels=2)
     training, fresh = data.sample(5000), data.sample(200, seed=1, split="test")
-    passed = [pixels.farther_than_the_data(data.sample(64, seed=k), fresh, training).passed for k in range(2, 42)]
+    passed = [family.farther_than_the_data(data.sample(64, seed=k), fresh, training).passed for k in range(2, 42)]
     assert sum(passed) <= 2  # one in a hundred, by chance
     moved = np.roll(data.sample(64, seed=50), 2, axis=3)
-    assert not pixels.farther_than_the_data(moved, fresh, training).passed
+    assert not family.farther_than_the_data(moved, fresh, training).passed
     drawn = safetensors.numpy.load_file(ROOT / "solutions" / "hw1" / "artifacts" / "pixelcnn.samples.safetensors")[
         "samples"
     ]
-    finding = pixels.farther_than_the_data(drawn, fresh, training)
+    finding = family.farther_than_the_data(drawn, fresh, training)
     assert finding.passed
     assert finding.value < 1e-9
     # A much better model than any here: every second of its images is perfect.
     better = np.concatenate([drawn[:32], data.sample(32, seed=51)])
-    assert pixels.farther_than_the_data(better, fresh, training).passed
+    assert family.farther_than_the_data(better, fresh, training).passed
 
 
 def test_an_image_in_the_corner_is_the_same_wherever_it_was():
@@ -93,21 +93,21 @@ def test_an_image_in_the_corner_is_the_same_wherever_it_was():
     picture[0, 3:6, 2:6] = rng.integers(2, size=(3, 4))
     picture[0, 3, 3] = picture[0, 4, 2] = 1
     moved = np.roll(picture, (2, -1), axis=(1, 2))
-    np.testing.assert_array_equal(pixels.to_the_corner(picture), pixels.to_the_corner(moved))
-    assert pixels.to_the_corner(picture).sum() == picture.sum()
-    np.testing.assert_array_equal(pixels.to_the_corner(0 * picture), 0 * picture)
+    np.testing.assert_array_equal(family.to_the_corner(picture), family.to_the_corner(moved))
+    assert family.to_the_corner(picture).sum() == picture.sum()
+    np.testing.assert_array_equal(family.to_the_corner(0 * picture), 0 * picture)
 
 
 def test_pictures_of_the_shapes_and_those_with_a_flaw():
     data = images.get("shapes32", levels=4)
     x = data.sample(60, split="test").astype(np.int64)
-    assert pixels.is_a_shape(x, data).all()
-    assert pixels.is_a_shape(np.roll(data.render(np.array([[0, 0, 5, 5, 0, 0]])), 2, axis=3), data).all()
+    assert family.is_a_shape(x, data).all()
+    assert family.is_a_shape(np.roll(data.render(np.array([[0, 0, 5, 5, 0, 0]])), 2, axis=3), data).all()
     flawed = x.copy()
     flawed[:, 0, 20, 20] = (flawed[:, 0, 20, 20] + 1) % 4
-    assert not pixels.is_a_shape(flawed, data).any()
-    assert not pixels.is_a_shape(np.zeros((1, 3, 32, 32), dtype=np.int64), data).any()
-    assert not pixels.is_a_shape(3 - x, data).all()
+    assert not family.is_a_shape(flawed, data).any()
+    assert not family.is_a_shape(np.zeros((1, 3, 32, 32), dtype=np.int64), data).any()
+    assert not family.is_a_shape(3 - x, data).all()
 
 
 def test_more_perfect_pictures_than_the_model_makes_are_no_draws_of_it():
@@ -118,16 +118,16 @@ def test_more_perfect_pictures_than_the_model_makes_are_no_draws_of_it():
     for together in (0.1, 0.5, 1.0):  # the probability of all perfect pictures under the model
         log_q = -data.entropy + np.log(together) + rng.normal(scale=0.5, size=60) - 0.125
         own = np.where((rng.random(36) < together)[:, None, None, None], x, spoiled)
-        assert pixels.as_flawed(own, data, log_q).passed
-        assert pixels.as_flawed(spoiled, data, log_q).passed
-        assert pixels.as_flawed(x, data, log_q).passed == (together == 1.0)
+        assert family.as_flawed(own, data, log_q).passed
+        assert family.as_flawed(spoiled, data, log_q).passed
+        assert family.as_flawed(x, data, log_q).passed == (together == 1.0)
 
 
 def test_labels_covered_by_digits_and_not_by_one_of_them():
     x, y = images.get("glyphs32", levels=2).sample_labelled(400, split="test")
-    assert pixels.covers_the_labels(x[:64], 2).passed
-    assert not pixels.covers_the_labels(x[y == 3], 2).passed
-    assert (pixels.digits_in(x, 2) == y).mean() > 0.98
+    assert family.covers_the_labels(x[:64], 2).passed
+    assert not family.covers_the_labels(x[y == 3], 2).passed
+    assert (family.digits_in(x, 2) == y).mean() > 0.98
 
 
 def test_one_pixel_that_loses_a_neighbour_is_found():
@@ -152,9 +152,9 @@ def test_samples_of_another_shape_or_too_few_are_said_in_words():
             return np.zeros((3, *shape))
 
     data = images.get("glyphs32", levels=2)
-    assert len(pixels.saved(Student(), "pixelcnn", data, fewest=3)) == 3
+    assert len(family.saved(Student(), "pixelcnn", data, fewest=3)) == 3
     with pytest.raises(StudentCodeError, match="holds 3 samples; at least 4"):
-        pixels.saved(Student(), "pixelcnn", data, fewest=4)
+        family.saved(Student(), "pixelcnn", data, fewest=4)
 
 
 @torch.no_grad()
@@ -279,8 +279,8 @@ class Chain:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_samplers_of_several_models_are_judged_together(seed):
-    assert pixels.samplers_of([Chain(), Chain()], 200, seed).passed
-    found = pixels.samplers_of([Chain(0.8), Chain()], 200, seed)
+    assert family.samplers_of([Chain(), Chain()], 200, seed).passed
+    found = family.samplers_of([Chain(0.8), Chain()], 200, seed)
     assert not found.passed
     assert found.measured.startswith("of 4 × 3 pixels, samples are")
     assert "row by row" in found.slip
@@ -295,6 +295,6 @@ def test_one_logit_a_pixel_is_told_how_it_becomes_two(shape):
             return np.zeros(shape)
 
     with pytest.raises(StudentCodeError, match=r"of its two levels are 0 and l"):
-        pixels.logits(Handle(), (np.zeros((5, 1, 3, 3)),), (1, 3, 3), 2)
+        family.logits(Handle(), (np.zeros((5, 1, 3, 3)),), (1, 3, 3), 2)
     with pytest.raises(StudentCodeError, match=r"got \(5, 1, 3, 3(, 1)?\)\.$"):
-        pixels.logits(Handle(), (np.zeros((5, 1, 4, 4)),), (1, 4, 4), 2)
+        family.logits(Handle(), (np.zeros((5, 1, 4, 4)),), (1, 4, 4), 2)

@@ -835,17 +835,19 @@ def test_require_goes_on_as_long_as_something_holds():
 
 
 def test_points_and_hints_in_any_order():
-    @checks.points(2, "One", needs="first")
+    def test_first(): ...
+
+    @checks.points(2, "One", needs=test_first)
     @checks.hint("look")
-    def one(): ...
+    def test_one(): ...
 
     @checks.hint("look")
-    @checks.points(2.5, "Two", needs=("first", "second"))
+    @checks.points(2.5, "Two", needs=(test_first, test_one))
     def two(): ...
 
     @checks.points(1, "Three")
     def three(): ...
 
-    assert (one.points, one.title, one.needs, one.hint) == (2.0, "One", ("first",), "look")
-    assert (two.points, two.needs, two.hint) == (2.5, ("first", "second"), "look")
+    assert (test_one.points, test_one.title, test_one.needs, test_one.hint) == (2.0, "One", ("first",), "look")
+    assert (two.points, two.needs, two.hint) == (2.5, ("first", "one"), "look")
     assert (three.points, three.needs, three.hint) == (1.0, (), "")

@@ -450,11 +450,11 @@ def test_a_uniform_base():
 
 def test_a_flow_onto_less_than_the_base_is_no_density():
     wave = Wave()
-    assert passed(flows.covers_the_normal(wave.latents, 2))
-    bounded = flows.covers_the_normal(lambda x: np.tanh(wave.latents(x)), 2)
+    assert passed(flows.covers_the_base(wave.latents, 2, flows.NORMAL))
+    bounded = flows.covers_the_base(lambda x: np.tanh(wave.latents(x)), 2, flows.NORMAL)
     assert not passed(bounded)
     assert "Is there a tanh" in bounded.slip
-    assert not passed(flows.covers_the_normal(lambda x: wave.latents(np.clip(x, -1, 1)) / 3, 2))
+    assert not passed(flows.covers_the_base(lambda x: wave.latents(np.clip(x, -1, 1)) / 3, 2, flows.NORMAL))
 
 
 @pytest.mark.parametrize("seed", SEEDS)

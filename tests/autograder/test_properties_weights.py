@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from autograder.hw1 import pixels
+from autograder.families import autoregressive as family
 from autograder.properties import autoregressive, flows, latent, loss, weights
 from autograder.student import LocalStudent
 from autograder.workbench import StudentCodeError
@@ -194,7 +194,7 @@ class Told:
         self.w = np.random.default_rng(5).normal(size=(np.prod(shape), np.prod(shape)))
 
     def call(self, method, x, *labels):
-        rows = pixels.as_rows(x)
+        rows = family.as_rows(x)
         seen = rows @ (self.w * self.sees).T
         logits = np.stack([0 * seen, np.sin(seen), np.cos(2 * seen)], axis=-1)
         return np.moveaxis(logits.reshape(len(x), *self.shape[1:], self.shape[0], 3), 3, 1)
@@ -206,11 +206,11 @@ def test_a_model_that_sees_nothing_later_passes_and_one_that_does_does_not(shape
     before = np.tri(D, k=-1)
     x = RNG.integers(3, size=(30, *shape))
     for seed in range(5):
-        assert pixels.sees_no_later_pixel(Told(shape, before), x, 3, seed).passed
-        assert not pixels.sees_no_later_pixel(Told(shape, before + np.eye(D)), x, 3, seed).passed
-        assert not pixels.sees_no_later_pixel(Told(shape, np.ones((D, D))), x, 3, seed).passed
-        assert not pixels.sees_no_later_pixel(Told(shape, before + np.eye(D, k=5)), x, 3, seed).passed
-        assert pixels.sees_no_later_pixel(Told(shape, before), x, 3, seed, np.zeros(30, dtype=int)).passed
+        assert family.sees_no_later_pixel(Told(shape, before), x, 3, seed).passed
+        assert not family.sees_no_later_pixel(Told(shape, before + np.eye(D)), x, 3, seed).passed
+        assert not family.sees_no_later_pixel(Told(shape, np.ones((D, D))), x, 3, seed).passed
+        assert not family.sees_no_later_pixel(Told(shape, before + np.eye(D, k=5)), x, 3, seed).passed
+        assert family.sees_no_later_pixel(Told(shape, before), x, 3, seed, np.zeros(30, dtype=int)).passed
 
 
 def test_colours_of_a_pixel_may_come_in_any_order_but_in_no_circle():
@@ -222,8 +222,8 @@ def test_colours_of_a_pixel_may_come_in_any_order_but_in_no_circle():
     backwards = same & (colour[:, None] < colour)
     circle = same & ((colour[:, None] + 1) % 3 == colour)
     x = RNG.integers(3, size=(30, *shape))
-    assert pixels.sees_no_later_pixel(Told(shape, before | backwards), x, 3, 0).passed
-    found = pixels.sees_no_later_pixel(Told(shape, before | circle), x, 3, 0)
+    assert family.sees_no_later_pixel(Told(shape, before | backwards), x, 3, 0).passed
+    found = family.sees_no_later_pixel(Told(shape, before | circle), x, 3, 0)
     assert found.measured == "the trained model tells a pixel’s colour of itself"
 
 

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from autograder import exercises, runner
-from autograder.exercises import ROOT
+from autograder import assignments, runner
+from autograder.assignments import ROOT
 from autograder.properties import loss
 from autograder.score import Score
 from autograder.student import LocalStudent
@@ -101,7 +101,7 @@ def test_a_fault_of_ours_is_not_graded(run, fault):
     assert "not a mistake of yours" in result.measured
     assert "Traceback" in result.fault
     assert "ours" in result.fault or "between 0 and 1" in result.fault
-    score = Score(exercises.get("made"), [result])
+    score = Score(assignments.get_exercise("made"), [result])
     assert float(score) == 0
     assert "could not be run" in score.headline
 
@@ -144,42 +144,38 @@ def test_checks_wait_for_those_that_they_need(run):
     results = run("""
         @points(1, "In part")
         def test_in_part(): require(found(0.5))
-        @points(1, "Second", needs="in_part")
+        @points(1, "Second", needs=test_in_part)
         def test_second(): require(found(1))
-        @points(1, "First", needs=("third", "second"))
-        def test_first(): require(found(1))
         @points(1, "Third")
         def test_third(): require(found(1))
-        @points(1, "Fourth", needs="third")
+        @points(1, "Fourth", needs=test_third)
         def test_fourth(): require(found(1))
+        @points(1, "Fifth", needs=(test_third, test_second))
+        def test_fifth(): require(found(1))
     """)
-    assert [r.outcome for r in results.values()] == ["partial", "skipped", "skipped", "passed", "passed"]
+    assert [r.outcome for r in results.values()] == ["partial", "skipped", "passed", "passed", "skipped"]
     assert results["second"].measured == "needs “In part” first"
-    assert results["first"].measured == "needs “Third” first"
-    assert [r.points for r in results.values()] == [0.5, 0, 0, 1, 1]
+    assert results["fifth"].measured == "needs “Second” first"
+    assert [r.points for r in results.values()] == [0.5, 0, 1, 1, 0]
 
 
 def test_what_a_needed_check_waits_for_is_what_its_dependents_wait_for(run):
     results = run("""
         @points(1, "First")
         def test_first(): raise StudentCodeError("not implemented", "`logits` (of MADE) is not implemented yet")
-        @points(1, "Second", needs="first")
+        @points(1, "Second", needs=test_first)
         def test_second(): require(found(1))
-        @points(1, "Third", needs="second")
+        @points(1, "Third", needs=test_second)
         def test_third(): require(found(1))
     """)
     assert {r.measured for r in results.values()} == {"`logits` (of MADE) is not implemented yet"}
     assert {(r.outcome, r.kind, r.points) for r in results.values()} == {("skipped", "not implemented", 0.0)}
 
 
-@pytest.mark.parametrize("name", [e.name for e in exercises.EXERCISES])
+@pytest.mark.parametrize("name", [e.name for a in assignments.every() for e in a.exercises])
 def test_every_check_needs_what_comes_before_it(name):
-    import importlib
-
-    exercise = exercises.get(name)
-    module = importlib.import_module(f"autograder.{exercise.homework}.test_{name}")
     seen: set[str] = set()
-    for check, test in vars(module).items():
+    for check, test in vars(assignments.get_exercise(name).module).items():
         if check.startswith("test_"):
             assert set(test.needs) <= seen, check
             assert test.hint, check
@@ -191,7 +187,7 @@ def test_every_check_needs_what_comes_before_it(name):
 THREE = """
     @points(1, "Mask A hides the centre")
     def test_first(): require(found(1))
-    @points(2, "Probabilities sum to one", needs="first")
+    @points(2, "Probabilities sum to one", needs=test_first)
     def test_second(): require(found(1))
     @points(4, "Samples follow the density")
     def test_third(): require(found(0))
@@ -291,7 +287,15 @@ def test_what_lies_in_the_students_folder_takes_no_part(run, tmp_path, monkeypat
 
 
 def pytest_on(notebook: Path, exercise: str = "logistic_mixture") -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "pytest", f"autograder/hw1/test_{exercise}.py", "--notebook", notebook, "-q"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        f"autograder/assignments/hw1/test_{exercise}.py",
+        "--notebook",
+        notebook,
+        "-q",
+    ]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 

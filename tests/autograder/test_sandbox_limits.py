@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autograder.exercises import ROOT
+from autograder.assignments import ROOT
 from autograder.grading import execute, seccomp, workers
 from autograder.grading.execute import Execution
 from autograder.grading.kernel import Kernel, KernelStudent, Stopped
@@ -432,7 +432,7 @@ def test_a_second_try_has_what_the_first_one_left(monkeypatch):
     """A sandbox that ends late, each time, took twice what a submission may."""
     grader, ends = execute.Grader(replace(LIMITS, total=5)), []
 
-    def fails(submission, homework, salt, end):
+    def fails(submission, assignment, salt, end):
         ends.append(end - time.monotonic())
         time.sleep(1)
         return Execution({"cells": []}, fault="the sandbox ended by itself")
@@ -482,6 +482,34 @@ def test_a_worker_that_is_at_one_submission_for_too_long_is_ended_and_others_go_
     assert time.monotonic() - began < 60
     assert "look at what it hands in" in found["slow"]["fault"]
     assert [found[s]["fault"] for s in "abcdef"] == [""] * 6
+
+
+def busy_with_one_elsewhere(job):
+    workers.work, workers.LONGER = busy_with_one, 2.0  # in the worker's own process
+    return WORK_ON_CLUSTER(job)
+
+
+WORK_ON_CLUSTER = workers.work_on_cluster
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Dask's own, when a worker ends
+def test_on_a_cluster_too_a_worker_is_ended_and_the_submission_is_tried_no_longer_than_it_may(monkeypatch):
+    from distributed import LocalCluster
+
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # workers find this module
+    monkeypatch.setattr(workers, "work_on_cluster", busy_with_one_elsewhere)
+    limits = replace(LIMITS, total=6)
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as dask,
+        workers.cluster(dask.scheduler_address) as opened,
+    ):
+        jobs = [(s, replace(JOB, key=s, limits=limits), None) for s in ("slow", *"abcd")]
+        began = time.monotonic()
+        found = {item[0]: result for item, result in workers.run(jobs, opened)}
+    assert time.monotonic() - began < 60
+    assert "look at what it hands in" in found["slow"]["fault"]
+    assert [found[s]["fault"] for s in "abcd"] == [""] * 4
 
 
 def lost_with_one(job):

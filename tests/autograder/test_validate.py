@@ -7,12 +7,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from autograder import cli, exercises, matrix, mutants, runner, starts, validate, variants
-from autograder.exercises import ROOT
-from autograder.mutants import Mutant, Start, Variant
-from autograder.validate import Case, Verdict
+from autograder import assignments, cli, runner, sources
+from autograder.assignments import ROOT
+from autograder.proof import changes, matrix, starts, validate
+from autograder.proof.changes import Mutant, Start, Variant
+from autograder.proof.validate import Case, Verdict
 
-MIXTURE = exercises.get("logistic_mixture")
+MIXTURE = assignments.get_exercise("logistic_mixture")
 CLIP = "return level.clamp(0, self.levels - 1).long()[:, None]"
 EDGES = "log_p = torch.where(x == 0, left, torch.where(x == self.levels - 1, right, inside))"
 FORGOTTEN = Mutant(
@@ -36,11 +37,11 @@ def judged(change: Mutant | Variant) -> Verdict:
 
 @pytest.fixture
 def few(monkeypatch, tmp_path):
-    """A homework with one mutant and one variant, and a record of its own."""
-    monkeypatch.setattr(mutants, "of_homework", lambda homework: [FORGOTTEN])
-    monkeypatch.setattr(variants, "of_homework", lambda homework: [SAME])
+    """An assignment with one mutant and one variant, and a record of its own."""
+    monkeypatch.setattr(changes, "mutants", lambda assignment: [FORGOTTEN])
+    monkeypatch.setattr(changes, "variants", lambda assignment: [SAME])
     monkeypatch.setattr(starts, "of_exercise", lambda exercise: [])
-    monkeypatch.setattr(validate, "_record_file", lambda homework: tmp_path / f"{homework}.json")
+    monkeypatch.setattr(validate, "_record_file", lambda assignment: tmp_path / f"{assignment}.json")
     monkeypatch.setattr(validate, "RIGHT", 4)
     return tmp_path / "hw1.json"
 
@@ -147,16 +148,23 @@ def test_more_salts_than_last_time_are_asked(few, monkeypatch):
     assert sorted(ran) == ["solution", "variant"]
 
 
-def test_comments_documentation_and_layout_change_no_verdict(tmp_path):
+def test_comments_documentation_layout_and_types_change_no_verdict(tmp_path):
     def hashed(text: str) -> bytes:
-        validate._hash.cache_clear()
         file = tmp_path / "module.py"
         file.write_text(text)
-        return validate._hash(file)
+        return sources.digest(file)
 
     plain = hashed("def f(x):\n    return x + 1\n")
     assert hashed('"""A module."""\ndef f(x):\n    """Adds."""\n    return (x\n            + 1)  # one\n') == plain
     assert hashed("def f(x):\n    return x + 2\n") != plain
+    assert hashed("def f(x: int) -> float:\n    return x + 1\n") == plain
+    imports = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch\n"
+    assert hashed(f"{imports}def f(x: 'torch.Tensor'):\n    return x + 1\n") == plain
+    field = hashed("class A:\n    x: int\n    y: int = 3\n")
+    assert hashed("class A:\n    x: str\n    y: object = 3\n") == field
+    assert hashed("class A:\n    x: str\n    y: object = 4\n") != field
+    assert hashed("class A:\n    y: int = 3\n") != field
+    assert hashed("def f(x=1):\n    return x + 1\n") != plain
     assert hashed("def f(x):\n    'only this'\n") != hashed("def f(x):\n    return 0\n")
 
 
@@ -212,17 +220,17 @@ def test_only_what_changed_is_run_again(few, monkeypatch):
     assert {row["name"] for row in json.loads(few.read_text())} == {"solution", "blank", "edge-forgotten", "same"}
     assert run() == []
     assert len(run(force=True)) == 4
-    monkeypatch.setattr(mutants, "of_homework", lambda homework: [replaced(slip="said otherwise")])
+    monkeypatch.setattr(changes, "mutants", lambda assignment: [replaced(slip="said otherwise")])
     assert run() == ["edge-forgotten"]
     properties = ROOT / "autograder" / "properties" / "discrete.py"
-    hashed = validate._hash
-    monkeypatch.setattr(validate, "_hash", lambda file: b"changed" if file == properties else hashed(file))
+    hashed = sources.digest
+    monkeypatch.setattr(sources, "digest", lambda file: b"changed" if file == properties else hashed(file))
     assert len(run()) == 4
 
 
 def test_what_needs_training_can_be_left(few, monkeypatch):
     trained = replaced(weights="trained")
-    monkeypatch.setattr(mutants, "of_homework", lambda homework: [trained])
+    monkeypatch.setattr(changes, "mutants", lambda assignment: [trained])
     found = validate.validate("hw1", "logistic_mixture", training=False)
     assert [v.key == validate.STALE for v in found] == [False, False, True, False]
     assert "edge-forgotten" not in {row["name"] for row in json.loads(few.read_text())}
@@ -244,14 +252,14 @@ def test_two_validations_at_once_keep_each_others_verdicts(few, monkeypatch):
         yield from evaluated(todo, jobs)
 
     monkeypatch.setattr(validate, "_evaluated", meanwhile)
-    monkeypatch.setattr(mutants, "of_homework", lambda homework: [replaced(slip="said otherwise")])
+    monkeypatch.setattr(changes, "mutants", lambda assignment: [replaced(slip="said otherwise")])
     validate.validate("hw1", "logistic_mixture")
     now = next(r for r in json.loads(few.read_text()) if r["name"] == "blank")
     assert now == row | {"said": "by another"}
 
 
 def test_a_problem_is_run_again_and_the_command_fails(few, monkeypatch):
-    monkeypatch.setattr(mutants, "of_homework", lambda homework: [replaced(hint="turn it off and on")])
+    monkeypatch.setattr(changes, "mutants", lambda assignment: [replaced(hint="turn it off and on")])
     for _ in range(2):
         said = CliRunner().invoke(cli.app, ["validate", "--exercise", "logistic_mixture", "-j", "1"])
         assert said.exit_code == 1
@@ -262,12 +270,14 @@ def test_a_problem_is_run_again_and_the_command_fails(few, monkeypatch):
 
 
 def test_the_key_rests_on_what_decides_and_on_nothing_else():
-    files = validate._closure(MIXTURE.test_file) | validate._closure(ROOT / "autograder" / "runner.py")
+    files = sources.closure(MIXTURE.test_file) | sources.closure(ROOT / "autograder" / "runner.py")
     names = {f.relative_to(ROOT).as_posix() for f in files}
     assert {"autograder/properties/discrete.py", "autograder/properties/finding.py", "autograder/workbench.py",
-            "autograder/student.py", "deepul_utils/toy/mixture.py", "deepul_utils/training.py"} <= names  # fmt: skip
-    assert not {"autograder/display.py", "deepul_utils/plots.py", "autograder/hw1/test_made.py",
+            "autograder/student.py", "deepul_utils/toy/mixture.py",
+            "deepul_utils/training/randomness.py"} <= names  # fmt: skip
+    assert not {"autograder/display.py", "autograder/assignments/hw1/test_made.py", "deepul_utils/exercises.py",
                 "autograder/properties/autoregressive.py"} & names  # fmt: skip
+    assert not [n for n in names if n.startswith("deepul_utils/plots")]
 
 
 def test_the_matrix_tells_who_caught_what(tmp_path, few):
@@ -284,7 +294,7 @@ def test_the_matrix_tells_who_caught_what(tmp_path, few):
 def test_a_mutant_that_draws_anew_leaves_the_reference_samples_alone():
     folder = validate.ROOT / "solutions" / "hw1" / "artifacts"
     before = {f.name: f.read_bytes() for f in folder.iterdir()}
-    change = mutants.by_name("hw1", "training-images-for-samples")
-    earned = validate.score(validate.Case(exercises.get("pixelcnn"), "mutant", change))
+    change = changes.mutant("hw1", "training-images-for-samples")
+    earned = validate.score(validate.Case(assignments.get_exercise("pixelcnn"), "mutant", change))
     assert next(r for r in earned.results if r.name == change.caught_by).outcome == "failed"
     assert {f.name: f.read_bytes() for f in folder.iterdir()} == before

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from autograder import demo
-from autograder.grading.course import Course
+from autograder.course import Course
 from autograder.grading.record import Recorder
 from autograder.handout.build import release
 from autograder.handout.submit import solution_cells, write_submission

@@ -4,31 +4,31 @@ import functools
 
 import pytest
 
-from autograder import demo, exercises
+from autograder import assignments, demo
 from autograder.grading import batch, report
-from autograder.validate import Case, score
+from autograder.proof.validate import Case, score
 from tests.browser.test_notebook import picture
 
 pytestmark = pytest.mark.slow
 
 
 @functools.cache
-def solved(exercise: exercises.Exercise):
+def solved(exercise: assignments.Exercise):
     return score(Case(exercise, "solution"))
 
 
 def graded(student: str, change=None) -> batch.Graded:
     scores = [score(Case(e, "mutant", change)) if change and change.exercise == e.name else solved(e)
-              for e in exercises.of_homework("hw1")]  # fmt: skip
+              for e in assignments.get("hw1").exercises]  # fmt: skip
     return batch.Graded(student, [s.to_json() for s in scores])
 
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory):
     """The report of a class in which most are right, some made a slip, and one could not be graded."""
-    from autograder import mutants
+    from autograder.proof import changes
 
-    slips = [m for m in mutants.of_homework("hw1") if m.weights == "reference"]
+    slips = [m for m in changes.mutants("hw1") if m.weights == "reference"]
     slips = [m for k, m in enumerate(slips) if m.exercise in demo.QUICK or k % 6 == 0]
     results = [graded(f"student-{k:02d}", change) for k, change in enumerate([None, None, None, *slips])]
     lost = batch.without_grade("student-99", "hw1", "The submission could not be read: it is empty.")

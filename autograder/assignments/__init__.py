@@ -1,0 +1,203 @@
+"""The assignments: what is handed out as one notebook, and where everything that belongs to one lies.
+
+An assignment is two folders. `autograder/assignments/<name>/` is what grades it, and goes to its students:
+assignment.toml, a test file for each exercise, reference.json. `solutions/<name>/` never leaves the course's staff: the
+source notebook, its weights, and what is known of wrong and right answers. A folder with an assignment.toml is an
+assignment; nothing else lists it.
+"""
+
+import difflib
+import importlib
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = Path(__file__).resolve().parent
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # of an assignment, and of an exercise: a module's
+NUMBER = re.compile(r"[A-Z]?\d+(\.\d+)*")
+
+
+class AssignmentError(ValueError):
+    """An assignment.toml is not in order: says which, what is wrong, and what to do."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise: `name` is its id in heading, stub, check, artifact, test file and reference."""
+
+    name: str
+    number: str
+    title: str
+    assignment: "Assignment"
+
+    @property
+    def test_file(self) -> Path:
+        return self.assignment.checks / f"test_{self.name}.py"
+
+    @property
+    def module(self) -> ModuleType:
+        """Its tests."""
+        return importlib.import_module(f"autograder.assignments.{self.assignment}.test_{self.name}")
+
+    @cached_property
+    def points(self) -> float:
+        """Sum of the points of the exercise's checks: the only place where points are written."""
+        return sum(test.points for name, test in vars(self.module).items() if name.startswith("test_"))
+
+    def __str__(self) -> str:
+        return f"Exercise {self.number}"
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """An assignment by its name, and all its paths. Whether it exists, `get` says."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def checks(self) -> Path:
+        """What grades it: tests, assignment.toml, reference.json."""
+        return FOLDER / self.name
+
+    @property
+    def reference(self) -> Path:
+        """The calibrated losses."""
+        return self.checks / "reference.json"
+
+    @property
+    def solution(self) -> Path:
+        """The private folder."""
+        return ROOT / "solutions" / self.name
+
+    @property
+    def source(self) -> Path:
+        """The one notebook that people edit, as a percent script."""
+        return self.solution / f"{self.name}.py"
+
+    @property
+    def artifacts(self) -> Path:
+        """The reference weights and samples."""
+        return self.solution / "artifacts"
+
+    @property
+    def verdicts(self) -> Path:
+        """What `deepul validate` found."""
+        return self.solution / "verdicts.json"
+
+    @property
+    def handout(self) -> Path:
+        """The generated folder that students get."""
+        return ROOT / "homeworks" / self.name
+
+    @property
+    def title(self) -> str:
+        return self._settings["title"]
+
+    @property
+    def minutes(self) -> int:
+        """How long its trainings take together, on a laptop with two cores."""
+        return self._settings["minutes"]
+
+    @property
+    def order(self) -> float:
+        """Its place among the assignments; those of one order stand by their names, hw2 before hw10."""
+        return self._settings["order"]
+
+    @cached_property
+    def exercises(self) -> tuple[Exercise, ...]:
+        return tuple(Exercise(e["name"], e["number"], e["title"], self) for e in self._settings["exercises"])
+
+    def chosen(self, exercise: str = "") -> list[Exercise]:
+        """All its exercises, or the one of that name. Raises ValueError if it has none of that name."""
+        if not exercise:
+            return list(self.exercises)
+        found = get_exercise(exercise)
+        if found not in self.exercises:
+            raise ValueError(f"{exercise} is an exercise of {found.assignment}, not of {self}.")
+        return [found]
+
+    @property
+    def _settings(self) -> dict:
+        return _read(self.checks / "assignment.toml")
+
+
+@cache
+def _read(file: Path) -> dict:
+    """An assignment.toml, looked over. Raises AssignmentError."""
+    try:
+        settings = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise AssignmentError(f"{file.relative_to(ROOT)} cannot be read: {error}") from None
+    for key, kind in (("title", str), ("order", int | float), ("minutes", int | float), ("exercises", list)):
+        if not isinstance(settings.get(key), kind):
+            raise AssignmentError(f"{file.relative_to(ROOT)} needs {key} = …, {_kind(kind)}.")
+    for number, exercise in enumerate(settings["exercises"], 1):
+        where = f"{file.relative_to(ROOT)}, exercise {number}"
+        missing = [k for k in ("name", "number", "title") if not isinstance(exercise.get(k), str)]
+        if missing:
+            raise AssignmentError(f'{where} needs {missing[0]} = "…", a text.')
+        if not NAME.fullmatch(exercise["name"]):
+            raise AssignmentError(f"{where}: the name {exercise['name']!r} must be letters, digits and _ only.")
+        if not NUMBER.fullmatch(exercise["number"]):
+            raise AssignmentError(f"{where}: the number {exercise['number']!r} is not like 1.2, 12 or E7.1.")
+    return settings
+
+
+def _kind(kind: Any) -> str:
+    return {str: "a text", list: "a list of [[exercises]]"}.get(kind, "a number")
+
+
+@cache
+def every() -> tuple[Assignment, ...]:
+    """All assignments, in their order. Raises AssignmentError where one is not in order, or two share an exercise."""
+    found = [Assignment(file.parent.name) for file in FOLDER.glob("*/assignment.toml")]
+    for assignment in found:
+        if not NAME.fullmatch(assignment.name):
+            raise AssignmentError(f"The folder {assignment.checks} must be called by letters, digits and _ only.")
+    found.sort(key=lambda a: (a.order, natural(a.name)))
+    owner: dict[str, Assignment] = {}
+    for assignment in found:
+        for exercise in assignment.exercises:
+            other = owner.setdefault(exercise.name, assignment)
+            if other is not assignment:
+                raise AssignmentError(f"{other} and {assignment} both have an exercise called {exercise.name}.")
+    return tuple(found)
+
+
+def natural(name: str) -> list:
+    """A key to sort by: numbers in a name count as numbers, hw2 before hw10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def names() -> list[str]:
+    return [a.name for a in every()]
+
+
+def get(name: str) -> Assignment:
+    """The assignment called `name`. Raises ValueError naming the known ones."""
+    known = {a.name: a for a in every()}
+    if name not in known:
+        raise ValueError(f"There is no assignment called {name!r}. Assignments: {', '.join(known)}.")
+    return known[name]
+
+
+def get_exercise(name: str) -> Exercise:
+    """The exercise called `name`; an artifact's name, such as "made.smiley", finds its exercise too.
+
+    Raises ValueError naming the known exercises.
+    """
+    by_name = {e.name: e for a in every() for e in a.exercises}
+    key = name.split(".")[0]
+    if key in by_name:
+        return by_name[key]
+    close = difflib.get_close_matches(key, by_name, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ValueError(f"There is no exercise called {name!r}.{hint} Exercises: {', '.join(by_name)}.")

@@ -1,0 +1,212 @@
+"""Exercise 2.4: levels become reals, masks choose halves, and the flow of images has the log_det of its Jacobian."""
+
+import numpy as np
+
+from autograder.checks import Recipe, hint, points, require
+from autograder.families import image_flows as family
+from autograder.families.image_flows import ALPHA, ImageFlow
+from autograder.properties import flows, hygiene
+from autograder.properties import images as on_images
+from deepul_utils import images
+
+DATA = images.get("digits32", levels=16)
+TINY, WIDE = (1, 4, 4), (4, 4, 4)
+LEVELS = 16
+KINDS = ("checkerboard", "channel")
+
+
+RECIPE = Recipe(optimizer="Adam", lr=5e-3, steps=1000, batch=32)
+
+
+def small(student, seed: int, scales: int = 2, sizes: tuple[float, ...] = family.SIZES) -> ImageFlow:
+    """A flow of 4 × 4 images with random weights."""
+    kwargs = dict(shape=TINY, levels=LEVELS, scales=scales, width=8)  # type: dict
+    return family.drawn(student, "ImageRealNVP", TINY, LEVELS, seed, sizes=sizes, **kwargs)
+
+
+def coupling(student, kind: str, keep: int, seed: int) -> ImageFlow:
+    """One coupling of 4 × 4 images with four channels, with random weights."""
+    return family.drawn(student, "MaskedCoupling", WIDE, LEVELS, seed, kind, keep, WIDE, 8)
+
+
+@points(0.5, "Shapes")
+@hint("forward takes reals (B, C, H, W) and gives z of the same shape and log_det (B,), one row an image.")
+def test_shapes(student, seed):
+    flow = small(student, seed)
+    t = flow.reals(50, seed)
+    z, log_det = flow.forward(t)
+    require(hygiene.finite(np.concatenate([z.ravel(), log_det]), "of random images"))
+    require(hygiene.rows_are_independent(flow.latents, t))
+    require(hygiene.rows_are_independent(flow.log_det, t))
+
+
+@points(0.5, "Called with one example")
+@hint("One image is a batch, too: forward takes (1, C, H, W) and gives as much, and log_det (1,).")
+def test_called_with_one_example(student, seed):
+    flow = small(student, seed)
+    t = flow.reals(5, seed)
+    require(hygiene.one_example(flow.latents, t))
+    for part in (flow, coupling(student, "channel", 1, seed)):
+        require(hygiene.one_example(part.log_det, part.reals(5, seed)))
+
+
+@points(2, "dequantize adds uniform noise")
+@hint("y = (x + u) / levels, with a u of its own for every number, from U[0, 1). Its log_det is −D log levels.")
+def test_dequantize_adds_uniform_noise(student, seed):
+    for levels in (2, 16):
+        x = family.levels(60, (1, 8, 8), levels, seed)
+        y, log_det = family.pair(student, "dequantize", x, levels, seed=seed)
+        require(on_images.noise_is_uniform(y, x, levels))
+        require(on_images.is_exactly(log_det, np.full(len(x), -64 * np.log(levels)), "log_det", "−D log levels"))
+        again, _ = family.pair(student, "dequantize", x, levels, seed=seed + 1)
+        require(on_images.is_drawn_anew(y, again, "dequantize"))
+
+
+@points(2, "The logit and its log_det")
+@hint(
+    "t = log s − log(1 − s) with s = α + (1 − 2α) y. Its slope dt/dy is (1 − 2α) / (s (1 − s)); log_det sums "
+    "their logarithms, one number an image. The way back is y = (σ(t) − α) / (1 − 2α)."
+)
+def test_logit_and_its_log_det(student, seed):
+    y = np.random.default_rng(seed).random((50, 2, 4, 4), dtype=np.float32)
+    y[0], y[1] = 0, 1  # the ends are what α is for
+    t, log_det = family.pair(student, "to_logits", y)
+    s = ALPHA + (1 - 2 * ALPHA) * y.astype(np.float64)
+    log_slopes = np.log(1 - 2 * ALPHA) - np.log(s) - np.log1p(-s)
+    require(on_images.is_exactly(t, np.log(s) - np.log1p(-s), "t", "log s − log(1 − s)"))
+    require(on_images.is_exactly(log_det, log_slopes.sum(axis=(1, 2, 3)), "log_det", "Σ log dt/dy"))
+    back = family.answer(student, "from_logits", y.shape, t.astype(np.float32))
+    require(on_images.is_exactly(back, y, "from_logits(to_logits(y))", "y"))
+
+
+@points(2, "Masks keep one half")
+@hint(
+    "checkerboard: 1 where (row + column) % 2 is keep, the same in all channels. channel: 1 in the first half of "
+    "the channels or in the second, over the whole image."
+)
+def test_masks_keep_one_half(student):
+    for shape in (WIDE, (2, 4, 6)):
+        require(on_images.is_a_checkerboard(*(family.mask(student, "checkerboard", shape, k) for k in (0, 1))))
+        require(on_images.is_half_the_channels(*(family.mask(student, "channel", shape, k) for k in (0, 1))))
+
+
+@points(2, "squeeze moves squares into channels")
+@hint(
+    "squeeze moves each square of 2 × 2 pixels into four channels of one pixel; nothing is added or lost. unsqueeze "
+    "puts every number back where it was."
+)
+def test_squeeze_moves_squares_into_channels(student):
+    for C, H, W in ((1, 4, 4), (3, 4, 8)):
+        x = np.arange(2 * C * H * W, dtype=np.float32).reshape(2, C, H, W)
+        z = family.answer(student, "squeeze", (2, 4 * C, H // 2, W // 2), x)
+        require(on_images.squares_become_channels(x, z))
+        back = family.answer(student, "unsqueeze", x.shape, z)
+        require(on_images.is_exactly(back, x, "unsqueeze(squeeze(x))", "x"))
+
+
+@points(2, "A coupling keeps what its mask keeps")
+@hint("Where the mask is 1 a coupling hands x on as it is, forwards and backwards; everywhere else it changes it.")
+def test_coupling_keeps_what_the_mask_keeps(student, seed):
+    for kind in KINDS:
+        for keep in (0, 1):
+            flow, mask = coupling(student, kind, keep, seed), family.mask(student, kind, WIDE, keep)
+            require(on_images.keeps_where(flow.latents, flow.reals(20, seed), mask.ravel()))
+
+
+@points(3.5, "log_det is that of the Jacobian")
+@hint(
+    "A coupling's log_det is the sum of log σ over all numbers that it changes; those of a composition add. A squeeze "
+    "only moves numbers: its log_det is 0."
+)
+def test_log_det_is_that_of_the_jacobian(student, seed):
+    for kind in KINDS:
+        for keep in (0, 1):
+            require(family.log_det_finding(coupling(student, kind, keep, seed), seed))
+    for scales in (1, 2):
+        require(family.log_det_finding(small(student, seed, scales), seed))
+
+
+@points(1, "Every z depends on every x")
+@hint(
+    "At one scale, couplings take turns: two checkerboards, keep 0 and 1, then channel masks, keep 0 and 1 and again. "
+    "Each is a coupling of its own, with weights of its own. Else a half goes through unchanged."
+)
+def test_every_z_depends_on_every_x(student, seed):
+    few, many = (parameters(student, scales) for scales in (1, 2))
+    require(flows.grows(few, many, "ImageRealNVP", "scales"))
+    flow = small(student, seed, scales=1)
+    require(flows.is_dense(flow.jacobian(flow.reals(20, seed))))
+
+
+def parameters(student, scales: int) -> int:
+    """How many numbers a flow of so many scales has as its parameters."""
+    made = student.new("ImageRealNVP", shape=TINY, levels=LEVELS, scales=scales, width=8)
+    return sum(values.size for values in made.parameters().values())
+
+
+@points(2.5, "inverse undoes forward")
+@hint(
+    "x = (z − μ) ∘ exp(−log σ), in that order; the layers in reverse order, the last one first; and a squeeze where "
+    "forward has an unsqueeze."
+)
+def test_inverse_undoes_forward(student, seed):
+    for kind, keep in (("checkerboard", 1), ("channel", 0)):
+        flow, mask = coupling(student, kind, keep, seed), family.mask(student, kind, WIDE, keep)
+        require(on_images.keeps_where(flow.inverse, flow.reals(20, seed), mask.ravel()))
+        for found in family.inverse_findings(flow, seed):
+            require(found)
+    for scales in (1, 2):
+        for found in family.inverse_findings(small(student, seed, scales), seed):
+            require(found)
+
+
+@points(2, "log_prob adds the base density and all log_dets")
+@hint(
+    "log p(x) = log N(z; 0, I) + the log_dets of dequantize, to_logits and forward, each once: sums over the image, in "
+    "nats, and with noise u that is drawn anew at every call."
+)
+def test_log_prob_adds_base_and_all_log_dets(student, seed):
+    parts = ("dequantize", "to_logits")
+    for k in range(2):
+        require(family.log_prob_finding(small(student, seed + k), student, parts, seed + k))
+    flow, x = small(student, seed), family.levels(100, TINY, LEVELS, seed)
+    y, again = (student.call("dequantize", x, LEVELS, seed=seed + k) for k in (0, 1))
+    if not np.array_equal(np.asarray(y[0]), np.asarray(again[0])):  # if its noise is fixed, that has a check of its own
+        require(on_images.is_drawn_anew(flow.log_prob(x, seed), flow.log_prob(x, seed + 1), "log_prob"))
+
+
+@points(1, "Interpolation is straight in latent space")
+@hint("z = (1 − w) f(a) + w f(b) for w in equal steps from 0 to 1, then the inverse: (B, steps, C, H, W).")
+def test_interpolation_is_straight_in_latent_space(student, seed):
+    flow, steps = small(student, seed), 5
+    a, b = flow.reals(8, seed), flow.reals(8, seed + 1)
+    way = flow.ask("interpolate", (8, steps, *TINY), family.shaped(a, TINY), family.shaped(b, TINY), steps=steps)
+    z = flow.latents(way.reshape(8 * steps, -1)).reshape(8, steps, -1)
+    w = np.linspace(0, 1, steps)[:, None]
+    z_a, z_b = (flow.latents(end)[:, None] for end in (a, b))
+    require(on_images.is_exactly(z, (1 - w) * z_a + w * z_b, "z on the way", "on the straight line", 5e-3))
+
+
+@points(0.5, "Samples follow the density")
+@hint("Draw z from N(0, I); then inverse, from_logits, times levels, rounded down, within 0 … levels − 1.")
+def test_samples_follow_the_density(student, seed):
+    for sizes in (family.SIZES, family.GENTLE):
+        require(family.sampler_finding(small(student, seed, sizes=sizes), seed))
+
+
+@points(0.5, "Samples look like the data")
+@hint("Samples of the trained flow are no digits yet: was it trained long enough, and on the data as they are?")
+def test_samples_look_like_the_data(student, held_out, seed, rests):
+    x = held_out(DATA, family.SAMPLES)
+    rests(lambda: family.samples_finding(trained(student), DATA, x, seed))
+
+
+@points(3, "Trained: bits per dimension")
+@hint("Train longer, let the learning rate rise first and fall to zero, or use wider networks and more couplings.")
+def test_trained_bits_per_dimension(student, graded, held_out, seed):
+    invertible = family.inverts(small(student, seed), seed)
+    family.grade(graded, "realnvp_images", lambda: trained(student), DATA, held_out, seed, invertible, RECIPE)
+
+
+def trained(student) -> ImageFlow:
+    return ImageFlow(student.trained("realnvp_images", "ImageRealNVP"), DATA.shape, LEVELS)

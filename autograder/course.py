@@ -1,0 +1,180 @@
+"""A course folder: nbgrader's own layout, opened with the kit's configuration."""
+
+import contextlib
+import errno
+import os
+import secrets
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.assignments import ROOT
+
+LOCKED_SECONDS = 90  # the gradebook may be in use so long
+
+
+class CourseError(Exception):
+    """Something in the course folder is not in order; says what, where, and what to do."""
+
+
+class SandboxError(Exception):
+    """The sandbox itself does not work; says what to do. Never a fault of a submission."""
+
+
+class SourceError(Exception):
+    """The source notebook is not in order; says which cell, and what to do."""
+
+
+CONFIGURATION = '''"""Written by deepul: nbgrader's own commands in this folder grade in the kit's sandbox."""
+
+from pathlib import Path
+
+import autograder
+
+load_subconfig("nbgrader_config.py", path=str(Path(autograder.__file__).resolve().parent.parent))
+c = get_config()
+c.CourseDirectory.source_directory = "source"
+c.CourseDirectory.release_directory = "release"
+'''
+
+
+@dataclass(frozen=True)
+class Course:
+    """root: the folder that holds submitted/, autograded/, feedback/ and gradebook.db."""
+
+    root: Path
+    source: Path
+    release: Path
+
+    @classmethod
+    def kit(cls) -> "Course":
+        """The kit's own folder: its handouts are the committed ones."""
+        return cls(ROOT, ROOT / "build" / "source", ROOT / "homeworks")
+
+    @classmethod
+    def at(cls, root: Path) -> "Course":
+        """A course of its own in any folder."""
+        root = root.resolve()
+        return cls.kit() if root == ROOT else cls(root, root / "source", root / "release")
+
+    def configure(self) -> None:
+        """Let nbgrader's own commands in this folder grade in the sandbox, too.
+
+        Without a configuration they would run a submission on this machine, and believe what it says of itself.
+
+        Raises CourseError where there is another configuration, which does so.
+        """
+        file = self.root / "nbgrader_config.py"
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(CONFIGURATION, encoding="utf-8")
+        text = file.read_text(encoding="utf-8", errors="replace")
+        if "load_subconfig(" not in text and "autograder.grading.nbgrader_steps.TrustedExecute" not in text:
+            raise CourseError(
+                f"{file} is a configuration of your own, with which `nbgrader autograde` would run submissions outside "
+                f"the sandbox. Add this to its beginning, and run the command again:\n\n{CONFIGURATION}"
+            )
+
+    @property
+    def salt(self) -> str:
+        """The course's secret, from which grading seeds and held-out data are derived; made once."""
+        file = self.root / ".deepul-salt"
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with (
+                contextlib.suppress(FileExistsError),  # another grader has just made it
+                open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as stream,
+            ):
+                stream.write(secrets.token_hex(16))  # who reads it can predict what is held out
+        return file.read_text(encoding="ascii").strip()
+
+    def api(self):
+        """nbgrader's programming interface on this folder."""
+        from nbgrader.apps import NbGraderAPI
+        from nbgrader.coursedir import CourseDirectory
+
+        # A mapping of nbgrader's that SQLAlchemy 2.1 grumbles about; harmless, and not for a TA to read.
+        warnings.filterwarnings("ignore", message="Object of type <Submitted", module="nbgrader")
+        # nbgrader calls `alembic` by name when it makes a gradebook.
+        bin_folder = str(Path(sys.executable).parent)
+        if bin_folder not in os.environ["PATH"].split(os.pathsep):
+            os.environ["PATH"] = bin_folder + os.pathsep + os.environ["PATH"]
+        config = self.config()
+        self.root.mkdir(parents=True, exist_ok=True)
+        return NbGraderAPI(coursedir=CourseDirectory(config=config), config=config)
+
+    def config(self):
+        """The kit's configuration of nbgrader, for this folder."""
+        from traitlets.config import PyFileConfigLoader
+
+        config = PyFileConfigLoader("nbgrader_config.py", path=str(ROOT)).load_config()
+        config.CourseDirectory.root = str(self.root)
+        config.CourseDirectory.source_directory = str(self.source)
+        config.CourseDirectory.release_directory = str(self.release)
+        return config
+
+    def knows(self, assignment: str) -> bool:
+        """Whether the gradebook has the assignment."""
+        from nbgrader.api import MissingEntry
+
+        if not (self.root / "gradebook.db").exists():
+            return False
+        with self.gradebook() as gradebook:
+            try:
+                gradebook.find_assignment(assignment)
+            except MissingEntry:
+                return False
+        return True
+
+    def generate_assignment(self, assignment: str) -> None:
+        """nbgrader generate_assignment. Raises CourseError with nbgrader's own reason."""
+        result = self.api().generate_assignment(assignment, force=True)
+        if not result["success"]:
+            raise CourseError(f"nbgrader could not make the handout of {assignment}: {reason(result)}")
+
+    def gradebook(self):
+        """nbgrader's gradebook, as a context manager."""
+        from nbgrader.api import Gradebook
+
+        return Gradebook(self.gradebook_url, "deepul")
+
+    @property
+    def gradebook_url(self) -> str:
+        """Of the gradebook; whoever writes to it waits for others that do, formgrader for example."""
+        return f"sqlite:///{self.root / 'gradebook.db'}?timeout={LOCKED_SECONDS}"
+
+
+def reason(result: dict) -> str:
+    """The errors in the log of one of nbgrader's calls."""
+    log = result.get("log") or result.get("error") or ""
+    errors = [line for line in log.splitlines() if line.startswith("[ERROR]")]
+    return " ".join(errors) or log[-500:]
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+# What SQLite says, and what it means: (its words, in ours).
+GRADEBOOK = (
+    ("database is locked", "gradebook.db is in use by another program (formgrader, perhaps, that is saving): close it"),
+    ("disk is full", "gradebook.db cannot grow, the disk is full: make room"),
+    ("readonly database", "gradebook.db is read-only, or its folder: allow writing there"),
+    ("unable to open database file", "gradebook.db cannot be opened: allow reading and writing in the course folder"),
+    ("disk I/O error", "gradebook.db cannot be read or written, the disk is full or failing: make room, or look at it"),
+    ("not a database", "gradebook.db is damaged: put back a copy, or move it away to begin a new one"),
+    ("malformed", "gradebook.db is damaged: put back a copy, or move it away to begin a new one"),
+)
+
+
+def trouble(error: Exception) -> str:
+    """Why something could not be read or written: what, where, and what to do, in one line."""
+    said = str(error)
+    if isinstance(error, OSError) and error.errno in FULL:
+        where = f": {error.filename}" if error.filename else ""
+        return f"the disk is full ({error.strerror}{where}): make room"
+    if isinstance(error, OSError) and error.errno in CLOSED:
+        return f"{error.filename or 'a file'} cannot be written, it is read-only or not yours: allow writing there"
+    for words, meaning in GRADEBOOK:
+        if words in said:
+            return meaning
+    return f"{type(error).__name__}: {said.splitlines()[0][:200] if said else 'no reason given'}"

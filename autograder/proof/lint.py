@@ -1,0 +1,65 @@
+"""What is missing in an assignment, in words: before it is released, calibrated or validated.
+
+Nothing is run: this reads the source, the tests, the references, the known wrong and right answers, and the weights.
+"""
+
+from collections.abc import Iterator
+
+from autograder import assignments, notebooks, runner
+from autograder.assignments import Assignment, Exercise
+from autograder.handout import build, source
+from autograder.notebooks import Cell
+from autograder.proof import changes
+
+FEWEST_SEEDS, FEWEST_VARIANTS = 3, 2
+
+
+def problems(assignment: str) -> list[str]:
+    """What is not in order: a sentence each, of what stands first, first."""
+    here = assignments.get(assignment)
+    found = build.problems(here)
+    if found:  # the rest asks for what these are to name
+        return found
+    cells = notebooks.read(here.source)
+    return [p for e in here.exercises for p in _of(e, notebooks.section(cells, e.number))] + _changes_match(here, cells)
+
+
+def _of(exercise: Exercise, cells: list[Cell]) -> Iterator[str]:
+    assignment = exercise.assignment.name
+    tests = {t.__name__.removeprefix("test_"): t for t in build.tests_of(exercise)}
+    mutants = [m for m in changes.mutants(assignment) if m.exercise == exercise.name]
+    for name, test in tests.items():
+        if all(m.caught_by != name for m in mutants):
+            yield f"{exercise}: no mutant is meant for the check “{test.title}” ({name})."
+    for mutant in mutants:
+        for name in {mutant.caught_by, *mutant.also} - tests.keys():
+            yield f"{exercise}: the mutant {mutant.name} names a check {name}, and there is none."
+    variants = [v for v in changes.variants(assignment) if v.exercise == exercise.name]
+    if len(variants) < FEWEST_VARIANTS:
+        yield f"{exercise} has {len(variants)} variants, right answers of another design; {FEWEST_VARIANTS} at least."
+    trained = source.trained(cells)
+    for name in trained:
+        if not (exercise.assignment.artifacts / f"{name}.safetensors").exists():
+            yield f"{exercise}: there are no reference weights for {name}: deepul calibrate {assignment}."
+    references = {k: r for k, r in runner.references(assignment).items() if k.split(".")[0] == exercise.name}
+    if trained and not references:
+        yield f"{exercise} has no reference losses: deepul calibrate {assignment}."
+    for key, reference in references.items():
+        if isinstance(reference, dict) and "runs" in reference and len(reference["runs"]) < FEWEST_SEEDS:
+            yield f"{exercise}: {key} was trained under {len(reference['runs'])} seeds; {FEWEST_SEEDS} at least."
+
+
+def _changes_match(assignment: Assignment, cells: list[Cell]) -> list[str]:
+    """Of mutants and variants: whether each edit is found once in the source."""
+    found = []
+    every: list[changes.Mutant | changes.Variant]
+    every = [*changes.mutants(assignment.name), *changes.variants(assignment.name)]
+    for change in every:
+        try:
+            changes.apply(change, cells)
+        except ValueError as error:
+            found.append(str(error))
+    shown = {f for c in cells if c.kind == "markdown" for f in source.FIGURE.findall(c.source)}
+    there = {f.name for f in (assignment.handout / "figures").glob("*.png")}
+    found += [f"The figure {name} was not made yet: deepul release {assignment}." for name in sorted(shown - there)]
+    return found

@@ -1,0 +1,54 @@
+"""A new assignment that runs: the simplest model of a family, to be replaced line by line."""
+
+import re
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from autograder import assignments
+from autograder.assignments import Assignment
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def families() -> list[str]:
+    """The families that an assignment can begin in."""
+    return sorted(folder.name for folder in TEMPLATES.iterdir() if folder.is_dir())
+
+
+def write(name: str, family: str, title: str = "", number: str = "") -> list[Path]:
+    """Write both folders of an assignment of one exercise, and return its files.
+
+    title: "Nice" for nice, if not given. number: of the exercise; E1, E2, … the next that is free, if not given.
+    Raises ValueError where the name is none, or taken, or there is no such family; nothing is written then.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise ValueError(f"{name!r} is no name: a small letter, then small letters, digits and _, as in vqvae2.")
+    if family not in families():
+        raise ValueError(f"There is no family called {family!r}. Families: {', '.join(families())}.")
+    taken = {e.name for a in assignments.every() for e in a.exercises} | set(assignments.names())
+    new = Assignment(name)
+    if name in taken or new.checks.exists() or new.solution.exists():
+        raise ValueError(f"There is an assignment or an exercise called {name} already.")
+    words = {
+        "name": name, "cls": "".join(part.capitalize() for part in name.split("_")),
+        "title": title or name.replace("_", " ").capitalize(), "number": number or _next_number(),
+    }  # fmt: skip
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES / family), undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    places = {
+        "assignment.toml.j2": new.checks / "assignment.toml", "test.py.j2": new.checks / f"test_{name}.py",
+        "source.py.j2": new.source, "mutants.py.j2": new.solution / "mutants.py",
+        "variants.py.j2": new.solution / "variants.py",
+    }  # fmt: skip
+    for template, file in places.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(environment.get_template(template).render(words), encoding="utf-8")
+    assignments.every.cache_clear()
+    return list(places.values())
+
+
+def _next_number() -> str:
+    used = {e.number for a in assignments.every() for e in a.exercises}
+    return next(f"E{k}" for k in range(1, len(used) + 2) if f"E{k}" not in used)

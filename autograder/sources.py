@@ -1,0 +1,108 @@
+"""What a result rests on: the kit's own sources behind a check, and the data. A key made of these goes stale with them.
+
+Nothing is imported here: which module uses which is read from the syntax.
+"""
+
+import ast
+import contextlib
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from autograder.assignments import ROOT
+
+# What a figure or a table looks like changes no result, and where an assignment lies changes none.
+DECIDE_NOTHING = {"autograder.display", "autograder.assignments", "deepul_utils.check", "deepul_utils.exercises"}
+FIGURES = "deepul_utils.plots"
+DATA = (".npz", ".png", ".csv", ".safetensors")
+
+
+def digest(file: Path) -> bytes:
+    """Of what a file does: comments, documentation, layout and types of a source do nothing."""
+    return _digest(file, file.stat().st_mtime_ns)
+
+
+@cache
+def _digest(file: Path, changed: int) -> bytes:
+    if file.suffix != ".py":
+        return hashlib.sha256(file.read_bytes()).digest()
+    tree = _Bare().visit(ast.parse(file.read_text(encoding="utf-8")))
+    return hashlib.sha256(ast.unparse(tree).encode()).digest()
+
+
+class _Bare(ast.NodeTransformer):
+    """Leaves of a source what is run for its results."""
+
+    def generic_visit(self, node: Any) -> ast.AST:
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if documented and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+        bare: Any = super().generic_visit(node)
+        if documented and not bare.body:
+            bare.body = [ast.Pass()]
+        return bare
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        node.annotation = ast.Name("object")  # a field of a dataclass stays one
+        return self.generic_visit(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
+        return None if node.module in ("typing", "collections.abc") else node
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return None
+        return self.generic_visit(node)
+
+
+@cache
+def data() -> tuple[Path, ...]:
+    """The files of data/ that come with the kit."""
+    folder = ROOT / "data"
+    return tuple(sorted(f for f in folder.iterdir() if f.suffix in DATA))
+
+
+@cache
+def closure(file: Path) -> frozenset[Path]:
+    """The file and the kit's own files that it imports, directly or through others."""
+    found, ask = set(), [file]
+    while ask:
+        here = ask.pop()
+        if here not in found:
+            found.add(here)
+            ask += imported(here.read_text(encoding="utf-8"), ".".join(here.relative_to(ROOT).parent.parts))
+    return frozenset(found)
+
+
+def imported(source: str, package: str = "") -> list[Path]:
+    """The kit's own files that a source imports. package: where it stands, for its relative imports."""
+    return [file for module in sorted(_modules(source, package)) for file in _files(module)]
+
+
+def _modules(source: str, package: str) -> set[str]:
+    with contextlib.suppress(SyntaxError):  # a known wrong solution may be one
+        tree = ast.parse("\n".join("" if line.startswith("%") else line for line in source.splitlines()))
+        names = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                names |= {a.name for a in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names |= {node.module or package} | {f"{node.module or package}.{a.name}" for a in node.names}
+        ours = {n for n in names if n.startswith(("autograder", "deepul_utils"))} - DECIDE_NOTHING
+        return {n for n in ours if n != FIGURES and not n.startswith(f"{FIGURES}.")}
+    return set()
+
+
+def _files(module: str) -> list[Path]:
+    path = ROOT.joinpath(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return [file] if file.exists() else []

@@ -1,0 +1,143 @@
+"""CONTRIBUTING's road for a new assignment, followed in a copy of the kit: from `deepul new` to a graded submission."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autograder.assignments import ROOT
+
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+ROAD = re.search(r"## Adding an assignment.*?```sh\n(.*?)```", CONTRIBUTING, re.DOTALL)[1].splitlines()
+
+
+def copied(target: Path) -> Path:
+    """The kit, as git knows it and as it is now, with nothing that is generated but the handouts."""
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True)
+    for name in listed.stdout.decode().splitlines():
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
+    return target
+
+
+@pytest.fixture
+def copy(tmp_path) -> Path:
+    return copied(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def in_order(tmp_path_factory) -> Path:
+    """A copy with a new assignment, for which lint has nothing to say: what is trained is there, if only by name."""
+    folder = copied(tmp_path_factory.mktemp("kit"))
+    assert deepul(folder, "new", "bent", "--family", "flows").returncode == 0
+    (folder / "solutions/bent/artifacts").mkdir()
+    (folder / "solutions/bent/artifacts/bent.safetensors").touch()
+    (folder / "homeworks/bent/figures").mkdir(parents=True)
+    (folder / "homeworks/bent/figures/bent.png").touch()
+    reference = {"bent": {"mean": 0.7, "sd": 0.01, "runs": [0.7, 0.69, 0.71]}}
+    (folder / "autograder/assignments/bent/reference.json").write_text(json.dumps(reference))
+    assert "bent: in order" in deepul(folder, "lint", "bent").stdout
+    return folder
+
+
+TEST, SOURCE = "autograder/assignments/bent/test_bent.py", "solutions/bent/bent.py"
+MUTANTS, TOML = "solutions/bent/mutants.py", "autograder/assignments/bent/assignment.toml"
+REFERENCE = "autograder/assignments/bent/reference.json"
+DEFINED = "\n\ndef test_more(student): ...\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("file", "find", "replace", "said"),
+    [
+        (TEST, "suite.shapes(0.5)", "suite.shapes(0)", "test_shapes is worth 0 points; a check is worth more"),
+        (TEST, "suite.shapes(0.5)", "suite.shapes(-1)", "test_shapes is worth -1 points"),
+        (TEST, "suite.shapes(0.5)", f"suite.shapes(0.5)\n{DEFINED}", "test_more has no @points"),
+        (TEST, "suite.samples(1, ", "suite.samples(1, '') or (", "test_samples_follow_the_density has no @hint"),
+        (TEST, "test_shapes = ", "import nothing_like_this\ntest_shapes = ", "cannot be imported: ModuleNotFoundError"),
+        (TEST, "test_shapes = ", "shapes = ", "names a check shapes, and there is none"),
+        (MUTANTS, '"shapes", "should', '"called_with_one_example", "should', "no mutant is meant for the check “Sh"),
+        (MUTANTS, '"shapes", "should', '"shape", "should', "the mutant column names a check shape, and there is none"),
+        (MUTANTS, '" - 0.5 * math.log(2', '" - 0.7 * math.log(2', "occurs 0 times in the solution; it must occur once"),
+        ("solutions/bent/variants.py", '"smooth", "bent"', '"smooth", "made"', "has 1 variants"),
+        (REFERENCE, ", 0.69, 0.71", "", "bent was trained under 1 seeds; 3 at least"),
+        (REFERENCE, '"bent"', '"else"', "has no reference losses: deepul calibrate"),
+        (SOURCE, 'trained("bent"', 'trained("bent.more"', "no reference weights for bent.more: deepul calibrate bent"),
+        (SOURCE, "figures/bent.png", "figures/more.png", "The figure more.png was not made yet: deepul release bent"),
+        (SOURCE, "### END SOLUTION", "### END SOLUTON", "looks like a marker and is none"),
+        (SOURCE, "## Exercise E2 · Bent", "## Exercise E3 · Bent", "The heading “## Exercise E3 · Bent” is not in its"),
+        (TOML, "order = 100", "order = 'last'", "needs order = …, a number"),
+        (TOML, 'number = "E2"', 'number = "first"', "the number 'first' is not like 1.2, 12 or E7.1"),
+        (TOML, 'name = "bent"', 'name = "made"', "hw1 and bent both have an exercise called made"),
+        (TOML, "title =", "title", "assignment.toml cannot be read"),
+    ],
+)  # fmt: skip
+def test_lint_names_what_is_missing(in_order, file, find, replace, said):
+    before = (in_order / file).read_text(encoding="utf-8")
+    assert find in before
+    try:
+        (in_order / file).write_text(before.replace(find, replace, 1), encoding="utf-8")
+        done = deepul(in_order, "lint", "bent")
+    finally:
+        (in_order / file).write_text(before, encoding="utf-8")
+    assert done.returncode in (1, 2)
+    assert said in re.sub(r"\s+", " ", done.stdout)
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def deepul(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-c", "from autograder.cli import main; main()", *words]
+    environment = os.environ | {"PYTHONPATH": str(folder), "COLUMNS": "200"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_a_new_assignment_as_contributing_says(copy):
+    for line in ROAD:
+        words = re.sub(r"\s+#.*", "", line).replace("NAME", "bent").split()
+        assert words[0] == "deepul"
+        done = deepul(copy, *words[1:])
+        said = done.stdout + done.stderr
+        # Before anything is trained, lint has something to say; that is what it is there for.
+        assert done.returncode == (1 if words[1] == "lint" and "calibrate" in said else 0), f"{line}\n{said}"
+    assert "2 of 2 earn everything" in said
+    assert "bent: in order" in deepul(copy, "lint", "bent").stdout
+    own = ("autograder/assignments/bent/", "solutions/bent/", "homeworks/bent/", "docs/results.md", "build/")
+    for file in copy.rglob("*.*"):
+        name = file.relative_to(copy).as_posix()
+        if file.suffix in (".py", ".toml", ".json", ".md", ".ipynb", ".safetensors") and not name.startswith(own):
+            assert file.read_bytes() == (ROOT / name).read_bytes(), f"{name} was touched"
+    script = (
+        "from pathlib import Path; from autograder.handout.submit import solution_cells, write_submission; "
+        "handout, solved = Path('homeworks/bent/bent.ipynb'), ['bent']; "
+        "write_submission(handout, Path('class/ada'), solution_cells('bent'), solved, solved)"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=copy, check=True, env=os.environ | {"PYTHONPATH": str(copy)})
+    graded = deepul(copy, "grade", "bent", "class", "--course", "course")
+    assert graded.returncode == 0, graded.stdout + graded.stderr
+    rows = list(csv.DictReader((copy / "course" / "reports" / "bent" / "grades.csv").open(encoding="utf-8")))
+    assert {row["outcome"] for row in rows} == {"passed"}
+    assert sum(float(row["points"]) for row in rows) == 10
+
+
+def test_what_cannot_be_new_is_said_and_writes_nothing(copy):
+    before = sorted(copy.rglob("*"))
+    for words, said in (
+        (("hw1", "--family", "flows"), "an assignment or an exercise called hw1 already"),
+        (("made", "--family", "flows"), "an assignment or an exercise called made already"),
+        (("x", "--family", "trees"), "There is no family called 'trees'. Families: "),
+        (("Two Words", "--family", "flows"), "'Two Words' is no name"),
+        (("../up", "--family", "flows"), "'../up' is no name"),
+    ):
+        done = deepul(copy, "new", *words)
+        assert done.returncode == 2
+        assert said in done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+    assert [f for f in sorted(copy.rglob("*")) if "__pycache__" not in f.as_posix()] == before
