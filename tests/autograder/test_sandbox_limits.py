@@ -497,7 +497,7 @@ WORK_ON_CLUSTER = workers.work_on_cluster
 def test_on_a_cluster_too_a_worker_is_ended_and_the_submission_is_tried_no_longer_than_it_may(monkeypatch):
     from distributed import LocalCluster
 
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # workers find this module, whichever way pytest was started
+    monkeypatch.syspath_prepend(str(ROOT))  # workers find this module, whichever way pytest was started
     monkeypatch.setattr(workers, "work_on_cluster", busy_with_one_elsewhere)
     limits = replace(LIMITS, total=6)
     with (
