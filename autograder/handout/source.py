@@ -16,8 +16,9 @@ from autograder.notebooks import Cell
 HEADING = re.compile(r"^## Exercise (\S+) · (.+)$", re.MULTILINE)
 FIGURE = re.compile(r"!\[[^\]]*\]\(figures/([\w.-]+\.png)\)")
 MARKER = re.compile(r"^[ ]*### (BEGIN|END) SOLUTION$")
-COMMENT = re.compile(r"^\s*#+\s*(\S.*)$")
-ALIKE = 0.75  # how much of a marker a comment must have, to be a mistyped one
+COMMENT = re.compile(r"(#+)\s*([^#]*)$")
+ALIKE = 0.75  # how much of a marker a short comment must have, or one of its words of "solution", to be mistyped
+SHORT = 30  # characters
 STUB = re.compile(r"^\s*raise NotImplementedError\(.*\)$")
 NOT_IMPLEMENTED = re.compile(r'raise NotImplementedError\("Exercise \S+ is not implemented yet: ([\w.]+)"\)')
 
@@ -33,8 +34,8 @@ def _markers(cells: list[Cell]) -> Iterator[str]:
         for line in cell.source.splitlines():
             marker = MARKER.match(line)
             if not marker:
-                comment = COMMENT.match(line)
-                if comment and _is_mistyped(comment[1]):
+                comment = COMMENT.search(line) if cell.kind == "code" else None
+                if comment and _is_mistyped(*comment.groups()):
                     yield (
                         f"{where}: {line.strip()!r} looks like a marker and is none; a marker is ### BEGIN SOLUTION "
                         "or ### END SOLUTION, letter by letter."
@@ -52,11 +53,16 @@ def _markers(cells: list[Cell]) -> Iterator[str]:
             yield f"{where}: the cell with check(…) must hold no solution."
 
 
-def _is_mistyped(comment: str) -> bool:
+def _is_mistyped(hashes: str, comment: str) -> bool:
+    """Three hashes begin nothing but a marker, and no short comment of the course's speaks of a solution."""
     words = re.sub(r"[\W_]+", " ", comment).strip().lower()
-    return len(words) < 30 and any(
-        difflib.SequenceMatcher(None, words, marker).ratio() > ALIKE for marker in ("begin solution", "end solution")
-    )
+    if len(hashes) == 3 or len(words) >= SHORT:
+        return len(hashes) == 3
+    return _are_alike(words, "begin solution", "end solution") or any(_are_alike(w, "solution") for w in words.split())
+
+
+def _are_alike(words: str, *others: str) -> bool:
+    return any(difflib.SequenceMatcher(None, words, other).ratio() > ALIKE for other in others)
 
 
 def _headings(assignment: Assignment, cells: list[Cell]) -> Iterator[str]:

@@ -168,6 +168,9 @@ BEGIN, END = "        ### BEGIN SOLUTION\n", "        ### END SOLUTION\n"
           for marker, right, wrong in (
               (BEGIN, "###", "##"), (BEGIN, "### ", "###"), (BEGIN, "BEGIN", "Begin"), (BEGIN, "SOLUTION", "SOLUTON"),
               (BEGIN, "BEGIN", "BEGING"), (BEGIN, "SOLUTION", "SOLUTIONS"), (BEGIN, "BEGIN SOLUTION", "BEGIN_SOLUTION"),
+              (BEGIN, "### BEGIN SOLUTION", "# solution starts here"), (BEGIN, "### BEGIN", "# the"),
+              (BEGIN, "BEGIN SOLUTION", "BEGIN"), (BEGIN, "        ###", "        x = 1  ###"), (BEGIN, "\n", " \n"),
+              (END, "### END SOLUTION", "#END SLOUTION"), (END, "        ", "\t\t"), (END, "O", "О"),
               (END, "###", "#"), (END, "END", "END OF"), (END, "SOLUTION", "SOLUTION."), (END, "END", "end"),
           )),
         (BEGIN, "", "ends what never began"),
