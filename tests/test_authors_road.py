@@ -136,9 +136,20 @@ def test_what_cannot_be_new_is_said_and_writes_nothing(copy):
         (("x", "--family", "trees"), "There is no family called 'trees'. Families: "),
         (("Two Words", "--family", "flows"), "'Two Words' is no name"),
         (("../up", "--family", "flows"), "'../up' is no name"),
+        (("O'Brien", "--family", "flows"), '"O\'Brien" is no name'),
+        (("x", "--family", "flows", "--title", "two\nlines"), "A title is one line"),
+        (("x", "--family", "flows", "--number", '1.2"'), "is not like 1.2, 12 or E7.1"),
     ):
         done = deepul(copy, "new", *words)
         assert done.returncode == 2
         assert said in done.stdout + done.stderr
         assert "Traceback" not in done.stdout + done.stderr
     assert [f for f in sorted(copy.rglob("*")) if "__pycache__" not in f.as_posix()] == before
+
+
+def test_a_title_may_have_quotes_and_letters_of_any_kind(copy):
+    title = """A "β-VAE's" \\ title, \'\'\' and \"\"\" in it"""
+    assert deepul(copy, "new", "quoted", "--family", "flows", "--title", title).returncode == 0
+    said = deepul(copy, "lint", "quoted").stdout
+    assert "no reference weights for quoted" in said
+    assert "3 to put right" in said, "what every new assignment lacks, and nothing else"

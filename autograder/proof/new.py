@@ -1,5 +1,6 @@
 """A new assignment that runs: the simplest model of a family, to be replaced line by line."""
 
+import json
 import re
 from pathlib import Path
 
@@ -30,9 +31,14 @@ def write(name: str, family: str, title: str = "", number: str = "") -> list[Pat
     new = Assignment(name)
     if name in taken or new.checks.exists() or new.solution.exists():
         raise ValueError(f"There is an assignment or an exercise called {name} already.")
+    title = title.strip() or name.replace("_", " ").capitalize()
+    if not title.isprintable():
+        raise ValueError("A title is one line of letters.")
+    if number and not assignments.NUMBER.fullmatch(number):
+        raise ValueError(f"The number {number!r} is not like 1.2, 12 or E7.1.")
     words = {
         "name": name, "cls": "".join(part.capitalize() for part in name.split("_")),
-        "title": title or name.replace("_", " ").capitalize(), "number": number or _next_number(),
+        "title": title, "quoted_title": json.dumps(title, ensure_ascii=False), "number": number or _next_number(),
     }  # fmt: skip
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES / family), undefined=StrictUndefined, keep_trailing_newline=True
