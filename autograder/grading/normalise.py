@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from pathlib import PurePosixPath
 
 from autograder.course import CourseError
-from autograder.grading import outputs, pictures
+from autograder.grading import choice, outputs, pictures
 from autograder.grading.submissions import is_file_name, shown
 from autograder.notebooks import CHECK_CALL, DRAWN, TRAINED
 
@@ -54,9 +54,11 @@ def normalise(files: dict[str, bytes], assignment: str, handout: dict, left_out:
 
 
 def _normalised(files: dict[str, bytes], assignment: str, handout: dict, changes: list[str]) -> Normalised:
-    name, files = _notebook_of(files, assignment, changes)
+    name, files = _notebook_of(files, assignment, handout, changes)
     cells, shown_by = _cells(name, files.pop(name))
+    choice.refuse_another(cells, name, assignment)
     handed_in = pictures.handed_in(cells, shown_by)
+    files = choice.with_weights(files, PurePosixPath(name).parent, assignment, changes)
     files = _beside(files, PurePosixPath(name).parent, f"{assignment}.ipynb", changes)
     cells = _with_courses_cells(cells, handout["cells"], changes)
     _make_inert(cells, handout["cells"], changes)
@@ -68,17 +70,17 @@ def _normalised(files: dict[str, bytes], assignment: str, handout: dict, changes
     return Normalised(notebook, files, changes, {c["id"]: handed_in[id(c)] for c in cells if id(c) in handed_in})
 
 
-def _notebook_of(files: dict[str, bytes], assignment: str, changes: list[str]) -> tuple[str, dict[str, bytes]]:
+def _notebook_of(
+    files: dict[str, bytes], assignment: str, handout: dict, changes: list[str]
+) -> tuple[str, dict[str, bytes]]:
     """The name of the notebook, wherever it lies and whatever it is called, and all files but other notebooks."""
     found = sorted(
         (n for n in files if n.lower().endswith(".ipynb") and not _is_hidden(n)), key=lambda n: (n.count("/"), n)
     )  # fmt: skip
     if not found:
         raise CourseError(f"there is no notebook in it (looked for {assignment}.ipynb).")
-    named = [n for n in found if PurePosixPath(n).name == f"{assignment}.ipynb"]
-    alike = [n for n in found if assignment in PurePosixPath(n).name.lower()]
-    chosen = (named or alike or found)[0]
-    if not named:
+    chosen = choice.notebook(found, files, assignment, handout) if len(found) > 1 else found[0]
+    if PurePosixPath(chosen).name != f"{assignment}.ipynb":
         changes.append(f"The notebook is called {shown(PurePosixPath(chosen).name)}; taken as {assignment}.ipynb.")
     others = [n for n in found if n != chosen]
     if others:
