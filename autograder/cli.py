@@ -207,6 +207,44 @@ def _grade(
         raise typer.Exit(1)
 
 
+@app.command()
+def export(
+    assignment: AssignmentName,
+    to: Annotated[str, typer.Option(help="canvas, moodle, brightspace, gradescope, or csv: the kit's own table.")],
+    file: Annotated[Path | None, typer.Option(help="The platform's own grade file, which is filled in.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Where to. Default: reports/ of the course.")] = None,
+    column: Annotated[str, typer.Option(help="Header of the column to fill, where it is not plain.")] = "",
+    scale: Annotated[
+        bool, typer.Option("--scale", help="Turn points into those that the platform has for it.")
+    ] = False,
+    roster: Annotated[Path | None, typer.Option(help="CSV of who is in the course. Default: its roster.csv.")] = None,
+    course: CourseFolder = Path("."),
+):
+    """Write a grade file that a platform takes: its own, filled in with what the gradebook says.
+
+    Exit code: 0 everyone who handed in has a row with points, 1 somebody has none, 2 nothing was written.
+    """
+    from autograder.course import Course, CourseError
+    from autograder.grading import export as exporting
+    from autograder.roster import FILE, Roster
+
+    assignments.get(assignment)
+    if to not in exporting.PLATFORMS:
+        raise CourseError(f"--to {to}: there are {', '.join(exporting.PLATFORMS)}.")
+    opened = Course.at(course)
+    listed = roster or opened.root / FILE
+    known = Roster.read(listed) if roster or listed.exists() else None
+    target = output or opened.root / "reports" / assignment / f"{to}.csv"
+    filled = exporting.write(opened, assignment, to, file, target, known, column, scale)
+    console.print(f"{filled.filled} students have their points in {_relative(target)}.", highlight=False, markup=False)
+    for text in filled.without:
+        console.print(f"  left as it was: {text}", highlight=False, markup=False)
+    for student in filled.left:
+        console.print(f"  has no row in the file: {student}", highlight=False, markup=False)
+    if filled.left or any("graded" in text for text in filled.without):
+        raise typer.Exit(1)
+
+
 def _summary(results: list, seconds: float) -> None:
     """How many were graded, how many had not changed, how many have no grade; what audits gave, what was not kept."""
     graded = [r for r in results if not r.not_graded]
