@@ -59,6 +59,10 @@ def _looked_into(one: Submission, assignment: str, artifacts: list[str]) -> tupl
     here = assignments.get(assignment)
     handout = json.loads((here.handout / f"{assignment}.ipynb").read_text(encoding="utf-8"))
     chosen = choice.notebook(notebooks, files, assignment, handout)
+    try:
+        choice.refuse_another(files[chosen], chosen, assignment)
+    except CourseError as error:
+        return str(error), []
     handed_in = {PurePosixPath(n).name for n in choice.with_weights(files, PurePosixPath(), assignment, [])}
     open_ones = choice.unwritten(files[chosen])
     written = {e.name for e in here.exercises if e.number not in open_ones}

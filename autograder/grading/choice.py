@@ -42,9 +42,9 @@ def unwritten(content: bytes) -> set[str]:
     return {number for cell in _cells(content) for number in STUB.findall(_source(cell))}
 
 
-def refuse_another(cells: list[dict], name: str, assignment: str) -> None:
+def refuse_another(content: bytes, name: str, assignment: str) -> None:
     """Raises CourseError where a notebook is that of another assignment, by its exercises."""
-    if others := _others(cells, assignment):
+    if others := _others(_cells(content), assignment):
         raise CourseError(
             f"{printable(name)} is {others}, handed in as {assignment}. Ask the student for {assignment}, or grade "
             f"this one with `deepul grade {others}`."

@@ -55,8 +55,8 @@ def normalise(files: dict[str, bytes], assignment: str, handout: dict, left_out:
 
 def _normalised(files: dict[str, bytes], assignment: str, handout: dict, changes: list[str]) -> Normalised:
     name, files = _notebook_of(files, assignment, handout, changes)
+    choice.refuse_another(files[name], name, assignment)
     cells, shown_by = _cells(name, files.pop(name))
-    choice.refuse_another(cells, name, assignment)
     handed_in = pictures.handed_in(cells, shown_by)
     files = choice.with_weights(files, PurePosixPath(name).parent, assignment, changes)
     files = _beside(files, PurePosixPath(name).parent, f"{assignment}.ipynb", changes)

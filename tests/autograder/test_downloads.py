@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from autograder.assignments import ROOT
 from autograder.course import Course, CourseError
 from autograder.grading import archives, arrivals, downloads, submissions
 from autograder.grading.submissions import Submission
@@ -424,3 +425,25 @@ def test_a_course_has_a_place_to_unpack(tmp_path):
     assert (downloads.find(path, "hw1", None, scratch).chosen()[0].path / "mark").exists()  # not unpacked again
     put(path, path.read_bytes() + b"\0")
     assert not (downloads.find(path, "hw1", None, scratch).chosen()[0].path / "mark").exists()
+
+
+def test_a_dry_run_says_what_would_be_graded_and_how_long_it_trains(tmp_path, capsys):
+    from rich.console import Console
+
+    handed_in = {name: (ROOT / "homeworks" / name / f"{name}.ipynb").read_bytes() for name in ("hw1", "hw2")}
+    filled = handed_in["hw1"].replace(b"raise NotImplementedError(", b"return str(")
+    put(tmp_path / "blank" / "hw1.ipynb", handed_in["hw1"])
+    put(tmp_path / "filled" / "hw1.ipynb", filled)
+    put(tmp_path / "filled" / "made.moons.safetensors", b"")
+    put(tmp_path / "other" / "hw2.ipynb", handed_in["hw2"])
+    put(tmp_path / "empty" / "notes.txt", b"")
+    put(tmp_path / "rar.rar", b"")
+    table = arrivals.table("hw1", downloads.find(tmp_path, "hw1").chosen())
+    Console(width=300).print(table)
+    said = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert said["blank"].split() == ["blank", "hw1.ipynb"]
+    assert "and 3 more" in said["filled"]
+    assert said["filled"].split()[-1] == "s"
+    assert "hw2.ipynb is hw2, handed in as hw1" in said["other"]
+    assert "no notebook in it" in said["empty"]
+    assert "not opened here" in said["rar"]
