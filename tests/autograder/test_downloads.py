@@ -442,7 +442,7 @@ def test_a_dry_run_says_what_would_be_graded_and_how_long_it_trains(tmp_path, ca
     Console(width=300).print(table)
     said = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
     assert said["blank"].split() == ["blank", "hw1.ipynb"]
-    assert "and 3 more" in said["filled"]
+    assert "logistic_mixture and 2 more" in said["filled"]
     assert said["filled"].split()[-1] == "s"
     assert "hw2.ipynb is hw2, handed in as hw1" in said["other"]
     assert "no notebook in it" in said["empty"]
