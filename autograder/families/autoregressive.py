@@ -79,7 +79,8 @@ class Model:
     """A model that tells log_prob and sample only: what its conditionals are nobody is told.
 
     shape: of an example, as in `as_rows`. levels: of each variable, 0 … levels − 1. y: the class of every query, if the
-    model has classes. order: places in raster order, (dims,), in the order in which they are drawn, if it is another.
+    model has classes. order: places in raster order, (dims,), in the order in which they are drawn, if it is another;
+    the channels of a pixel stay together.
     """
 
     def __init__(
@@ -221,30 +222,40 @@ def sees_no_later(model: Conditionals, x: np.ndarray, seed: int, *labels: np.nda
     x: held out or drawn, int (n, dims). Of some, all from a pixel on, in its order, is that of another example. Within
     a pixel, no colour may be told of itself, not even through others.
     """
-    rng, levels, C = np.random.default_rng(seed), model.levels, model.shape[-3] if model.is_picture else 1
-    rows, others = x[:PLACES], np.roll(x, 1, axis=0)[:PLACES]
-    cut, dims = C * rng.integers(model.dims // C, size=len(rows)), np.arange(model.dims)
-    queries = [rows, np.where(dims >= cut[:, None], others, rows)]
+    rng, C = np.random.default_rng(seed), model.shape[-3] if model.is_picture else 1
+    rows, others, dims = x[:PLACES], np.roll(x, 1, axis=0)[:PLACES], np.arange(model.dims)
+    cut = C * rng.integers(model.dims // C, size=len(rows))[:, None]
+    changed = [np.where(dims >= cut, others, rows)]
     for c in range(C if C > 1 else 0):
-        other = (rows + rng.integers(1, levels, size=rows.shape)) % levels
-        queries.append(np.where(dims == cut[:, None] + c, other, rows))
-    order = rng.permutation(len(queries) * len(rows))  # no code can tell which belong together
-    given = [np.tile(y[: len(rows)], len(queries))[order] for y in labels]
-    log_p = np.empty((len(order), model.dims, levels))
-    log_p[order] = model.log_conditionals(np.concatenate(queries)[order], *given)
-    log_p = np.maximum(log_p, autoregressive.LOWEST).reshape(len(queries), len(rows), -1, levels)
-    off = np.abs(log_p[1:] - log_p[0]).max(axis=-1)  # (changes, examples, dims)
-    own = dims[None] < (cut + (C == 1))[:, None]  # a pixel of one number is not told of itself
-    moved, what = float(np.where(own, off[0], 0).max()), "pixel" if model.is_picture else "value"
+        other = (rows + rng.integers(1, model.levels, size=rows.shape)) % model.levels
+        changed.append(np.where(dims == cut + c, other, rows))
+    off = _differences(model, [rows, *changed], rng, *labels)  # (changes, examples, dims)
+    before = dims < cut + (C == 1)  # a pixel of one number is not told of itself
+    moved, what = float(np.where(before, off[0], 0).max()), "pixel" if model.is_picture else "value"
     required = "the same, whatever comes from there on"
     if not moved <= TELLS:
         measured = f"what the trained model says of a {what} moves by {moved:.2g} nats with later ones"
         return Finding(0.0, measured, required)
-    at = cut[:, None] + np.arange(C)
-    told = np.array([np.take_along_axis(off[1 + c], at, axis=1).max(axis=0) > TELLS for c in range(C if C > 1 else 0)])
+    told = np.array([(np.take_along_axis(of, cut + np.arange(C), axis=1) > TELLS).any(axis=0) for of in off[1:]])
     if C > 1 and len(autoregressive.in_loops(told.T)):
         return Finding(0.0, "the trained model tells a pixel’s colour of itself", required)
     return Finding(1.0, f"the trained model sees no later {what}", required)
+
+
+def _differences(
+    model: Conditionals, queries: list[np.ndarray], rng: np.random.Generator, *labels: np.ndarray
+) -> np.ndarray:
+    """How far the log-conditionals of the first of several queries, (n, dims) each, are from those of the others.
+
+    (queries − 1, n, dims), in nats. All are asked in one shuffled order: no code can tell which belong together.
+    """
+    n = len(queries[0])
+    order = rng.permutation(len(queries) * n)
+    given = [np.tile(y[:n], len(queries))[order] for y in labels]
+    log_p = np.empty((len(order), model.dims, model.levels))
+    log_p[order] = model.log_conditionals(np.concatenate(queries)[order], *given)
+    log_p = np.maximum(log_p, autoregressive.LOWEST).reshape(len(queries), n, model.dims, model.levels)
+    return np.abs(log_p[1:] - log_p[0]).max(axis=-1)
 
 
 def exact_far(near: Conditionals, build: Callable[[float], Conditionals], ask: Callable, ordinary: bool) -> Finding:
@@ -351,7 +362,7 @@ class Suite:
 
         def check(student, seed):
             for k in range(self.networks):
-                model = self.small(student, seed + k, **self.wide)
+                model = self._telling(student, seed + k, **self.wide)
                 slip = mixed if mixed is not None else MIXED if model.is_picture else MIXED_UP
                 require(autoregressive.is_strict_order(model.logits, model.dims, model.levels, seed, mixed=slip))
 
@@ -407,7 +418,7 @@ class Suite:
 
     def chain_rule(self, worth: float, why: str) -> Callable:
         def check(student, seed):
-            model = self.small(student, seed)
+            model = self._telling(student, seed)
             x = some_states(model)
             require(autoregressive.sums_its_conditionals(model.log_prob(x), model.density(x)))
 
@@ -437,7 +448,7 @@ class Suite:
             def noise(model: Conditionals) -> np.ndarray:
                 return np.random.default_rng(seed).integers(model.levels, size=(6, model.dims))
 
-            near = self.small(student, seed)
+            near = self._telling(student, seed)
 
             def build(strength: float) -> Conditionals:
                 return self.small(student, seed, perturb=strength, **self.whole)
@@ -542,9 +553,16 @@ class Suite:
 
         return _named(check, title, worth, why, needs)
 
+    def _telling(self, student: Student, seed: int, **options) -> Conditionals:
+        """A small model that has logits. Raises TypeError where it has none: the check would say nothing."""
+        model = self.small(student, seed, **options)
+        if not isinstance(model, Conditionals):
+            raise TypeError(f"this check is about logits: `small` of {self.exercise} must give Conditionals")
+        return model
+
     def _outputs(self, student: Student, seed: int, networks: int) -> tuple[Iterable[Callable], Conditionals]:
         """The logits of several models that have room for what is to be seen, and the first of these models."""
-        first = self.small(student, seed, **self.wide)
+        first = self._telling(student, seed, **self.wide)
         others = (self.small(student, seed + k, **self.wide) for k in range(1, networks))
         return (model.logits for model in chain([first], others)), first
 

@@ -16,7 +16,7 @@ from autograder.families import image_samples
 from autograder.handout.submit import solution_cells
 from autograder.properties.finding import Finding
 from autograder.workbench import StudentCodeError
-from deepul_utils import images, training
+from deepul_utils import images, toy, training
 
 
 @pytest.fixture(scope="module")
@@ -357,3 +357,63 @@ def test_one_logit_a_pixel_is_told_how_it_becomes_two(shape):
     for other in (((1, 4, 4), 2), ((1, 3, 3), 3)):  # another size, and levels that no Bernoulli has
         with pytest.raises(StudentCodeError, match=r"got \(5, 1, 3, 3(, 1)?\)\.$"):
             logits(*other)
+
+
+def suite_of(model: family.Model, classes: int = 0, data: tuple = (images.get("glyphs32", levels=2),)) -> family.Suite:
+    """Whatever is asked for is this model."""
+    return family.Suite(
+        exercise="made_up",
+        of="MadeUp",
+        small=lambda *_, **__: model,
+        data=data,
+        recipe=None,
+        says="so",
+        classes=classes,
+    )
+
+
+def test_a_check_is_called_by_the_words_of_its_title():
+    suite = suite_of(Chain())
+    check = suite.own_samples(2, "look", fewest=3, title="Saved samples are the model’s own")
+    assert check.__name__ == "test_saved_samples_are_the_models_own"
+    check = suite.trained(2, "look", title="Trained: well on held out glyphs", needs=check)
+    assert check.__name__ == "test_trained_well_on_held_out_glyphs"
+    assert (check.points, check.hint, check.needs) == (2, "look", ("saved_samples_are_the_models_own",))
+    assert suite.sums_to_one(1, "look").title == "Probabilities sum to one"
+    assert suite_of(Chain(), classes=2).sums_to_one(1, "look").title == "Probabilities sum to one in every class"
+
+
+def test_a_check_of_logits_says_so_where_a_model_has_none():
+    suite = suite_of(Density())
+    for check in (
+        suite.causal(1, "look"),
+        suite.whole_past(1, "look"),
+        suite.no_blind_spot(1, "look", networks=2),
+        suite.chain_rule(1, "look"),
+        suite.exact_far(1),
+    ):
+        with pytest.raises(TypeError, match="is about logits: `small` of made_up must give Conditionals"):
+            check(None, 0)
+
+
+def test_of_several_sets_each_has_weights_of_its_own():
+    sets = (toy.discrete("smiley", bins=25), toy.discrete("moons", bins=25))
+    asked = []
+
+    class Student:
+        def trained(self, name: str, of: str) -> None:
+            asked.append((name, of))
+
+    for data in (sets, sets[:1]):
+        suite = suite_of(Chain(), data=data)
+        model = suite._trained(Student(), suite._data(data[-1].name))
+        assert (model.shape, model.levels) == ((2,), 25)
+    assert asked == [("made_up.moons", "MadeUp"), ("made_up", "MadeUp")]
+
+
+def test_some_states_of_a_small_model_are_all_or_about_a_hundred():
+    for shape, levels, number in (((4,), 3, 81), ((1, 3, 3), 2, 57), ((8,), 3, 81)):
+        x = family.some_states(family.Model(None, shape, levels))
+        assert x.shape == (number, np.prod(shape))
+        assert len(np.unique(x, axis=0)) == number
+        assert set(np.unique(x)) == set(range(levels))
