@@ -174,24 +174,34 @@ def of_function(student: Student, name: str, count: int) -> Callable | None:
     return slopes if all(np.isfinite(p).all() for p in probe) else None
 
 
-def decided(make: Callable[[int], Game], gradient: Gradient, seed: int, slip: Gradient | None = None):
+def decided(
+    make: Callable[[int], Game], gradient: Gradient, seed: int, slip: Gradient | None = None
+) -> tuple[Game, dict]:
     """A random game make(seed) in which its gradient can be told from those of slips; and that gradient.
 
     Where a gradient nearly cancels, the noise of the draws is all there is to compare; where the generator hardly
-    heeds its noise, a z that is the same for all samples would do. slip: the gradient of another loss.
+    heeds its noise, a z that is the same for all samples would do. slip: the gradient of another loss. Where no game
+    will do, the first whose gradient does not cancel; or else the last.
     """
-    known = []
-    for candidate in range(CANDIDATES):
-        game = make(seed + candidate)
-        z, others = (game.noise(DRAWS, seed + candidate + k) for k in range(2))
+    known = None
+    for candidate in range(seed, seed + CANDIDATES):
+        game = make(candidate)
+        z, others = game.noise(DRAWS, candidate), game.noise(DRAWS, candidate + 1)
         found = gradient(game, z)
-        if _off(gradient(game, others), found) <= KNOWN:
-            known.append((game, found))
-            wrong = [gradient(game, np.ones_like(z)), gradient(game, np.repeat(z[:1], DRAWS, axis=0))]
-            wrong += [slip(game, z)] if slip else []
-            if min(_off(w, found) for w in wrong) >= TOLD:
-                return game, found
-    return known[0] if known else (game, found)
+        if _off(gradient(game, others), found) > KNOWN:
+            continue
+        known = known or (game, found)
+        if _nearest_slip(game, z, gradient, slip, found) >= TOLD:
+            return game, found
+    return known or (game, found)
+
+
+def _nearest_slip(game: Game, z: np.ndarray, gradient: Gradient, slip: Gradient | None, found: dict) -> float:
+    """How far the nearest wrong gradient is from the right one, as a share of its size."""
+    wrong = [gradient(game, np.ones_like(z)), gradient(game, np.repeat(z[:1], len(z), axis=0))]
+    if slip:
+        wrong.append(slip(game, z))
+    return min(_off(w, found) for w in wrong)
 
 
 def _off(got: dict, wanted: dict) -> float:
