@@ -98,7 +98,10 @@ WRONG_OF_FIT = {
         lambda m: call(m, lambda x: m.loss(x), (X, X)),
         "called with 2 arguments, a batch of each part of the data, but it takes (x)",
     ),
-    "a vector": (lambda m: call(m, lambda x: m.net(x)[:, 0]), "must be one number, got shape (10,): end it in .mean()"),
+    "a vector": (
+        lambda m: call(m, lambda x: m.net(x)[:, 0]),
+        "must be one number, the mean over the batch; got shape (10,): end it in .mean()",
+    ),
     "a class": (
         lambda m: fit(Line, m.loss, X, optimizer=Adam(m.parameters()), steps=3),
         "Line is a class. Make a model",
