@@ -1382,7 +1382,7 @@ if GO_BIGGER and not training.session.grading:
             optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
             return fit(
                 model,
-                lambda x: tensors.bits_per_dim(-model.log_prob(x.long()).mean(), 3072),
+                lambda batch: tensors.bits_per_dim(-model.log_prob(batch.long()).mean(), 3072),
                 train_cifar,
                 optimizer=optimizer,
                 scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=STEPS),
