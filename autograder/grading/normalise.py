@@ -5,6 +5,7 @@ Nothing is run here. Whatever was changed is said in words that student and TA b
 
 import copy
 import importlib.metadata
+import itertools
 import json
 import re
 import sys
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import PurePosixPath
 
+from autograder.assignments import is_answered
 from autograder.course import CourseError
 from autograder.grading import outputs, pictures
 from autograder.grading.submissions import is_file_name, shown
@@ -21,6 +23,7 @@ from autograder.notebooks import CHECK_CALL, DRAWN, TRAINED
 MOST_NOTEBOOK = 40 * 2**20  # bytes of a notebook, with the outputs that a student left in it
 MOST_SOURCE = 2**18  # characters of one cell: thirty times the longest of the solutions
 MOST_SOURCES = 2**21  # of all cells
+MOST_ANSWER = 20_000  # characters of a written answer: ten pages
 MOST_CHANGES = 40  # said of one submission
 MOST_CELLS = 2000
 MOST_ACTIVE = 2**17  # characters of Markdown made HTML in one notebook: five times the text of an assignment
@@ -59,6 +62,7 @@ def _normalised(files: dict[str, bytes], assignment: str, handout: dict, changes
     handed_in = pictures.handed_in(cells, shown_by)
     files = _beside(files, PurePosixPath(name).parent, f"{assignment}.ipynb", changes)
     cells = _with_courses_cells(cells, handout["cells"], changes)
+    _bound_answers(cells, changes)
     _make_inert(cells, handout["cells"], changes)
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number:04d}"
@@ -141,6 +145,16 @@ def _cell(cell: dict) -> dict:
     return made | (
         {"attachments": outputs.attached(cell.get("attachments"))} if made["cell_type"] == "markdown" else {}
     )
+
+
+def _bound_answers(cells: list[dict], changes: list[str]) -> None:
+    """Somebody has to read them."""
+    for cell in filter(is_answer, cells):
+        if (length := outputs.length(cell["source"])) > MOST_ANSWER:
+            cell["source"] = f"{cell['source'][:MOST_ANSWER]}\n\n[cut here: the answer has {length:,} characters]"
+            changes.append(
+                f"The answer {_grade_id(cell)} has {length:,} characters; the first {MOST_ANSWER:,} of them are kept."
+            )
 
 
 def _make_inert(cells: list[dict], course: list[dict], changes: list[str]) -> None:
@@ -228,13 +242,16 @@ def _with_courses_cells(cells: list[dict], course: list[dict], changes: list[str
         if name not in mine:
             mine[name] = cell
             kept.append(cell)
+        elif is_answer(wanted[name]):
+            _join(mine[name], cell, wanted[name])
+            changes.append(f"The cell {name} occurs more than once: the texts were put together, as one answer.")
         elif _locked(wanted[name]):
             changes.append(f"The cell {name} occurs more than once: the first one counts, the copy was left out.")
         else:
             changes.append(f"The cell {name} occurs more than once: each copy was run, as in your notebook.")
             kept.append(cell)
     for name in wanted:
-        if name not in mine and (found := _recognised(wanted[name], kept, mine)):
+        if name not in mine and (found := _recognised(wanted[name], kept, mine) or _below(name, course, kept, mine)):
             mine[name] = found
     _put_back(kept, course, mine, changes)
     for name, cell in mine.items():
@@ -256,6 +273,31 @@ def _recognised(wanted: dict, cells: list[dict], mine: dict[str, dict]) -> dict 
         if cell["cell_type"] == wanted["cell_type"] and id(cell) not in taken and _alike(cell["source"], wanted):
             return cell
     return None
+
+
+def _below(name: str, course: list[dict], cells: list[dict], mine: dict[str, dict]) -> dict | None:
+    """An answer that lost its metadata: the text right below its question, which stands as it was handed out."""
+    place = next(i for i, c in enumerate(course) if _grade_id(c) == name)
+    if not is_answer(course[place]) or not place:
+        return None
+    taken, question = [id(c) for c in mine.values()], _source(course[place - 1]).strip()
+    for asked, cell in itertools.pairwise(cells):
+        if asked["source"].strip() == question and cell["cell_type"] == "markdown" and id(cell) not in taken:
+            return None if _is_of_course(cell, course) else cell
+    return None
+
+
+def _is_of_course(cell: dict, course: list[dict]) -> bool:
+    return any(cell["source"].strip() == _source(c).strip() for c in course)
+
+
+def _join(first: dict, second: dict, original: dict) -> None:
+    """The texts of an answer that was split into two cells, or copied: what says nothing is left out."""
+    texts = [c["source"] for c in (first, second) if is_answered(c["source"], _source(original))]
+    first["source"] = "\n\n".join(dict.fromkeys(texts)) or _source(original)
+    attached = {**second.get("attachments", {}), **first.get("attachments", {})}
+    if attached:
+        first["attachments"] = attached
 
 
 def _alike(source: str, wanted: dict) -> bool:
@@ -364,22 +406,25 @@ def _restore(cell: dict, original: dict, name: str, changes: list[str]) -> None:
         if source.strip() != _source(original).strip():
             changes.append(f"The text of the cell {name} was changed, and was put back as it was handed out.")
         source = _source(original)
+    elif is_answer(original) and not is_answered(source, _source(original)):
+        source = _source(original)  # an empty answer is one that was not given
+    attached = {k: v for k, v in cell.items() if k == "attachments" and is_answer(original)}
     restored = _made(original["cell_type"], source, copy.deepcopy(original["metadata"]))
     cell.clear()
-    cell.update(restored)
+    cell.update(restored | attached)
 
 
 def _checks_after_solutions(cells: list[dict], course: list[dict], mine: dict[str, dict], changes: list[str]) -> None:
     """A check that was moved before the cells that it checks goes back to its place behind them."""
     for name, check in mine.items():
         exercise = _exercise(check)
-        if not _is_grade(check) or not exercise:
+        if not is_grade(check) or not exercise:
             continue
         here = next(i for i, c in enumerate(course) if _grade_id(c) == name)
         extras = {_source(c).strip() for c in course[here + 1 :]}  # the handout itself has them behind the check
         checked = [
             c for c in cells
-            if not _is_grade(c) and (_exercise(c) == exercise or _trains(c, exercise))
+            if not is_grade(c) and not is_answer(c) and (_exercise(c) == exercise or _trains(c, exercise))
             and (_grade_id(c) or c["source"].strip() not in extras)
         ]  # fmt: skip
         last = max((_index(cells, c) for c in checked), default=-1)
@@ -393,10 +438,6 @@ def _exercise(cell: dict) -> str:
     return cell["metadata"].get("deepul", {}).get("exercise", "")
 
 
-def _is_grade(cell: dict) -> bool:
-    return bool(cell["metadata"].get("nbgrader", {}).get("grade"))
-
-
 def _trains(cell: dict, exercise: str) -> bool:
     """Whether a cell trains something of this exercise."""
     return cell["cell_type"] == "code" and exercise in _trained(cell["source"])
@@ -408,5 +449,12 @@ def checked(cell: dict) -> str | None:
     return found[1] if found else None
 
 
+def is_answer(cell: dict) -> bool:
+    """Whether a cell of the course's is the answer to a written question: text that people grade."""
+    about = cell["metadata"].get("nbgrader", {})
+    return cell["cell_type"] == "markdown" and bool(about.get("grade") and about.get("solution"))
+
+
 def is_grade(cell: dict) -> bool:
+    """Whether a cell of code has points."""
     return bool(cell["metadata"].get("nbgrader", {}).get("grade")) and cell["cell_type"] == "code"
