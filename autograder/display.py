@@ -7,8 +7,12 @@ import numpy as np
 
 ICONS = {"passed": "✓", "partial": "◐", "failed": "✗", "skipped": "–", "not graded": "!"}
 COLOURS = {
-    "passed": "#1a7f5a", "partial": "#b7791f", "failed": "#c0392b", "skipped": "#7b8794", "not graded": "#6b46c1",
-}  # fmt: skip
+    "passed": "#1a7f5a",
+    "partial": "#b7791f",
+    "failed": "#c0392b",
+    "skipped": "#7b8794",
+    "not graded": "#6b46c1",
+}
 SERIES = ("#9fb3c8", "#e8743b")
 # Colours inherit from the page, so that the table reads in JupyterLab's light and dark themes alike.
 STYLE = """<style>

@@ -11,9 +11,21 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from deepul_utils.check import check
 
 __all__ = [
-    "History", "check", "classifier", "device", "drawn", "fit", "images", "play", "plots", "progress",
-    "seed_everything", "tensors", "toy", "trained",
-]  # fmt: skip
+    "History",
+    "check",
+    "classifier",
+    "device",
+    "drawn",
+    "fit",
+    "images",
+    "play",
+    "plots",
+    "progress",
+    "seed_everything",
+    "tensors",
+    "toy",
+    "trained",
+]
 MODULES = ("classifier", "images", "plots", "tensors", "toy", "training")
 OF_TRAINING = ("History", "device", "drawn", "fit", "play", "progress", "seed_everything", "trained")
 

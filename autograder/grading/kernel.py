@@ -83,8 +83,7 @@ class Kernel:
     def _socket(self, kind: int, channel: str, most: int, waiting: int):
         connection = self.process.connection
         socket = self._context.socket(kind)
-        for option, value in ((zmq.LINGER, 0), (zmq.MAXMSGSIZE, most), (zmq.RCVHWM, waiting),
-                              (zmq.RECONNECT_IVL, 20)):  # fmt: skip
+        for option, value in ((zmq.LINGER, 0), (zmq.MAXMSGSIZE, most), (zmq.RCVHWM, waiting), (zmq.RECONNECT_IVL, 20)):
             socket.setsockopt(option, value)
         socket.connect(f"ipc://{connection['ip']}-{connection[f'{channel}_port']}")
         return socket
@@ -103,9 +102,17 @@ class Kernel:
 
     def execute(self, source: str, limit: float) -> Ran:
         """Run a cell. Raises Stopped if the kernel is gone, or has to go because of this cell."""
-        sent = self._send("execute_request", {"code": source, "silent": False, "store_history": True,
-                                              "user_expressions": {}, "allow_stdin": False,
-                                              "stop_on_error": False})  # fmt: skip
+        sent = self._send(
+            "execute_request",
+            {
+                "code": source,
+                "silent": False,
+                "store_history": True,
+                "user_expressions": {},
+                "allow_stdin": False,
+                "stop_on_error": False,
+            },
+        )
         ran, size, idle, reply = _Outputs(), 0, None, None
         most = min(MOST_OUTPUT, self._room)
         end, interrupted, began = time.monotonic() + limit, False, self.process.mark()
@@ -284,9 +291,12 @@ def _output(kind: str, content: dict) -> dict | None:
     if kind == "error":
         told = content.get("traceback")
         lines = told if isinstance(told, list) else []
-        return {"output_type": "error", "ename": _short(content.get("ename"), 200),
-                "evalue": _short(content.get("evalue"), MOST_ERROR),
-                "traceback": [_short(line, MOST_ERROR) for line in lines[-MOST_LINES:]]}  # fmt: skip
+        return {
+            "output_type": "error",
+            "ename": _short(content.get("ename"), 200),
+            "evalue": _short(content.get("evalue"), MOST_ERROR),
+            "traceback": [_short(line, MOST_ERROR) for line in lines[-MOST_LINES:]],
+        }
     return None
 
 

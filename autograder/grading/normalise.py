@@ -24,8 +24,10 @@ MOST_SOURCES = 2**21  # of all cells
 MOST_CHANGES = 40  # said of one submission
 MOST_CELLS = 2000
 MOST_ACTIVE = 2**17  # characters of Markdown made HTML in one notebook: five times the text of an assignment
-NOTEBOOK = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"}}  # fmt: skip
+NOTEBOOK = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 
 
 @dataclass
@@ -72,7 +74,7 @@ def _notebook_of(files: dict[str, bytes], assignment: str, changes: list[str]) -
     """The name of the notebook, wherever it lies and whatever it is called, and all files but other notebooks."""
     found = sorted(
         (n for n in files if n.lower().endswith(".ipynb") and not _is_hidden(n)), key=lambda n: (n.count("/"), n)
-    )  # fmt: skip
+    )
     if not found:
         raise CourseError(f"there is no notebook in it (looked for {assignment}.ipynb).")
     named = [n for n in found if PurePosixPath(n).name == f"{assignment}.ipynb"]
@@ -378,10 +380,12 @@ def _checks_after_solutions(cells: list[dict], course: list[dict], mine: dict[st
         here = next(i for i, c in enumerate(course) if _grade_id(c) == name)
         extras = {_source(c).strip() for c in course[here + 1 :]}  # the handout itself has them behind the check
         checked = [
-            c for c in cells
-            if not _is_grade(c) and (_exercise(c) == exercise or _trains(c, exercise))
+            c
+            for c in cells
+            if not _is_grade(c)
+            and (_exercise(c) == exercise or _trains(c, exercise))
             and (_grade_id(c) or c["source"].strip() not in extras)
-        ]  # fmt: skip
+        ]
         last = max((_index(cells, c) for c in checked), default=-1)
         if _index(cells, check) < last:
             del cells[_index(cells, check)]
