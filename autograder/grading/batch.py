@@ -24,7 +24,7 @@ from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised, normalise
 from autograder.grading.record import Recorder, marks, write_beside
 from autograder.grading.submissions import Submission
-from autograder.grading.workers import Job
+from autograder.grading.workers import Item, Job
 from autograder.score import CheckResult
 
 COLUMNS = ("student", "assignment", "exercise", "check", "outcome", "points", "max_points", "measured", "required")
@@ -227,27 +227,27 @@ class _Class:
 
     def _results(self, found: list[Submission], read: Callable) -> Iterator[tuple[str, Job | None, dict]]:
         """(student, job, result); without a job where nothing could be read."""
-        for (student, job, known), result in workers.run(self._wanted(found, read), self.workers):
-            if job and not known and not result["fault"] and not result["starved"]:
+        for item, result in workers.run(self._wanted(found, read), self.workers):
+            if item.job and not item.result and not result["fault"] and not result["starved"]:
                 try:
-                    self.cache.put(job.key, result)
+                    self.cache.put(item.job.key, result)
                 except OSError as error:
-                    self._not_written(student, f"Graded, but the result could not be kept: {trouble(error)}")
-            yield student, job, result
+                    self._not_written(item.student, f"Graded, but the result could not be kept: {trouble(error)}")
+            yield item.student, item.job, result
 
-    def _wanted(self, found: list[Submission], read: Callable) -> Iterator[tuple[str, Job | None, dict | None]]:
-        """(student, job, the result if there is no need to grade), read one by one."""
+    def _wanted(self, found: list[Submission], read: Callable) -> Iterator[Item]:
+        """What is to be graded, with the result where there is no need to; read one by one."""
         for submission in found:
             try:
                 normal = read(submission)
             except (CourseError, OSError) as error:
                 reason = trouble(error) if isinstance(error, OSError) else str(error)
-                yield submission.student, None, {"fault": reason}
+                yield Item(submission.student, None, {"fault": reason})
                 continue
             options, salt = self.options, self.course.salt
             name = key(normal, self.assignment, salt, options.limits)
             job = Job(name, normal, self.assignment, salt, options.limits, kit_version(self.assignment))
-            yield submission.student, job, None if options.force else self.cache.get(name)
+            yield Item(submission.student, job, None if options.force else self.cache.get(name))
 
     def _read(self, submission: Submission) -> Normalised:
         files, left_out = submissions.read(submission, self.assignment)

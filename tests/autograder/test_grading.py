@@ -396,10 +396,12 @@ GRADED: list[str] = []  # who was not known already
 
 
 def _by_name(wanted, _):
-    for student, job, known in wanted:
-        if job and known is None:
-            GRADED.append(student)
-        yield (student, job, known), known or (_result(student, job) if job else {"fault": "never asked"})
+    for item in wanted:
+        if item.result is not None:
+            yield item, item.result
+        else:
+            GRADED.append(item.student)
+            yield item, _result(item.student, item.job)
 
 
 def _result(student: str, job, missing: str = "") -> dict:

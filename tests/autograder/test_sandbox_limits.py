@@ -505,8 +505,8 @@ def run(monkeypatch, work, students: list[str], number: int = 2, limits: Limits 
     monkeypatch.setattr(workers, "work", work)
     monkeypatch.syspath_prepend(str(ROOT))  # workers find this module, whichever way pytest was started
     with workers.local(number) as opened:
-        jobs = [(s, replace(JOB, key=s, limits=limits), None) for s in students]
-        return {item[0]: result for item, result in workers.run(jobs, opened)}
+        jobs = [workers.Item(s, replace(JOB, key=s, limits=limits)) for s in students]
+        return {item.student: result for item, result in workers.run(jobs, opened)}
 
 
 HOLDS_THE_INTERPRETER = (r"(a+)+$", "a" * 60 + "b")  # a match that no line of Python interrupts
@@ -548,9 +548,9 @@ def test_on_a_cluster_too_a_worker_is_ended_and_the_submission_is_tried_no_longe
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as dask,
         workers.cluster(dask.scheduler_address) as opened,
     ):
-        jobs = [(s, replace(JOB, key=s, limits=limits), None) for s in ("slow", *"abcd")]
+        jobs = [workers.Item(s, replace(JOB, key=s, limits=limits)) for s in ("slow", *"abcd")]
         began = time.monotonic()
-        found = {item[0]: result for item, result in workers.run(jobs, opened)}
+        found = {item.student: result for item, result in workers.run(jobs, opened)}
     assert time.monotonic() - began < 60
     assert "look at what it hands in" in found["slow"]["fault"]
     assert [found[s]["fault"] for s in "abcd"] == [""] * 4
