@@ -8,8 +8,12 @@ import numpy as np
 
 ICONS = {"passed": "✓", "partial": "◐", "failed": "✗", "skipped": "–", "not graded": "!"}
 COLOURS = {
-    "passed": "#1f8f66", "partial": "#b7791f", "failed": "#d64533", "skipped": "#7b8794", "not graded": "#8b64d8",
-}  # fmt: skip
+    "passed": "#1f8f66",
+    "partial": "#b7791f",
+    "failed": "#d64533",
+    "skipped": "#7b8794",
+    "not graded": "#8b64d8",
+}
 COLUMNS = 80  # of a terminal
 BELOW = " " * 17  # where titles begin in the text table
 SERIES = ("#9fb3c8", "#e8743b")

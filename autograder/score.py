@@ -82,17 +82,19 @@ class Score(float):
 
     def to_json(self) -> dict:
         """Everything the table shows, as plain JSON values."""
-        return _plain({
-            "exercise": self.exercise.name,
-            "number": self.exercise.number,
-            "title": self.exercise.title,
-            "points": float(self),
-            "max_points": self.max_points,
-            "headline": self.headline,
-            "printed": self.printed[-2000:],
-            "notes": self.notes,
-            "checks": [asdict(r) for r in self.results],
-        })  # fmt: skip
+        return _plain(
+            {
+                "exercise": self.exercise.name,
+                "number": self.exercise.number,
+                "title": self.exercise.title,
+                "points": float(self),
+                "max_points": self.max_points,
+                "headline": self.headline,
+                "printed": self.printed[-2000:],
+                "notes": self.notes,
+                "checks": [asdict(r) for r in self.results],
+            }
+        )
 
     def __repr__(self) -> str:
         alone = os.environ.get("NBGRADER_EXECUTION") == "autograde"  # nbgrader without the kit's configuration

@@ -51,9 +51,13 @@ class Workbench:
     initialise: Callable[[nn.Module, int], None] | None = None
 
     def __init__(
-        self, namespace: dict, models: dict, samples: dict | None = None, histories: dict | None = None,
+        self,
+        namespace: dict,
+        models: dict,
+        samples: dict | None = None,
+        histories: dict | None = None,
         kept: dict | None = None,
-    ):  # fmt: skip
+    ):
         self.namespace, self.models, self.kept = namespace, models, kept
         self.samples = {} if samples is None else samples
         self.histories = {} if histories is None else histories
@@ -74,9 +78,16 @@ class Workbench:
                 return encode(result)
 
     def do_construct(
-        self, name: str, args: list, kwargs: dict, seed: int, noise: int, perturb: float, biases: float | None,
+        self,
+        name: str,
+        args: list,
+        kwargs: dict,
+        seed: int,
+        noise: int,
+        perturb: float,
+        biases: float | None,
         precise: bool = False,
-    ) -> int:  # fmt: skip
+    ) -> int:
         """A new object of class `name`; weights then get noise of size `perturb` (0: none), biases of theirs.
 
         noise: its seed, another than the weights' own, or the two would go together. precise: in double precision, for
@@ -246,9 +257,18 @@ class Workbench:
                 p.grad = None
 
     def do_gradient(
-        self, target, method: str, args: list, kwargs: dict, seed: int, wrt: str, cotangent=None, argument: int = 0,
-        output: int = 0, train: bool = False,
-    ):  # fmt: skip
+        self,
+        target,
+        method: str,
+        args: list,
+        kwargs: dict,
+        seed: int,
+        wrt: str,
+        cotangent=None,
+        argument: int = 0,
+        output: int = 0,
+        train: bool = False,
+    ):
         """Gradient of Σ cotangent · target.method(*args), by one of the arguments or by the parameters.
 
         wrt "input" returns an array like args[argument]; "parameters" returns {name: array, or None where none
@@ -413,14 +433,8 @@ def _pulled_back(out: torch.Tensor, x: torch.Tensor, cotangents: torch.Tensor) -
     """The gradient of Σ cotangent · out by x for every one of the cotangents: (R, *out.shape) -> (R, *x.shape)."""
 
     def pulled(cotangent, batched):
-        grad = torch.autograd.grad(
-            out, x, cotangent, retain_graph=True, is_grads_batched=batched, allow_unused=True
-        )[0]  # fmt: skip
-        return (
-            torch.zeros(*cotangent.shape[: int(batched)], *x.shape, dtype=x.dtype, device=x.device)
-            if grad is None
-            else grad
-        )
+        grad = torch.autograd.grad(out, x, cotangent, retain_graph=True, is_grads_batched=batched, allow_unused=True)[0]
+        return x.new_zeros(*cotangent.shape[: int(batched)], *x.shape) if grad is None else grad
 
     try:
         return pulled(cotangents, batched=True)
@@ -446,9 +460,10 @@ def _described(error: BaseException) -> str:
 def _students_frames(error: BaseException) -> list[traceback.FrameSummary]:
     """The student's own functions on the way to the error, outermost first."""
     return [
-        f for f in traceback.extract_tb(error.__traceback__)
+        f
+        for f in traceback.extract_tb(error.__traceback__)
         if not f.filename.startswith(NOT_THE_STUDENTS) and "site-packages" not in f.filename
-    ]  # fmt: skip
+    ]
 
 
 def _where(error: BaseException, most: int = 3) -> str:

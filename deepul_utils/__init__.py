@@ -12,9 +12,21 @@ import deepul_utils.places  # noqa: F401 - notes where the process started, befo
 from deepul_utils.check import check
 
 __all__ = [
-    "History", "check", "classifier", "device", "drawn", "fit", "images", "play", "plots", "progress",
-    "seed_everything", "tensors", "toy", "trained",
-]  # fmt: skip
+    "History",
+    "check",
+    "classifier",
+    "device",
+    "drawn",
+    "fit",
+    "images",
+    "play",
+    "plots",
+    "progress",
+    "seed_everything",
+    "tensors",
+    "toy",
+    "trained",
+]
 MODULES = ("classifier", "images", "plots", "tensors", "toy", "training")
 OF_TRAINING = ("History", "device", "drawn", "fit", "play", "progress", "seed_everything", "trained")
 

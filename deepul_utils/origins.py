@@ -55,9 +55,14 @@ def remember(name: str, file: Path, model: nn.Module, fit: Callable | None) -> O
     """Note that the model in memory is what this file holds: it was just loaded from it, or saved to it."""
     metadata = _metadata(file)
     origin = Origin(
-        file, _content(file), digest(model), _versions(model),
-        own_metadata(metadata, "code", dict), own_metadata(metadata, "lost", list), fit,
-    )  # fmt: skip
+        file,
+        _content(file),
+        digest(model),
+        _versions(model),
+        own_metadata(metadata, "code", dict),
+        own_metadata(metadata, "lost", list),
+        fit,
+    )
     _origins.setdefault(model, {})[name] = origin
     return origin
 

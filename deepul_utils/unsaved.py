@@ -40,10 +40,11 @@ def differing(model: nn.Module, fresh: nn.Module) -> list[Place]:
     others = dict(fresh.named_modules())
     return [
         (path, name)
-        for path, module in model.named_modules() if path in others
+        for path, module in model.named_modules()
+        if path in others
         for name in sorted((_own(module) | _own(others[path])) - {"training"})
         if _differ(_get(module, name), _get(others[path], name))
-    ]  # fmt: skip
+    ]
 
 
 def _own(module: nn.Module) -> set[str]:

@@ -24,7 +24,7 @@ from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised, normalise
 from autograder.grading.record import Recorder, marks, write_beside
 from autograder.grading.submissions import Submission
-from autograder.grading.workers import Job
+from autograder.grading.workers import Item, Job
 from autograder.score import CheckResult
 
 COLUMNS = ("student", "assignment", "exercise", "check", "outcome", "points", "max_points", "measured", "required")
@@ -227,27 +227,27 @@ class _Class:
 
     def _results(self, found: list[Submission], read: Callable) -> Iterator[tuple[str, Job | None, dict]]:
         """(student, job, result); without a job where nothing could be read."""
-        for (student, job, known), result in workers.run(self._wanted(found, read), self.workers):
-            if job and not known and not result["fault"] and not result["starved"]:
+        for item, result in workers.run(self._wanted(found, read), self.workers):
+            if item.job and not item.result and not result["fault"] and not result["starved"]:
                 try:
-                    self.cache.put(job.key, result)
+                    self.cache.put(item.job.key, result)
                 except OSError as error:
-                    self._not_written(student, f"Graded, but the result could not be kept: {trouble(error)}")
-            yield student, job, result
+                    self._not_written(item.student, f"Graded, but the result could not be kept: {trouble(error)}")
+            yield item.student, item.job, result
 
-    def _wanted(self, found: list[Submission], read: Callable) -> Iterator[tuple[str, Job | None, dict | None]]:
-        """(student, job, the result if there is no need to grade), read one by one."""
+    def _wanted(self, found: list[Submission], read: Callable) -> Iterator[Item]:
+        """What is to be graded, with the result where there is no need to; read one by one."""
         for submission in found:
             try:
                 normal = read(submission)
             except (CourseError, OSError) as error:
                 reason = trouble(error) if isinstance(error, OSError) else str(error)
-                yield submission.student, None, {"fault": reason}
+                yield Item(submission.student, None, {"fault": reason})
                 continue
             options, salt = self.options, self.course.salt
             name = key(normal, self.assignment, salt, options.limits)
             job = Job(name, normal, self.assignment, salt, options.limits, kit_version(self.assignment))
-            yield submission.student, job, None if options.force else self.cache.get(name)
+            yield Item(submission.student, job, None if options.force else self.cache.get(name))
 
     def _read(self, submission: Submission) -> Normalised:
         files, left_out = submissions.read(submission, self.assignment)
@@ -310,9 +310,15 @@ def read_scores(student: str, assignment: str, result: dict, changes: list[str])
 
 
 UNSHOWN = dict.fromkeys(
-    [*(c for c in range(0xA0) if unicodedata.category(chr(c)) == "Cc" and chr(c) not in "\n\t"),
-     0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)], None
-)  # fmt: skip
+    [
+        *(c for c in range(0xA0) if unicodedata.category(chr(c)) == "Cc" and chr(c) not in "\n\t"),
+        0x200E,
+        0x200F,
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+    ],
+    None,
+)
 
 
 def _plain(value):
@@ -343,12 +349,16 @@ def _faults(graded: Graded) -> list[str]:
     """Checks of ours that failed; the student loses nothing by them without a word."""
     return [
         f"“{c['title']}” could not be run, through no fault of the student's: {c['fault'].strip().splitlines()[-1]}"
-        for s in graded.scores for c in s["checks"] if c["outcome"] == "not graded" and c["fault"]
+        for s in graded.scores
+        for c in s["checks"]
+        if c["outcome"] == "not graded" and c["fault"]
     ] + [
         f"“{c['title']}” got no answer: {c['measured']} The notebook says so, and can say anything: run it by hand, "
         "and give the points if the fault is ours."
-        for s in graded.scores for c in s["checks"] if c["kind"] == KIT
-    ]  # fmt: skip
+        for s in graded.scores
+        for c in s["checks"]
+        if c["kind"] == KIT
+    ]
 
 
 def _oddities(cells: list[dict]) -> list[str]:
@@ -385,20 +395,36 @@ def figures(cells: list[dict]) -> dict[str, str]:
 def blank(name: str, number: str, title: str, most: float, outcome: str, points: float | None, why: str) -> dict:
     """A score that stands for a whole exercise: one row, and a reason."""
     check = asdict(CheckResult("", "The exercise as a whole", most, points, outcome, why))
-    return {"exercise": name, "number": number, "title": title, "points": points or 0.0, "max_points": most,
-            "headline": why, "printed": "", "checks": [check]}  # fmt: skip
+    return {
+        "exercise": name,
+        "number": number,
+        "title": title,
+        "points": points or 0.0,
+        "max_points": most,
+        "headline": why,
+        "printed": "",
+        "checks": [check],
+    }
 
 
 def rows(assignment: str, results: Iterable[Graded]) -> list[dict]:
     """One row a student and check, in the order of COLUMNS. Points of what was not graded are empty."""
     return [
         dict(
-            student=r.student, assignment=assignment, exercise=s["exercise"], check=c["name"], outcome=c["outcome"],
-            points="" if c["points"] is None else round(c["points"], 3), max_points=c["max_points"],
-            measured=c["measured"], required=c["required"],
+            student=r.student,
+            assignment=assignment,
+            exercise=s["exercise"],
+            check=c["name"],
+            outcome=c["outcome"],
+            points="" if c["points"] is None else round(c["points"], 3),
+            max_points=c["max_points"],
+            measured=c["measured"],
+            required=c["required"],
         )
-        for r in results for s in r.scores for c in s["checks"]
-    ]  # fmt: skip
+        for r in results
+        for s in r.scores
+        for c in s["checks"]
+    ]
 
 
 def write_csv(file: Path, assignment: str, results: Iterable[Graded]) -> None:

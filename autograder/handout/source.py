@@ -121,9 +121,12 @@ def leaks(source: list[Cell], handout: list[Cell]) -> list[str]:
     """
     given = {line.strip() for cell in source for line in _outside(cell)}
     return [
-        line.strip() for cell in handout if cell.kind == "code" for line in cell.source.splitlines()
+        line.strip()
+        for cell in handout
+        if cell.kind == "code"
+        for line in cell.source.splitlines()
         if (line.strip() not in given and not STUB.match(line)) or "SOLUTION" in line
-    ]  # fmt: skip
+    ]
 
 
 def _outside(cell: Cell) -> Iterator[str]:
