@@ -169,11 +169,17 @@ class Assignment:
     def exercises(self) -> tuple[Exercise, ...]:
         return tuple(
             Exercise(
-                e["name"], e["number"], e["title"], e["difficulty"], e["thinking"], e["training"],
-                tuple(e.get("written", ())), self,
+                e["name"],
+                e["number"],
+                e["title"],
+                e["difficulty"],
+                e["thinking"],
+                e["training"],
+                tuple(e.get("written", ())),
+                self,
             )
             for e in self._settings["exercises"]
-        )  # fmt: skip
+        )
 
     def chosen(self, exercise: str = "") -> list[Exercise]:
         """All its exercises, or the one of that name. Raises ValueError if it has none of that name."""

@@ -25,7 +25,7 @@ from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised, is_answer, normalise
 from autograder.grading.record import Recorder, marks, write_beside
 from autograder.grading.submissions import Submission
-from autograder.grading.workers import Job
+from autograder.grading.workers import Item, Job
 from autograder.score import CheckResult
 
 COLUMNS = ("student", "assignment", "exercise", "check", "outcome", "points", "max_points", "measured", "required")
@@ -262,27 +262,27 @@ class _Class:
 
     def _results(self, found: list[Submission], read: Callable) -> Iterator[tuple[str, Job | None, dict]]:
         """(student, job, result); without a job where nothing could be read."""
-        for (student, job, known), result in workers.run(self._wanted(found, read), self.workers):
-            if job and not known and not result["fault"] and not result["starved"]:
+        for item, result in workers.run(self._wanted(found, read), self.workers):
+            if item.job and not item.result and not result["fault"] and not result["starved"]:
                 try:
-                    self.cache.put(job.key, result)
+                    self.cache.put(item.job.key, result)
                 except OSError as error:
-                    self._not_written(student, f"Graded, but the result could not be kept: {trouble(error)}")
-            yield student, job, result
+                    self._not_written(item.student, f"Graded, but the result could not be kept: {trouble(error)}")
+            yield item.student, item.job, result
 
-    def _wanted(self, found: list[Submission], read: Callable) -> Iterator[tuple[str, Job | None, dict | None]]:
-        """(student, job, the result if there is no need to grade), read one by one."""
+    def _wanted(self, found: list[Submission], read: Callable) -> Iterator[Item]:
+        """What is to be graded, with the result where there is no need to; read one by one."""
         for submission in found:
             try:
                 normal = read(submission)
             except (CourseError, OSError) as error:
                 reason = trouble(error) if isinstance(error, OSError) else str(error)
-                yield submission.student, None, {"fault": reason}
+                yield Item(submission.student, None, {"fault": reason})
                 continue
             options, salt = self.options, self.course.salt
             name = key(normal, self.assignment, salt, options.limits)
             job = Job(name, normal, self.assignment, salt, options.limits, kit_version(self.assignment))
-            yield submission.student, job, None if options.force else self.cache.get(name)
+            yield Item(submission.student, job, None if options.force else self.cache.get(name))
 
     def _read(self, submission: Submission) -> Normalised:
         files, left_out = submissions.read(submission, self.assignment)
@@ -349,15 +349,22 @@ def _answers(cells: list[dict]) -> dict[str, str]:
     """{grade id: text} of the written questions that were answered."""
     placeholders = {q.id: q.placeholder for e in assignments.every() for q in e.questions}
     return {
-        _grade_id(c): c["source"] for c in filter(is_answer, cells)
+        _grade_id(c): c["source"]
+        for c in filter(is_answer, cells)
         if is_answered(c["source"], placeholders.get(_grade_id(c), ""))
-    }  # fmt: skip
+    }
 
 
 UNSHOWN = dict.fromkeys(
-    [*(c for c in range(0xA0) if unicodedata.category(chr(c)) == "Cc" and chr(c) not in "\n\t"),
-     0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)], None
-)  # fmt: skip
+    [
+        *(c for c in range(0xA0) if unicodedata.category(chr(c)) == "Cc" and chr(c) not in "\n\t"),
+        0x200E,
+        0x200F,
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+    ],
+    None,
+)
 
 
 def _plain(value):
@@ -388,12 +395,16 @@ def _faults(graded: Graded) -> list[str]:
     """Checks of ours that failed; the student loses nothing by them without a word."""
     return [
         f"“{c['title']}” could not be run, through no fault of the student's: {c['fault'].strip().splitlines()[-1]}"
-        for s in graded.scores for c in s["checks"] if c["outcome"] == "not graded" and c["fault"]
+        for s in graded.scores
+        for c in s["checks"]
+        if c["outcome"] == "not graded" and c["fault"]
     ] + [
         f"“{c['title']}” got no answer: {c['measured']} The notebook says so, and can say anything: run it by hand, "
         "and give the points if the fault is ours."
-        for s in graded.scores for c in s["checks"] if c["kind"] == KIT
-    ]  # fmt: skip
+        for s in graded.scores
+        for c in s["checks"]
+        if c["kind"] == KIT
+    ]
 
 
 def _oddities(cells: list[dict]) -> list[str]:
@@ -430,8 +441,16 @@ def figures(cells: list[dict]) -> dict[str, str]:
 def blank(name: str, number: str, title: str, most: float, outcome: str, points: float | None, why: str) -> dict:
     """A score that stands for a whole exercise: one row, and a reason."""
     check = asdict(CheckResult("", "The exercise as a whole", most, points, outcome, why))
-    return {"exercise": name, "number": number, "title": title, "points": points or 0.0, "max_points": most,
-            "headline": why, "printed": "", "checks": [check]}  # fmt: skip
+    return {
+        "exercise": name,
+        "number": number,
+        "title": title,
+        "points": points or 0.0,
+        "max_points": most,
+        "headline": why,
+        "printed": "",
+        "checks": [check],
+    }
 
 
 def rows(assignment: str, results: Iterable[Graded]) -> list[dict]:
@@ -441,25 +460,32 @@ def rows(assignment: str, results: Iterable[Graded]) -> list[dict]:
     """
     return [
         dict(
-            student=r.student, assignment=assignment, exercise=s["exercise"], check=c["name"], outcome=c["outcome"],
-            points="" if c["points"] is None else round(c["points"], 3), max_points=c["max_points"],
-            measured=c["measured"], required=c["required"],
+            student=r.student,
+            assignment=assignment,
+            exercise=s["exercise"],
+            check=c["name"],
+            outcome=c["outcome"],
+            points="" if c["points"] is None else round(c["points"], 3),
+            max_points=c["max_points"],
+            measured=c["measured"],
+            required=c["required"],
         )
-        for r in results for s in r.scores for c in s["checks"]
-    ] + [
-        dict(
-            student=r.student, assignment=assignment, exercise=w["exercise"], check=w["id"], outcome=w["outcome"],
-            points="" if w["points"] is None else w["points"], max_points=w["max_points"],
-            measured=w["answer"][:MOST_SHOWN], required="",
-        )
-        for r in results for w in r.written
-    ] + [
-        dict(
-            student=r.student, assignment=assignment, exercise=c["exercise"], check=c["id"], outcome=by_hand.BY_HAND,
-            points=c["points"], max_points=0.0, measured=c["said"], required="",
-        )
-        for r in results for c in r.changed
-    ]  # fmt: skip
+        for r in results
+        for s in r.scores
+        for c in s["checks"]
+    ] + [row for r in results for row in _rows_by_hand(assignment, r)]
+
+
+def _rows_by_hand(assignment: str, graded: Graded) -> Iterator[dict]:
+    """The rows of a student's written answers, and of what people changed: the difference."""
+    about = dict(student=graded.student, assignment=assignment, required="")
+    for w in graded.written:
+        points, answer = "" if w["points"] is None else w["points"], w["answer"][:MOST_SHOWN]
+        row = dict(exercise=w["exercise"], check=w["id"], outcome=w["outcome"], points=points, measured=answer)
+        yield about | row | dict(max_points=w["max_points"])
+    for c in graded.changed:
+        row = dict(exercise=c["exercise"], check=c["id"], outcome=by_hand.BY_HAND, points=c["points"])
+        yield about | row | dict(max_points=0.0, measured=c["said"])
 
 
 def write_csv(file: Path, assignment: str, results: Iterable[Graded]) -> None:

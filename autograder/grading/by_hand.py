@@ -72,8 +72,15 @@ def written(assignment: str, marks: dict[str, Mark], answers: dict[str, str]) ->
 
 def _written(question: Question, mark: Mark, answer: str) -> dict:
     outcome = OPEN if mark.points is None else NOT_ANSWERED if mark.by_hand is None else BY_HAND
-    return {"id": question.id, "exercise": question.exercise.name, "number": question.number, "outcome": outcome,
-            "points": mark.points, "max_points": mark.most, "answer": answer}  # fmt: skip
+    return {
+        "id": question.id,
+        "exercise": question.exercise.name,
+        "number": question.number,
+        "outcome": outcome,
+        "points": mark.points,
+        "max_points": mark.most,
+        "answer": answer,
+    }
 
 
 def changes(assignment: str, marks: dict[str, Mark], scores: list[dict]) -> list[dict]:

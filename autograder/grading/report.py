@@ -128,14 +128,20 @@ class Page:
         results = [self._results[s] for s in self.order]
         graded = [r for r in results if not r.not_graded]
         page = self._template("report").render(
-            assignment=self.assignment, exercises=assignments.get(self.assignment).exercises,
+            assignment=self.assignment,
+            exercises=assignments.get(self.assignment).exercises,
             open=sum(w["outcome"] == by_hand.OPEN for r in graded for w in r.written),
-            most_written=max((r.most_written for r in graded), default=0), rubrics=rubrics(self.assignment),
-            results=results, graded=graded,
-            students=[self._parts[s] for s in self.order], alike=self.alike, bars=distribution(graded),
-            checks=failing_checks(graded), mean=sum(r.points for r in graded) / len(graded) if graded else 0.0,
+            most_written=max((r.most_written for r in graded), default=0),
+            rubrics=rubrics(self.assignment),
+            results=results,
+            graded=graded,
+            students=[self._parts[s] for s in self.order],
+            alike=self.alike,
+            bars=distribution(graded),
+            checks=failing_checks(graded),
+            mean=sum(r.points for r in graded) / len(graded) if graded else 0.0,
             most=max((r.max_points for r in results), default=0),
-        )  # fmt: skip
+        )
         write_atomically(self.folder / "index.html", page)
         return self.folder / "index.html"
 
@@ -147,9 +153,11 @@ class Page:
         from jinja2 import Environment, FileSystemLoader, select_autoescape
 
         made = Environment(
-            loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape(["j2"]),
-            trim_blocks=True, lstrip_blocks=True,
-        )  # fmt: skip
+            loader=FileSystemLoader(Path(__file__).parent),
+            autoescape=select_autoescape(["j2"]),
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
         made.filters["number"] = display.number
         made.filters["anchor"] = lambda student: quote(student, safe="")
         made.filters["table"] = lambda score: Markup(display.score_html(score, style=False))

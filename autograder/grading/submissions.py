@@ -24,8 +24,7 @@ MOST_STUDENT = 120  # bytes of a student's name: files are called after it
 MOST_PATH = 1000  # bytes of a whole name; it stands behind the course folder's own
 # What zipfile raises for archives that are damaged or made to break it. RuntimeError: encrypted, mostly.
 # NotImplementedError: packed in a way that Python does not know. ValueError: a name that is no text.
-DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError,
-           NotImplementedError, RuntimeError, EOFError, ValueError)  # fmt: skip
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, ValueError)
 
 
 @dataclass(frozen=True)

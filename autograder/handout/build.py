@@ -198,9 +198,14 @@ def _answer_cell(cell, question: Question, counted: bool) -> None:
     cell.metadata = {"deletable": False, "deepul": {"exercise": question.exercise.name, "answer": question.id}}
     if counted:
         cell.metadata["nbgrader"] = {
-            "schema_version": 3, "task": False, "locked": False, "solution": True, "grade": True,
-            "grade_id": question.id, "points": question.points,
-        }  # fmt: skip
+            "schema_version": 3,
+            "task": False,
+            "locked": False,
+            "solution": True,
+            "grade": True,
+            "grade_id": question.id,
+            "points": question.points,
+        }
     else:
         cell.source = question.placeholder
 

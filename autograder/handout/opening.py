@@ -26,8 +26,16 @@ def _table(assignment: Assignment, own: AssignmentSettings) -> str:
     rows = [["exercise", "points", *(["written"] if written else []), "difficulty", "thinking", "training"]]
     rows.append([":--", *["--:"] * (1 + written), ":-:", "--:", "--:"])
     for e in assignment.exercises:
-        rows.append([f"{e.number} {e.title}".replace("|", "\\|"), f"{e.points:g}", *([_written(e)] if written else []),
-                     DOTS[e.difficulty], _minutes(e.thinking), _minutes(e.training)])  # fmt: skip
+        rows.append(
+            [
+                f"{e.number} {e.title}".replace("|", "\\|"),
+                f"{e.points:g}",
+                *([_written(e)] if written else []),
+                DOTS[e.difficulty],
+                _minutes(e.thinking),
+                _minutes(e.training),
+            ]
+        )
     points = sum(e.points for e in assignment.exercises)
     more = [f"**{sum(q.points for q in assignment.questions):g}**"] if written else []
     hours = sum(e.thinking for e in assignment.exercises) / 60
@@ -65,8 +73,20 @@ def _moment(due: datetime) -> str:
     zone = getattr(due.tzinfo, "key", "") or "UTC"
     utc = f"UTC{offset[:3]}:{offset[3:5]}" if offset.strip("+0") else "UTC"
     days = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-    months = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-              "November", "December")  # fmt: skip
+    months = (
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    )
     day = f"{days[due.weekday()]}, {due.day} {months[due.month - 1]} {due.year}, {due:%H:%M}"
     return f"{day} ({zone}, {utc})" if zone != "UTC" else f"{day} ({utc})"
 

@@ -27,8 +27,13 @@ NOT_IMPLEMENTED = re.compile(r'raise NotImplementedError\("Exercise \S+ is not i
 
 def problems(assignment: Assignment, cells: list[Cell]) -> list[str]:
     """What is not in order in these cells of its source: a sentence each."""
-    return [*_markers(cells), *_headings(assignment, cells), *_checks(assignment, cells),
-            *_questions(assignment, cells), *_figures(cells)]  # fmt: skip
+    return [
+        *_markers(cells),
+        *_headings(assignment, cells),
+        *_checks(assignment, cells),
+        *_questions(assignment, cells),
+        *_figures(cells),
+    ]
 
 
 def _markers(cells: list[Cell]) -> Iterator[str]:
@@ -191,9 +196,11 @@ def leaks(source: list[Cell], handout: list[Cell], added: str = "") -> list[str]
     given = {line.strip() for cell in source for line in _outside(cell)} | set(added.splitlines())
     answers = {line.strip() for cell in source if is_answer(cell) for line in cell.source.splitlines()} - given
     return [
-        line.strip() for cell in handout for line in cell.source.splitlines()
+        line.strip()
+        for cell in handout
+        for line in cell.source.splitlines()
         if "SOLUTION" in line or (_is_new(line, given) if cell.kind == "code" else line.strip() in answers)
-    ]  # fmt: skip
+    ]
 
 
 def _is_new(line: str, given: set[str]) -> bool:

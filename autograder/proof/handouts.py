@@ -60,8 +60,9 @@ def _contents(folder: Path) -> dict[str, bytes]:
     """Of all files but the weights that somebody trained there. Figures that look alike are kept by a release."""
     return {
         f.relative_to(folder).as_posix(): f.read_bytes()
-        for f in folder.rglob("*") if f.is_file() and "artifacts" not in f.relative_to(folder).parts
-    }  # fmt: skip
+        for f in folder.rglob("*")
+        if f.is_file() and "artifacts" not in f.relative_to(folder).parts
+    }
 
 
 def _by_itself(assignment: Assignment, target: Path) -> list[str]:
@@ -83,8 +84,12 @@ def key(assignment: Assignment) -> str:
     digest = hashlib.sha256()
     for file in sorted({*made_by, *plots, *tests, *sources.data()}):
         digest.update(sources.digest(file))
-    own = [assignment.source, *assignment.artifacts.rglob("*.safetensors"), *assignment.checks.glob("*.*"),
-           *(f for f in assignment.handout.rglob("*") if "artifacts" not in f.parts)]  # fmt: skip
+    own = [
+        assignment.source,
+        *assignment.artifacts.rglob("*.safetensors"),
+        *assignment.checks.glob("*.*"),
+        *(f for f in assignment.handout.rglob("*") if "artifacts" not in f.parts),
+    ]
     for file in sorted(f for f in own if f.is_file()):
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()[:16]

@@ -111,10 +111,21 @@ def test_a_grade_rests_on_its_own_assignment_and_on_no_other(monkeypatch):
     cache.kit_version.cache_clear()
     cache.kit_version("hw1")
     cache.kit_version.cache_clear()
-    assert {"autograder/assignments/hw1/test_made.py", "autograder/families/autoregressive.py", "data/glyphs.png",
-            "autograder/properties/weights.py", "autograder/grading/zygote.py"} <= set(read)  # fmt: skip
-    others = ("autograder/assignments/hw2", "autograder/assignments/nice", "autograder/families/games.py",
-              "autograder/proof", "deepul_utils/plots", "solutions")  # fmt: skip
+    assert {
+        "autograder/assignments/hw1/test_made.py",
+        "autograder/families/autoregressive.py",
+        "data/glyphs.png",
+        "autograder/properties/weights.py",
+        "autograder/grading/zygote.py",
+    } <= set(read)
+    others = (
+        "autograder/assignments/hw2",
+        "autograder/assignments/nice",
+        "autograder/families/games.py",
+        "autograder/proof",
+        "deepul_utils/plots",
+        "solutions",
+    )
     assert not [name for name in read if name.startswith(others)]
 
 
