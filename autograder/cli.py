@@ -266,6 +266,21 @@ def _total(result) -> str:
 
 
 @app.command()
+def submit(
+    homework: Annotated[str, typer.Argument(help="An assignment, e.g. hw1, or a notebook's file.")],
+    student: Annotated[str, typer.Option(help="Your id, as the course knows you.")],
+    check: Annotated[bool, typer.Option(help="Run the saved notebook and its checks first.")] = True,
+):
+    """Pack the zip that a student hands in, and say what is missing in it."""
+    from autograder import handin
+
+    notebook = Path(homework)
+    if notebook.suffix != ".ipynb":
+        notebook = assignments.get(homework).handout / f"{homework}.ipynb"
+    console.print(str(handin.submit(notebook.absolute(), student, check=check)), highlight=False, markup=False)
+
+
+@app.command()
 def demo(folder: Annotated[Path, typer.Option(help="Where to put everything.")] = Path("build/demo")):
     """The whole path on built-in data: hand out, a small class of submissions, grade, report."""
     from autograder.demo import prepare

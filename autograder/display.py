@@ -80,9 +80,9 @@ def _row(check: dict) -> str:
 def score_text(score: dict) -> str:
     """The same table for a terminal, in 80 columns: outcome, points, title; below it what was measured and the hint."""
     earned = f"{number(score['points'])} / {number(score['max_points'])}"
-    lines = _wrapped(f"Exercise {score['number']} · {score['title']}: {earned}. {score['headline']}")
+    lines = wrapped(f"Exercise {score['number']} · {score['title']}: {earned}. {score['headline']}")
     for note in score.get("notes", ()):
-        lines += _wrapped(note, "  ! ")
+        lines += wrapped(note, "  ! ")
     for check in score["checks"]:
         lines += _lines(check)
     if score["printed"].strip():
@@ -93,16 +93,16 @@ def score_text(score: dict) -> str:
 def _lines(check: dict) -> list[str]:
     """One check: its row, what was measured, and where it did not pass what was required, and the hint."""
     earned = "?" if check["points"] is None else number(check["points"])
-    lines = _wrapped(check["title"], f"  {ICONS[check['outcome']]} {earned:>4} / {number(check['max_points']):<4}  ")
-    lines += _wrapped(check["measured"], BELOW)
+    lines = wrapped(check["title"], f"  {ICONS[check['outcome']]} {earned:>4} / {number(check['max_points']):<4}  ")
+    lines += wrapped(check["measured"], BELOW)
     if check["required"] and check["outcome"] != "passed":
-        lines += _wrapped(f"required: {check['required']}", BELOW)
+        lines += wrapped(f"required: {check['required']}", BELOW)
     if check["hint"] and check["outcome"] in ("failed", "partial"):
-        lines += _wrapped(check["hint"], f"{BELOW}→ ")
+        lines += wrapped(check["hint"], f"{BELOW}→ ")
     return lines
 
 
-def _wrapped(text: str, first: str = "") -> list[str]:
+def wrapped(text: str, first: str = "") -> list[str]:
     """Lines of at most COLUMNS, the first behind `first`, the others as far to the right."""
     return textwrap.wrap(
         text, COLUMNS, initial_indent=first, subsequent_indent=" " * len(first), break_on_hyphens=False

@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 
 from autograder.assignments import is_answered
 from autograder.course import CourseError
+from autograder.files import MANIFEST
 from autograder.grading import outputs, pictures
 from autograder.grading.submissions import is_file_name, shown
 from autograder.notebooks import CHECK_CALL, DRAWN, TRAINED
@@ -192,7 +193,7 @@ def _beside(files: dict[str, bytes], folder: PurePosixPath, notebook: str) -> tu
     changes, outside = [], []
     for name, content in files.items():
         path = PurePosixPath(name)
-        if _is_hidden(name):
+        if _is_hidden(name) or path == folder / MANIFEST:  # which `deepul submit` wrote, or somebody else
             continue
         if not path.is_relative_to(folder):
             outside.append(shown(name))

@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from autograder.course import CourseError
+from autograder.files import MOST_BYTES, MOST_FILE, MOST_FILES
 
-MOST_BYTES = 200 * 2**20  # of one unpacked submission; an assignment with its weights has a few
-MOST_FILES = 2000
-MOST_FILE = 64 * 2**20  # the largest weights of the course have a tenth
 MOST_DIRECTORY = 4 * 2**20  # bytes of an archive's list of contents: twice that of MOST_FILES with the longest names
 MOST_NAME = 255  # bytes of one part of a name, as file systems have it
 MOST_STUDENT = 120  # bytes of a student's name: files are called after it

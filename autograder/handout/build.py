@@ -210,11 +210,6 @@ def _answer_cell(cell, question: Question, counted: bool) -> None:
         cell.source = question.placeholder
 
 
-def check_name(source: str) -> str | None:
-    found = notebooks.CHECK_CALL.search(source)
-    return found[1] if found else None
-
-
 def _heading(cell, assignment: str) -> Exercise | None:
     """The exercise whose heading this cell holds; its points are written into the heading."""
     found = source.HEADING.search(cell.source) if cell.cell_type == "markdown" else None
@@ -227,7 +222,7 @@ def _heading(cell, assignment: str) -> Exercise | None:
 
 def _metadata(text: str, exercise: Exercise | None) -> dict:
     """nbgrader's metadata of a code cell: a solution, a check, or (none) one that students may change freely."""
-    name, solution = check_name(text), "### BEGIN SOLUTION" in text
+    name, solution = notebooks.check_name(text), "### BEGIN SOLUTION" in text
     if not name and not solution:
         return {}
     assert exercise is not None, "such a cell stands below the heading of its exercise"
@@ -284,7 +279,7 @@ def draw_figures(assignment: str, cells: list[notebooks.Cell], folder: Path) -> 
     already there is left alone. Raises SourceError where the notebook fails or shows no figure.
     """
     here = assignments.get(assignment)
-    untrained = [name for name in source.trained(cells) if not (here.artifacts / f"{name}.safetensors").exists()]
+    untrained = [name for name in notebooks.trained(cells) if not (here.artifacts / f"{name}.safetensors").exists()]
     if untrained:
         raise SourceError(
             f"There are no reference weights for {', '.join(untrained)}: run deepul calibrate {assignment} first, or "

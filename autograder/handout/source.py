@@ -4,7 +4,6 @@ The one mistake that must never happen is a solution in a handout, by a mistyped
 a marker and is none is named; and what comes out in the end is compared with the source, line by line.
 """
 
-import ast
 import difflib
 import re
 from collections.abc import Iterator
@@ -219,18 +218,3 @@ def _outside(cell: Cell) -> Iterator[str]:
 def stubs(handout: list[Cell]) -> set[str]:
     """What a handout asks for: names such as "MADE.sample"."""
     return {name for cell in handout if cell.kind == "code" for name in NOT_IMPLEMENTED.findall(cell.source)}
-
-
-def trained(cells: list[Cell]) -> list[str]:
-    """The names that these cells train under, whatever their settings: not what stands behind an `if`."""
-    names: list = []
-    for cell in cells:
-        if cell.kind == "code" and notebooks.TRAINED.search(cell.source):
-            tree = ast.parse(notebooks.MAGIC.sub("pass", cell.source))
-            always = [
-                part for statement in tree.body if not isinstance(statement, ast.If) for part in ast.walk(statement)
-            ]
-            for call in (part for part in always if isinstance(part, ast.Call)):
-                if getattr(call.func, "id", "") == "trained" and isinstance(call.args[0], ast.Constant):
-                    names.append(call.args[0].value)
-    return list(dict.fromkeys(names))
