@@ -277,7 +277,9 @@ def submit(
     notebook = Path(homework)
     if notebook.suffix != ".ipynb":
         notebook = assignments.get(homework).handout / f"{homework}.ipynb"
-    console.print(str(handin.submit(notebook.absolute(), student, check=check)), highlight=False, markup=False)
+    console.print(
+        str(handin.submit(notebook.absolute(), student, check=check)), highlight=False, markup=False, soft_wrap=True
+    )
 
 
 @app.command()

@@ -272,8 +272,9 @@ def _said(target: Path, before: Path | None, found: Homework, checked: bool) -> 
     is_open = [str(r.exercise.number) for r in found.rows if r.points < r.exercise.points] if checked else []
     if is_open:
         yield f"Not all points yet: {', '.join(is_open)}."
-    missing = [f"{r.exercise.number}: {note}" for r in found.rows for note in r.notes]
-    yield from missing
+    noted = [r.exercise.number for r in found.rows if r.notes]
+    if noted:
+        yield f"Something is missing, or was made by other code than the notebook has: {', '.join(noted)}. See below."
     unanswered = [name for r in found.rows for name, done, _ in r.answers if not done]
     if unanswered:
         yield f"Not answered yet: question {', '.join(unanswered)}."

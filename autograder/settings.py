@@ -16,7 +16,7 @@ import tomllib
 import zoneinfo
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ class _Reader:
 
     def course(self, table: dict) -> CourseSettings:
         self._only(table, ("title", "contact", "collaboration", "time_zone", "assignments"))
-        zone = self._value(table, "time_zone", _zone, None)
+        zone = self._value(table, "time_zone", _zone, UTC if "time_zone" in table else None)  # one mistake is said once
         return CourseSettings(
             title=self._value(table, "title", _line, ""),
             contact=self._value(table, "contact", _line, ""),
@@ -100,7 +100,7 @@ class _Reader:
             assignments=self._assignments(self._value(table, "assignments", _table, {}), zone),
         )
 
-    def _assignments(self, table: dict, zone: zoneinfo.ZoneInfo | None) -> dict[str, AssignmentSettings]:
+    def _assignments(self, table: dict, zone: tzinfo | None) -> dict[str, AssignmentSettings]:
         self._only(table, assignments.names(), "assignments.", "assignments")
         found = {}
         for name in table.keys() & set(assignments.names()):
@@ -171,7 +171,7 @@ def _zone(value: Any) -> zoneinfo.ZoneInfo:
         raise _Wrong(f'is {value!r}; it must be a time zone such as "Europe/Berlin".{meant}') from None
 
 
-def _moment(value: Any, zone: zoneinfo.ZoneInfo | None) -> datetime:
+def _moment(value: Any, zone: tzinfo | None) -> datetime:
     """A moment with its time zone. zone: of times that name none."""
     example = "a date and time such as 2027-02-12T23:59:00 or 2027-02-12T23:59:00-08:00"
     if isinstance(value, str):
@@ -190,11 +190,11 @@ def _moment(value: Any, zone: zoneinfo.ZoneInfo | None) -> datetime:
     return _in_zone(value, zone)
 
 
-def _in_zone(local: datetime, zone: zoneinfo.ZoneInfo) -> datetime:
+def _in_zone(local: datetime, zone: tzinfo) -> datetime:
     """A local time in its zone, where the clocks show it once."""
     found = local.replace(tzinfo=zone)
     if found.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != local:
-        raise _Wrong(f"is {local}, which clocks in {zone.key} never show: they are put forward then.")
+        raise _Wrong(f"is {local}, which clocks in {zone} never show: they are put forward then.")
     if found.utcoffset() != found.replace(fold=1).utcoffset():
-        raise _Wrong(f"is {local}, which clocks in {zone.key} show twice: add the offset, such as +01:00.")
+        raise _Wrong(f"is {local}, which clocks in {zone} show twice: add the offset, such as +01:00.")
     return found
