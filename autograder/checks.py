@@ -1,7 +1,7 @@
 """What an exercise's tests are written with: points, a hint, and `require`."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -33,21 +33,23 @@ class Recipe:
 
     def advice(self, settings: dict) -> str:
         """What to try, for a training with these settings (as in its history): never what it did already."""
-        differs = list(filter(None, (
-            self._other("optimiser", settings.get("optimizer"), self.optimizer),
-            self._number("learning rate", settings.get("lr"), self.lr),
-            self._number("learning rate of the generator", settings.get("generator_lr"), self.generator_lr),
-            self._falling(settings),
-            self._number("number of steps", settings.get("steps", settings.get("rounds")), self.steps),
-            self._number("batch size", settings.get("batch"), self.batch),
-            self._number("discriminator’s steps a round", settings.get("discriminator_steps"),
-                         self.discriminator_steps),
-        )))  # fmt: skip
         if not settings:
             return ""
-        if not differs:
+        differences = [text for text in self._comparisons(settings) if text]
+        if not differences:
             return "This was trained as the text says, and is short of what that recipe reaches: look at the network."
-        return "The recipe in the text differs from this training: " + "; ".join(differs) + "."
+        return "The recipe in the text differs from this training: " + "; ".join(differences) + "."
+
+    def _comparisons(self, settings: dict) -> Iterator[str]:
+        """Of each setting what the recipe says and what was done; "" where they agree."""
+        value = settings.get
+        yield self._other("optimiser", value("optimizer"), self.optimizer)
+        yield self._number("learning rate", value("lr"), self.lr)
+        yield self._number("learning rate of the generator", value("generator_lr"), self.generator_lr)
+        yield self._falling(settings)
+        yield self._number("number of steps", value("steps", value("rounds")), self.steps)
+        yield self._number("batch size", value("batch"), self.batch)
+        yield self._number("discriminator’s steps a round", value("discriminator_steps"), self.discriminator_steps)
 
     def _other(self, name: str, got, wanted) -> str:
         return f"{name} {wanted}, here {str(got)[:40]}" if got is not None and got != wanted else ""

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,10 @@ from autograder import assignments
 
 app = typer.Typer(
     help="The homework kit for Deep Unsupervised Learning: hand out, grade, calibrate.",
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-)  # fmt: skip
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 console = Console()
 
 AssignmentName = Annotated[str, typer.Argument(help="Which assignment, e.g. hw1.")]
@@ -63,7 +65,7 @@ def new(
         f"  deepul release {name}      the handout, its figures, and the zip for students\n"
         f"  deepul validate {name}     the proof: right answers pass, wrong ones are caught",
         highlight=False,
-    )  # fmt: skip
+    )
 
 
 @app.command()
@@ -174,8 +176,14 @@ def _grade(
     everyone = everyone or [s.student for s in found]
     begun, written = time.monotonic(), report.Report(course, assignment, folder, everyone)
     try:
-        with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                      console=console, transient=True) as bar:  # fmt: skip
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        ) as bar:
             task = bar.add_task("preparing the assignment", total=len(found))
 
             def done(graded: batch.Graded) -> None:
@@ -197,12 +205,17 @@ def _grade(
         said = f"{len(alike)} times the same text, weights or code, to look at; no points change"
         console.print(f"  alike   {_relative(folder / 'alike.csv')}: {said}", highlight=False, markup=False)
     if written.problem:
-        console.print(f"[red]deepul:[/red] the tables could not all be written in {escape(_relative(folder))}: "
-                      f"{escape(written.problem)}. Then run the same command again: no grade is lost.",
-                      highlight=False)  # fmt: skip
+        console.print(
+            f"[red]deepul:[/red] the tables could not all be written in {escape(_relative(folder))}: "
+            f"{escape(written.problem)}. Then run the same command again: no grade is lost.",
+            highlight=False,
+        )
     else:
-        console.print(f"  table   {_relative(folder / 'grades.csv')}\n  report  {_relative(folder / 'report')}"
-                      "/index.html", highlight=False, markup=False)  # fmt: skip
+        console.print(
+            f"  table   {_relative(folder / 'grades.csv')}\n  report  {_relative(folder / 'report')}/index.html",
+            highlight=False,
+            markup=False,
+        )
     if written.problem or any(r.not_graded or r.incomplete for r in results):
         raise typer.Exit(1)
 
@@ -263,18 +276,24 @@ def _summary(results: list, seconds: float) -> None:
 def _show(assignment: str, results: list) -> None:
     listed = assignments.get(assignment).exercises
     most = {s["exercise"]: s["max_points"] for r in results for s in r.scores}
+    written = max((r.most_written for r in results), default=0.0)
     table = Table("student", box=SIMPLE_HEAD)
-    for title in (*(f"{e.number}\nof {most[e.name]:g}" for e in listed), f"total\nof {sum(most.values()):g}"):
+    titles = [*(f"{e.number}\nof {most[e.name]:g}" for e in listed)]
+    titles += [f"checks\nof {sum(most.values()):g}", f"written\nof {written:g}"] if written else []
+    for title in (*titles, f"total\nof {sum(most.values()) + written:g}"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("where points were lost")
     for result in results:
         scores = {s["exercise"]: s for s in result.scores}
         lost = [
             f"{s['number']} {c['title']}"
-            for s in result.scores for c in s["checks"] if c["outcome"] in ("failed", "partial", "not graded")
-        ]  # fmt: skip
+            for s in result.scores
+            for c in s["checks"]
+            if c["outcome"] in ("failed", "partial", "not graded")
+        ]
         cells = [_earned([scores[e.name]]) for e in listed]
-        total = "[yellow]not graded[/yellow]" if result.not_graded else f"[bold]{_earned(result.scores)}[/bold]"
+        cells += [_earned(result.scores, result.changed), _written(result)] if written else []
+        total = "[yellow]not graded[/yellow]" if result.not_graded else f"[bold]{_total(result)}[/bold]"
         if result.not_graded:
             lost = result.problems
         if result.stopped:
@@ -284,14 +303,48 @@ def _show(assignment: str, results: list) -> None:
     console.print(table)
 
 
-def _earned(scores: list[dict]) -> str:
-    """The points of exercises; what was not graded has none."""
+def _earned(scores: list[dict], changed: Sequence[dict] = ()) -> str:
+    """The points of exercises; what was not graded has none. changed: what people changed in them."""
     from autograder.display import number
 
     checks = [c for score in scores for c in score["checks"]]
     missing = sum(c["points"] is None for c in checks)
-    points = number(sum(score["points"] for score in scores))
-    return "–" if missing == len(checks) else f"{points}+?" if missing else points
+    points = number(sum(s["points"] for s in (*scores, *changed)))
+    return "–" if missing == len(checks) and not changed else f"{points}+?" if missing else points
+
+
+def _written(result) -> str:
+    """The points of written answers; "?" for those that nobody has graded yet."""
+    from autograder.display import number
+
+    if not result.written:
+        return "–"
+    points = number(sum(w["points"] or 0.0 for w in result.written))
+    return f"{points}+?" if any(w["points"] is None for w in result.written) else points
+
+
+def _total(result) -> str:
+    from autograder.display import number
+
+    is_open = any("+?" in text for text in (_earned(result.scores, result.changed), _written(result)))
+    return number(result.total) + ("+?" if is_open else "")
+
+
+@app.command()
+def submit(
+    homework: Annotated[str, typer.Argument(help="An assignment, e.g. hw1, or a notebook's file.")],
+    student: Annotated[str, typer.Option(help="Your id, as the course knows you.")],
+    check: Annotated[bool, typer.Option(help="Run the saved notebook and its checks first.")] = True,
+):
+    """Pack the zip that a student hands in, and say what is missing in it."""
+    from autograder import handin
+
+    notebook = Path(homework)
+    if notebook.suffix != ".ipynb":
+        notebook = assignments.get(homework).handout / f"{homework}.ipynb"
+    console.print(
+        str(handin.submit(notebook.absolute(), student, check=check)), highlight=False, markup=False, soft_wrap=True
+    )
 
 
 @app.command()
@@ -321,14 +374,31 @@ def calibrate(
     say = lambda text: console.print(text, style="dim", highlight=False)  # noqa: E731
     reference = calibration.calibrate(assignment, seeds, exercise, progress=say, recipes_only=recipes)
     calibrated = assignments.get(assignment).chosen(exercise)
-    table = Table(Column("reference", no_wrap=True), "mean ± sd", "seeds", "needed", "stated recipe", "full up to",
-                  "baseline", "s", box=SIMPLE_HEAD, padding=(0, 1))  # fmt: skip
+    table = Table(
+        Column("reference", no_wrap=True),
+        "mean ± sd",
+        "seeds",
+        "needed",
+        "stated recipe",
+        "full up to",
+        "baseline",
+        "s",
+        box=SIMPLE_HEAD,
+        padding=(0, 1),
+    )
     for key, r in reference.items():
         if not key.startswith("_") and assignments.get_exercise(key) in calibrated:
             recipe = "{mean:.4f} ± {sd:.4f}".format_map(r["recipe"]) if "recipe" in r else ""
-            table.add_row(key, f"{r['mean']:.4f} ± {r['sd']:.4f}", str(len(r["runs"])),
-                          str(calibration.seeds_needed(r)), recipe, f"{calibration.full_up_to(r):.4f}",
-                          f"{r['baseline']:.4f}", f"{r['seconds']:.0f}")  # fmt: skip
+            table.add_row(
+                key,
+                f"{r['mean']:.4f} ± {r['sd']:.4f}",
+                str(len(r["runs"])),
+                str(calibration.seeds_needed(r)),
+                recipe,
+                f"{calibration.full_up_to(r):.4f}",
+                f"{r['baseline']:.4f}",
+                f"{r['seconds']:.0f}",
+            )
     console.print(table)
 
 
@@ -393,8 +463,14 @@ def _validate(assignment: str, exercise: str, jobs: int, force: bool, kinds: tup
     from autograder.proof import validate as validation
 
     begun, fresh = time.monotonic(), 0
-    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                  console=console, transient=True) as bar:  # fmt: skip
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    ) as bar:
         total = sum(c.kind in kinds for c in validation.cases(assignment, exercise))
         task = bar.add_task(f"validating {assignment}", total=total)
 
@@ -403,31 +479,43 @@ def _validate(assignment: str, exercise: str, jobs: int, force: bool, kinds: tup
             fresh += is_fresh
             bar.update(task, advance=1, description=f"{verdict.exercise} {verdict.name}")
             if verdict.problem:
-                console.print(f"[red]✗[/red] {verdict.exercise} · {verdict.name} ({verdict.kind}) "
-                              f"{escape(verdict.problem)}", highlight=False)  # fmt: skip
+                console.print(
+                    f"[red]✗[/red] {verdict.exercise} · {verdict.name} ({verdict.kind}) {escape(verdict.problem)}",
+                    highlight=False,
+                )
 
         verdicts = validation.validate(assignment, exercise, jobs, force, done, kinds, training)
     weak = validation.weaknesses(assignment, verdicts) if kinds == validation.KINDS else []
     for name in dict.fromkeys(v.exercise for v in verdicts if kinds == validation.KINDS):
         console.print(matrix.table(name, verdicts))
-    for kind, what in (("solution", "earn everything"), ("blank", "earn nothing"), ("mutant", "are caught by the check "
-                       "meant for them"), ("variant", "earn everything"), ("start", "lose "
-                       "nothing by the weights they start from")):  # fmt: skip
+    for kind, what in (
+        ("solution", "earn everything"),
+        ("blank", "earn nothing"),
+        ("mutant", "are caught by the check meant for them"),
+        ("variant", "earn everything"),
+        ("start", "lose nothing by the weights they start from"),
+    ):
         here = [v for v in verdicts if v.kind == kind]
         if here:
             held = sum(not v.problem for v in here)
             console.print(f"{kind:8} {held} of {len(here)} {what}", highlight=False)
     stale = [v for v in verdicts if v.key == validation.STALE]
     if stale:
-        console.print(f"[yellow]{len(stale)} that need training have changed since they were judged:[/yellow] deepul "
-                      f"validate {assignment}", highlight=False)  # fmt: skip
+        console.print(
+            f"[yellow]{len(stale)} that need training have changed since they were judged:[/yellow] deepul "
+            f"validate {assignment}",
+            highlight=False,
+        )
     for text in weak:
         console.print(f"[red]weak[/red] {text}", highlight=False)
     folder = assignments.ROOT / "build" / "validate"
     page = matrix.page(folder / f"{assignment}.html", assignment, verdicts, weak)
     seconds = time.monotonic() - begun
-    console.print(f"{assignment}: {fresh} cases run in {seconds:.0f} s, {len(verdicts) - fresh} had not "
-                  f"changed. Page: {_relative(page)}", highlight=False)  # fmt: skip
+    console.print(
+        f"{assignment}: {fresh} cases run in {seconds:.0f} s, {len(verdicts) - fresh} had not "
+        f"changed. Page: {_relative(page)}",
+        highlight=False,
+    )
     return bool(weak) or any(v.problem for v in verdicts)
 
 

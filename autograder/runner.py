@@ -29,8 +29,19 @@ from autograder.workbench import StudentCodeError
 
 LIVE_SALT = "live"
 # The live check needs none of these, and some of them take hold of the notebook's own output and warnings.
-UNUSED = ("cacheprovider", "terminal", "logging", "faulthandler", "warnings", "unraisableexception",
-          "threadexception", "junitxml", "doctest", "stepwise", "pastebin")  # fmt: skip
+UNUSED = (
+    "cacheprovider",
+    "terminal",
+    "logging",
+    "faulthandler",
+    "warnings",
+    "unraisableexception",
+    "threadexception",
+    "junitxml",
+    "doctest",
+    "stepwise",
+    "pastebin",
+)
 
 
 def check(name: str, student: Student, salt: str = LIVE_SALT, only: str = "") -> Score:
@@ -57,10 +68,19 @@ def run(exercise: assignments.Exercise, session: "Session") -> None:
     sink = io.StringIO()
     with contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink), _own_environment():
         code = pytest.main(
-            [str(exercise.test_file), "-c", os.devnull, "--rootdir", str(assignments.ROOT), "--capture=no",
-             "--assert=plain", "--import-mode=importlib", *options],
+            [
+                str(exercise.test_file),
+                "-c",
+                os.devnull,
+                "--rootdir",
+                str(assignments.ROOT),
+                "--capture=no",
+                "--assert=plain",
+                "--import-mode=importlib",
+                *options,
+            ],
             plugins=[session, Terse()],
-        )  # fmt: skip
+        )
     if session.interrupted:
         raise KeyboardInterrupt
     if session.no_title:
@@ -202,9 +222,12 @@ class Session:
         if error is None and last is None:
             error = RuntimeError("this check required nothing")
         result = CheckResult(
-            name=_name(test), title=test.title, max_points=test.points,
-            hint=test.hint, seconds=round(call.duration, 3),
-        )  # fmt: skip
+            name=_name(test),
+            title=test.title,
+            max_points=test.points,
+            hint=test.hint,
+            seconds=round(call.duration, 3),
+        )
         if error is None or isinstance(error, checks.CheckFailed):
             if TYPE_CHECKING:
                 assert last is not None

@@ -68,9 +68,15 @@ class Student(ABC):
             raise StudentCodeError("wrong type", "the notebook answered with something that is no array.") from None
 
     def new(
-        self, name: str, *args, seed: int = 0, perturb: float = 1.0, biases: float | None = None,
-        precise: bool = False, **kwargs,
-    ) -> "Handle":  # fmt: skip
+        self,
+        name: str,
+        *args,
+        seed: int = 0,
+        perturb: float = 1.0,
+        biases: float | None = None,
+        precise: bool = False,
+        **kwargs,
+    ) -> "Handle":
         """A new object of the student's class `name`, in eval mode, with random weights.
 
         A fresh model may be constant or the identity, and would satisfy any theorem: its weights are brought to the
@@ -80,9 +86,16 @@ class Student(ABC):
         precise: in double precision, if the student's code runs in it: float32's rounding is no slip.
         """
         number = self.ask(
-            do="construct", name=name, args=list(args), kwargs=kwargs, seed=seed, noise=self._apart("noise", seed),
-            perturb=perturb, biases=biases, precise=precise,
-        )  # fmt: skip
+            do="construct",
+            name=name,
+            args=list(args),
+            kwargs=kwargs,
+            seed=seed,
+            noise=self._apart("noise", seed),
+            perturb=perturb,
+            biases=biases,
+            precise=precise,
+        )
         return Handle(self, number, name)
 
     def _apart(self, use: str, seed: int) -> int:
@@ -154,9 +167,16 @@ class Student(ABC):
     def gradient(self, function: str, *args, argument: int = 0, cotangent=None, seed: int = 0, **kwargs) -> np.ndarray:
         """Gradient of Σ cotangent · function(*args) by one of its arguments, for a function of the notebook."""
         return self.ask(
-            do="gradient", target=None, method=function, args=list(args), kwargs=kwargs, seed=seed, wrt="input",
-            cotangent=cotangent, argument=argument,
-        )  # fmt: skip
+            do="gradient",
+            target=None,
+            method=function,
+            args=list(args),
+            kwargs=kwargs,
+            seed=seed,
+            wrt="input",
+            cotangent=cotangent,
+            argument=argument,
+        )
 
 
 class Handle:
@@ -166,17 +186,30 @@ class Handle:
         self._student, self._number, self.label = student, number, label
 
     def call(
-        self, method: str, *args, seed: int = 0, limit: float = TIME_LIMIT, train: bool = False,
-        differentiate: bool = False, **kwargs,
-    ):  # fmt: skip
+        self,
+        method: str,
+        *args,
+        seed: int = 0,
+        limit: float = TIME_LIMIT,
+        train: bool = False,
+        differentiate: bool = False,
+        **kwargs,
+    ):
         """The result of one of its methods, as arrays (tuples arrive as lists).
 
         train: in training mode. differentiate: the method takes gradients on its way.
         """
         return self._student.ask(
-            limit, do="call", target=self._number, method=method, args=list(args), kwargs=kwargs,
-            seed=seed, train=train, differentiate=differentiate,
-        )  # fmt: skip
+            limit,
+            do="call",
+            target=self._number,
+            method=method,
+            args=list(args),
+            kwargs=kwargs,
+            seed=seed,
+            train=train,
+            differentiate=differentiate,
+        )
 
     def descend(self, *steps: tuple, seed: int = 0, train: bool = True) -> tuple[dict, dict]:
         """{parameter: how far it moved} and {parameter: the gradient left, or None}, after steps of training.
@@ -212,17 +245,32 @@ class Handle:
         return whole(drawn, what) if integer else drawn
 
     def gradient(
-        self, method: str, *args, wrt: str = "input", cotangent=None, seed: int = 0, output: int = 0,
-        train: bool = False, **kwargs,
-    ):  # fmt: skip
+        self,
+        method: str,
+        *args,
+        wrt: str = "input",
+        cotangent=None,
+        seed: int = 0,
+        output: int = 0,
+        train: bool = False,
+        **kwargs,
+    ):
         """Gradient of Σ cotangent · method(*args) by its first argument, or {name: gradient} by "parameters".
 
         output: which of its results, where it returns several. train: in training mode.
         """
         found = self._student.ask(
-            do="gradient", target=self._number, method=method, args=list(args), kwargs=kwargs, seed=seed,
-            wrt=wrt, cotangent=cotangent, output=output, train=train,
-        )  # fmt: skip
+            do="gradient",
+            target=self._number,
+            method=method,
+            args=list(args),
+            kwargs=kwargs,
+            seed=seed,
+            wrt=wrt,
+            cotangent=cotangent,
+            output=output,
+            train=train,
+        )
         return _named(found, f"the gradients of {self.label}.{method}") if wrt == "parameters" else found
 
     def jacobian(
@@ -233,9 +281,15 @@ class Handle:
         first, last: rows first … last − 1 only.
         """
         return self._student.ask(
-            do="jacobian", target=self._number, method=method, args=[x], seed=seed, output=output,
-            first=first, last=last,
-        )  # fmt: skip
+            do="jacobian",
+            target=self._number,
+            method=method,
+            args=[x],
+            seed=seed,
+            output=output,
+            first=first,
+            last=last,
+        )
 
     def parameters(self) -> dict[str, np.ndarray]:
         """{name: values} of its parameters."""
@@ -285,9 +339,13 @@ class LocalStudent(Student):
     """A notebook's namespace in this very process: for the live check, and for pytest on trusted notebooks."""
 
     def __init__(
-        self, namespace: dict, models: dict, samples: dict | None = None, histories: dict | None = None,
+        self,
+        namespace: dict,
+        models: dict,
+        samples: dict | None = None,
+        histories: dict | None = None,
         kept: dict | None = None,
-    ):  # fmt: skip
+    ):
         super().__init__()
         self.bench = Workbench(namespace, models, samples, histories, kept)
         self.printed = io.StringIO()

@@ -131,8 +131,16 @@ def install() -> None:
 
 def compare(names: dict, sets: tuple[str, ...], seeds: int, n: int, console: Console) -> None:
     """Print ours and both peers after as many processor seconds."""
-    table = Table("model", "data", "ours", "nflows, same class", "zuko, splines", "the class costs", "CPU s each",
-                  title="Nats above the limit, equal processor time on one thread")  # fmt: skip
+    table = Table(
+        "model",
+        "data",
+        "ours",
+        "nflows, same class",
+        "zuko, splines",
+        "the class costs",
+        "CPU s each",
+        title="Nats above the limit, equal processor time on one thread",
+    )
     for kind in POINTS:
         for data in map(toy.get, sets):
             runs = [trained(names, kind, data, seed) for seed in range(seeds)]

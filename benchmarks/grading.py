@@ -52,9 +52,13 @@ def measure(command: list, folder: Path) -> Measured:
     with control_group() as (join, seconds_used):
         began = time.monotonic()
         process = subprocess.Popen(
-            [*join, *map(str, command)], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            [*join, *map(str, command)],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
             env=os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
-        )  # fmt: skip
+        )
         peaks = {"all": 0, "main": 0}
 
         def watch() -> None:
@@ -176,9 +180,13 @@ def write(folder: Path, number: int, solved: tuple[str, ...], assignment: str = 
     handout = release(Course.at(folder / "maker"), assignment, figures=False) / f"{assignment}.ipynb"
     for k in range(number):
         write_submission(
-            handout, folder / "handed_in" / f"student{k:03d}", solution_cells(assignment), solved, solved,
+            handout,
+            folder / "handed_in" / f"student{k:03d}",
+            solution_cells(assignment),
+            solved,
+            solved,
             change=lambda source, k=k: f"# student {k}\n{source}",
-        )  # fmt: skip
+        )
     return folder / "handed_in"
 
 
@@ -199,16 +207,22 @@ def compare(rounds: int, number: int, contestants: dict[str, Callable], console:
     table = Table(
         "", "s / submission", "CPU s / submission", "peak MB, all", "peak MB, grader", "points", "throughput", "CPU"
     )
-    mean = {n: tuple(sum(getattr(m, a) for m, _ in runs) / len(runs) / number for a in ("seconds", "cpu"))
-            for n, runs in found.items()}  # fmt: skip
+    mean = {
+        n: tuple(sum(getattr(m, a) for m, _ in runs) / len(runs) / number for a in ("seconds", "cpu"))
+        for n, runs in found.items()
+    }
     base = mean.get("stock nbgrader")
     for name, runs in found.items():
         seconds, cpu = mean[name]
         ratios = (f"{base[0] / seconds:.2f} ×", f"{cpu / base[1]:.2f} ×") if base else ("", "")
         table.add_row(
-            name, f"{seconds:.2f}", f"{cpu:.2f}", *(f"{max(getattr(m, a) for m, _ in runs) / 2**20:.0f}"
-            for a in ("memory", "main_memory")), f"{sum(runs[-1][1]):g}", *ratios,
-        )  # fmt: skip
+            name,
+            f"{seconds:.2f}",
+            f"{cpu:.2f}",
+            *(f"{max(getattr(m, a) for m, _ in runs) / 2**20:.0f}" for a in ("memory", "main_memory")),
+            f"{sum(runs[-1][1]):g}",
+            *ratios,
+        )
     console.print(table)
     for name, why in failures.items():
         console.print(f"{name} could not be run here: {why}", highlight=False)
@@ -224,23 +238,43 @@ def scale(numbers: Sequence[int], console: Console) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             submissions = write(Path(scratch) / "made", number, ("logistic_mixture",))
             m, _ = kit(Path(scratch) / "course", submissions, 2)
-            table.add_row(str(number), f"{m.seconds:.0f}", f"{m.seconds / number:.2f}", f"{m.main_memory / 2**20:.0f}",
-                          f"{m.memory / 2**20:.0f}")  # fmt: skip
+            table.add_row(
+                str(number),
+                f"{m.seconds:.0f}",
+                f"{m.seconds / number:.2f}",
+                f"{m.main_memory / 2**20:.0f}",
+                f"{m.memory / 2**20:.0f}",
+            )
     console.print(table)
 
 
 def whole(solved: dict[str, tuple[str, ...]], number: int, console: Console) -> None:
-    table = Table(f"{number} submissions of", "points", "s / submission", "CPU s / submission", "start and warm-up, s",
-                  "cells, s", "checks, s", "peak MB, all")  # fmt: skip
+    table = Table(
+        f"{number} submissions of",
+        "points",
+        "s / submission",
+        "CPU s / submission",
+        "start and warm-up, s",
+        "cells, s",
+        "checks, s",
+        "peak MB, all",
+    )
     for assignment, names in solved.items():
         with tempfile.TemporaryDirectory() as scratch:
             submissions = write(Path(scratch) / "made", number, names, assignment)
             m, points = kit(Path(scratch) / "course", submissions, 1, assignment)
             parts = {part: seconds / number for part, seconds in m.parts.items()}
             begun = m.seconds / number - parts["cells"] - parts["checks"]
-            table.add_row(assignment, " and ".join(f"{p:g}" for p in points), f"{m.seconds / number:.1f}",
-                          f"{m.cpu / number:.1f}", f"{begun:.1f}", f"{parts['cells']:.1f}", f"{parts['checks']:.1f}",
-                          f"{m.memory / 2**20:.0f}")  # fmt: skip
+            table.add_row(
+                assignment,
+                " and ".join(f"{p:g}" for p in points),
+                f"{m.seconds / number:.1f}",
+                f"{m.cpu / number:.1f}",
+                f"{begun:.1f}",
+                f"{parts['cells']:.1f}",
+                f"{parts['checks']:.1f}",
+                f"{m.memory / 2**20:.0f}",
+            )
     console.print(table)
 
 

@@ -62,10 +62,11 @@ def in_the_plane(draw: Callable[[int, int], np.ndarray]) -> Case:
     def case(seed: int) -> dict[str, Finding | float]:
         x, y = draw(size.modes, seed), EIGHT.sample(size.same, seed=seed, split="test")
         return {
-            "same": samples.same(x[:size.same], y, "", seed), "modes": samples.modes(x, EIGHT.means, SIGMA),
+            "same": samples.same(x[: size.same], y, "", seed),
+            "modes": samples.modes(x, EIGHT.means, SIGMA),
             "spread": samples.keeps_spread(x, EIGHT.means, SIGMA),
             "good samples": samples.mode_shares(x, EIGHT.means, SIGMA)[0],
-        }  # fmt: skip
+        }
 
     return case
 
@@ -173,8 +174,12 @@ def summary(said: list) -> tuple[float, float, int | None]:
 
 def p_values(n: int = 100, draws: int | None = None) -> Iterator[tuple[float, float]]:
     """(p, how often two samples of one distribution were found so unlike): not more often than p."""
-    said = np.array([samples.same(modes(n, k), EIGHT.sample(n, seed=k, split="test"), "", k).value
-                     for k in tqdm(range(draws or size.pairs), "p-values")])  # fmt: skip
+    said = np.array(
+        [
+            samples.same(modes(n, k), EIGHT.sample(n, seed=k, split="test"), "", k).value
+            for k in tqdm(range(draws or size.pairs), "p-values")
+        ]
+    )
     yield from ((p, float((said <= p).mean())) for p in (0.1, 0.03, 0.01, 0.003, 0.001))
 
 
@@ -186,17 +191,21 @@ def costs() -> Iterator[tuple[str, str, float]]:
     calls = {
         "`wasserstein_1d`": (f"{size.line:,} + {size.line:,}", lambda: samples.wasserstein_1d(x, y)),
         "`jensen_shannon_1d`": (f"{size.line:,} + {size.line:,}", lambda: samples.jensen_shannon_1d(x, y)),
-        "`same`": (f"{size.same:,} + {size.same:,}", lambda: samples.same(ring[:size.same], other, "")),
+        "`same`": (f"{size.same:,} + {size.same:,}", lambda: samples.same(ring[: size.same], other, "")),
         "`modes`": (f"{size.modes:,}", lambda: samples.modes(ring, EIGHT.means, SIGMA)),
         "`keeps_spread`": (f"{size.modes:,}", lambda: samples.keeps_spread(ring, EIGHT.means, SIGMA)),
         "features of images": (f"{size.images:,}", lambda: judge.features(rows)),
         "`frechet`": (f"{size.images:,}", lambda: samples.frechet(samples.gaussian(features), of_many())),
         "`labels_covered`": (f"{size.images:,}", lambda: samples.labels_covered(np.arange(size.images) % 10, 10)),
-        "`diversity`": (f"{size.diverse:,}",
-                        lambda: samples.diversity(features[: size.diverse], features[-size.diverse :])),
-        "`no_copies`": (f"{size.nearest:,} beside {size.training:,}",
-                        lambda: samples.no_copies(rows[: size.nearest], rows[-size.nearest :], training())),
-    }  # fmt: skip
+        "`diversity`": (
+            f"{size.diverse:,}",
+            lambda: samples.diversity(features[: size.diverse], features[-size.diverse :]),
+        ),
+        "`no_copies`": (
+            f"{size.nearest:,} beside {size.training:,}",
+            lambda: samples.no_copies(rows[: size.nearest], rows[-size.nearest :], training()),
+        ),
+    }
     for name, (n, call) in calls.items():
         call()
         began = time.perf_counter()
@@ -230,8 +239,10 @@ def main() -> None:
         print(f"\n## {data}\n\n| samples | {' | '.join(names)} |\n|---{'|---' * len(names)}|")
         for case, found in rows.items():
             print(f"| {case} | {' | '.join(shown(*found[name], draws) for name in names)} |")
-    print("\n## Two samples of one distribution\n\nHow often `same` says p or less (energy distance and MMD together, "
-          f"100 samples each, {size.pairs:,} draws):\n\n| p | share |\n|---|---|")  # fmt: skip
+    print(
+        "\n## Two samples of one distribution\n\nHow often `same` says p or less (energy distance and MMD together, "
+        f"100 samples each, {size.pairs:,} draws):\n\n| p | share |\n|---|---|"
+    )
     for p, share in p_values():
         print(f"| {p:g} | {share:.4f} |")
     print("\n## Time\n\n| statistic | samples | ms |\n|---|---|---|")

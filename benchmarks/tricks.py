@@ -22,14 +22,28 @@ from deepul_utils import classifier, images, toy
 from deepul_utils.training import seeded
 
 SWITCHES = {
-    "gan1d": {"all tricks": {}, "momentum 0.5": {"momentum": 0.5}, "momentum 0.9": {"momentum": 0.9},
-              "one step of D": {"discriminator_steps": 1}, "no decay": {"decay": False},
-              "minimax": {"saturating": True}},
-    "gan2d": {"all tricks": {}, "momentum 0.5": {"momentum": 0.5}, "one step of D": {"discriminator_steps": 1},
-              "no decay": {"decay": False}, "penalty of 10": {"penalty": 10.0}},
-    "dcgan": {"all tricks": {}, "momentum 0.5": {"momentum": 0.5}, "no decay": {"decay": False},
-              "no spectral normalisation": {"sigma": 1.0}},
-}  # fmt: skip
+    "gan1d": {
+        "all tricks": {},
+        "momentum 0.5": {"momentum": 0.5},
+        "momentum 0.9": {"momentum": 0.9},
+        "one step of D": {"discriminator_steps": 1},
+        "no decay": {"decay": False},
+        "minimax": {"saturating": True},
+    },
+    "gan2d": {
+        "all tricks": {},
+        "momentum 0.5": {"momentum": 0.5},
+        "one step of D": {"discriminator_steps": 1},
+        "no decay": {"decay": False},
+        "penalty of 10": {"penalty": 10.0},
+    },
+    "dcgan": {
+        "all tricks": {},
+        "momentum 0.5": {"momentum": 0.5},
+        "no decay": {"decay": False},
+        "no spectral normalisation": {"sigma": 1.0},
+    },
+}
 
 
 def play(exercise: str, names: dict, options: dict) -> tuple[float, float]:
@@ -60,8 +74,11 @@ def play(exercise: str, names: dict, options: dict) -> tuple[float, float]:
     return distance, float(10 * counts.min() / 2000)
 
 
-MEASURES = {"gan1d": ("W₁ in standard deviations", "distance of D from ½"), "gan2d": ("bad samples", "modes covered"),
-            "dcgan": ("Fréchet distance", "share of the rarest digit")}  # fmt: skip
+MEASURES = {
+    "gan1d": ("W₁ in standard deviations", "distance of D from ½"),
+    "gan2d": ("bad samples", "modes covered"),
+    "dcgan": ("Fréchet distance", "share of the rarest digit"),
+}
 SEEDS = {"gan1d": 10, "gan2d": 5, "dcgan": 4}
 
 
@@ -69,8 +86,10 @@ def table(exercise: str, seeds: int, switches: int | None = None, **options: int
     """Print what the games of an exercise reach with the first so many switches. options: of every training."""
     e, (first, second) = assignments.get_exercise(exercise), MEASURES[exercise]
     names = defined(e.assignment.name, e.number)
-    print(f"\n## {e.number} `{exercise}`, {seeds} seeds\n\n"
-          f"| | mean {first} | of each seed, sorted | mean {second} |\n|---|---|---|---|")  # fmt: skip
+    print(
+        f"\n## {e.number} `{exercise}`, {seeds} seeds\n\n"
+        f"| | mean {first} | of each seed, sorted | mean {second} |\n|---|---|---|---|"
+    )
     for switch, changed in list(SWITCHES[exercise].items())[:switches]:
         rows = []
         for seed in tqdm(range(seeds), f"{exercise}, {switch}"):
@@ -88,9 +107,11 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="ten rounds of one seed: only to see that it runs")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    print("# What the tricks of assignment 4 are worth\n\nThe solutions' games with one trick switched off at a time "
-          "(less is better; of digits, a share of one is even).\nWritten by "
-          "`python benchmarks/tricks.py > docs/tricks.md`.")  # fmt: skip
+    print(
+        "# What the tricks of assignment 4 are worth\n\nThe solutions' games with one trick switched off at a time "
+        "(less is better; of digits, a share of one is even).\nWritten by "
+        "`python benchmarks/tricks.py > docs/tricks.md`."
+    )
     for exercise in [given.exercise] if given.exercise else SWITCHES:
         table(exercise, 1, 1, rounds=10) if given.small else table(exercise, given.seeds or SEEDS[exercise])
 

@@ -8,12 +8,26 @@ import os
 # loads it, so it stands before every import of torch, and notebooks import the kit first.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from deepul_utils.check import check
+import deepul_utils.places  # noqa: F401 - notes where the process started, before a cell calls os.chdir
+from deepul_utils.check import check, submit
 
 __all__ = [
-    "History", "check", "classifier", "device", "drawn", "fit", "images", "play", "plots", "progress",
-    "seed_everything", "tensors", "toy", "trained",
-]  # fmt: skip
+    "History",
+    "check",
+    "classifier",
+    "device",
+    "drawn",
+    "fit",
+    "images",
+    "play",
+    "plots",
+    "progress",
+    "seed_everything",
+    "submit",
+    "tensors",
+    "toy",
+    "trained",
+]
 MODULES = ("classifier", "images", "plots", "tensors", "toy", "training")
 OF_TRAINING = ("History", "device", "drawn", "fit", "play", "progress", "seed_everything", "trained")
 

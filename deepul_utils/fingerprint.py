@@ -240,11 +240,8 @@ def _definitions(code: CodeType, name: str) -> list["Definition"]:
     """The definitions of that name within which a piece of code stands; outer ones first."""
     linecache.checkcache(code.co_filename)
     every = _definitions_in("".join(linecache.getlines(code.co_filename)))
-    return [
-        node for node in every
-        if getattr(node, "name", "<lambda>") == name
-        and _first_line(node) <= code.co_firstlineno <= node.end_lineno  # type: ignore[operator]  # a parser sets it
-    ]  # fmt: skip
+    named = [node for node in every if getattr(node, "name", "<lambda>") == name]
+    return [node for node in named if _first_line(node) <= code.co_firstlineno <= (node.end_lineno or 0)]
 
 
 def _first_line(node: "Definition") -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from deepul_utils import fingerprint
+from deepul_utils import fingerprint, places
 
 
 @dataclass
@@ -55,9 +55,14 @@ def remember(name: str, file: Path, model: nn.Module, fit: Callable | None) -> O
     """Note that the model in memory is what this file holds: it was just loaded from it, or saved to it."""
     metadata = _metadata(file)
     origin = Origin(
-        file, _content(file), digest(model), _versions(model),
-        own_metadata(metadata, "code", dict), own_metadata(metadata, "lost", list), fit,
-    )  # fmt: skip
+        file,
+        _content(file),
+        digest(model),
+        _versions(model),
+        own_metadata(metadata, "code", dict),
+        own_metadata(metadata, "lost", list),
+        fit,
+    )
     _origins.setdefault(model, {})[name] = origin
     return origin
 
@@ -148,7 +153,7 @@ def notes(name: str, models: dict[str, nn.Module], namespace: dict) -> list[str]
 
 
 def _notes(model: nn.Module, origin: Origin, namespace: dict) -> list[str]:
-    said, file = [], f"artifacts/{origin.file.name}"
+    said, file = [], places.shown(origin.file)
     if not origin.file.exists():
         said.append(f"{file} is gone, and the file is what is graded: run its cell again.")
     elif _content(origin.file) != origin.content:

@@ -40,10 +40,11 @@ def differing(model: nn.Module, fresh: nn.Module) -> list[Place]:
     others = dict(fresh.named_modules())
     return [
         (path, name)
-        for path, module in model.named_modules() if path in others
+        for path, module in model.named_modules()
+        if path in others
         for name in sorted((_own(module) | _own(others[path])) - {"training"})
         if _differ(_get(module, name), _get(others[path], name))
-    ]  # fmt: skip
+    ]
 
 
 def _own(module: nn.Module) -> set[str]:
@@ -113,7 +114,11 @@ def _set(module: nn.Module, name: str, value) -> None:
     if value is ABSENT:
         where.pop(name, None)
     else:
-        where[name] = copy.deepcopy(value)
+        value, now = copy.deepcopy(value), where.get(name)
+        both = isinstance(value, Tensor) and isinstance(now, Tensor)
+        where[name] = (
+            value.to(now.device) if both and now is not None else value
+        )  # the model may have been trained on another device
 
 
 @contextlib.contextmanager

@@ -79,7 +79,7 @@ DEFINED = "\n\ndef test_more(student): ...\n"
         (TOML, 'name = "bent"', 'name = "made"', "hw1 and bent both have an exercise called made"),
         (TOML, "title =", "title", "assignment.toml cannot be read"),
     ],
-)  # fmt: skip
+)
 def test_lint_names_what_is_missing(in_order, file, find, replace, said):
     before = (in_order / file).read_text(encoding="utf-8")
     assert find in before

@@ -17,8 +17,12 @@ from autograder.assignments import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LIBRARY = sorted((ROOT / "deepul_utils").rglob("*.py"))
 # `make docs` makes pages of these.
-DOCUMENTED = [*LIBRARY, *sorted((ROOT / "autograder" / "properties").glob("*.py")),
-              ROOT / "autograder" / "checks.py", ROOT / "autograder" / "student.py"]  # fmt: skip
+DOCUMENTED = [
+    *LIBRARY,
+    *sorted((ROOT / "autograder" / "properties").glob("*.py")),
+    ROOT / "autograder" / "checks.py",
+    ROOT / "autograder" / "student.py",
+]
 DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 

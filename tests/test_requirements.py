@@ -53,8 +53,11 @@ def refused(name: str, python: str) -> str:
 def resolve(python: str) -> tuple[set[str], list[str]]:
     """What pip installs on Linux under `python`, as pinned: (packages, what is wrong with them)."""
     version = ".".join(python.split(".")[:2])
-    environment = default_environment() | {"python_full_version": python, "python_version": version,
-                                           "implementation_version": python}  # fmt: skip
+    environment = default_environment() | {
+        "python_full_version": python,
+        "python_version": version,
+        "implementation_version": python,
+    }
     queue = [*requirements("requirements.txt"), *map(Requirement, PROJECT["dependencies"]), *EXTRAS]
     seen, wrong = set(), []
     while queue:

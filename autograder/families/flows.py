@@ -162,8 +162,14 @@ def density_finding(flow: Flow, seed: int, onto: Callable[[Flow], Finding], box:
         return found
     if integral.passed:
         return integral
-    return Finding(0.0, f"{integral.measured}; {found.measured}", integral.required, integral.value, integral.bound,
-                   slip=found.slip or integral.slip)  # fmt: skip
+    return Finding(
+        0.0,
+        f"{integral.measured}; {found.measured}",
+        integral.required,
+        integral.value,
+        integral.bound,
+        slip=found.slip or integral.slip,
+    )
 
 
 def _far_out(flow: Flow, seed: int) -> Finding:
@@ -425,8 +431,14 @@ class Suite:
         def trained_close_to_the_limit(student, graded, held_out, seed):
             x = held_out(data, 20_000)
             loss = Trained(student, artifact, self.of, data, self.base, x, seed, self.box, self.cells)
-            graded(artifact, loss.excess, limit=data.entropy, baseline=baseline_nats(data), recipe=self.recipe,
-                   few=loss.of_few)  # fmt: skip
+            graded(
+                artifact,
+                loss.excess,
+                limit=data.entropy,
+                baseline=baseline_nats(data),
+                recipe=self.recipe,
+                few=loss.of_few,
+            )
 
         trained_close_to_the_limit.__name__ = "test_trained_close_to_the_limit" + (f"_on_{on}" if on else "")
         title = "Trained: close to the limit" + (f" on {on}" if on else "")

@@ -63,7 +63,7 @@ def _looked_into(one: Submission, assignment: str, artifacts: list[str]) -> tupl
         choice.refuse_another(files[chosen], chosen, assignment)
     except CourseError as error:
         return str(error), []
-    handed_in = {PurePosixPath(n).name for n in choice.with_weights(files, PurePosixPath(), assignment, [])}
+    handed_in = {PurePosixPath(n).name for n in choice.with_weights(files, PurePosixPath(), assignment)[0]}
     open_ones = choice.unwritten(files[chosen])
     written = {e.name for e in here.exercises if e.number not in open_ones}
     missing = [a for a in artifacts if a.split(".")[0] in written and f"{a}.safetensors" not in handed_in]

@@ -51,12 +51,10 @@ def refuse_another(content: bytes, name: str, assignment: str) -> None:
         )
 
 
-def with_weights(
-    files: dict[str, bytes], folder: PurePosixPath, assignment: str, changes: list[str]
-) -> dict[str, bytes]:
-    """The files, with weights of the assignment that lie anywhere else in artifacts/ beside the notebook."""
+def with_weights(files: dict[str, bytes], folder: PurePosixPath, assignment: str) -> tuple[dict[str, bytes], list[str]]:
+    """(the files, with weights of the assignment that lie elsewhere in artifacts/ beside the notebook; what was moved)."""
     ours = {e.name for e in assignments.get(assignment).exercises}
-    kept = dict(files)
+    kept, moved = dict(files), []  # type: dict[str, bytes], list[str]
     for name in sorted(n for n in files if n.endswith(".safetensors")):
         path = PurePosixPath(name)
         base = re.sub(r" ?\(\d+\)(?=\.safetensors$)", "", path.name)  # what browsers make of a second download
@@ -67,8 +65,8 @@ def with_weights(
         if hidden or elsewhere or base.split(".")[0] not in ours or str(wanted) in kept:
             continue
         kept[str(wanted)] = kept.pop(name)
-        changes.append(f"{printable(name)} was taken as artifacts/{printable(base)}.")
-    return kept
+        moved.append(f"{printable(name)} was taken as artifacts/{printable(base)}.")
+    return kept, moved
 
 
 def _others(cells: Iterable[dict], assignment: str) -> str:

@@ -189,8 +189,9 @@ def same_notebooks(traces: dict[str, Trace]) -> list[Alike]:
             groups[kept.notebook].append(student)
     return [
         Alike("notebook", tuple(group), "all that they wrote is the same, letter by letter")
-        for group in groups.values() if len(group) > 1
-    ]  # fmt: skip
+        for group in groups.values()
+        if len(group) > 1
+    ]
 
 
 def same_weights(traces: dict[str, Trace], handed_out: set[str]) -> list[Alike]:
@@ -205,8 +206,9 @@ def same_weights(traces: dict[str, Trace], handed_out: set[str]) -> list[Alike]:
                 owners[frozenset(own)].setdefault(student, name)
     found = [
         Alike("weights", tuple(students), f"the weights {_names(students.values())} are the same, number by number")
-        for students in owners.values() if len(students) > 1
-    ]  # fmt: skip
+        for students in owners.values()
+        if len(students) > 1
+    ]
     return found + _shared_tensors(owners, sizes)
 
 
@@ -221,9 +223,11 @@ def _shared_tensors(owners: dict[frozenset, dict[str, str]], sizes: dict[str, in
         for digest in listed:
             holders[digest].append(listed)
     pairs = {
-        pair for group in holders.values() if 1 < len(group) <= COMMON_LEAST  # what more have is what the code makes
+        pair
+        for group in holders.values()
+        if 1 < len(group) <= COMMON_LEAST  # what more have is what the code makes
         for pair in itertools.combinations(group, 2)
-    }  # fmt: skip
+    }
     found = []
     for one, other in pairs:
         shared = sum(sizes[d] for d in one & other)
@@ -247,15 +251,20 @@ def similar_code(traces: dict[str, Trace], handout: str) -> list[Alike]:
     own = {code: passages for code in groups if len(passages := _passages(code) - handed_out) >= LEAST_PASSAGES}
     same = [
         Alike("code", tuple(groups[code]), "the code is the same, names and comments aside")
-        for code in own if len(groups[code]) > 1
-    ]  # fmt: skip
+        for code in own
+        if len(groups[code]) > 1
+    ]
     codes = list(own)
     pairs = [(codes[i], codes[j], share) for i, j, share in _overlaps([own[code] for code in codes], len(traces))]
     return same + [
-        Alike("code", (*groups[one], *groups[other]),
-              f"{share:.0%} of the shorter one's code is alike, names and comments aside", share)
+        Alike(
+            "code",
+            (*groups[one], *groups[other]),
+            f"{share:.0%} of the shorter one's code is alike, names and comments aside",
+            share,
+        )
         for one, other, share in sorted(pairs, key=lambda p: (-p[2], groups[p[0]], groups[p[1]]))
-    ]  # fmt: skip
+    ]
 
 
 def _overlaps(sets: list[set[int]], students: int) -> list[tuple[int, int, float]]:

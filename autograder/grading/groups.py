@@ -64,9 +64,15 @@ def make(limits: Limits) -> Group | None:
                 (folder / name).write_text(str(value))
         return Group(["sh", "-c", ENTER, str(folder)], folder)
     if asked := _systemd():
-        words = [f"--property={name}={value}" for name, value in (
-            ("MemoryMax", memory), ("MemorySwapMax", 0), ("TasksMax", values["pids.max"]), ("CPUWeight", 100),
-        )]  # fmt: skip
+        words = [
+            f"--property={name}={value}"
+            for name, value in (
+                ("MemoryMax", memory),
+                ("MemorySwapMax", 0),
+                ("TasksMax", values["pids.max"]),
+                ("CPUWeight", 100),
+            )
+        ]
         return Group([*asked, *words, "--"], None)
     return None
 

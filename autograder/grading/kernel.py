@@ -29,6 +29,13 @@ MOST_OUTPUT = 8 * 2**20  # bytes of one message of output, and of all output of 
 MOST_OUTPUTS = 24 * 2**20  # bytes of all output of a notebook; the solutions have two or three
 MOST_ERROR = 20_000  # characters of an error's message, and of each line of its traceback
 MOST_LINES = 200  # of a traceback
+EXECUTE = {  # Jupyter's request to run a cell, but for its code
+    "silent": False,
+    "store_history": True,
+    "user_expressions": {},
+    "allow_stdin": False,
+    "stop_on_error": False,
+}
 
 
 @dataclass
@@ -83,8 +90,7 @@ class Kernel:
     def _socket(self, kind: int, channel: str, most: int, waiting: int):
         connection = self.process.connection
         socket = self._context.socket(kind)
-        for option, value in ((zmq.LINGER, 0), (zmq.MAXMSGSIZE, most), (zmq.RCVHWM, waiting),
-                              (zmq.RECONNECT_IVL, 20)):  # fmt: skip
+        for option, value in ((zmq.LINGER, 0), (zmq.MAXMSGSIZE, most), (zmq.RCVHWM, waiting), (zmq.RECONNECT_IVL, 20)):
             socket.setsockopt(option, value)
         socket.connect(f"ipc://{connection['ip']}-{connection[f'{channel}_port']}")
         return socket
@@ -103,48 +109,33 @@ class Kernel:
 
     def execute(self, source: str, limit: float) -> Ran:
         """Run a cell. Raises Stopped if the kernel is gone, or has to go because of this cell."""
-        sent = self._send("execute_request", {"code": source, "silent": False, "store_history": True,
-                                              "user_expressions": {}, "allow_stdin": False,
-                                              "stop_on_error": False})  # fmt: skip
-        ran, size, idle, reply = _Outputs(), 0, None, None
-        most = min(MOST_OUTPUT, self._room)
-        end, interrupted, began = time.monotonic() + limit, False, self.process.mark()
-        while not (idle and reply):
+        request = self._send("execute_request", EXECUTE | {"code": source})
+        cell = _Running(limit, min(MOST_OUTPUT, self._room), self.process.mark(), time.monotonic() + limit)
+        while not cell.is_complete:
             now = time.monotonic()
             if now > self._deadline:
                 self._stop_at_the_end()
-            if now > end and reply:
+            if now > cell.outputs_due:
                 break  # an output that was too large took the end of the cell with it
-            if now > end and interrupted:
-                self._stop(f"time limit of {limit:g} s a cell")
-            if now > end:
-                interrupted, end = True, now + GRACE
-                self._note(began)
-                self.process.interrupt()
-            channel, message = self._receive(min(end, now + 0.1))
-            if message is None or message["parent_header"].get("msg_id") != sent:
+            if now > cell.reply_due:
+                self._overdue(cell)
+            channel, message = self._receive(min(cell.reply_due, cell.outputs_due))
+            if message is None or message["parent_header"].get("msg_id") != request:
                 continue
             if channel is self._shell:
-                reply = message["content"]
-                end = min(end, time.monotonic() + GRACE)
-            elif message["header"]["msg_type"] == "status":
-                idle = message["content"].get("execution_state") == "idle"
+                cell.take_reply(message["content"])
             else:
-                size += message["size"]
-                if size <= most:
-                    ran.add(message["header"]["msg_type"], message["content"])
-        self._room -= min(size, most)
-        shown = ran.outputs
-        if not idle or size > most:
-            of = f"over {MOST_OUTPUT // 2**20} MB a cell or {MOST_OUTPUTS // 2**20} MB in all"
-            shown.append(_text(f"[the rest of the output, {of}, was left out]\n"))
-        error = ""
-        if interrupted:
-            error = f"time limit: stopped after {limit:g} s"
-            shown.append({"output_type": "error", "ename": "TimeLimit", "evalue": error, "traceback": [error]})
-        elif reply.get("status") == "error":
-            error = _described(str(reply.get("ename")), str(reply.get("evalue")))
-        return Ran(shown, error)
+                cell.take_output(message)
+        self._room -= min(cell.size, cell.room)
+        return cell.result()
+
+    def _overdue(self, cell: "_Running") -> None:
+        """A cell that has not ended in time is interrupted; one that was, and goes on, ends its kernel."""
+        if cell.interrupted:
+            self._stop(f"time limit of {cell.limit:g} s a cell")
+        cell.interrupted, cell.reply_due = True, time.monotonic() + GRACE
+        self._note(cell.mark)
+        self.process.interrupt()
 
     def request(self, message: dict, arrays: list[np.ndarray], limit: float) -> tuple[object, list[np.ndarray], str]:
         """One request to the student's code: (result, arrays, what it printed).
@@ -274,6 +265,59 @@ class _Outputs:
             self.outputs, self._clear = [], False
 
 
+@dataclass
+class _Running:
+    """A cell under way: what it may do, and what has come of it so far.
+
+    limit: seconds. room: bytes of its output that are kept. mark: of the process, as the cell began. reply_due: when it
+    has to have ended: after its limit, or, interrupted, after some grace. outputs_due: when all that it has shown must
+    be here, once it has ended. size: bytes of output that came.
+    """
+
+    limit: float
+    room: int
+    mark: tuple
+    reply_due: float
+    outputs_due: float = math.inf
+    interrupted: bool = False
+    is_idle: bool = False
+    reply: dict = field(default_factory=dict)
+    size: int = 0
+    outputs: _Outputs = field(default_factory=_Outputs)
+
+    @property
+    def is_complete(self) -> bool:
+        return self.is_idle and bool(self.reply)
+
+    def take_reply(self, content: dict) -> None:
+        """It has ended. A reply without a word is none."""
+        if content:
+            self.reply = content
+            self.outputs_due = min(self.reply_due, time.monotonic() + GRACE)
+
+    def take_output(self, message: dict) -> None:
+        kind = message["header"]["msg_type"]
+        if kind == "status":
+            self.is_idle = message["content"].get("execution_state") == "idle"
+            return
+        self.size += message["size"]
+        if self.size <= self.room:
+            self.outputs.add(kind, message["content"])
+
+    def result(self) -> Ran:
+        shown = self.outputs.outputs
+        if not self.is_idle or self.size > self.room:
+            of = f"over {MOST_OUTPUT // 2**20} MB a cell or {MOST_OUTPUTS // 2**20} MB in all"
+            shown.append(_text(f"[the rest of the output, {of}, was left out]\n"))
+        if self.interrupted:
+            error = f"time limit: stopped after {self.limit:g} s"
+            shown.append({"output_type": "error", "ename": "TimeLimit", "evalue": error, "traceback": [error]})
+            return Ran(shown, error)
+        if self.reply.get("status") == "error":
+            return Ran(shown, _described(str(self.reply.get("ename")), str(self.reply.get("evalue"))))
+        return Ran(shown)
+
+
 def _output(kind: str, content: dict) -> dict | None:
     """One message of output as a notebook keeps it; None for what is none. Only strings and plain JSON get in."""
     if kind == "stream":
@@ -284,9 +328,12 @@ def _output(kind: str, content: dict) -> dict | None:
     if kind == "error":
         told = content.get("traceback")
         lines = told if isinstance(told, list) else []
-        return {"output_type": "error", "ename": _short(content.get("ename"), 200),
-                "evalue": _short(content.get("evalue"), MOST_ERROR),
-                "traceback": [_short(line, MOST_ERROR) for line in lines[-MOST_LINES:]]}  # fmt: skip
+        return {
+            "output_type": "error",
+            "ename": _short(content.get("ename"), 200),
+            "evalue": _short(content.get("evalue"), MOST_ERROR),
+            "traceback": [_short(line, MOST_ERROR) for line in lines[-MOST_LINES:]],
+        }
     return None
 
 

@@ -88,8 +88,19 @@ class TrustedExecute(_Step):
 class Export(ExportPlugin):
     """`nbgrader export` with nbgrader's columns; what could not be graded has no score, where nbgrader writes 0."""
 
-    COLUMNS = ("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email", "raw_score",
-               "late_submission_penalty", "score", "max_score")  # fmt: skip
+    COLUMNS = (
+        "assignment",
+        "duedate",
+        "timestamp",
+        "student_id",
+        "last_name",
+        "first_name",
+        "email",
+        "raw_score",
+        "late_submission_penalty",
+        "score",
+        "max_score",
+    )
 
     def export(self, gradebook) -> None:
         """Write the table, to grades.csv if --to says nothing else."""
@@ -106,9 +117,15 @@ class Export(ExportPlugin):
         write_atomically(Path(self.to or "grades.csv"), text.getvalue())
 
     def _row(self, gradebook, assignment, student) -> dict:
-        row = dict(assignment=assignment.name, duedate=assignment.duedate, student_id=student.id,
-                   last_name=student.last_name, first_name=student.first_name, email=student.email,
-                   max_score=assignment.max_score)  # fmt: skip
+        row = dict(
+            assignment=assignment.name,
+            duedate=assignment.duedate,
+            student_id=student.id,
+            last_name=student.last_name,
+            first_name=student.first_name,
+            email=student.email,
+            max_score=assignment.max_score,
+        )
         try:
             submission = gradebook.find_submission(assignment.name, student.id)
         except MissingEntry:

@@ -5,6 +5,7 @@ Nothing is run here. Whatever was changed is said in words that student and TA b
 
 import copy
 import importlib.metadata
+import itertools
 import json
 import re
 import sys
@@ -13,7 +14,9 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import PurePosixPath
 
+from autograder.assignments import is_answered
 from autograder.course import CourseError
+from autograder.files import MANIFEST
 from autograder.grading import choice, outputs, pictures
 from autograder.grading.submissions import is_file_name, shown
 from autograder.notebooks import CHECK_CALL, DRAWN, TRAINED
@@ -21,11 +24,14 @@ from autograder.notebooks import CHECK_CALL, DRAWN, TRAINED
 MOST_NOTEBOOK = 40 * 2**20  # bytes of a notebook, with the outputs that a student left in it
 MOST_SOURCE = 2**18  # characters of one cell: thirty times the longest of the solutions
 MOST_SOURCES = 2**21  # of all cells
+MOST_ANSWER = 20_000  # characters of a written answer: ten pages
 MOST_CHANGES = 40  # said of one submission
 MOST_CELLS = 2000
 MOST_ACTIVE = 2**17  # characters of Markdown made HTML in one notebook: five times the text of an assignment
-NOTEBOOK = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"}}  # fmt: skip
+NOTEBOOK = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 
 
 @dataclass
@@ -53,40 +59,45 @@ def normalise(files: dict[str, bytes], assignment: str, handout: dict, left_out:
             known.cache_clear()  # what the next student wrote is something else
 
 
-def _normalised(files: dict[str, bytes], assignment: str, handout: dict, changes: list[str]) -> Normalised:
-    name, files = _notebook_of(files, assignment, handout, changes)
+def _normalised(files: dict[str, bytes], assignment: str, handout: dict, left_out: list[str]) -> Normalised:
+    name, others, misnamed = _notebook_of(files, assignment, handout)
     choice.refuse_another(files[name], name, assignment)
-    cells, shown_by = _cells(name, files.pop(name))
+    cells, shown_by = _cells(name, files[name])
     handed_in = pictures.handed_in(cells, shown_by)
-    files = choice.with_weights(files, PurePosixPath(name).parent, assignment, changes)
-    files = _beside(files, PurePosixPath(name).parent, f"{assignment}.ipynb", changes)
-    cells = _with_courses_cells(cells, handout["cells"], changes)
-    _make_inert(cells, handout["cells"], changes)
-    for number, cell in enumerate(cells):
+    rest = {n: content for n, content in files.items() if n != name and n not in others}
+    rest, moved = choice.with_weights(rest, PurePosixPath(name).parent, assignment)
+    beside, misplaced = _beside(rest, PurePosixPath(name).parent, f"{assignment}.ipynb")
+    merged = _Merged(cells, handout["cells"])
+    as_written = _make_inert(merged.cells, handout["cells"])
+    for number, cell in enumerate(merged.cells):
         cell["id"] = f"cell-{number:04d}"
-    notebook = {"cells": cells, "metadata": copy.deepcopy(NOTEBOOK), "nbformat": 4, "nbformat_minor": 5}
-    if len(changes) > MOST_CHANGES:
-        changes[MOST_CHANGES:] = [f"… and {len(changes) - MOST_CHANGES:,} more of this kind."]
-    return Normalised(notebook, files, changes, {c["id"]: handed_in[id(c)] for c in cells if id(c) in handed_in})
+    notebook = {"cells": merged.cells, "metadata": copy.deepcopy(NOTEBOOK), "nbformat": 4, "nbformat_minor": 5}
+    outputs_of = {c["id"]: handed_in[id(c)] for c in merged.cells if id(c) in handed_in}
+    changes = [*left_out, *misnamed, *moved, *misplaced, *merged.changes, *as_written]
+    return Normalised(notebook, beside, _first(changes), outputs_of)
 
 
-def _notebook_of(
-    files: dict[str, bytes], assignment: str, handout: dict, changes: list[str]
-) -> tuple[str, dict[str, bytes]]:
-    """The name of the notebook, wherever it lies and whatever it is called, and all files but other notebooks."""
-    found = sorted(
-        (n for n in files if n.lower().endswith(".ipynb") and not _is_hidden(n)), key=lambda n: (n.count("/"), n)
-    )  # fmt: skip
-    if not found:
+def _first(changes: list[str]) -> list[str]:
+    """As many as anybody reads, and how many more there are."""
+    more = len(changes) - MOST_CHANGES
+    return changes if more <= 0 else [*changes[:MOST_CHANGES], f"… and {more:,} more of this kind."]
+
+
+def _notebook_of(files: dict[str, bytes], assignment: str, handout: dict) -> tuple[str, list[str], list[str]]:
+    """(its name, wherever it lies and whatever it is called, those of other notebooks, what is to be said of that)."""
+    notebooks = [n for n in files if n.lower().endswith(".ipynb") and not _is_hidden(n)]
+    notebooks.sort(key=lambda n: (n.count("/"), n))
+    if not notebooks:
         raise CourseError(f"there is no notebook in it (looked for {assignment}.ipynb).")
-    chosen = choice.notebook(found, files, assignment, handout) if len(found) > 1 else found[0]
+    chosen = choice.notebook(notebooks, files, assignment, handout) if len(notebooks) > 1 else notebooks[0]
+    others = [n for n in notebooks if n != chosen]
+    changes = []
     if PurePosixPath(chosen).name != f"{assignment}.ipynb":
         changes.append(f"The notebook is called {shown(PurePosixPath(chosen).name)}; taken as {assignment}.ipynb.")
-    others = [n for n in found if n != chosen]
     if others:
         listed = ", ".join(shown(n) for n in others)[:300]
-        changes.append(f"There are {len(found)} notebooks; graded was {shown(chosen)}, left out: {listed}.")
-    return chosen, {n: c for n, c in files.items() if n not in others}
+        changes.append(f"There are {len(notebooks)} notebooks; graded was {shown(chosen)}, left out: {listed}.")
+    return chosen, others, changes
 
 
 def _is_hidden(name: str) -> bool:
@@ -139,46 +150,50 @@ def _cell(cell: dict) -> dict:
     metadata = cell.get("metadata")
     nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
     grade_id = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
-    made = _made(cell["cell_type"], source.encode("utf-8", "replace").decode(), {"was": grade_id})
-    return made | (
-        {"attachments": outputs.attached(cell.get("attachments"))} if made["cell_type"] == "markdown" else {}
-    )
+    new = _new_cell(cell["cell_type"], source.encode("utf-8", "replace").decode(), {"was": grade_id})
+    if new["cell_type"] == "markdown":
+        new["attachments"] = outputs.attached(cell.get("attachments"))
+    return new
 
 
-def _make_inert(cells: list[dict], course: list[dict], changes: list[str]) -> None:
-    """Text of the student's own that others will read does nothing in their browsers; the course's stays as it is."""
-    ours, made, as_written = {_source(c) for c in course}, 0, 0
+def _make_inert(cells: list[dict], course: list[dict]) -> list[str]:
+    """Text of the student's own that others will read does nothing in their browsers; the course's stays as it is.
+
+    What is to be said of that is returned.
+    """
+    ours, active, as_written = {_source(c) for c in course}, 0, 0
     for cell in cells:
-        source, pictures = cell["source"], cell.pop("attachments", {})
+        source, attachments = cell["source"], cell.pop("attachments", {})
         if cell["cell_type"] == "code" or source in ours:
             continue
         if cell["cell_type"] == "raw":
             cell["source"] = outputs.raw(source)
             continue
-        made += outputs.length(source) if outputs.may_be_active(source) else 0
-        if made > MOST_ACTIVE:
+        active += outputs.length(source) if outputs.may_be_active(source) else 0
+        if active > MOST_ACTIVE:
             cell["source"], as_written = outputs.as_written(source), as_written + 1
         else:
-            cell["source"] = outputs.markdown(source, pictures)
-    if as_written:
-        changes.append(
-            f"{as_written} of the text cells are shown as they were written: what is more than plain text has over "
-            f"{MOST_ACTIVE:,} characters in this notebook."
-        )
+            cell["source"] = outputs.markdown(source, attachments)
+    if not as_written:
+        return []
+    return [
+        f"{as_written} of the text cells are shown as they were written: what is more than plain text has over "
+        f"{MOST_ACTIVE:,} characters in this notebook."
+    ]
 
 
-def _made(kind: str, source: str, metadata: dict) -> dict:
+def _new_cell(kind: str, source: str, metadata: dict) -> dict:
     cell = {"cell_type": kind, "metadata": metadata, "source": source}
     return cell | ({"outputs": [], "execution_count": None} if kind == "code" else {})
 
 
-def _beside(files: dict[str, bytes], folder: PurePosixPath, notebook: str, changes: list[str]) -> dict[str, bytes]:
-    """What lies beside the notebook and may be seen by it."""
+def _beside(files: dict[str, bytes], folder: PurePosixPath, notebook: str) -> tuple[dict[str, bytes], list[str]]:
+    """(what lies beside the notebook and may be seen by it, what is to be said of the rest)."""
     kept: dict[str, bytes] = {}
-    outside = []
+    changes, outside = [], []
     for name, content in files.items():
         path = PurePosixPath(name)
-        if _is_hidden(name):
+        if _is_hidden(name) or path == folder / MANIFEST:  # which `deepul submit` wrote, or somebody else
             continue
         if not path.is_relative_to(folder):
             outside.append(shown(name))
@@ -195,7 +210,7 @@ def _beside(files: dict[str, bytes], folder: PurePosixPath, notebook: str, chang
     if outside:
         listed = ", ".join(outside)[:300]
         changes.append(f"Left out what does not lie in the folder of the notebook ({shown(str(folder))}): {listed}.")
-    return kept
+    return kept, changes
 
 
 def _shadows(name: str) -> str | None:
@@ -213,36 +228,160 @@ def _installed() -> frozenset[str]:
     return frozenset(ours | sys.stdlib_module_names | set(importlib.metadata.packages_distributions()))
 
 
-def _with_courses_cells(cells: list[dict], course: list[dict], changes: list[str]) -> list[dict]:
+class _Merged:
     """The student's cells in the student's order, with the cells that nbgrader keeps account of as the course has them.
 
     A cell is recognised by its id in nbgrader's metadata, or else by what it holds, because other editors drop
-    the metadata.
+    the metadata. cells: the notebook's. changes: what was done to them, in words.
     """
-    wanted = {name: c for c in course if (name := _grade_id(c))}
-    mine: dict[str, dict] = {}
-    kept = []
-    for cell in cells:
+
+    def __init__(self, cells: list[dict], course: list[dict]):
+        self._course = course
+        self._wanted = {name: c for c in course if (name := _grade_id(c))}
+        self._own: dict[str, dict] = {}  # {id: the student's cell that has it}
+        self.changes: list[str] = []
+        self.cells = [cell for cell in cells if self._stays(cell)]
+        self._recognise()
+        self._put_back()
+        for name, cell in self._own.items():
+            self._restore(name, cell)
+        self._move_checks()
+
+    def _stays(self, cell: dict) -> bool:
+        """Whether it does; the first cell with an id of the course's is taken for the course's cell."""
         name = cell["metadata"].pop("was")
-        if not isinstance(name, str) or name not in wanted:
-            kept.append(cell)
-            continue
-        if name not in mine:
-            mine[name] = cell
-            kept.append(cell)
-        elif _locked(wanted[name]):
-            changes.append(f"The cell {name} occurs more than once: the first one counts, the copy was left out.")
-        else:
-            changes.append(f"The cell {name} occurs more than once: each copy was run, as in your notebook.")
-            kept.append(cell)
-    for name in wanted:
-        if name not in mine and (found := _recognised(wanted[name], kept, mine)):
-            mine[name] = found
-    _put_back(kept, course, mine, changes)
-    for name, cell in mine.items():
-        _restore(cell, wanted[name], name, changes)
-    _checks_after_solutions(kept, course, mine, changes)
-    return kept
+        if not isinstance(name, str) or name not in self._wanted:
+            return True
+        if name not in self._own:
+            self._own[name] = cell
+            return True
+        if is_answer(self._wanted[name]):
+            _join(self._own[name], cell, self._wanted[name])
+            self.changes.append(f"The cell {name} occurs more than once: the texts were put together, as one answer.")
+            return False
+        locked = _locked(self._wanted[name])
+        copies = "the first one counts, the copy was left out" if locked else "each copy was run, as in your notebook"
+        self.changes.append(f"The cell {name} occurs more than once: {copies}.")
+        return not locked
+
+    def _recognise(self) -> None:
+        """Cells that lost their metadata: a solution by the name that it defines, all else by its text."""
+        for name, wanted in self._wanted.items():
+            if name in self._own:
+                continue
+            taken = {id(cell) for cell in self._own.values()}
+            for cell in self.cells:
+                same_kind = cell["cell_type"] == wanted["cell_type"]
+                if same_kind and id(cell) not in taken and _alike(cell["source"], wanted):
+                    self._own[name] = cell
+                    break
+            else:
+                if is_answer(wanted) and (cell := self._below_question(name, taken)):
+                    self._own[name] = cell
+
+    def _below_question(self, name: str, taken: set[int]) -> dict | None:
+        """An answer that lost its metadata: the student's text right below the question as it was handed out."""
+        place = next(i for i, cell in enumerate(self._course) if _grade_id(cell) == name)
+        question, ours = _source(self._course[place - 1]).strip(), {_source(c).strip() for c in self._course}
+        for asked, cell in itertools.pairwise(self.cells):
+            if asked["source"].strip() == question and cell["cell_type"] == "markdown":
+                return None if id(cell) in taken or cell["source"].strip() in ours else cell
+        return None
+
+    def _put_back(self) -> None:
+        """Deleted cells, in the place that they have in the handout."""
+        before = -1  # the place of the cell that comes before in the handout
+        for name, original in self._wanted.items():
+            if name not in self._own:
+                source, said = _source(original), "as it was handed out"
+                defined = _defined(original)
+                if defined and self._is_bound(defined):
+                    source, said = "", f"empty, because another cell makes {defined}"
+                self._own[name] = _new_cell(original["cell_type"], source, {})
+                self.cells.insert(self._place(name, before), self._own[name])
+                self.changes.append(f"The cell {name} was missing and was put back {said}.")
+            before = self._index(self._own[name])
+
+    def _is_bound(self, name: str) -> bool:
+        """Whether some cell gives this name a value."""
+        return any(c["cell_type"] == "code" and name in _bound_names(c["source"]) for c in self.cells)
+
+    def _place(self, name: str, after: int) -> int:
+        """Where a cell belongs: before the first that follows it in the handout and still stands behind `after`.
+
+        So a check comes behind the training that it grades, also where the student's text between is another.
+        """
+        texts: dict[str | None, int] = {}
+        for i, cell in enumerate(self.cells):
+            if i > after:
+                texts.setdefault(cell["source"].strip(), i)
+        for following in self._following(name):
+            own = self._own.get(_grade_id(following) or "")
+            place = self._index(own) if own else texts.get(_source(following).strip() or None, -1)
+            if place > after:
+                return place
+        return len(self.cells)
+
+    def _following(self, name: str) -> list[dict]:
+        """The cells of the handout behind one of them."""
+        here = next(i for i, cell in enumerate(self._course) if _grade_id(cell) == name)
+        return self._course[here + 1 :]
+
+    def _index(self, cell: dict) -> int:
+        """Where this very cell stands; others may be equal to it."""
+        return next(i for i, c in enumerate(self.cells) if c is cell)
+
+    def _restore(self, name: str, cell: dict) -> None:
+        """The course's metadata for every such cell; its kind and text too where students should change nothing."""
+        original = self._wanted[name]
+        was, kind = cell["cell_type"], original["cell_type"]
+        if was != kind:
+            self.changes.append(f"The cell {name} was a {was} cell; made a {kind} cell again.")
+        source = cell["source"]
+        if _locked(original):
+            if source.strip() != _source(original).strip():
+                self.changes.append(f"The text of the cell {name} was changed, and was put back as it was handed out.")
+            source = _source(original)
+        restored = _new_cell(kind, source, copy.deepcopy(original["metadata"]))
+        if is_answer(original):
+            restored |= self._answer(name, source, cell.get("attachments", {}))
+        cell.clear()
+        cell.update(restored)
+
+    def _answer(self, name: str, text: str, attachments: dict) -> dict:
+        """An answer as somebody will read it: bounded; an empty one is one that was not given."""
+        placeholder, length = _source(self._wanted[name]), outputs.length(text)
+        if not is_answered(text, placeholder):
+            return {"source": placeholder}
+        if length > MOST_ANSWER:
+            text = f"{text[:MOST_ANSWER]}\n\n[cut here: the answer has {length:,} characters]"
+            self.changes.append(
+                f"The answer {name} has {length:,} characters; the first {MOST_ANSWER:,} of them are kept."
+            )
+        return {"source": text, "attachments": attachments}
+
+    def _move_checks(self) -> None:
+        """A check that was moved before the cells that it checks goes back to its place behind them."""
+        for name, check in self._own.items():
+            if not is_grade(check) or not _exercise(check):
+                continue
+            last = max(self._checked(name, _exercise(check)), default=-1)
+            if self._index(check) < last:
+                del self.cells[self._index(check)]
+                self.cells.insert(self._place(name, last - 1), check)
+                self.changes.append(f"The cell {name} stood before what it checks, and was moved behind it.")
+
+    def _checked(self, name: str, exercise: str) -> list[int]:
+        """Where the cells stand that are of an exercise, or train for it, and that the handout has before a check."""
+        behind = {_source(c).strip() for c in self._following(name)}
+        return [
+            place
+            for place, cell in enumerate(self.cells)
+            if not is_grade(cell)
+            and not is_answer(cell)
+            and (_exercise(cell) == exercise or _trains(cell, exercise))
+            and (_grade_id(cell) or cell["source"].strip() not in behind)
+        ]
 
 
 def _locked(cell: dict) -> bool:
@@ -251,13 +390,11 @@ def _locked(cell: dict) -> bool:
     return not about.get("solution") and bool(about.get("grade") or about.get("locked"))
 
 
-def _recognised(wanted: dict, cells: list[dict], mine: dict[str, dict]) -> dict | None:
-    """A cell that lost its metadata: a solution by the name that it defines, all else by its text."""
-    taken = [id(c) for c in mine.values()]
-    for cell in cells:
-        if cell["cell_type"] == wanted["cell_type"] and id(cell) not in taken and _alike(cell["source"], wanted):
-            return cell
-    return None
+def _join(first: dict, second: dict, original: dict) -> None:
+    """The texts of an answer that was split into two cells, or copied: what says nothing is left out."""
+    texts = [c["source"] for c in (first, second) if is_answered(c["source"], _source(original))]
+    first["source"] = "\n\n".join(dict.fromkeys(texts)) or _source(original)
+    first["attachments"] = {**second.get("attachments", {}), **first.get("attachments", {})}
 
 
 def _alike(source: str, wanted: dict) -> bool:
@@ -267,8 +404,8 @@ def _alike(source: str, wanted: dict) -> bool:
     # A cell that does more than the course's own is the student's: its text must not be replaced.
     said, ours = _statements(source), _statements(_source(wanted))
     call = CHECK_CALL.match(_source(wanted))
-    found = CHECK_CALL.match(said) if call and "\n" not in said else None
-    return bool(said) and (said == ours or (found is not None and call is not None and found[1] == call[1]))
+    own_call = CHECK_CALL.match(said) if call and "\n" not in said else None
+    return bool(said) and (said == ours or (own_call is not None and call is not None and own_call[1] == call[1]))
 
 
 # A cell is compared with each of the course's: what has to be known of its text is found once.
@@ -291,7 +428,7 @@ def _defined_names(source: str) -> frozenset[str]:
 def _bound_names(source: str) -> frozenset[str]:
     """The names to which a cell gives a value: it defines, assigns or imports them."""
     assigned = re.findall(r"^(\w+)[ \t]*(?::[^=\n]*)?=(?!=)", source, re.MULTILINE)
-    in_lines = re.sub(r"\([^()]*\)", lambda found: found[0].replace("\n", " "), source)  # from a import (\n…\n)
+    in_lines = re.sub(r"\([^()]*\)", lambda brackets: brackets[0].replace("\n", " "), source)  # from a import (\n…\n)
     imports = re.findall(r"^(?:from[ \t]+\S+[ \t]+)?import\b([^\n]*)", in_lines, re.MULTILINE)
     return _defined_names(source).union(assigned, *(re.findall(r"\w+", names) for names in imports))
 
@@ -304,99 +441,20 @@ def _trained(source: str) -> frozenset[str]:
 
 def _defined(wanted: dict) -> str | None:
     """The name that a solution cell of the course defines."""
-    found = None if _locked(wanted) else re.search(r"^(?:class|def) (\w+)", _source(wanted), re.MULTILINE)
-    return found[1] if found else None
+    definition = None if _locked(wanted) else re.search(r"^(?:class|def) (\w+)", _source(wanted), re.MULTILINE)
+    return definition[1] if definition else None
 
 
 def _source(cell: dict) -> str:
     return "".join(cell["source"])
 
 
-def _put_back(cells: list[dict], course: list[dict], mine: dict[str, dict], changes: list[str]) -> None:
-    """Deleted cells, in the place that they have in the handout."""
-    before = -1  # the place of the cell that comes before in the handout
-    for original in course:
-        name = _grade_id(original)
-        if name is None:
-            continue
-        if name not in mine:
-            source, said = _source(original), "as it was handed out"
-            defined = _defined(original)
-            if defined and any(c["cell_type"] == "code" and defined in _bound_names(c["source"]) for c in cells):
-                source, said = "", f"empty, because another cell makes {defined}"
-            mine[name] = _made(original["cell_type"], source, {})
-            cells.insert(_place(cells, course, name, mine, before), mine[name])
-            changes.append(f"The cell {name} was missing and was put back {said}.")
-        before = _index(cells, mine[name])
-
-
-def _place(cells: list[dict], course: list[dict], name: str, mine: dict[str, dict], after: int) -> int:
-    """Where a cell belongs: before the first cell that follows it in the handout and still stands behind `after`.
-
-    So a check comes behind the training that it grades, also where the student's text between is another.
-    """
-    here = next(i for i, c in enumerate(course) if _grade_id(c) == name)
-    texts: dict[str | None, int] = {}
-    for i, cell in enumerate(cells):
-        if i > after:
-            texts.setdefault(cell["source"].strip(), i)
-    for following in course[here + 1 :]:
-        own = mine.get(_grade_id(following) or "")
-        place = _index(cells, own) if own else texts.get(_source(following).strip() or None, -1)
-        if place > after:
-            return place
-    return len(cells)
-
-
-def _index(cells: list[dict], cell: dict) -> int:
-    """Where this very cell stands; others may be equal to it."""
-    return next(i for i, c in enumerate(cells) if c is cell)
-
-
 def _grade_id(cell: dict) -> str | None:
     return cell["metadata"].get("nbgrader", {}).get("grade_id")
 
 
-def _restore(cell: dict, original: dict, name: str, changes: list[str]) -> None:
-    """The course's metadata for every such cell; its kind and text too where students should change nothing."""
-    if cell["cell_type"] != original["cell_type"]:
-        changes.append(f"The cell {name} was a {cell['cell_type']} cell; made a {original['cell_type']} cell again.")
-    source = cell["source"]
-    if _locked(original):
-        if source.strip() != _source(original).strip():
-            changes.append(f"The text of the cell {name} was changed, and was put back as it was handed out.")
-        source = _source(original)
-    restored = _made(original["cell_type"], source, copy.deepcopy(original["metadata"]))
-    cell.clear()
-    cell.update(restored)
-
-
-def _checks_after_solutions(cells: list[dict], course: list[dict], mine: dict[str, dict], changes: list[str]) -> None:
-    """A check that was moved before the cells that it checks goes back to its place behind them."""
-    for name, check in mine.items():
-        exercise = _exercise(check)
-        if not _is_grade(check) or not exercise:
-            continue
-        here = next(i for i, c in enumerate(course) if _grade_id(c) == name)
-        extras = {_source(c).strip() for c in course[here + 1 :]}  # the handout itself has them behind the check
-        checked = [
-            c for c in cells
-            if not _is_grade(c) and (_exercise(c) == exercise or _trains(c, exercise))
-            and (_grade_id(c) or c["source"].strip() not in extras)
-        ]  # fmt: skip
-        last = max((_index(cells, c) for c in checked), default=-1)
-        if _index(cells, check) < last:
-            del cells[_index(cells, check)]
-            cells.insert(_place(cells, course, name, mine, last - 1), check)
-            changes.append(f"The cell {name} stood before what it checks, and was moved behind it.")
-
-
 def _exercise(cell: dict) -> str:
     return cell["metadata"].get("deepul", {}).get("exercise", "")
-
-
-def _is_grade(cell: dict) -> bool:
-    return bool(cell["metadata"].get("nbgrader", {}).get("grade"))
 
 
 def _trains(cell: dict, exercise: str) -> bool:
@@ -406,8 +464,14 @@ def _trains(cell: dict, exercise: str) -> bool:
 
 def checked(cell: dict) -> str | None:
     """The exercise that a grade cell checks; None for every other cell. The course's text, never the student's."""
-    found = CHECK_CALL.search(cell["source"]) if is_grade(cell) else None
-    return found[1] if found else None
+    call = CHECK_CALL.search(cell["source"]) if is_grade(cell) else None
+    return call[1] if call else None
+
+
+def is_answer(cell: dict) -> bool:
+    """Whether a cell of the course's is the answer to a written question: text that people grade."""
+    about = cell["metadata"].get("nbgrader", {})
+    return cell["cell_type"] == "markdown" and bool(about.get("grade") and about.get("solution"))
 
 
 def is_grade(cell: dict) -> bool:

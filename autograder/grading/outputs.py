@@ -37,8 +37,11 @@ TEX = re.compile(
 # chooses who reads them: Mermaid draws in the browser, Pygments has hundreds of slow readers), TeX that does something.
 MAY_BE_ACTIVE = re.compile(rf"<[A-Za-z/!?]|\]\s?[(:\[]|&[#A-Za-z]|`{{3}}|~{{3}}|{TEX.pattern}")
 TAGS = nh3.ALLOWED_TAGS - {"wbr"}  # MathJax reads on over it, and would find a word of TeX that we did not
-ATTRIBUTES = {"*": {"align", "colspan", "rowspan", "title", "start", "scope"}, "a": {"href"},
-              "img": {"src", "alt", "width", "height"}}  # fmt: skip
+ATTRIBUTES = {
+    "*": {"align", "colspan", "rowspan", "title", "start", "scope"},
+    "a": {"href"},
+    "img": {"src", "alt", "width", "height"},
+}
 
 
 def inert(data: dict) -> dict[str, str]:
@@ -72,9 +75,13 @@ def clean(text: str) -> str:
     if _is_too_much(text):
         return as_written(text)
     cleaned = nh3.clean(
-        text, tags=TAGS, attributes=ATTRIBUTES, attribute_filter=_attribute, strip_comments=True,
+        text,
+        tags=TAGS,
+        attributes=ATTRIBUTES,
+        attribute_filter=_attribute,
+        strip_comments=True,
         url_schemes={"http", "https", "mailto", "data"},
-    )  # fmt: skip
+    )
     return TEX.sub(r"\\text{\1}", cleaned)
 
 

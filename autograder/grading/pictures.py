@@ -30,17 +30,16 @@ NAME = re.compile(r"[^\W\d]\w*")
 MAGIC = re.compile(r"^[ \t]*[%!?].*$", re.MULTILINE)  # IPython's own lines, which are no Python
 # What trains, keeps, or reaches beyond the notebook: functions, and methods of anything. A cell that comes to one of
 # these is run.
-ACTS = {
-    "trained", "drawn", "fit", "play", "check", "seed_everything", "setattr", "delattr", "__import__", "import_module",
-    "open", "input", "global", ".manual_seed", ".backward", ".step", ".zero_grad", ".load_state_dict", ".save",
-    ".savefig", ".write", ".system", ".Popen",
-}  # fmt: skip
+TRAINS = {"trained", "drawn", "fit", "play", ".backward", ".step", ".zero_grad", ".load_state_dict"}
+SEEDS = {"seed_everything", ".manual_seed"}
+REBINDS = {"setattr", "delattr", "__import__", "import_module", "global"}
+REACHES_OUT = {"check", "open", "input", ".save", ".savefig", ".write", ".system", ".Popen"}
+ACTS = TRAINS | SEEDS | REBINDS | REACHES_OUT
 # Methods that change the object they are called on, which may be one of another cell.
-CHANGES = {
-    "append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "popleft", "remove", "discard",
-    "clear", "sort", "reverse", "send", "close", "train", "register_buffer", "register_parameter", "register_module",
-    "add_module",
-}  # fmt: skip
+CHANGES_LIST = {"append", "extend", "insert", "pop", "popleft", "remove", "clear", "sort", "reverse"}
+CHANGES_DICT_OR_SET = {"update", "setdefault", "popitem", "add", "discard"}
+CHANGES_MODULE = {"train", "register_buffer", "register_parameter", "register_module", "add_module"}
+CHANGES = CHANGES_LIST | CHANGES_DICT_OR_SET | CHANGES_MODULE | {"send", "close"}
 # With one of these, a notebook may use names that its syntax does not show: every cell is run.
 HIDDEN = {"exec", "eval", "globals", "locals", "vars", "get_ipython", "__main__"}
 LIBRARIES = {"np", "torch", "F"}  # whose functions of these names make something new

@@ -14,12 +14,13 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from autograder import assignments, display
+from autograder import assignments, display, notebooks
 from autograder.course import Course, trouble
 from autograder.files import write_atomically
-from autograder.grading import batch
+from autograder.grading import batch, by_hand
 from autograder.grading.batch import Graded
 from autograder.grading.copies import Alike
+from autograder.handout import source
 
 BINS = 10
 PAGE_SHARE = 0.1  # of the time that passes may go into writing the page: that of a large class has many megabytes
@@ -41,9 +42,10 @@ class Report:
         self._page = Page(folder / "report", assignment)
         self._lines: dict[str, str] = {}
         self._page_again = 0.0  # not before this time
+        marks = by_hand.read(course, assignment)
         for student in students:
             if earlier := self._earlier(student):
-                self._show(earlier)
+                self._show(earlier.with_marks(assignment, marks.get(student, {})))
 
     def _earlier(self, student: str) -> Graded | None:
         try:
@@ -127,12 +129,20 @@ class Page:
         results = [self._results[s] for s in self.order]
         graded = [r for r in results if not r.not_graded]
         page = self._template("report").render(
-            assignment=self.assignment, exercises=assignments.get(self.assignment).exercises,
-            results=results, graded=graded,
-            students=[self._parts[s] for s in self.order], alike=self.alike, bars=distribution(graded),
-            checks=failing_checks(graded), mean=sum(r.points for r in graded) / len(graded) if graded else 0.0,
+            assignment=self.assignment,
+            exercises=assignments.get(self.assignment).exercises,
+            open=sum(w["outcome"] == by_hand.OPEN for r in graded for w in r.written),
+            most_written=max((r.most_written for r in graded), default=0),
+            rubrics=rubrics(self.assignment),
+            results=results,
+            graded=graded,
+            students=[self._parts[s] for s in self.order],
+            alike=self.alike,
+            bars=distribution(graded),
+            checks=failing_checks(graded),
+            mean=sum(r.points for r in graded) / len(graded) if graded else 0.0,
             most=max((r.max_points for r in results), default=0),
-        )  # fmt: skip
+        )
         write_atomically(self.folder / "index.html", page)
         return self.folder / "index.html"
 
@@ -144,14 +154,25 @@ class Page:
         from jinja2 import Environment, FileSystemLoader, select_autoescape
 
         made = Environment(
-            loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape(["j2"]),
-            trim_blocks=True, lstrip_blocks=True,
-        )  # fmt: skip
+            loader=FileSystemLoader(Path(__file__).parent),
+            autoescape=select_autoescape(["j2"]),
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
         made.filters["number"] = display.number
         made.filters["anchor"] = lambda student: quote(student, safe="")
         made.filters["table"] = lambda score: Markup(display.score_html(score, style=False))
         made.globals |= dict(figure=_figure, colours=display.COLOURS, style=Markup(display.STYLE))
         return made
+
+
+def rubrics(assignment: str) -> list[tuple[str, str, str]]:
+    """(number, model answer, rubric) of each written question, as the source has them, if it is there."""
+    here = assignments.get(assignment)
+    if not here.source.exists():
+        return []
+    cells = notebooks.read(here.source)
+    return [(q.number, *source.answer(cells[k])) for k, q in source.questions(here, cells).items()]
 
 
 def _write_alike(file: Path, alike: list[Alike]) -> None:

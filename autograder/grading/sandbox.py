@@ -30,12 +30,24 @@ from autograder.grading.limits import Limits
 MOST_ANSWER = 2**16  # bytes of one answer of the warm process
 START_SECONDS = 120  # a warm process imports torch; a machine under load takes its time
 VISIBLE = (
-    "deepul_utils", "data",
+    "deepul_utils",
+    "data",
     *(f"autograder/{name}.py" for name in ("__init__", "student", "workbench")),
     *(f"autograder/grading/{name}.py" for name in ("__init__", "zygote", "seccomp", "kernel_side", "wire")),
-)  # fmt: skip
-SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/fonts",
-          "/etc/localtime", "/etc/alternatives")  # fmt: skip
+)
+SYSTEM = (
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/fonts",
+    "/etc/localtime",
+    "/etc/alternatives",
+)
 FIRST_UID = 60_000  # started by root, each sandbox gets an ordinary user of its own from here on
 WATCH = 0.1  # seconds between two looks at what a kernel uses
 GREEDY = 5  # so many looks in a row at which more threads ran, or could have run, than it has a share for
@@ -63,9 +75,13 @@ class Sandbox:
         self.group = groups.make(limits)
         words = [*(self.group.enter if self.group else []), *command(self.exchange)]
         self._process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
             env=groups.environment(),
-        )  # fmt: skip
+        )
         self._asked = 0
         try:
             self._answer(START_SECONDS)
@@ -87,8 +103,13 @@ class Sandbox:
             (own / "files" / file).parent.mkdir(parents=True, exist_ok=True)
             (own / "files" / file).write_bytes(content)
         ports = {f"{channel}_port": k for k, channel in enumerate(("shell", "iopub", "stdin", "control", "hb"), 1)}
-        connection = {"transport": "ipc", "ip": "/exchange/k", "key": secrets.token_hex(16),
-                      "signature_scheme": "hmac-sha256", **ports}  # fmt: skip
+        connection = {
+            "transport": "ipc",
+            "ip": "/exchange/k",
+            "key": secrets.token_hex(16),
+            "signature_scheme": "hmac-sha256",
+            **ports,
+        }
         (own / "connection.json").write_text(json.dumps(connection))
         if self.uid is not None:
             for path in (own, *own.rglob("*")):
@@ -292,9 +313,10 @@ def _ending(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
     names: dict[int, str] = {
-        signal.SIGXCPU: "limit of processor time", signal.SIGSEGV: "it crashed: segmentation fault",
+        signal.SIGXCPU: "limit of processor time",
+        signal.SIGSEGV: "it crashed: segmentation fault",
         signal.SIGKILL: "killed; the machine may have run out of memory",
-    }  # fmt: skip
+    }
     if -code in names:
         return names[-code]
     try:
@@ -318,10 +340,24 @@ def command(exchange: Path) -> list[str]:
         python = f"/venv/{Path(sys.executable).relative_to(sys.prefix)}"
     titles = [str((a.checks / "assignment.toml").relative_to(ROOT)) for a in assignments.every()]  # for errors' words
     mounts += [("ro-bind", str(ROOT / f), f"/kit/{f}") for f in (*VISIBLE, *titles) if (ROOT / f).exists()]
-    mounts += [("bind", "/proc", "/proc"), ("dev", "/dev"), ("tmpfs", "/tmp"), ("dir", "/student"),
-               ("bind", str(exchange), "/exchange")]  # fmt: skip
-    words = [bwrap, "--die-with-parent", "--new-session", "--clearenv", "--unshare-pid", "--unshare-net",
-             "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]  # fmt: skip
+    mounts += [
+        ("bind", "/proc", "/proc"),
+        ("dev", "/dev"),
+        ("tmpfs", "/tmp"),
+        ("dir", "/student"),
+        ("bind", str(exchange), "/exchange"),
+    ]
+    words = [
+        bwrap,
+        "--die-with-parent",
+        "--new-session",
+        "--clearenv",
+        "--unshare-pid",
+        "--unshare-net",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+    ]
     words += ["--cap-add", "ALL"] if os.getuid() == 0 else ["--unshare-user"]
     seen: set[Path] = set()
     for kind, *places in mounts:
@@ -333,12 +369,21 @@ def command(exchange: Path) -> list[str]:
         seen.add(Path(places[-1]))
     words += ["--remount-ro", "/", "--remount-ro", "/dev", "--chdir", "/student"]
     environment = {
-        "PATH": f"{Path(python).parent}:/usr/bin:/bin", "PYTHONPATH": "/kit",
-        "HOME": "/tmp", "USER": "student", "LANG": "C.UTF-8",
-        "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1", "MPLCONFIGDIR": "/tmp", "IPYTHONDIR": "/tmp/ipython", "JUPYTER_CONFIG_DIR": "/tmp",
+        "PATH": f"{Path(python).parent}:/usr/bin:/bin",
+        "PYTHONPATH": "/kit",
+        "HOME": "/tmp",
+        "USER": "student",
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "MPLCONFIGDIR": "/tmp",
+        "IPYTHONDIR": "/tmp/ipython",
+        "JUPYTER_CONFIG_DIR": "/tmp",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-    }  # fmt: skip
+    }
     for name, value in environment.items():
         words += ["--setenv", name, value]
     return [*words, python, "-P", "-m", "autograder.grading.zygote"]

@@ -133,59 +133,93 @@ def _grader(limits: Limits) -> None:
             _graders[limits].warm_up()
 
 
-# Who, what is to be done for them, and what came of it: the one or the other.
-Item = tuple[str, Any, dict | None]
+@dataclass(frozen=True)
+class Item:
+    """A student, with the job to be done for them, or with the result that there is already."""
+
+    student: str
+    job: Any  # a Job, where there is no result
+    result: dict | None = None
 
 
-def run(wanted: Iterable[Item], workers: Workers) -> Iterator:
-    """(item, result) of each item (student, job, result), as they are done; those with a result pass through.
+def run(wanted: Iterable[Item], workers: Workers) -> Iterator[tuple[Item, dict]]:
+    """(item, result) of each item, as they are done; those with a result pass through.
 
     Items are taken as workers become free, so that few are in memory, and no worker starts before one is needed. What
     a lost worker was at is tried once more, in what is left of its time. What the machine had no time for is graded
     once more at the end, when nothing else is, and only that result counts.
     """
-    wanted = iter(wanted)
-    function = work_on_cluster if workers.far else work
-    again: list[Item] = []
-    alone: list[Item] = []
-    executor: Executor | None = None
-    running: dict[Future, Item] = {}
-    tries: Counter[str] = Counter()
-    starved: dict[str, dict] = {}
+    queue = _Queue(iter(wanted), workers)
     try:
-        while True:
-            while len(running) < workers.at_once and (item := again.pop() if again else next(wanted, None)):
-                student, job, result = item
-                if result is not None:
-                    yield item, result
-                    continue
-                executor = executor or workers.executor()
-                tries[student] += 1
-                running[executor.submit(function, job)] = item
-            if alone and not running:
-                item = alone.pop()
-                assert executor is not None, "what is done again was done before"
-                running[executor.submit(function, item[1])] = item
-            if not running:
-                return
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                item, error = running.pop(future), future.exception()
-                student, job, _ = item
-                if error is not None and tries[student] < TRIES and not isinstance(error, Overdue):
-                    again.append((student, replace(job, budget=_left(job, error)), None))
-                elif error is not None:
-                    yield item, _not_graded(job, error, tries[student])
-                elif (result := future.result())["starved"] and student not in starved:
-                    starved[student] = result
-                    alone.append(item)
-                else:
-                    yield item, _final(starved.get(student), result)
+        while queue.has_work:
+            yield from queue.fill()
+            yield from queue.finished()
     finally:
-        for future in running:
+        queue.close()
+
+
+class _Queue:
+    """What is wanted, under way, and to be done once more."""
+
+    def __init__(self, wanted: Iterator[Item], workers: Workers):
+        self._wanted, self._workers = wanted, workers
+        self._function = work_on_cluster if workers.far else work
+        self._executor: Executor | None = None
+        self._running: dict[Future, Item] = {}
+        self._again: list[Item] = []  # their worker was lost
+        self._alone: list[Item] = []  # they were starved, and wait until nothing else runs
+        self._starved: dict[str, dict] = {}  # {student: the result that does not count}
+        self._tries: Counter[str] = Counter()
+        self.has_work = True
+
+    def fill(self) -> Iterator[tuple[Item, dict]]:
+        """Give work to all who are free, and pass on what has its result already."""
+        while len(self._running) < self._workers.at_once and (item := self._next()):
+            if item.result is not None:
+                yield item, item.result
+                continue
+            self._tries[item.student] += 1
+            self._start(item)
+        if self._alone and not self._running:
+            self._start(self._alone.pop())
+        self.has_work = bool(self._running)
+
+    def _next(self) -> Item | None:
+        return self._again.pop() if self._again else next(self._wanted, None)
+
+    def _start(self, item: Item) -> None:
+        self._executor = self._executor or self._workers.executor()
+        self._running[self._executor.submit(self._function, item.job)] = item
+
+    def finished(self) -> Iterator[tuple[Item, dict]]:
+        """Wait for one that is under way, and give the results that are there then."""
+        done, _ = wait(self._running, return_when=FIRST_COMPLETED)
+        for future in done:
+            item = self._running.pop(future)
+            result = self._result(item, future)
+            if result is not None:
+                yield item, result
+
+    def _result(self, item: Item, future: Future) -> dict | None:
+        """What counts of what came of an item; None if it is to be done once more."""
+        error, student = future.exception(), item.student
+        if error is not None:
+            if isinstance(error, Overdue) or self._tries[student] >= TRIES:
+                return _not_graded(item.job, error, self._tries[student])
+            self._again.append(Item(student, replace(item.job, budget=_left(item.job, error))))
+            return None
+        result = future.result()
+        if result["starved"] and student not in self._starved:
+            self._starved[student] = result
+            self._alone.append(item)
+            return None
+        return _final(self._starved.get(student), result)
+
+    def close(self) -> None:
+        for future in self._running:
             future.cancel()
-        if executor:
-            executor.shutdown(wait=False)
+        if self._executor:
+            self._executor.shutdown(wait=False)
 
 
 def _left(job: Job, error: BaseException) -> float:

@@ -43,9 +43,12 @@ class _Open(dict):
 
 
 def calibrate(
-    assignment: str, seeds: int, exercise: str = "", progress: Callable[[str], None] = lambda text: None,
+    assignment: str,
+    seeds: int,
+    exercise: str = "",
+    progress: Callable[[str], None] = lambda text: None,
     recipes_only: bool = False,
-) -> dict:  # fmt: skip
+) -> dict:
     """Train `assignment`'s solutions under seeds 0 … seeds − 1; write reference.json and return it.
 
     seeds: 0 for as many as last time. exercise: this one only; the others' references stay as they are. The weights of
@@ -185,9 +188,12 @@ def _versions() -> dict:
     import torch
 
     return {
-        "torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version(),
-        "threads": torch.get_num_threads(), "cores": os.cpu_count(),
-    }  # fmt: skip
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+    }
 
 
 def _keep_artifacts(made: Path, target: Path) -> None:

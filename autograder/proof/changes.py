@@ -74,9 +74,7 @@ def apply(change: Mutant | Variant, cells: list[Cell]) -> list[Cell]:
     sources = [cell.source for cell in cells]
     section = {id(cell) for cell in notebooks.section(cells, assignments.get_exercise(change.exercise).number)}
     for find, replace in change.edits:
-        places = [
-            (i, span) for i, cell in enumerate(cells) if id(cell) in section for span in _spans(find, sources[i])
-        ]  # fmt: skip
+        places = [(i, span) for i, cell in enumerate(cells) if id(cell) in section for span in _spans(find, sources[i])]
         if len(places) != 1:
             raise ValueError(f"{change.name}: {find!r} occurs {len(places)} times in the solution; it must occur once.")
         i, (start, end) = places[0]

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
-from autograder import sources
+from autograder import settings, sources
 from autograder.assignments import ROOT, Assignment
 from autograder.course import Course, SourceError
 from autograder.files import write_atomically
@@ -38,9 +39,13 @@ def problems(assignment: Assignment) -> list[str]:
     The record is written where nothing does.
     """
     with tempfile.TemporaryDirectory() as scratch:
+        course = Course.at(Path(scratch) / "course")
+        if _settings().exists():
+            course.root.mkdir(parents=True)
+            shutil.copy(_settings(), course.root)
         try:
-            made = build.release(Course.at(Path(scratch) / "course"), assignment.name)
-        except SourceError as error:
+            made = build.release(course, assignment.name)
+        except (SourceError, settings.SettingsError) as error:
             return [str(error)]
         found = _differences(assignment, made)
         if not found:
@@ -60,8 +65,9 @@ def _contents(folder: Path) -> dict[str, bytes]:
     """Of all files but the weights that somebody trained there. Figures that look alike are kept by a release."""
     return {
         f.relative_to(folder).as_posix(): f.read_bytes()
-        for f in folder.rglob("*") if f.is_file() and "artifacts" not in f.relative_to(folder).parts
-    }  # fmt: skip
+        for f in folder.rglob("*")
+        if f.is_file() and "artifacts" not in f.relative_to(folder).parts
+    }
 
 
 def _by_itself(assignment: Assignment, target: Path) -> list[str]:
@@ -80,14 +86,23 @@ def key(assignment: Assignment) -> str:
     made_by |= sources.closure(ROOT / "autograder" / "handout" / "bundle.py")
     plots = (ROOT / "deepul_utils" / "plots").rglob("*.py")
     tests = {f for e in assignment.exercises for f in sources.closure(e.test_file)}
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(_settings().read_bytes() if _settings().exists() else b"")
     for file in sorted({*made_by, *plots, *tests, *sources.data()}):
         digest.update(sources.digest(file))
-    own = [assignment.source, *assignment.artifacts.rglob("*.safetensors"), *assignment.checks.glob("*.*"),
-           *(f for f in assignment.handout.rglob("*") if "artifacts" not in f.parts)]  # fmt: skip
+    own = [
+        assignment.source,
+        *assignment.artifacts.rglob("*.safetensors"),
+        *assignment.checks.glob("*.*"),
+        *(f for f in assignment.handout.rglob("*") if "artifacts" not in f.parts),
+    ]
     for file in sorted(f for f in own if f.is_file()):
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _settings() -> Path:
+    """Of the kit's own course, whose handouts are the committed ones."""
+    return ROOT / settings.NAME
 
 
 def _record(assignment: Assignment) -> Path:

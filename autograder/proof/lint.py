@@ -37,7 +37,7 @@ def _of(exercise: Exercise, cells: list[Cell]) -> Iterator[str]:
     variants = [v for v in changes.variants(assignment) if v.exercise == exercise.name]
     if len(variants) < FEWEST_VARIANTS:
         yield f"{exercise} has {len(variants)} variants, right answers of another design; {FEWEST_VARIANTS} at least."
-    trained = source.trained(cells)
+    trained = notebooks.trained(cells)
     for name in trained:
         if not (exercise.assignment.artifacts / f"{name}.safetensors").exists():
             yield f"{exercise}: there are no reference weights for {name}: deepul calibrate {assignment}."

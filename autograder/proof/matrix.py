@@ -29,8 +29,16 @@ def table(exercise: str, verdicts: list[Verdict]) -> Table:
     """
     rows = rows_of(exercise, verdicts)
     checks = checks_of(exercise, verdicts)
-    found = Table("mutant", "lost", "meant", *(str(k) for k in range(1, len(checks) + 1)), box=SIMPLE_HEAD,
-                  title=exercise, title_justify="left", padding=(0, 1))  # fmt: skip
+    found = Table(
+        "mutant",
+        "lost",
+        "meant",
+        *(str(k) for k in range(1, len(checks) + 1)),
+        box=SIMPLE_HEAD,
+        title=exercise,
+        title_justify="left",
+        padding=(0, 1),
+    )
     for row in rows:
         colours = {"meant": "green", "missed": "bold red", "also": "yellow"}
         cells = [f"[{colours.get(c, 'dim')}]{SYMBOLS[c]}[/]" for c in row["cells"]]
@@ -55,12 +63,19 @@ def rows_of(exercise: str, verdicts: list[Verdict]) -> list[dict]:
     checks = checks_of(exercise, verdicts)
     return [
         {
-            "name": v.name, "slip": meant[v.name].slip, "said": v.said, "problem": v.problem, "seconds": v.seconds,
-            "weights": meant[v.name].weights, "lost": v.lost, "meant": v.meant,
+            "name": v.name,
+            "slip": meant[v.name].slip,
+            "said": v.said,
+            "problem": v.problem,
+            "seconds": v.seconds,
+            "weights": meant[v.name].weights,
+            "lost": v.lost,
+            "meant": v.meant,
             "cells": [cell(v, c, meant[v.name].caught_by) for c in checks],
         }
-        for v in verdicts if v.exercise == exercise and v.kind == "mutant"
-    ]  # fmt: skip
+        for v in verdicts
+        if v.exercise == exercise and v.kind == "mutant"
+    ]
 
 
 def of_chance(exercise: str, verdicts: list[Verdict]) -> dict[str, float]:
@@ -73,23 +88,33 @@ def page(file: Path, assignment: str, verdicts: list[Verdict], weak: list[str]) 
     from jinja2 import Environment, FileSystemLoader, select_autoescape
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape(["j2"]),
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=select_autoescape(["j2"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     differences = {v.name: v.difference for v in changes.variants(assignment)}
     sections = [
         {
-            "exercise": e, "checks": checks_of(e.name, verdicts), "rows": rows_of(e.name, verdicts),
+            "exercise": e,
+            "checks": checks_of(e.name, verdicts),
+            "rows": rows_of(e.name, verdicts),
             "others": [v for v in verdicts if v.exercise == e.name and v.kind != "mutant"],
             "chance": sorted(of_chance(e.name, verdicts).items(), key=lambda row: -row[1]),
         }
-        for e in assignments.get(assignment).exercises if any(v.exercise == e.name for v in verdicts)
-    ]  # fmt: skip
+        for e in assignments.get(assignment).exercises
+        if any(v.exercise == e.name for v in verdicts)
+    ]
     text = environment.get_template("matrix.html.j2").render(
-        assignment=assignment, sections=sections, weak=weak, symbols=SYMBOLS, differences=differences,
-        problems=[v for v in verdicts if v.problem], verdicts=verdicts,
+        assignment=assignment,
+        sections=sections,
+        weak=weak,
+        symbols=SYMBOLS,
+        differences=differences,
+        problems=[v for v in verdicts if v.problem],
+        verdicts=verdicts,
         never=NEVER,
-    )  # fmt: skip
+    )
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     return file

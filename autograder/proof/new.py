@@ -37,17 +37,22 @@ def write(name: str, family: str, title: str = "", number: str = "") -> list[Pat
     if number and not assignments.NUMBER.fullmatch(number):
         raise ValueError(f"The number {number!r} is not like 1.2, 12 or E7.1.")
     words = {
-        "name": name, "cls": "".join(part.capitalize() for part in name.split("_")),
-        "title": title, "quoted_title": json.dumps(title, ensure_ascii=False), "number": number or _next_number(),
-    }  # fmt: skip
+        "name": name,
+        "cls": "".join(part.capitalize() for part in name.split("_")),
+        "title": title,
+        "quoted_title": json.dumps(title, ensure_ascii=False),
+        "number": number or _next_number(),
+    }
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES / family), undefined=StrictUndefined, keep_trailing_newline=True
     )
     places = {
-        "assignment.toml.j2": new.checks / "assignment.toml", "test.py.j2": new.checks / f"test_{name}.py",
-        "source.py.j2": new.source, "mutants.py.j2": new.solution / "mutants.py",
+        "assignment.toml.j2": new.checks / "assignment.toml",
+        "test.py.j2": new.checks / f"test_{name}.py",
+        "source.py.j2": new.source,
+        "mutants.py.j2": new.solution / "mutants.py",
         "variants.py.j2": new.solution / "variants.py",
-    }  # fmt: skip
+    }
     for template, file in places.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(environment.get_template(template).render(words), encoding="utf-8")

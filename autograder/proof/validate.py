@@ -270,9 +270,14 @@ def evaluate(case: Case) -> Verdict:
 
 
 def validate(
-    assignment: str, exercise: str = "", jobs: int = 1, force: bool = False,
-    done: Callable = lambda verdict, fresh: None, kinds: Container[str] = KINDS, training: bool = True,
-) -> list[Verdict]:  # fmt: skip
+    assignment: str,
+    exercise: str = "",
+    jobs: int = 1,
+    force: bool = False,
+    done: Callable = lambda verdict, fresh: None,
+    kinds: Container[str] = KINDS,
+    training: bool = True,
+) -> list[Verdict]:
     """The verdict on every case of these kinds, in order; done(verdict, fresh) is called for each as it is known.
 
     training: False leaves cases that have to be trained, and changed since, with the verdict that they had.
@@ -338,8 +343,9 @@ def weaknesses(assignment: str, verdicts: list[Verdict]) -> list[str]:
         found += [f"{exercise.name}: no mutant is meant for the check {c}" for c in checks if c not in meant]
         found += [
             f"{exercise.name}: a right answer fails the check {c} by chance once in {1 / often:.0f}"
-            for c, often in false_failures(here).items() if often > chance.TARGET
-        ]  # fmt: skip
+            for c, often in false_failures(here).items()
+            if often > chance.TARGET
+        ]
     return found
 
 
@@ -367,8 +373,11 @@ def key(case: Case) -> str:
     parts = [repr((case.kind, case.weights, case.change)), *(c.source for c in case.cells() if c.kind == "code")]
     parts += [importlib.metadata.version(p) for p in ("torch", "numpy", "scipy")]
     reference = runner.references(assignment)
-    parts += [repr(sorted((k, v["mean"], v["sd"], v.get("recipe")) for k, v in reference.items()
-                          if _belongs(k, case.exercise)))]  # fmt: skip
+    parts += [
+        repr(
+            sorted((k, v["mean"], v["sd"], v.get("recipe")) for k, v in reference.items() if _belongs(k, case.exercise))
+        )
+    ]
     digest = hashlib.sha256("\0".join(parts).encode())
     rests_on = {case.exercise.test_file, Path(runner.__file__), ROOT / "deepul_utils" / "__init__.py"}
     rests_on |= {Path(starts.__file__)} if case.kind == "start" else set()
@@ -384,9 +393,10 @@ def _reference_artifacts(case: Case) -> list[Path]:
     """The reference weights and samples that the case starts from."""
     folder = case.exercise.assignment.artifacts
     return [
-        f for f in sorted(folder.glob("*.safetensors"))
+        f
+        for f in sorted(folder.glob("*.safetensors"))
         if case.weights == "reference" and _belongs(f.stem, case.exercise)
-    ]  # fmt: skip
+    ]
 
 
 def _belongs(name: str, exercise: Exercise) -> bool:

@@ -198,9 +198,13 @@ def knows_something(log_p: np.ndarray) -> Finding:
     entropy = float(-(p * np.where(p > 0, log_p, 0.0)).sum(axis=-1).mean())
     share = entropy / np.log(levels)
     return Finding(
-        float(share <= KNOWS), f"the trained model’s conditionals have {share:.0%} of the entropy of equal levels",
-        f"at most {KNOWS:.0%}", share, KNOWS, slip="A model that knows nothing gives every level the same probability.",
-    )  # fmt: skip
+        float(share <= KNOWS),
+        f"the trained model’s conditionals have {share:.0%} of the entropy of equal levels",
+        f"at most {KNOWS:.0%}",
+        share,
+        KNOWS,
+        slip="A model that knows nothing gives every level the same probability.",
+    )
 
 
 def typical(samples: np.ndarray, log_p: np.ndarray) -> Finding:

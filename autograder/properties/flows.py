@@ -102,9 +102,13 @@ def log_det_is_of_jacobian(log_det: np.ndarray, jac: np.ndarray) -> Finding:
     if ratio <= 1:
         measured = f"log_det is right to {error.max():.1g} at {len(jac):,} points"
     return Finding(
-        float(ratio <= 1), measured, required, ratio, 1.0,
+        float(ratio <= 1),
+        measured,
+        required,
+        ratio,
+        1.0,
         slip="" if ratio <= 1 else _log_det_slip(log_det, wanted, jac, allowed),
-    )  # fmt: skip
+    )
 
 
 def is_the_slope(function: Callable, x: np.ndarray, jac: np.ndarray, seed: int) -> Finding:
@@ -125,10 +129,14 @@ def is_the_slope(function: Callable, x: np.ndarray, jac: np.ndarray, seed: int) 
             off = np.linalg.norm(slope - told, axis=1) / np.linalg.norm(slope, axis=1)
         least = min(least, float(np.median(np.nan_to_num(off, nan=np.inf, posinf=HUGE))))
     return Finding(
-        float(least <= SLOPE), f"the gradient of z differs from its slope by {least:.1%}", required, least, SLOPE,
+        float(least <= SLOPE),
+        f"the gradient of z differs from its slope by {least:.1%}",
+        required,
+        least,
+        SLOPE,
         slip="The gradient is not that of what forward computes: is something detached, or an autograd.Function of its "
         "own?",
-    )  # fmt: skip
+    )
 
 
 STEPS, DIRECTIONS, SLOPE = (1e-4, 1e-2), 8, 0.05
@@ -202,9 +210,13 @@ def grows(few: int, many: int, name: str, of: str) -> Finding:
     """
     required = f"more {of}, more parameters"
     if not many:
-        return Finding(0.0, f"{name} has no parameters", required, slip=(
-            "No parameters were found. Layers in a plain Python list are not seen, neither by the optimiser nor by the "
-            "weights file: nn.ModuleList keeps them."))  # fmt: skip
+        return Finding(
+            0.0,
+            f"{name} has no parameters",
+            required,
+            slip="No parameters were found. Layers in a plain Python list are not seen, neither by the optimiser nor "
+            "by the weights file: nn.ModuleList keeps them.",
+        )
     measured = f"{name} has {few:,} parameters with few {of}, and {many:,} with many"
     slip = (
         f"The number of parameters does not grow with the number of {of}: either they are one and the same object "
@@ -373,9 +385,7 @@ def _simpson(parts: np.ndarray) -> np.ndarray:
     """∫ slope over each interval. The middle may be a rounded one: both halves have weights of their own widths."""
     h, k = parts[1] - parts[0], parts[2] - parts[1]
     with np.errstate(divide="ignore", invalid="ignore"):
-        exact = (h + k) / 6 * (
-            (2 - k / h) * parts[6] + (h + k) ** 2 / (h * k) * parts[7] + (2 - h / k) * parts[8]
-        )  # fmt: skip
+        exact = (h + k) / 6 * ((2 - k / h) * parts[6] + (h + k) ** 2 / (h * k) * parts[7] + (2 - h / k) * parts[8])
     trapezoid = h * (parts[6] + parts[7]) / 2 + k * (parts[7] + parts[8]) / 2
     return np.where((h > 0) & (k > 0), exact, trapezoid)
 
@@ -519,8 +529,9 @@ def _is_one(total: float, tolerance: float, where: str, dims: int = 1) -> Findin
         slip = _without_weights(total, dims)
         if abs(total / constant - 1) <= 5 * tolerance:
             slip = f"It integrates to (2π)^({dims}/2): the base density lost its constant, −½ log 2π in each dimension."
-    return Finding(float(error <= tolerance), f"the density integrates to {total:.4g}", required, error, tolerance,
-                   slip=slip)  # fmt: skip
+    return Finding(
+        float(error <= tolerance), f"the density integrates to {total:.4g}", required, error, tolerance, slip=slip
+    )
 
 
 # ---- the density that a flow gives -----------------------------------------------------------------------
@@ -616,9 +627,13 @@ def covers_the_base(latents: Map, dims: int, base: str, seed: int = 0) -> Findin
     largest = np.nan_to_num(np.abs(z), nan=np.inf).max(axis=0)
     i = int(largest.argmin())
     measured = f"|z_{i + 1}| is at most {largest[i]:.3g} for |x| up to 1,000"
-    return Finding(float(largest[i] >= SPREAD), measured, required, largest[i], SPREAD, "at least", slip=(
-        "" if largest[i] >= SPREAD else f"z never leaves a bounded region, and {base} does: half of its mass has no x. "
-        "Is there a tanh or a sigmoid at the end of the flow, or is x clamped?"))  # fmt: skip
+    slip = ""
+    if not largest[i] >= SPREAD:
+        slip = (
+            f"z never leaves a bounded region, and {base} does: half of its mass has no x. Is there a tanh or a "
+            "sigmoid at the end of the flow, or is x clamped?"
+        )
+    return Finding(float(largest[i] >= SPREAD), measured, required, largest[i], SPREAD, "at least", slip=slip)
 
 
 def falls_far_out(log_prob: LogProb, dims: int, seed: int = 0) -> Finding:
@@ -681,9 +696,14 @@ def latents_are_normal(z: np.ndarray) -> Finding:
     spread = float(np.sqrt(np.mean(z.astype(np.float64) ** 2)))
     if found.passed or spread < STRETCHED:
         return found
-    return replace(found, measured=f"{found.measured}; their spread is {spread:.3g}", slip=(
-        "The latents lie far outside N(0, I): the flow only stretches. Is the base density in the loss, "
-        "−mean(log N(z; 0, I) + log_det), and not −log_det alone?"))  # fmt: skip
+    return replace(
+        found,
+        measured=f"{found.measured}; their spread is {spread:.3g}",
+        slip=(
+            "The latents lie far outside N(0, I): the flow only stretches. Is the base density in the loss, "
+            "−mean(log N(z; 0, I) + log_det), and not −log_det alone?"
+        ),
+    )
 
 
 def latents_are(z: np.ndarray, base: str) -> Finding:

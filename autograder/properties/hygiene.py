@@ -36,17 +36,24 @@ def rows_are_independent(function: Callable, x: np.ndarray) -> Finding:
     required = "each row depends on its own example alone"
     if mixed > SAME:
         return Finding(
-            0.0, f"a row changes by {mixed:.2g} with the rest of its batch", required, mixed, SAME,
+            0.0,
+            f"a row changes by {mixed:.2g} with the rest of its batch",
+            required,
+            mixed,
+            SAME,
             slip="Something mixes the examples of a batch: a sum, a softmax or a normalisation over dimension 0, or a "
             "view that reads another example's numbers.",
-        )  # fmt: skip
+        )
     if moved > SAME:
         return Finding(
-            0.0, f"the same example gives another number ({moved:.2g} apart) at another place in the batch", required,
-            moved, SAME,
+            0.0,
+            f"the same example gives another number ({moved:.2g} apart) at another place in the batch",
+            required,
+            moved,
+            SAME,
             slip="Is something random here? Dropout that is on in eval mode, noise that is added where none belongs, "
             "or a draw in the place of a mean.",
-        )  # fmt: skip
+        )
     return Finding(1.0, "rows are independent", required, max(mixed, moved), SAME)
 
 

@@ -144,8 +144,10 @@ def samples_are_of(got: np.ndarray, wanted: np.ndarray, levels: int, seed: int) 
         "how far sampled levels are from the middle": lambda x: np.abs(x - (levels - 1) / 2).mean(axis=1),
         "a sum over sampled pixels": lambda x: x @ weights,
     }
-    found = [same_distribution(look(got), look(wanted), name, "that of z ~ N(0, I), brought back")
-             for name, look in looks.items()]  # fmt: skip
+    found = [
+        same_distribution(look(got), look(wanted), name, "that of z ~ N(0, I), brought back")
+        for name, look in looks.items()
+    ]
     worst = min(found, key=lambda finding: finding.value or 0.0)
     p_value = min(1.0, len(found) * (worst.value or 0.0))
     return replace(worst, share=float(p_value > P_VALUE), value=p_value)

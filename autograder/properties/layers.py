@@ -22,9 +22,10 @@ def are_their_own(stored: Mapping[str, np.ndarray], parameters: Mapping[str, np.
         values.tobytes(): name for name, values in parameters.items() if not np.isin(values, (0, 1)).all()
     }  # masks may be shared
     twins = [
-        (of_parameters[values.tobytes()], name) for name, values in stored.items()
+        (of_parameters[values.tobytes()], name)
+        for name, values in stored.items()
         if name not in parameters and isinstance(values, np.ndarray) and values.tobytes() in of_parameters
-    ]  # fmt: skip
+    ]
     required = "every layer has weights of its own"
     if not twins:
         return Finding(1.0, required, required)

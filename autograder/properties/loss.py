@@ -89,9 +89,14 @@ def graded(
     if excess < (0 if limit is None else -BELOW_LIMIT):
         low = f"{excess:.3f} {unit}" if limit is None else f"{limit + excess:.3f} {unit}, {-excess:.3f} below the limit"
         return Finding(
-            0.0, low, required, excess, full, "loss",
+            0.0,
+            low,
+            required,
+            excess,
+            full,
+            "loss",
             slip="A loss below the entropy of the data is impossible: this is not a normalised density.",
-        )  # fmt: skip
+        )
     between = (baseline - excess) / (baseline - full) if full < excess < baseline else 0.0  # nan: nothing
     share = 1.0 if excess <= full else between
     above = f"{excess:.3f} {unit}" if limit is None else f"{limit + excess:.3f} {unit}, {excess:.3f} above the limit"

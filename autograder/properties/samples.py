@@ -148,8 +148,14 @@ def as_wide(a: np.ndarray, b: np.ndarray) -> Finding:
     p_values = [levene(x, y, center="median").pvalue for x, y in zip(a.T, b.T, strict=True) if np.ptp(y)]
     p_value = float(min(1.0, len(p_values) * min(p_values, default=1.0)))
     ratio = float(np.median(a.std(axis=0) / (b.std(axis=0) + 1e-12)))
-    return Finding(float(p_value > P_VALUE), f"samples are {ratio:.2f} times as wide as G(z), p = {p_value:.2g}",
-                   f"as wide (p > {P_VALUE:g})", p_value, P_VALUE, "p-value")  # fmt: skip
+    return Finding(
+        float(p_value > P_VALUE),
+        f"samples are {ratio:.2f} times as wide as G(z), p = {p_value:.2g}",
+        f"as wide (p > {P_VALUE:g})",
+        p_value,
+        P_VALUE,
+        "p-value",
+    )
 
 
 def _p_value(a: np.ndarray, b: np.ndarray, kernel: Callable[[np.ndarray], np.ndarray], seed: int) -> float:
@@ -202,9 +208,14 @@ def modes(samples: np.ndarray, means: np.ndarray, sigma: float) -> Finding:
     plot = {"kind": "bars", "series": {"share": shares}, "x": "mode"}
     rarest = float(shares.min() * K)
     return Finding(
-        max(covered - 1, 0) / (K - 1), f"{covered} of {K} modes are covered, the rarest with {rarest:.2f} of its "
-        "share", f"{K} of {K}, each with {COVERED:.0%} of its share", rarest, COVERED, "at least", plot,
-    )  # fmt: skip
+        max(covered - 1, 0) / (K - 1),
+        f"{covered} of {K} modes are covered, the rarest with {rarest:.2f} of its share",
+        f"{K} of {K}, each with {COVERED:.0%} of its share",
+        rarest,
+        COVERED,
+        "at least",
+        plot,
+    )
 
 
 def keeps_spread(samples: np.ndarray, means: np.ndarray, sigma: float) -> Finding:
@@ -255,9 +266,12 @@ def is_continuous(function: Callable[[np.ndarray], np.ndarray], z: np.ndarray) -
     measured = (
         f"x jumps by {jump:.2f} of the samples' spread where z hardly moves" if jump else "no jumps between two z"
     )
-    return Finding(float(not jump), measured, "x = G(z), a continuous function of z",
-                   slip="Are these stored data, looked up by z? G is a network that has never seen an image."
-                   if jump else "")  # fmt: skip
+    return Finding(
+        float(not jump),
+        measured,
+        "x = G(z), a continuous function of z",
+        slip="Are these stored data, looked up by z? G is a network that has never seen an image." if jump else "",
+    )
 
 
 STEPS = 150
@@ -328,15 +342,25 @@ def labels_covered(labels: np.ndarray, classes: int, names=()) -> Finding:
     return Finding(
         max(covered - 1, 0) / (classes - 1),
         f"{covered} of {classes} digits are covered, the rarest, {name}, with {shares[k]:.2f} of its share",
-        f"all, each with {LABELS:.0%} of its share", float(shares[k]), LABELS, "at least", plot,
-    )  # fmt: skip
+        f"all, each with {LABELS:.0%} of its share",
+        float(shares[k]),
+        LABELS,
+        "at least",
+        plot,
+    )
 
 
 def diversity(features: np.ndarray, of_data: np.ndarray) -> Finding:
     """Samples are as far from each other as images are: the mean distance in features (n, d), (m, d)."""
     ratio = float(_pairs(features) / _pairs(of_data))
-    return Finding(float(ratio > DIVERSE), f"samples are {ratio:.2f} times as far apart as images are",
-                   f"at least {DIVERSE:g} times", ratio, DIVERSE, "at least")  # fmt: skip
+    return Finding(
+        float(ratio > DIVERSE),
+        f"samples are {ratio:.2f} times as far apart as images are",
+        f"at least {DIVERSE:g} times",
+        ratio,
+        DIVERSE,
+        "at least",
+    )
 
 
 def _pairs(f: np.ndarray) -> float:

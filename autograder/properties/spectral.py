@@ -46,9 +46,13 @@ def is_the_kernel_over_its_norm(used: np.ndarray, kernel: np.ndarray) -> Finding
         "It is divided by the smallest singular value.": 1 / largest[-1],
         "It is multiplied by σ.": largest[0],
         "σ is of another matrix: the kernel is (out, in, k, k), and W has a row an output channel, flatten(1).": None,
-    }  # fmt: skip
-    others = (kernel.swapaxes(0, 1).reshape(kernel.shape[1], -1), kernel.reshape(-1, kernel.shape[-1]),
-              kernel.sum(axis=(2, 3)), kernel.reshape(-1, *kernel.shape[2:]).mean(axis=0))  # fmt: skip
+    }
+    others = (
+        kernel.swapaxes(0, 1).reshape(kernel.shape[1], -1),
+        kernel.reshape(-1, kernel.shape[-1]),
+        kernel.sum(axis=(2, 3)),
+        kernel.reshape(-1, *kernel.shape[2:]).mean(axis=0),
+    )
     wrong = [1 / np.linalg.svd(m.astype(np.float64), compute_uv=False)[0] for m in others]
     off = abs(value - 1)
     ok = off <= SINGULAR
@@ -66,8 +70,12 @@ def stays(kernels: list[np.ndarray]) -> Finding:
     off = max(float(np.abs(k - kernels[0]).max()) for k in kernels)
     ok = off <= EXACT * (1 + np.abs(kernels[0]).max())
     measured = "the same kernel" if ok else f"the kernel changes by {off:.2g} from one call to the next"
-    return Finding(float(ok), measured, "the same kernel in every call in eval mode",
-                   slip="" if ok else "u moves in eval mode: take a step only if self.training.")  # fmt: skip
+    return Finding(
+        float(ok),
+        measured,
+        "the same kernel in every call in eval mode",
+        slip="" if ok else "u moves in eval mode: take a step only if self.training.",
+    )
 
 
 def moves(before: np.ndarray, after: np.ndarray) -> Finding:
@@ -94,9 +102,13 @@ def knows_sigma(gradient: np.ndarray, kernel: np.ndarray) -> Finding:
     along = float(np.nan_to_num(abs(g @ W) / (np.linalg.norm(g) * np.linalg.norm(W)), nan=np.inf))
     measured = f"{along:.1%} of the kernel's gradient points along W"
     return Finding(
-        float(along <= ALONG), measured, required, along, ALONG,
+        float(along <= ALONG),
+        measured,
+        required,
+        along,
+        ALONG,
         slip="σ is taken for a constant: u and v are detached, σ = uᵀ W v is not.",
-    )  # fmt: skip
+    )
 
 
 def stretching_changes_nothing(said: np.ndarray, stretched: np.ndarray, grads: dict, kernels: dict) -> Finding:
@@ -114,5 +126,11 @@ def stretching_changes_nothing(said: np.ndarray, stretched: np.ndarray, grads: d
     slip = ""
     if 0 < len(plain) < len(kernels):
         slip = f"{plain[0]} is not divided by its σ: every layer with weights is a SpectralConv2d, the last one too."
-    return Finding(0.0, f"with kernels twice as large the logits change by {off:.2g} of their size", required, off,
-                   SINGULAR, slip=slip)  # fmt: skip
+    return Finding(
+        0.0,
+        f"with kernels twice as large the logits change by {off:.2g} of their size",
+        required,
+        off,
+        SINGULAR,
+        slip=slip,
+    )

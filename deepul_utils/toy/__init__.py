@@ -20,9 +20,17 @@ from deepul_utils.toy.mixture import GaussianMixture
 from deepul_utils.toy.shapes import BUILDERS
 
 __all__ = [
-    "Checkerboard", "DiscreteDistribution", "Distribution", "GaussianMixture",
-    "as_array", "discrete", "get", "names", "stream", "table",
-]  # fmt: skip
+    "Checkerboard",
+    "DiscreteDistribution",
+    "Distribution",
+    "GaussianMixture",
+    "as_array",
+    "discrete",
+    "get",
+    "names",
+    "stream",
+    "table",
+]
 
 
 @cache

@@ -97,9 +97,21 @@ def edges():
 
 
 _ALL = (
-    smiley, face, moons, spirals, rings, eight_gaussians, checkerboard, pinwheel, rotated_gaussian,
-    axis_gaussian, two_bumps, three_bumps, skewed, edges,
-)  # fmt: skip
+    smiley,
+    face,
+    moons,
+    spirals,
+    rings,
+    eight_gaussians,
+    checkerboard,
+    pinwheel,
+    rotated_gaussian,
+    axis_gaussian,
+    two_bumps,
+    three_bumps,
+    skewed,
+    edges,
+)
 BUILDERS = {build.__name__: build for build in _ALL}
 
 

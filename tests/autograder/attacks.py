@@ -109,8 +109,8 @@ def pickled(folder: Path) -> None:
     for path in (folder / "artifacts").glob("*.safetensors"):
         path.write_bytes(b"cposix\nsystem\n(S'touch /tmp/pickle-ran /student/pickle-ran'\ntR.")
     code_after = "import os; print('pickle ran:', os.path.exists('/student/pickle-ran'))"
-    edit(folder, lambda cells: cells.append({"cell_type": "code", "metadata": {}, "source": code_after, "outputs": [],
-                                             "execution_count": None, "id": "after"}))  # fmt: skip
+    cell = {"cell_type": "code", "metadata": {}, "source": code_after, "outputs": [], "execution_count": None}
+    edit(folder, lambda cells: cells.append(cell | {"id": "after"}))
 
 
 def huge(folder: Path) -> None:
@@ -243,8 +243,12 @@ def listening(folder: Path) -> Iterator[dict[str, object]]:
     """Listeners on this machine for `NETWORK`, and what to call them."""
     with contextlib.ExitStack() as open_sockets:
         names = {"listener": str(folder / "listener"), "abstract": f"deepul-{os.getpid()}"}
-        addresses = ((socket.AF_INET, ("127.0.0.1", 0)), (socket.AF_INET6, ("::1", 0)),
-                     (socket.AF_UNIX, names["listener"]), (socket.AF_UNIX, "\0" + names["abstract"]))  # fmt: skip
+        addresses = (
+            (socket.AF_INET, ("127.0.0.1", 0)),
+            (socket.AF_INET6, ("::1", 0)),
+            (socket.AF_UNIX, names["listener"]),
+            (socket.AF_UNIX, "\0" + names["abstract"]),
+        )
         for (family, address), port in zip(addresses, ("port", "port6", "", ""), strict=True):
             if family == socket.AF_INET6 and not _has_ipv6():
                 names[port] = 1
@@ -463,7 +467,7 @@ def table(course: Path, kit: Path, listeners: dict[str, object]) -> list[Attack]
             warnings.warn("careful")
             print("to stderr", file=sys.stderr)
         """), 35, complete=True),
-    ]  # fmt: skip
+    ]  # fmt: skip  # code stands in it, which brackets on lines of their own would tear apart
 
 
 def is_device(path: Path) -> bool:

@@ -574,4 +574,4 @@ class Fake(torch.autograd.Function):
 
 
 """, True))),
-]  # fmt: skip
+]  # fmt: skip  # code stands in it, which brackets on lines of their own would tear apart

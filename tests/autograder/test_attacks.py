@@ -50,19 +50,35 @@ class Class:
 
     def attacked(self, attack: Attack) -> Path:
         folder = self.hand_in(
-            attack.name, self.wrong if attack.fools else self.right,
+            attack.name,
+            self.wrong if attack.fools else self.right,
             demo.QUICK if attack.complete or attack.fools else (),
-        )  # fmt: skip
+        )
         attack.make(folder)
         return folder
 
     def grade(self) -> subprocess.CompletedProcess:
         root = self.course.root
         done = subprocess.run(
-            [Path(sys.executable).parent / "deepul", "grade", "hw1", root / "handed_in", "--course", root, "-j", "2",
-             "--limit", "cell=5", "--limit", "training=60"],
-            capture_output=True, text=True, check=False, timeout=900,
-        )  # fmt: skip
+            [
+                Path(sys.executable).parent / "deepul",
+                "grade",
+                "hw1",
+                root / "handed_in",
+                "--course",
+                root,
+                "-j",
+                "2",
+                "--limit",
+                "cell=5",
+                "--limit",
+                "training=60",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=900,
+        )
         print(done.stdout[-3000:], done.stderr[-3000:])
         return done
 

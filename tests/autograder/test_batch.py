@@ -38,9 +38,13 @@ def handed_in(tmp_path_factory) -> Path:
     for number, student in enumerate(STUDENTS):
         solved = demo.QUICK if number % 2 else demo.QUICK[:1]
         write_submission(
-            handout, root / "all" / student, solution_cells("hw1"), solved, demo.QUICK,
+            handout,
+            root / "all" / student,
+            solution_cells("hw1"),
+            solved,
+            demo.QUICK,
             change=lambda source, student=student: f"# {student}\n{source}",
-        )  # fmt: skip
+        )
     return root / "all"
 
 
@@ -51,7 +55,7 @@ def command(course: Path, handed_in: Path, *options: str) -> list:
 def grade(course: Path, handed_in: Path, *options: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         command(course, handed_in, *options), capture_output=True, text=True, check=False, timeout=300
-    )  # fmt: skip
+    )
 
 
 def grades(course: Path) -> tuple[list[dict], dict[str, float]]:
@@ -94,9 +98,11 @@ def test_killed_at_any_point_and_run_again_it_ends_in_the_same_grades(handed_in,
     ]
     for moment in moments:
         process = subprocess.Popen(
-            command(course, handed_in), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            command(course, handed_in),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             env=os.environ | {"MARK": str(course)},
-        )  # fmt: skip
+        )
         while not moment() and process.poll() is None:
             time.sleep(0.002)
         assert process.poll() is None, "it was to be killed before its end"
@@ -122,9 +128,11 @@ def test_killed_at_thirty_random_moments_it_ends_in_the_same_grades(handed_in, u
         course = same_secret(tmp_path / str(number), undisturbed)
         for _ in range(KILLS // COURSES):
             process = subprocess.Popen(
-                command(course, handed_in), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                command(course, handed_in),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
                 env=os.environ | {"MARK": str(course)},
-            )  # fmt: skip
+            )
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(moments.uniform(0.5, 9))
             process.kill()
@@ -243,9 +251,17 @@ def test_a_cluster_gives_the_same_grades_also_when_it_loses_a_worker(handed_in, 
 
     def start(module: str, *options: str) -> subprocess.Popen:
         return subprocess.Popen(
-            [sys.executable, "-m", f"distributed.cli.{module}", "--scheduler-file", contact, "--no-dashboard",
-             *options], **quiet,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                f"distributed.cli.{module}",
+                "--scheduler-file",
+                contact,
+                "--no-dashboard",
+                *options,
+            ],
+            **quiet,
+        )
 
     scheduler = start("dask_scheduler", "--port", "0", "--host", "127.0.0.1")
     workers = [start("dask_worker", "--no-nanny", "--nthreads", "1", "--name", f"w{k}") for k in range(2)]
@@ -255,8 +271,10 @@ def test_a_cluster_gives_the_same_grades_also_when_it_loses_a_worker(handed_in, 
         address = json.loads(contact.read_text())["address"]
         process = subprocess.Popen(
             [*command(course, handed_in), "--cluster", address],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         cache = course / ".deepul" / "cache"
         while not (cache.exists() and list(cache.glob("*.json"))) and process.poll() is None:
             time.sleep(0.05)

@@ -23,10 +23,18 @@ def finding(value: float, bound: float, kind: str) -> Finding:
     return Finding(1.0, "", "", value, bound, kind)
 
 
-@pytest.mark.parametrize(("value", "bound", "kind", "strain"), [
-    (0.5, 2.0, "at most", 0.25), (3.0, 2.0, "at most", 1.5), (1e-3, 1e-6, "p-value", 0.5), (1.0, 1e-6, "p-value", 0.0),
-    (0.0, 1e-6, "p-value", 50.0), (0.9, 0.45, "at least", 0.5), (0.3, 0.45, "at least", 1.5),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "bound", "kind", "strain"),
+    [
+        (0.5, 2.0, "at most", 0.25),
+        (3.0, 2.0, "at most", 1.5),
+        (1e-3, 1e-6, "p-value", 0.5),
+        (1.0, 1e-6, "p-value", 0.0),
+        (0.0, 1e-6, "p-value", 50.0),
+        (0.9, 0.45, "at least", 0.5),
+        (0.3, 0.45, "at least", 1.5),
+    ],
+)
 def test_strain_is_beyond_one_exactly_where_the_bound_is_broken(value, bound, kind, strain):
     assert chance.strain(finding(value, bound, kind)) == pytest.approx(strain)
 

@@ -55,8 +55,11 @@ def renamed(source: str) -> str:
 def test_the_same_notebook_the_same_code_and_nearly_the_same_code_are_told_apart():
     mostly = [c for k, c in enumerate(solved()) if k % 12]
     seen = found(traces(ada=normal(solved()), ben=normal(solved()), cleo=normal(solved(renamed)), dan=normal(mostly)))
-    assert seen == [("notebook", ("ada", "ben")), ("code", ("ada", "ben", "cleo")),
-                    ("code", ("ada", "ben", "cleo", "dan"))]  # fmt: skip
+    assert seen == [
+        ("notebook", ("ada", "ben")),
+        ("code", ("ada", "ben", "cleo")),
+        ("code", ("ada", "ben", "cleo", "dan")),
+    ]
 
 
 def test_who_wrote_nothing_is_like_nobody():
@@ -86,19 +89,28 @@ def test_two_who_wrote_for_themselves_are_not_listed():
 def test_copied_weights_are_found_whatever_they_are_called_and_whatever_is_written_beside_them():
     mine = weights(1, {"steps": "100"})
     seen = traces(
-        ada=normal(solved(), made=mine), ben=normal(solved(renamed), other=weights(1, {"steps": "7", "who": "ben"})),
-        cleo=normal(solved(), made=weights(2)), dan=normal(solved(), made=weights(3)),
-    )  # fmt: skip
+        ada=normal(solved(), made=mine),
+        ben=normal(solved(renamed), other=weights(1, {"steps": "7", "who": "ben"})),
+        cleo=normal(solved(), made=weights(2)),
+        dan=normal(solved(), made=weights(3)),
+    )
     assert copies.same_weights(seen, set()) == [
-        Alike("weights", ("ada", "ben"), "the weights artifacts/made.safetensors and artifacts/other.safetensors are "
-              "the same, number by number"),
-    ]  # fmt: skip
+        Alike(
+            "weights",
+            ("ada", "ben"),
+            "the weights artifacts/made.safetensors and artifacts/other.safetensors are the same, number by number",
+        ),
+    ]
     one_more = weights(1, head=np.random.default_rng(4).standard_normal((4, 4)).astype(np.float32))
     (pair,) = copies.same_weights(traces(ada=normal([], made=mine), ben=normal([], made=one_more)), set())
     assert pair.students == ("ada", "ben")
     assert pair.share == 1.0
-    changed = save({"layer.0": np.random.default_rng(1).standard_normal((8, 8)).astype(np.float32),
-                    "layer.1": np.random.default_rng(9).standard_normal((9, 9)).astype(np.float32)})  # fmt: skip
+    changed = save(
+        {
+            "layer.0": np.random.default_rng(1).standard_normal((8, 8)).astype(np.float32),
+            "layer.1": np.random.default_rng(9).standard_normal((9, 9)).astype(np.float32),
+        }
+    )
     (pair,) = copies.same_weights(traces(ada=normal([], made=mine), ben=normal([], made=changed)), set())
     assert pair.detail.startswith("50% of the numbers")
 
@@ -110,8 +122,17 @@ def test_what_the_course_has_itself_is_nobodys():
     assert copies.same_weights(seen, copies._handed_out(Course.kit(), "hw1")) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"\xff" * 100, (2**40).to_bytes(8, "little"), b"\2\0\0\0\0\0\0\0{}",
-                                     (2**21).to_bytes(8, "little") + b" " * 2**21])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"x",
+        b"\xff" * 100,
+        (2**40).to_bytes(8, "little"),
+        b"\2\0\0\0\0\0\0\0{}",
+        (2**21).to_bytes(8, "little") + b" " * 2**21,
+    ],
+)
 def test_any_file_is_compared(content):
     assert isinstance(copies.tensors(content), dict)
     seen = traces(ada=normal([], made=content), ben=normal([], made=content))

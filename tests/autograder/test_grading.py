@@ -60,8 +60,11 @@ def test_finds_folders_zips_notebooks_and_nbgraders_own_layout(tmp_path):
     (tmp_path / ".DS_Store").touch()
     found = downloads.find(tmp_path, "hw1").chosen()
     assert {s.student: s.path.name for s in found} == {
-        "ada": "ada", "ben": "hw1", "cleo": "hw1-cleo.ipynb", "dan": "hw1_dan.zip",
-    }  # fmt: skip
+        "ada": "ada",
+        "ben": "hw1",
+        "cleo": "hw1-cleo.ipynb",
+        "dan": "hw1_dan.zip",
+    }
 
 
 def test_every_name_of_a_submission_gives_a_student(tmp_path):
@@ -238,9 +241,14 @@ def test_one_that_cannot_be_recorded_stops_no_other(course, tmp_path, monkeypatc
 
 def test_a_name_is_one_that_every_table_and_disk_takes(tmp_path):
     for name, student in (
-        ("Ada <b>&\"x\"", "Ada _b___x_"), ("O'Brien", "O'Brien"), ("e\u0301ve", "\u00e9ve"), ("a\u202eb\u200fc", "abc"),
-        ("李 明", "李 明"), (".x", "x"), ("a/b", "a_b"),
-    ):  # fmt: skip
+        ('Ada <b>&"x"', "Ada _b___x_"),
+        ("O'Brien", "O'Brien"),
+        ("e\u0301ve", "\u00e9ve"),
+        ("a\u202eb\u200fc", "abc"),
+        ("李 明", "李 明"),
+        (".x", "x"),
+        ("a/b", "a_b"),
+    ):
         assert submissions.student_id(name) == student
     long = [submissions.student_id("é" * 120 + end) for end in ("a", "b")]
     assert long[0] != long[1]
@@ -312,8 +320,13 @@ def test_the_demo_class_is_graded_as_it_should_be(tmp_path):
     assert by_student["broken"].not_graded
 
     # Seeds come from the course's salt, not from the live one that every student can see.
-    sampled = {c["measured"] for s in by_student["complete"].scores if s["exercise"] in demo.QUICK
-               for c in s["checks"] if "samples_follow" in c["name"]}  # fmt: skip
+    sampled = {
+        c["measured"]
+        for s in by_student["complete"].scores
+        if s["exercise"] in demo.QUICK
+        for c in s["checks"]
+        if "samples_follow" in c["name"]
+    }
     live = {
         r.measured
         for e in demo.QUICK
@@ -355,9 +368,16 @@ def made_once(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("made")
     batch.prepare(Course.at(root / "course"), "hw1")
     for student in NUMBERS:
-        notebook(root / "in" / student / "hw1.ipynb", json.dumps({"cells": [
-            {"cell_type": "code", "metadata": {}, "source": f"# {student}\nx = 1"},
-        ]}))  # fmt: skip
+        notebook(
+            root / "in" / student / "hw1.ipynb",
+            json.dumps(
+                {
+                    "cells": [
+                        {"cell_type": "code", "metadata": {}, "source": f"# {student}\nx = 1"},
+                    ]
+                }
+            ),
+        )
     return root
 
 
@@ -376,10 +396,12 @@ GRADED: list[str] = []  # who was not known already
 
 
 def _by_name(wanted, _):
-    for student, job, known in wanted:
-        if job and known is None:
-            GRADED.append(student)
-        yield (student, job, known), known or (_result(student, job) if job else {"fault": "never asked"})
+    for item in wanted:
+        if item.result is not None:
+            yield item, item.result
+        else:
+            GRADED.append(item.student)
+            yield item, _result(item.student, item.job)
 
 
 def _result(student: str, job, missing: str = "") -> dict:
@@ -387,8 +409,15 @@ def _result(student: str, job, missing: str = "") -> dict:
     scores = {}
     for e in assignments.get("hw1").exercises:
         gone = e.name == missing
-        score = batch.blank(e.name, e.number, e.title, e.points, "not graded" if gone else "partial",
-                            None if gone else NUMBERS[student], "measured")  # fmt: skip
+        score = batch.blank(
+            e.name,
+            e.number,
+            e.title,
+            e.points,
+            "not graded" if gone else "partial",
+            None if gone else NUMBERS[student],
+            "measured",
+        )
         score["checks"][0]["fault"] = "ZeroDivisionError: ours" if gone else ""
         scores[e.name] = score
     written = json.loads(json.dumps(job.submission.notebook))
@@ -448,16 +477,19 @@ WORDS = {errno.ENOSPC: "the disk is full", errno.EROFS: "allow writing there", e
 
 
 @pytest.mark.parametrize("number", WORDS)
-@pytest.mark.parametrize(("where", "code", "said"), [
-    ("reports", 1, "the tables could not all be written in"),
-    ("submitted", 1, "not kept in submitted/"),
-    ("autograded", 1, "not recorded in the gradebook"),
-    (".deepul/cache", 1, "the result could not be kept"),
-    (".deepul/traces", 1, "not compared with other submissions"),
-    (".deepul/results", 1, "the tables could not all be written in"),
-    (".deepul", 2, ""),
-    ("", 2, ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("where", "code", "said"),
+    [
+        ("reports", 1, "the tables could not all be written in"),
+        ("submitted", 1, "not kept in submitted/"),
+        ("autograded", 1, "not recorded in the gradebook"),
+        (".deepul/cache", 1, "the result could not be kept"),
+        (".deepul/traces", 1, "not compared with other submissions"),
+        (".deepul/results", 1, "the tables could not all be written in"),
+        (".deepul", 2, ""),
+        ("", 2, ""),
+    ],
+)
 def test_what_a_disk_refuses_is_said_and_costs_no_grade(made, monkeypatch, capsys, where, code, said, number):
     with monkeypatch.context() as patch:
         refuse(patch, made / "course" / where, number)
@@ -634,8 +666,13 @@ def _partly(whole, student: str, job) -> dict:
 
 def exported(made: Path) -> dict[str, str]:
     """{student: score} of `nbgrader export`."""
-    done = subprocess.run([Path(sys.executable).parent / "nbgrader", "export", "--to", "out.csv"],
-                          cwd=made / "course", capture_output=True, text=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        [Path(sys.executable).parent / "nbgrader", "export", "--to", "out.csv"],
+        cwd=made / "course",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     with (made / "course" / "out.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -705,13 +742,48 @@ def test_an_archive_that_lists_millions_of_files_is_not_read(tmp_path, monkeypat
 
 def test_files_beside_a_graded_notebook_are_shown_not_followed():
     files = dict.fromkeys(
-        ("a.html", "b/c.SVG", "d.xhtml", "e.xml", "f.pdf", "g.mht", "h.js", "i.html.gz", "j.svg", "j.svg.txt", "k.png",
-         "l.csv", "m.safetensors", "n.py", "o.npz", "p.docx", "q", "r.ipynb", f"{'x' * 252}.js"), b"x",
-    )  # fmt: skip
+        (
+            "a.html",
+            "b/c.SVG",
+            "d.xhtml",
+            "e.xml",
+            "f.pdf",
+            "g.mht",
+            "h.js",
+            "i.html.gz",
+            "j.svg",
+            "j.svg.txt",
+            "k.png",
+            "l.csv",
+            "m.safetensors",
+            "n.py",
+            "o.npz",
+            "p.docx",
+            "q",
+            "r.ipynb",
+            f"{'x' * 252}.js",
+        ),
+        b"x",
+    )
     assert set(harmless(files)) == {
-        "a.html.txt", "b/c.SVG.txt", "d.xhtml.txt", "e.xml.txt", "f.pdf.txt", "g.mht.txt", "h.js.txt", "i.html.gz.txt",
-        "j.svg.txt", "k.png", "l.csv", "m.safetensors", "n.py", "o.npz", "p.docx", "q", "r.ipynb",
-    }  # fmt: skip
+        "a.html.txt",
+        "b/c.SVG.txt",
+        "d.xhtml.txt",
+        "e.xml.txt",
+        "f.pdf.txt",
+        "g.mht.txt",
+        "h.js.txt",
+        "i.html.gz.txt",
+        "j.svg.txt",
+        "k.png",
+        "l.csv",
+        "m.safetensors",
+        "n.py",
+        "o.npz",
+        "p.docx",
+        "q",
+        "r.ipynb",
+    }
 
 
 def test_nbgrader_autograde_leaves_no_old_score_where_it_could_not_grade(made, monkeypatch):
@@ -743,8 +815,10 @@ def test_nbgrader_autograde_leaves_no_old_score_where_it_could_not_grade(made, m
 
 @pytest.mark.slow
 def test_a_gradebook_that_is_in_use_for_a_minute_is_waited_for(made, monkeypatch, capsys):
-    lock = f"import sqlite3, time; c = sqlite3.connect({str(made / 'course' / 'gradebook.db')!r}); " \
-           "c.execute('BEGIN EXCLUSIVE'); print('locked', flush=True); time.sleep(60)"  # fmt: skip
+    lock = (
+        f"import sqlite3, time; c = sqlite3.connect({str(made / 'course' / 'gradebook.db')!r}); "
+        "c.execute('BEGIN EXCLUSIVE'); print('locked', flush=True); time.sleep(60)"
+    )
     with subprocess.Popen([sys.executable, "-c", lock], stdout=subprocess.PIPE) as formgrader:
         assert formgrader.stdout.readline() == b"locked\n"
         began = time.monotonic()

@@ -32,9 +32,15 @@ def tree(tmp_path, monkeypatch):
     """A tree of groups: a new folder has the files of a group, and goes away with them."""
 
     def appear(folder: Path) -> None:
-        for name, text in (("cgroup.controllers", " ".join(sorted(controllers))), ("cgroup.procs", ""),
-                           ("cgroup.subtree_control", ""), ("memory.max", "max"), ("cpu.weight", "100"),
-                           ("pids.max", "max"), ("memory.swap.max", "max")):  # fmt: skip
+        for name, text in (
+            ("cgroup.controllers", " ".join(sorted(controllers))),
+            ("cgroup.procs", ""),
+            ("cgroup.subtree_control", ""),
+            ("memory.max", "max"),
+            ("cpu.weight", "100"),
+            ("pids.max", "max"),
+            ("memory.swap.max", "max"),
+        ):
             (folder / name).write_text(text)
 
     make, remove = Path.mkdir, Path.rmdir

@@ -164,21 +164,36 @@ BEGIN, END = "        ### BEGIN SOLUTION\n", "        ### END SOLUTION\n"
         (CHECK, CHECK.replace("made", "pixelcnn"), "stands under the heading of Exercise 1.2"),
         (CHECK, CHECK.replace("check", "print"), 'Exercise 1.2 has no cell check("made")'),
         ("# An autoregressive", "# ![](figures/first.png)\n# An", "The figure first.png stands before all code"),
-        *((marker, marker.replace(right, wrong), "looks like a marker and is none")
-          for marker, right, wrong in (
-              (BEGIN, "###", "##"), (BEGIN, "### ", "###"), (BEGIN, "BEGIN", "Begin"), (BEGIN, "SOLUTION", "SOLUTON"),
-              (BEGIN, "BEGIN", "BEGING"), (BEGIN, "SOLUTION", "SOLUTIONS"), (BEGIN, "BEGIN SOLUTION", "BEGIN_SOLUTION"),
-              (BEGIN, "### BEGIN SOLUTION", "# solution starts here"), (BEGIN, "### BEGIN", "# the"),
-              (BEGIN, "BEGIN SOLUTION", "BEGIN"), (BEGIN, "        ###", "        x = 1  ###"), (BEGIN, "\n", " \n"),
-              (END, "### END SOLUTION", "#END SLOUTION"), (END, "        ", "\t\t"), (END, "O", "О"),
-              (END, "###", "#"), (END, "END", "END OF"), (END, "SOLUTION", "SOLUTION."), (END, "END", "end"),
-          )),
+        *(
+            (marker, marker.replace(right, wrong), "looks like a marker and is none")
+            for marker, right, wrong in (
+                (BEGIN, "###", "##"),
+                (BEGIN, "### ", "###"),
+                (BEGIN, "BEGIN", "Begin"),
+                (BEGIN, "SOLUTION", "SOLUTON"),
+                (BEGIN, "BEGIN", "BEGING"),
+                (BEGIN, "SOLUTION", "SOLUTIONS"),
+                (BEGIN, "BEGIN SOLUTION", "BEGIN_SOLUTION"),
+                (BEGIN, "### BEGIN SOLUTION", "# solution starts here"),
+                (BEGIN, "### BEGIN", "# the"),
+                (BEGIN, "BEGIN SOLUTION", "BEGIN"),
+                (BEGIN, "        ###", "        x = 1  ###"),
+                (BEGIN, "\n", " \n"),
+                (END, "### END SOLUTION", "#END SLOUTION"),
+                (END, "        ", "\t\t"),
+                (END, "O", "О"),
+                (END, "###", "#"),
+                (END, "END", "END OF"),
+                (END, "SOLUTION", "SOLUTION."),
+                (END, "END", "end"),
+            )
+        ),
         (BEGIN, "", "ends what never began"),
         (END, "", "### BEGIN SOLUTION stands inside of a solution"),
         (BEGIN, BEGIN + BEGIN, "stands inside of a solution"),
         (END, END + END, "ends what never began"),
     ],
-)  # fmt: skip
+)
 def test_a_source_out_of_order_is_refused_in_words(written, tmp_path, find, replace, said):
     written(find, replace)
     course, before = Course.at(tmp_path / "course"), tmp_path / "course" / "release" / "hw1" / "hw1.ipynb"

@@ -23,8 +23,12 @@ def nice(tmp_path, monkeypatch) -> Assignment:
 
 def test_a_key_changes_with_all_that_a_handout_is_made_of(nice):
     keys = {handouts.key(nice)}
-    for file in (nice.source, nice.handout / "nice.ipynb", nice.artifacts / "nice.safetensors",
-                 next((nice.handout / "figures").glob("*.png"))):  # fmt: skip
+    for file in (
+        nice.source,
+        nice.handout / "nice.ipynb",
+        nice.artifacts / "nice.safetensors",
+        next((nice.handout / "figures").glob("*.png")),
+    ):
         file.write_bytes(file.read_bytes() + b" ")
         keys.add(handouts.key(nice))
     assert len(keys) == 5

@@ -60,8 +60,14 @@ class Shift(torch.nn.Module):
 
     def forward(self, x):
         z, log_det = x + self.b, torch.zeros(len(x))
-        return {"": (z, log_det), "alone": z, "three": (z, log_det, z), "nothing": None,
-                "column": (z, log_det[:, None]), "flat": (z[:, 0], log_det)}[self.broken]  # fmt: skip
+        return {
+            "": (z, log_det),
+            "alone": z,
+            "three": (z, log_det, z),
+            "nothing": None,
+            "column": (z, log_det[:, None]),
+            "flat": (z[:, 0], log_det),
+        }[self.broken]
 
 
 def flow_of(broken: str) -> family.Flow:
@@ -84,11 +90,16 @@ def test_what_needs_z_alone_does_not_mind_a_wrong_log_det(broken):
     assert flow_of(broken).jacobian(x).tolist() == [np.eye(2).tolist()] * 3
 
 
-@pytest.mark.parametrize(("broken", "said"), [
-    ("alone", "two values, (z, log_det), got one value"), ("three", "got 3 values"), ("nothing", "got None"),
-    ("column", r"log_det of Shift.forward(x) should have shape (3,), got (3, 1)"),
-    ("flat", r"z of Shift.forward(x) should have shape (3, 2), got (3,)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("alone", "two values, (z, log_det), got one value"),
+        ("three", "got 3 values"),
+        ("nothing", "got None"),
+        ("column", r"log_det of Shift.forward(x) should have shape (3,), got (3, 1)"),
+        ("flat", r"z of Shift.forward(x) should have shape (3, 2), got (3,)"),
+    ],
+)
 def test_what_is_no_flow_is_said(broken, said):
     with pytest.raises(StudentCodeError) as error:
         flow_of(broken).forward(np.ones((3, 2), dtype=np.float32))
@@ -218,9 +229,14 @@ def test_a_learned_prior_is_the_base_that_was_fitted():
     assert image_flows.base_density(3 * z + 1).mean() + 50 * np.log(3) < moved - 100
 
 
-@pytest.mark.parametrize(("broken", "said"), [
-    ("sign", "log_det is off"), ("more", "log_det is off"), ("one way", r"inverse\(forward\(x\)\) differs"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("sign", "log_det is off"),
+        ("more", "log_det is off"),
+        ("one way", r"inverse\(forward\(x\)\) differs"),
+    ],
+)
 def test_what_is_no_likelihood_is_not_counted(broken, said):
     x = image_flows.levels(200, (1, 8, 8), 16, seed=0)
     checks.collect()

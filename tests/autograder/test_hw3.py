@@ -62,12 +62,14 @@ def test_the_bound_reaches_the_limit_where_a_diagonal_posterior_can():
 def test_every_factor_has_its_latent_with_the_larger_beta_only(solution):
     """The reference, factor by factor: gaps of β = 12 above those of β = 1 by far more than another draw changes."""
     gaps = {
-        name: np.array([
-            information.gaps(beta_vae.codes(solution, name, seed), beta_vae.pictures(beta_vae.HELD_OUT, seed)[1])
-            for seed in range(5)
-        ])
+        name: np.array(
+            [
+                information.gaps(beta_vae.codes(solution, name, seed), beta_vae.pictures(beta_vae.HELD_OUT, seed)[1])
+                for seed in range(5)
+            ]
+        )
         for name in ("beta_vae", "beta_vae.plain")
-    }  # fmt: skip
+    }
     spread = max(g.std(axis=0, ddof=1).max() for g in gaps.values())
     assert (gaps["beta_vae"].min(axis=0) - gaps["beta_vae.plain"].max(axis=0) > 3 * spread).all()
 
@@ -96,10 +98,15 @@ def test_a_vae_as_plain_functions():
     assert mu.shape == log_sigma.shape == (3, 2)
 
 
-@pytest.mark.parametrize(("broken", "said"), [
-    ("alone", "should return 2 values, μ_z, log σ_z; got one value"), ("three", "got 3 values"),
-    ("nothing", "got None"), ("flat", "μ_z of Constant.encode(x) should have shape (3, 2), got (3,)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("alone", "should return 2 values, μ_z, log σ_z; got one value"),
+        ("three", "got 3 values"),
+        ("nothing", "got None"),
+        ("flat", "μ_z of Constant.encode(x) should have shape (3, 2), got (3,)"),
+    ],
+)
 def test_what_is_no_vae_is_said(broken, said):
     with pytest.raises(StudentCodeError) as error:
         vae_of(broken).encode(np.ones((3, 2), dtype=np.float32))

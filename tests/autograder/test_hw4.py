@@ -89,9 +89,14 @@ def game_of(broken: str = "") -> Game:
     return Game(LocalStudent({"Linear": Linear}, {}).new("Linear", broken, seed=3), (1,))
 
 
-@pytest.mark.parametrize(("broken", "said"), [
-    ("column", r"should have shape \(5,\), got \(5, 1\)"), ("one", r"got \(\)"), ("none", "returned None"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("column", r"should have shape \(5,\), got \(5, 1\)"),
+        ("one", r"got \(\)"),
+        ("none", "returned None"),
+    ],
+)
 def test_what_is_no_game_is_said(broken, said):
     with pytest.raises(StudentCodeError, match=said):
         game_of(broken).logits(np.zeros((5, 1), dtype=np.float32))

@@ -175,14 +175,20 @@ def test_a_call_that_will_not_stop_ends_the_kernel_and_later_calls_say_why(kerne
             student.call("f", np.zeros(1), limit=1)
 
 
-@pytest.mark.parametrize("reply", [
-    "None", "{}", "{'result': {'array': 0}, 'arrays': []}", "{'result': 1, 'arrays': 7}",
-    "{'result': {'array': 0}, 'arrays': [{'dtype': '|O', 'shape': [1]}]}",
-    "{'result': {'array': 0}, 'arrays': [{'dtype': '<f8', 'shape': [1 << 60]}]}",
-    "{'result': {'array': 5}, 'arrays': [{'dtype': '<f8', 'shape': [1]}]}",
-    "{'result': {'array': []}, 'arrays': [{'dtype': '<f8', 'shape': [1]}]}",
-    "{'result': " + "[" * 50 + "]" * 50 + ", 'arrays': [{'dtype': '<f8', 'shape': [1]}]}",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "None",
+        "{}",
+        "{'result': {'array': 0}, 'arrays': []}",
+        "{'result': 1, 'arrays': 7}",
+        "{'result': {'array': 0}, 'arrays': [{'dtype': '|O', 'shape': [1]}]}",
+        "{'result': {'array': 0}, 'arrays': [{'dtype': '<f8', 'shape': [1 << 60]}]}",
+        "{'result': {'array': 5}, 'arrays': [{'dtype': '<f8', 'shape': [1]}]}",
+        "{'result': {'array': []}, 'arrays': [{'dtype': '<f8', 'shape': [1]}]}",
+        "{'result': " + "[" * 50 + "]" * 50 + ", 'arrays': [{'dtype': '<f8', 'shape': [1]}]}",
+    ],
+)
 def test_a_reply_that_is_none_is_the_students_and_never_the_graders_error(kernel, reply):
     kernel.execute(
         "from ipykernel.kernelapp import IPKernelApp\nk = IPKernelApp.instance().kernel\n"
@@ -197,9 +203,12 @@ def test_a_reply_that_is_none_is_the_students_and_never_the_graders_error(kernel
 
 def test_samples_that_were_drawn_reach_the_checks(box):
     with Kernel(box, {}, seed=1) as kernel:
-        ran = kernel.execute("import torch\nfrom deepul_utils import drawn, trained\n"
-                             "trained('line', torch.nn.Linear(1, 1), fit=lambda model: None)\n"
-                             "drawn('line', lambda: torch.arange(6).view(3, 2));", 30)  # fmt: skip
+        ran = kernel.execute(
+            "import torch\nfrom deepul_utils import drawn, trained\n"
+            "trained('line', torch.nn.Linear(1, 1), fit=lambda model: None)\n"
+            "drawn('line', lambda: torch.arange(6).view(3, 2));",
+            30,
+        )
         assert not ran.error, ran.error
         assert KernelStudent(kernel).drawn("line", 2).tolist() == [[0, 1], [2, 3], [4, 5]]
 
@@ -212,13 +221,16 @@ def test_too_many_processes_end_a_kernel():
     box.close()
 
 
-@pytest.mark.parametrize(("source", "why"), [
-    ("import os; os._exit(7)", "ended its own kernel (exit code 7)"),
-    ("import ctypes; ctypes.string_at(0)", "segmentation fault"),
-    ("import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", "limit: it "),
-    ("import signal\nsignal.signal(2, signal.SIG_IGN)\nwhile True: pass", "time limit of 1 s a cell"),
-    (f"import os\nfor k in range(3): os.fork()\nx = b'x' * {LIMITS.memory // 3}\nwhile True: pass", "memory limit"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("import os; os._exit(7)", "ended its own kernel (exit code 7)"),
+        ("import ctypes; ctypes.string_at(0)", "segmentation fault"),
+        ("import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", "limit: it "),
+        ("import signal\nsignal.signal(2, signal.SIG_IGN)\nwhile True: pass", "time limit of 1 s a cell"),
+        (f"import os\nfor k in range(3): os.fork()\nx = b'x' * {LIMITS.memory // 3}\nwhile True: pass", "memory limit"),
+    ],
+)
 def test_what_ends_a_kernel_is_said(box, source, why):
     began = time.monotonic()
     with Kernel(box, {}, seed=1) as kernel, pytest.raises(Stopped):
@@ -267,9 +279,19 @@ def test_a_notebook_that_writes_to_all_its_descriptors_reaches_nobody(box):
             assert printed(neighbour.execute("print(1)", 3)) == "1\n"
 
 
-@pytest.mark.parametrize("line", [
-    b"{}\n", b"3\n", b"[]\n", b"not json\n", b'{"number": 7}\n', b"[" * 100_000 + b"\n", b"x" * 2**20, b"\xff\n",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{}\n",
+        b"3\n",
+        b"[]\n",
+        b"not json\n",
+        b'{"number": 7}\n',
+        b"[" * 100_000 + b"\n",
+        b"x" * 2**20,
+        b"\xff\n",
+    ],
+)
 def test_an_answer_out_of_turn_is_a_fault_of_the_sandbox(monkeypatch, tmp_path, line):
     (tmp_path / "answer").write_bytes(line)
     program = f"""echo '{{"number": 0}}'; read command; cat {tmp_path / "answer"}; cat"""

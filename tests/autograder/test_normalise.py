@@ -169,8 +169,10 @@ def test_only_the_courses_metadata_stays_and_no_outputs():
     assert "skip-execution" not in json.dumps(normal.notebook)
     assert "35 of 35" not in json.dumps(normal.notebook)
     assert normal.notebook["metadata"] == module.NOTEBOOK
-    assert all(set(c) <= {"id", "cell_type", "metadata", "source", "outputs", "execution_count"}
-               for c in normal.notebook["cells"])  # fmt: skip
+    assert all(
+        set(c) <= {"id", "cell_type", "metadata", "source", "outputs", "execution_count"}
+        for c in normal.notebook["cells"]
+    )
     assert {c["execution_count"] for c in normal.notebook["cells"] if c["cell_type"] == "code"} == {None}
 
 
@@ -239,20 +241,35 @@ def merge(cells: list[dict]) -> None:
         merge,
         *[
             lambda cells, line=line: (cells.pop(at(cells, MADE)), cells.insert(2, code(line)))
-            for line in ("from my_layers import MADE", "from my_layers import (\n    Masked,\n    MADE,\n)",
-                         "import mine as MADE", "MADE = build()", "MADE: type = build()",
-                         "from my_layers import Made as MADE, other")
+            for line in (
+                "from my_layers import MADE",
+                "from my_layers import (\n    Masked,\n    MADE,\n)",
+                "import mine as MADE",
+                "MADE = build()",
+                "MADE: type = build()",
+                "from my_layers import Made as MADE, other",
+            )
         ],
     ],
-)  # fmt: skip
+)
 def test_what_a_student_defined_elsewhere_is_never_overwritten(edit):
     normal = edited(edit)
     assert normal.changes == [f"The cell {MADE} was missing and was put back empty, because another cell makes MADE."]
     assert normal.notebook["cells"][place(normal.notebook, MADE)]["source"] == ""
 
 
-@pytest.mark.parametrize("line", ["x = MADE", "MADE == 2", "MADES = 2", "# from my_layers import MADE", "import torch",
-                                  "class MADES:\n    def MADE(self): pass", "print('class MADE')"])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x = MADE",
+        "MADE == 2",
+        "MADES = 2",
+        "# from my_layers import MADE",
+        "import torch",
+        "class MADES:\n    def MADE(self): pass",
+        "print('class MADE')",
+    ],
+)
 def test_a_name_that_is_only_mentioned_is_not_defined(line):
     normal = edited(delete(MADE), lambda cells: cells.insert(2, code(line)))
     assert normal.changes == [f"The cell {MADE} was missing and was put back as it was handed out."]
@@ -304,8 +321,11 @@ def test_a_check_that_stands_before_what_it_checks_goes_behind_it():
 def test_a_check_goes_behind_the_training_too():
     """Behind the last solution, but before the model is trained: as if it had not been."""
     first = "check-logistic_mixture"
-    normal = edited(lambda cells: cells.insert(at(cells, "logistic_mixture-train_logistic_mixture") + 1,
-                                               cells.pop(at(cells, first))))  # fmt: skip
+    normal = edited(
+        lambda cells: cells.insert(
+            at(cells, "logistic_mixture-train_logistic_mixture") + 1, cells.pop(at(cells, first))
+        )
+    )
     assert texts(normal.notebook) == texts(HANDOUT)
     assert normal.changes == [f"The cell {first} stood before what it checks, and was moved behind it."]
 
@@ -385,9 +405,7 @@ def test_finds_a_renamed_notebook():
 def test_of_two_notebooks_the_one_of_the_right_name_counts():
     files = {"a.ipynb": b"no notebook", "hw1.ipynb": NOTEBOOK, "old/hw1.ipynb": b"{"}
     normal = normalise(files, "hw1", HANDOUT)
-    assert normal.changes == [
-        "There are 3 notebooks; graded was hw1.ipynb, left out: a.ipynb, old/hw1.ipynb."
-    ]  # fmt: skip
+    assert normal.changes == ["There are 3 notebooks; graded was hw1.ipynb, left out: a.ipynb, old/hw1.ipynb."]
     assert normal.files == {}
     normal = normalise({"a.ipynb": b"no notebook", "my_hw1_final.ipynb": NOTEBOOK}, "hw1", HANDOUT)
     assert normal.changes[0] == "The notebook is called my_hw1_final.ipynb; taken as hw1.ipynb."
@@ -444,8 +462,15 @@ def test_a_nested_folder_is_the_folder_and_what_is_outside_is_said():
 
 
 def test_what_a_mac_adds_is_nobodys_business():
-    junk = ["__MACOSX/._hw1.ipynb", "__MACOSX/hw1.ipynb", ".DS_Store", "artifacts/.DS_Store", ".git/config",
-            ".ipynb_checkpoints/hw1-checkpoint.ipynb", "._hw1.ipynb"]  # fmt: skip
+    junk = [
+        "__MACOSX/._hw1.ipynb",
+        "__MACOSX/hw1.ipynb",
+        ".DS_Store",
+        "artifacts/.DS_Store",
+        ".git/config",
+        ".ipynb_checkpoints/hw1-checkpoint.ipynb",
+        "._hw1.ipynb",
+    ]
     normal = normalise({"hw1.ipynb": NOTEBOOK} | dict.fromkeys(junk, b"\x00\x05"), "hw1", HANDOUT)
     assert normal.changes == []
     assert normal.files == {}
@@ -455,10 +480,22 @@ def test_what_a_mac_adds_is_nobodys_business():
 
 @pytest.mark.parametrize(
     "name",
-    ["torch/__init__.py", "deepul_utils.py", "numpy.so", "json.py", "sitecustomize.py", "usercustomize.py",
-     "autograder/__init__.py", "autograder/grading/wire.py", "matplotlib/pyplot.py", "random.pyc",
-     "scipy.cpython-311-x86_64-linux-gnu.so", "IPython/__init__.py", "ipykernel.py"],
-)  # fmt: skip
+    [
+        "torch/__init__.py",
+        "deepul_utils.py",
+        "numpy.so",
+        "json.py",
+        "sitecustomize.py",
+        "usercustomize.py",
+        "autograder/__init__.py",
+        "autograder/grading/wire.py",
+        "matplotlib/pyplot.py",
+        "random.pyc",
+        "scipy.cpython-311-x86_64-linux-gnu.so",
+        "IPython/__init__.py",
+        "ipykernel.py",
+    ],
+)
 def test_a_file_in_the_place_of_a_module_is_left_out_and_said(name):
     normal = order(HANDOUT, **{name: b"raise SystemExit"})
     assert normal.files == {}
@@ -521,8 +558,11 @@ def test_files_of_an_archive_that_no_disk_takes_are_left_out_and_said(tmp_path):
     members = [("hw1.ipynb", b"{}"), ("a", b"1"), ("a/b", b"2"), ("c/d", b"3"), ("c", b"4"), ("x" * 300, b"5")]
     files, left_out = read(archive(tmp_path / "ada.zip", members))
     assert files == {"hw1.ipynb": b"{}", "a": b"1", "c/d": b"3"}
-    assert left_out == ["a/b: a file and a folder have one name", "c: a file and a folder have one name",
-                        f"{'x' * 40}…{'x' * 39}: no name for a file"]  # fmt: skip
+    assert left_out == [
+        "a/b: a file and a folder have one name",
+        "c: a file and a folder have one name",
+        f"{'x' * 40}…{'x' * 39}: no name for a file",
+    ]
 
 
 def test_a_name_in_an_archive_that_is_no_text_is_said(tmp_path):
@@ -649,10 +689,19 @@ def test_half_a_character_becomes_a_question_mark():
 
 @pytest.mark.parametrize(
     "source",
-    ["\n" * 300_000, "check(" * 50_000, 'check("made"' + " " * 300_000, "import " * 50_000,
-     "from a import (\n" * 20_000, "MADE: " * 50_000, "class " + " " * 300_000, "trained(" * 50_000, "# " * 200_000],
+    [
+        "\n" * 300_000,
+        "check(" * 50_000,
+        'check("made"' + " " * 300_000,
+        "import " * 50_000,
+        "from a import (\n" * 20_000,
+        "MADE: " * 50_000,
+        "class " + " " * 300_000,
+        "trained(" * 50_000,
+        "# " * 200_000,
+    ],
     ids=lambda s: repr(s[:10]),
-)  # fmt: skip
+)
 def test_no_text_takes_long_to_look_through(source):
     began = time.process_time()
     edited(lambda cells: cells.clear(), lambda cells: cells.append(code(source[: module.MOST_SOURCE])))
@@ -663,8 +712,23 @@ def test_no_text_takes_long_to_look_through(source):
 
 PLACES = st.integers(0, len(HANDOUT["cells"]) - 1)
 IDS = st.sampled_from([*COURSES, "mine", None, 1, [], {}])
-SOURCES = st.sampled_from(["", "x = 1", 'check("made")', "class MADE:\n    pass", "MADE = 2", 'trained("made.moons")',
-                           text(COURSES[MADE]), "\ud800", "\n", ["a", "b"], 1, [1], None])  # fmt: skip
+SOURCES = st.sampled_from(
+    [
+        "",
+        "x = 1",
+        'check("made")',
+        "class MADE:\n    pass",
+        "MADE = 2",
+        'trained("made.moons")',
+        text(COURSES[MADE]),
+        "\ud800",
+        "\n",
+        ["a", "b"],
+        1,
+        [1],
+        None,
+    ]
+)
 METADATA = st.sampled_from(GARBAGE) | st.builds(lambda i: {"nbgrader": {"grade_id": i, "grade": True}}, IDS)
 KINDS = st.sampled_from(["code", "code", "markdown", "raw", "heading", 1])
 MUTATIONS = st.one_of(

@@ -61,9 +61,12 @@ class PipeStudent(Student):
     def __init__(self, notebook):
         super().__init__()
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVER, notebook], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-c", SERVER, notebook],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
 
     def request(self, message, arrays, limit):
         send(self.process.stdin, message, arrays)

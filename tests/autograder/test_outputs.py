@@ -13,18 +13,29 @@ from autograder.grading.normalise import normalise
 
 HANDOUT = {"cells": [{"cell_type": "markdown", "metadata": {}, "source": "# Ours <b>stays</b> [x](javascript:1)"}]}
 ACTIVE = (
-    "<script>parent.x=1</script>", "<img src=x onerror='x()'>", "<svg onload=x()>",
+    "<script>parent.x=1</script>",
+    "<img src=x onerror='x()'>",
+    "<svg onload=x()>",
     "<iframe srcdoc='<script>x()</script>'></iframe>",
-    "<a href='javascript:x()'>a</a>", "<a href=' java&#115;cript:x()'>a</a>", "<form action=/api><input></form>",
-    "<style>*{display:none}</style>", "<object data=x>", "<meta http-equiv=refresh content='0;url=x'>",
+    "<a href='javascript:x()'>a</a>",
+    "<a href=' java&#115;cript:x()'>a</a>",
+    "<form action=/api><input></form>",
+    "<style>*{display:none}</style>",
+    "<object data=x>",
+    "<meta http-equiv=refresh content='0;url=x'>",
     "<a href='data:text/html,<script>x()</script>'>a</a>",
-    "<math><mtext><table><mglyph><style><img src=x onerror=x()>", "<div style='background:url(javascript:x())'>",
-    "<base href=//evil>", "<link rel=stylesheet href=x>", "<button formaction=javascript:x()>", "<!-- --!><script>x()",
-)  # fmt: skip
+    "<math><mtext><table><mglyph><style><img src=x onerror=x()>",
+    "<div style='background:url(javascript:x())'>",
+    "<base href=//evil>",
+    "<link rel=stylesheet href=x>",
+    "<button formaction=javascript:x()>",
+    "<!-- --!><script>x()",
+)
 DANGER = re.compile(
     r"<(script|iframe|svg|object|form|input|style|meta|base|link|button|math)|\son\w+=|href=.?\s*(java|data)"
-    r"|javascript:|srcdoc|style=", re.IGNORECASE,
-)  # fmt: skip
+    r"|javascript:|srcdoc|style=",
+    re.IGNORECASE,
+)
 
 
 def picture() -> str:
@@ -79,11 +90,20 @@ def test_the_courses_own_text_stays_as_it_is():
     assert normalise(files, "hw1", HANDOUT).notebook["cells"][0]["source"] == HANDOUT["cells"][0]["source"]
 
 
-@pytest.mark.parametrize("data", [
-    {"image/png": "no base64!"}, {"image/png": base64.b64encode(b"no picture").decode()}, {"image/png": 3},
-    {"application/json": {"a": float("nan")}}, {"application/javascript": "x()"}, {"text/html": {"a": 1}},
-    {"application/vnd.jupyter.widget-view+json": {}}, {"text/latex": r"\href{javascript:x()}{a}"}, {3: 4},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"image/png": "no base64!"},
+        {"image/png": base64.b64encode(b"no picture").decode()},
+        {"image/png": 3},
+        {"application/json": {"a": float("nan")}},
+        {"application/javascript": "x()"},
+        {"text/html": {"a": 1}},
+        {"application/vnd.jupyter.widget-view+json": {}},
+        {"text/latex": r"\href{javascript:x()}{a}"},
+        {3: 4},
+    ],
+)
 def test_what_is_none_of_these_is_left_out_and_said(data):
     shown = outputs.inert(data)
     assert set(shown) == {"text/plain"}
@@ -113,8 +133,31 @@ def test_the_line_of_a_syntax_error_is_found_and_nothing_else_is_sought():
     assert len(_described("E", "x" * 10**7)) <= 1000
 
 
-HOSTILE = (" (", ", line ", "(", "\n", "check(", "check('a'", "trained('", "class ", "def f(", "import ", "from a ",
-           "[", "<", "](", "&", "`", "*", "_", "\t", "$", "x=", "async ", "'''")  # fmt: skip
+HOSTILE = (
+    " (",
+    ", line ",
+    "(",
+    "\n",
+    "check(",
+    "check('a'",
+    "trained('",
+    "class ",
+    "def f(",
+    "import ",
+    "from a ",
+    "[",
+    "<",
+    "](",
+    "&",
+    "`",
+    "*",
+    "_",
+    "\t",
+    "$",
+    "x=",
+    "async ",
+    "'''",
+)
 
 
 @pytest.mark.parametrize("piece", HOSTILE)
@@ -164,9 +207,14 @@ def test_pictures_attached_to_a_text_are_shown_once_and_nothing_else_that_is_att
 @pytest.mark.parametrize("name", ["href", "style", "require", "bbox", "html", "class", "cssId", "unicode"])
 def test_no_tex_acts(name):
     tex = f"\\{name}{{javascript:x()}}{{a}}"
-    for source in (f"${tex}$", f"# T\n\n$$ x\n{tex} $$", f"\\begin{{align}}{tex}\\end{{align}}", f"<b>${tex}$</b>",
-                   f"<p>$&#92;{tex[1:]}$</p>",
-                   f"$\\{name[:2]}<wbr>{name[2:]}{{javascript:x()}}$ <b>y</b>"):  # fmt: skip
+    for source in (
+        f"${tex}$",
+        f"# T\n\n$$ x\n{tex} $$",
+        f"\\begin{{align}}{tex}\\end{{align}}",
+        f"<b>${tex}$</b>",
+        f"<p>$&#92;{tex[1:]}$</p>",
+        f"$\\{name[:2]}<wbr>{name[2:]}{{javascript:x()}}$ <b>y</b>",
+    ):
         for shown in (_text_cell(source), outputs.inert({"text/html": source})["text/html"]):
             assert f"\\{name}" not in shown.replace("<wbr>", ""), shown
     assert _text_cell(r"$\hrefs \stylish \frac{a}{b}$") == r"$\hrefs \stylish \frac{a}{b}$"
@@ -180,10 +228,15 @@ def test_no_language_is_looked_up_for_a_listing():
 
 BLOW_UP = (
     "<p>" + "".join(f"<b x={i}>" for i in range(20_000)) + "</p>" + "<p>x</p>" * 20_000,
-    "".join(f"<b x={i}>" for i in range(60_000)), "<div>" * 100_000, "<a><div>" * 50_000, "<b></p>" * 50_000,
-    "*a* <b>" * 40_000, "[a](b)" * 40_000, "> " * 1000 + "<b>",
+    "".join(f"<b x={i}>" for i in range(60_000)),
+    "<div>" * 100_000,
+    "<a><div>" * 50_000,
+    "<b></p>" * 50_000,
+    "*a* <b>" * 40_000,
+    "[a](b)" * 40_000,
+    "> " * 1000 + "<b>",
     "*a* &amp; " * 100_000,
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("text", BLOW_UP, ids=lambda text: text[:12])
@@ -208,11 +261,28 @@ def test_a_notebook_of_markup_is_shown_as_it_was_written_and_that_is_said():
     assert any("shown as they were written" in change for change in normal.changes)
 
 
-@pytest.mark.parametrize("address", [
-    "/logout", "//evil/x.png", "https://evil/x.png", "HTTP:x", "\\\\evil\\x.png", "../../logout", "a/../../../logout",
-    "%2e%2e/x", "a/%2E./x", " /logout", "\t/logout", "?x", "javascript:x()", "data:image/svg+xml;base64,AA==",
-    "a/\\..\\x", "a?x=1", "",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/logout",
+        "//evil/x.png",
+        "https://evil/x.png",
+        "HTTP:x",
+        "\\\\evil\\x.png",
+        "../../logout",
+        "a/../../../logout",
+        "%2e%2e/x",
+        "a/%2E./x",
+        " /logout",
+        "\t/logout",
+        "?x",
+        "javascript:x()",
+        "data:image/svg+xml;base64,AA==",
+        "a/\\..\\x",
+        "a?x=1",
+        "",
+    ],
+)
 def test_a_picture_asks_nobody_for_anything(address):
     """With the cookie of who looks at it, and as soon as it is shown."""
     from html import escape

@@ -43,9 +43,12 @@ ONLY_SHOW = {
 @pytest.mark.parametrize("cell", ONLY_SHOW.values(), ids=ONLY_SHOW)
 def test_a_cell_that_only_shows_something_is_not_run(cell):
     others = (
-        "def f(x):\n    return x", "x = torch.zeros(3)\ny = x + 1", "class MADE:\n    def sample(s, seen): seen",
-        "for name in 'ab':\n    part = name + '!'\n    print(part)", "y = [part for part in y if part]",
-    )  # fmt: skip
+        "def f(x):\n    return x",
+        "x = torch.zeros(3)\ny = x + 1",
+        "class MADE:\n    def sample(s, seen): seen",
+        "for name in 'ab':\n    part = name + '!'\n    print(part)",
+        "y = [part for part in y if part]",
+    )
     assert left_out(*others, cell) == [cell]
 
 
@@ -151,10 +154,15 @@ def test_the_solutions_run_without_the_cells_that_are_left_out(assignment, tmp_p
 
 
 NESTED = {
-    "minus": "-" * 100_000 + "1", "calls": "f" + "()" * 100_000, "attributes": "a" + ".b" * 100_000,
-    "sums": "1" + "+1" * 100_000, "brackets": "(" * 100_000, "lambdas": "lambda:" * 30_000 + "1", "a zero byte": "\0",
+    "minus": "-" * 100_000 + "1",
+    "calls": "f" + "()" * 100_000,
+    "attributes": "a" + ".b" * 100_000,
+    "sums": "1" + "+1" * 100_000,
+    "brackets": "(" * 100_000,
+    "lambdas": "lambda:" * 30_000 + "1",
+    "a zero byte": "\0",
     "a surrogate": "'\ud800'",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("source", NESTED.values(), ids=NESTED)
@@ -209,9 +217,20 @@ def test_only_what_does_nothing_is_kept():
     assert kept({"output_type": "error", "ename": "E", "evalue": "", "traceback": []}) == []
 
 
-@pytest.mark.parametrize("raw", [None, 3, "x", {}, [None, 3, []], [{"output_type": "stream", "text": [3]}],
-                                 [{"output_type": "display_data", "data": [1]}], [{"output_type": ["a"]}],
-                                 [{"output_type": "display_data", "data": {"image/png": 3}}]])  # fmt: skip
+@pytest.mark.parametrize(
+    "raw",
+    [
+        None,
+        3,
+        "x",
+        {},
+        [None, 3, []],
+        [{"output_type": "stream", "text": [3]}],
+        [{"output_type": "display_data", "data": [1]}],
+        [{"output_type": ["a"]}],
+        [{"output_type": "display_data", "data": {"image/png": 3}}],
+    ],
+)
 def test_outputs_that_are_none_stop_nothing(raw):
     cell = code()
     assert not any(
@@ -231,8 +250,10 @@ def test_what_is_kept_is_bounded(monkeypatch):
 def test_a_figure_that_was_not_drawn_gives_way_to_the_students_own():
     from deepul_utils import plots
 
-    own = [{"output_type": "stream", "name": "stdout", "text": "loss 3"},
-           {"output_type": "display_data", "data": {"image/png": PNG}, "metadata": {}}]  # fmt: skip
+    own = [
+        {"output_type": "stream", "name": "stdout", "text": "loss 3"},
+        {"output_type": "display_data", "data": {"image/png": PNG}, "metadata": {}},
+    ]
     printed = {"output_type": "stream", "name": "stdout", "text": "loss 2"}
     stand_in = {"output_type": "execute_result", "data": {"text/plain": repr(plots.NotDrawn())}, "metadata": {}}
     shown = pictures.completed([printed, stand_in], own)
@@ -281,8 +302,10 @@ def printed(listed: list[dict]) -> str:
 
 
 def test_a_graded_notebook_shows_the_students_own_pictures_and_draws_none():
-    own = [{"output_type": "display_data", "data": {"image/png": PNG}, "metadata": {}},
-           {"output_type": "stream", "name": "stdout", "text": "as handed in"}]  # fmt: skip
+    own = [
+        {"output_type": "display_data", "data": {"image/png": PNG}, "metadata": {}},
+        {"output_type": "stream", "name": "stdout", "text": "as handed in"},
+    ]
     first, shows, decides, last = graded(False, own)
     assert printed(first) == "begun\n"
     assert printed(shows) == f"{pictures.LABEL}\nas handed in"

@@ -662,11 +662,20 @@ def test_nan_earns_nothing():
 
 
 # full points up to 0.22, none from 1.1 on
-@pytest.mark.parametrize(("excess", "slip"), [
-    (FULL - 0.01, ""), (FULL + 0.01, ""), ((FULL + 1.1) / 2 - 0.01, ""), (1.0, "far from what the recipe in the text"),
-    (1.2, "sign of the loss"), (9.0, "sign of the loss"), (9_340_337, "the unit is another one"),
-    (math.inf, "nan or infinite"), (-0.5, "below the entropy"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("excess", "slip"),
+    [
+        (FULL - 0.01, ""),
+        (FULL + 0.01, ""),
+        ((FULL + 1.1) / 2 - 0.01, ""),
+        (1.0, "far from what the recipe in the text"),
+        (1.2, "sign of the loss"),
+        (9.0, "sign of the loss"),
+        (9_340_337, "the unit is another one"),
+        (math.inf, "nan or infinite"),
+        (-0.5, "below the entropy"),
+    ],
+)
 def test_hints_of_a_loss_are_staged(excess, slip):
     said = loss.graded(excess, REFERENCE, 2.0, 1.1).slip
     assert slip in said
@@ -680,14 +689,17 @@ RECIPE = checks.Recipe("Adam", lr=1e-3, steps=2000, batch=128)
 DONE = {"optimizer": "Adam", "lr": 1e-3, "last_lr": 1e-6, "steps": 2000, "batch": 128}
 
 
-@pytest.mark.parametrize(("settings", "said", "unsaid"), [
-    (DONE | {"steps": 200}, "number of steps 2,000, here 200", "rate"),
-    (DONE | {"lr": 1e-1, "last_lr": 1e-4}, "learning rate 0.001, here 0.1", "steps"),
-    (DONE | {"last_lr": 1e-3}, "a learning rate that falls towards the end", "here"),
-    (DONE | {"batch": 8, "optimizer": "SGD"}, "optimiser Adam, here SGD; batch size 128, here 8", "rate"),
-    (DONE | {"steps": 4000, "batch": "many", "lr": None}, "number of steps 2,000, here 4e+03", "batch"),
-    (DONE | {"steps": 2500}, "trained as the text says", "differs"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("settings", "said", "unsaid"),
+    [
+        (DONE | {"steps": 200}, "number of steps 2,000, here 200", "rate"),
+        (DONE | {"lr": 1e-1, "last_lr": 1e-4}, "learning rate 0.001, here 0.1", "steps"),
+        (DONE | {"last_lr": 1e-3}, "a learning rate that falls towards the end", "here"),
+        (DONE | {"batch": 8, "optimizer": "SGD"}, "optimiser Adam, here SGD; batch size 128, here 8", "rate"),
+        (DONE | {"steps": 4000, "batch": "many", "lr": None}, "number of steps 2,000, here 4e+03", "batch"),
+        (DONE | {"steps": 2500}, "trained as the text says", "differs"),
+    ],
+)
 def test_advice_never_asks_for_what_was_done(settings, said, unsaid):
     advice = RECIPE.advice(settings)
     assert said in advice
@@ -697,8 +709,17 @@ def test_advice_never_asks_for_what_was_done(settings, said, unsaid):
 def test_advice_knows_nothing_of_a_training_without_settings():
     assert RECIPE.advice({}) == ""
     game = checks.Recipe("Adam", lr=1e-3, steps=500, batch=64, generator_lr=5e-4, discriminator_steps=2)
-    advice = game.advice({"optimizer": "Adam", "lr": 1e-3, "last_lr": 0.0, "rounds": 500, "batch": 64,
-                          "generator_lr": 1e-3, "discriminator_steps": 1})  # fmt: skip
+    advice = game.advice(
+        {
+            "optimizer": "Adam",
+            "lr": 1e-3,
+            "last_lr": 0.0,
+            "rounds": 500,
+            "batch": 64,
+            "generator_lr": 1e-3,
+            "discriminator_steps": 1,
+        }
+    )
     assert "learning rate of the generator 0.0005, here 0.001" in advice
     assert "discriminator’s steps a round 2, here 1" in advice
 

@@ -23,20 +23,26 @@ def test_a_right_discriminator_loss():
     assert adversarial.discriminator_loss_is_right(discriminator_loss).passed
 
 
-@pytest.mark.parametrize(("loss", "said"), [
-    (lambda r, f: discriminator_loss(-r, -f), "exchanged"),
-    (lambda r, f: -discriminator_loss(r, f), "sign is wrong"),
-    (lambda r, f: discriminator_loss(r, f) / 2, "half of the sum"),
-    (lambda r, f: softplus(-r).sum() + softplus(f).sum(), "summed over the batch"),
-    (lambda r, f: softplus(-r).mean(), "term of the samples is missing"),
-    (lambda r, f: softplus(f).mean(), "term of the data is missing"),
-    (lambda r, f: softplus(-r).mean() + softplus(-f).mean(), "called data, too"),
-    (lambda r, f: discriminator_loss(np.clip(r, -20, 20), np.clip(f, -20, 20)), "use softplus"),
-    (lambda r, f: np.nan, ""),
-    (lambda r, f: discriminator_loss(r, f) + 0.1 * r.mean(), "smoothed (0.9 for data, 0 for samples)"),
-    (lambda r, f: discriminator_loss(r, f) + 0.2 * r.mean() - 0.1 * f.mean(), "smoothed (0.8 for data, 0.1 for sam"),
-    (lambda r, f: -np.log(sigmoid(r) + 1e-8).mean() + softplus(f).mean(), "softplus"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (lambda r, f: discriminator_loss(-r, -f), "exchanged"),
+        (lambda r, f: -discriminator_loss(r, f), "sign is wrong"),
+        (lambda r, f: discriminator_loss(r, f) / 2, "half of the sum"),
+        (lambda r, f: softplus(-r).sum() + softplus(f).sum(), "summed over the batch"),
+        (lambda r, f: softplus(-r).mean(), "term of the samples is missing"),
+        (lambda r, f: softplus(f).mean(), "term of the data is missing"),
+        (lambda r, f: softplus(-r).mean() + softplus(-f).mean(), "called data, too"),
+        (lambda r, f: discriminator_loss(np.clip(r, -20, 20), np.clip(f, -20, 20)), "use softplus"),
+        (lambda r, f: np.nan, ""),
+        (lambda r, f: discriminator_loss(r, f) + 0.1 * r.mean(), "smoothed (0.9 for data, 0 for samples)"),
+        (
+            lambda r, f: discriminator_loss(r, f) + 0.2 * r.mean() - 0.1 * f.mean(),
+            "smoothed (0.8 for data, 0.1 for sam",
+        ),
+        (lambda r, f: -np.log(sigmoid(r) + 1e-8).mean() + softplus(f).mean(), "softplus"),
+    ],
+)
 def test_wrong_discriminator_losses(loss, said):
     found = adversarial.discriminator_loss_is_right(loss)
     assert found.share == 0
@@ -78,14 +84,17 @@ def test_a_discriminator_is_compared_with_the_best_one():
 # ---- the players ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("end", "said"), [
-    (lambda x: x, ""),
-    (lambda x: 0.1 * x, ""),
-    (sigmoid, "A sigmoid"),
-    (np.tanh, "A tanh"),
-    (lambda x: np.maximum(x, 0), "An activation"),
-    (lambda x: -softplus(x), "An activation"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        (lambda x: x, ""),
+        (lambda x: 0.1 * x, ""),
+        (sigmoid, "A sigmoid"),
+        (np.tanh, "A tanh"),
+        (lambda x: np.maximum(x, 0), "An activation"),
+        (lambda x: -softplus(x), "An activation"),
+    ],
+)
 def test_logits_have_no_bounds(end, said):
     found = adversarial.are_logits(end(20 * RNG.normal(size=500)))
     assert found.passed == (said == "")
@@ -93,17 +102,20 @@ def test_logits_have_no_bounds(end, said):
     assert not adversarial.are_logits(np.array([-3.0, np.nan, 5.0])).passed
 
 
-@pytest.mark.parametrize(("z", "ok"), [
-    (RNG.normal(size=(2000, 4)), True),
-    (RNG.normal(size=(2000, 1)), True),
-    (RNG.uniform(-1, 1, size=(2000, 4)), True),
-    (RNG.random((2000, 32)), True),
-    (np.repeat(RNG.normal(size=(2000, 1)), 4, axis=1), False),
-    (np.ones((2000, 4)), False),
-    (np.repeat(RNG.normal(size=(1000, 4)), 2, axis=0), False),
-    (RNG.choice([-2, 0, 2], size=(2000, 2)) + 0.2 * RNG.normal(size=(2000, 2)), False),
-    (np.full((2000, 4), np.nan), False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("z", "ok"),
+    [
+        (RNG.normal(size=(2000, 4)), True),
+        (RNG.normal(size=(2000, 1)), True),
+        (RNG.uniform(-1, 1, size=(2000, 4)), True),
+        (RNG.random((2000, 32)), True),
+        (np.repeat(RNG.normal(size=(2000, 1)), 4, axis=1), False),
+        (np.ones((2000, 4)), False),
+        (np.repeat(RNG.normal(size=(1000, 4)), 2, axis=0), False),
+        (RNG.choice([-2, 0, 2], size=(2000, 2)) + 0.2 * RNG.normal(size=(2000, 2)), False),
+        (np.full((2000, 4), np.nan), False),
+    ],
+)
 def test_noise_is_normal_or_uniform(z, ok):
     assert adversarial.is_plain_noise(z).passed == ok
 
@@ -214,16 +226,19 @@ def test_how_far_apart_two_samples_are():
 SLOPES = [s * RNG.normal(size=(n, 2)) for s, n in ((0.3, 4), (1.0, 30), (3.0, 50))]
 
 
-@pytest.mark.parametrize(("penalty", "said"), [
-    (lambda s: ((np.linalg.norm(s, axis=1) - 1) ** 2).mean(), ""),
-    (lambda s: (np.linalg.norm(s, axis=1) - 1).mean(), "square is missing"),
-    (lambda s: (np.linalg.norm(s, axis=1) ** 2).mean(), "not diminished"),
-    (lambda s: (((s**2).sum(axis=1) - 1) ** 2).mean(), "a root is missing"),
-    (lambda s: (np.linalg.norm(s) - 1) ** 2, "One norm over the whole batch"),
-    (lambda s: (np.linalg.norm(s, axis=1).mean() - 1) ** 2, "not every norm by itself"),
-    (lambda s: ((np.linalg.norm(s / len(s), axis=1) - 1) ** 2).mean(), "take it of the sum"),
-    (lambda s: (np.maximum(np.linalg.norm(s, axis=1) - 1, 0) ** 2).mean(), "below one cost nothing"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("penalty", "said"),
+    [
+        (lambda s: ((np.linalg.norm(s, axis=1) - 1) ** 2).mean(), ""),
+        (lambda s: (np.linalg.norm(s, axis=1) - 1).mean(), "square is missing"),
+        (lambda s: (np.linalg.norm(s, axis=1) ** 2).mean(), "not diminished"),
+        (lambda s: (((s**2).sum(axis=1) - 1) ** 2).mean(), "a root is missing"),
+        (lambda s: (np.linalg.norm(s) - 1) ** 2, "One norm over the whole batch"),
+        (lambda s: (np.linalg.norm(s, axis=1).mean() - 1) ** 2, "not every norm by itself"),
+        (lambda s: ((np.linalg.norm(s / len(s), axis=1) - 1) ** 2).mean(), "take it of the sum"),
+        (lambda s: (np.maximum(np.linalg.norm(s, axis=1) - 1, 0) ** 2).mean(), "below one cost nothing"),
+    ],
+)
 def test_penalties(penalty, said):
     found = adversarial.penalty_is_right([penalty(s) for s in SLOPES], SLOPES)
     assert found.passed == (said == "")
@@ -235,15 +250,18 @@ def along(epsilon):
     return (np.sin(5 * epsilon[..., 0]) + 4 * (epsilon[..., 0] - epsilon[..., 1]) ** 2).mean(axis=-1)
 
 
-@pytest.mark.parametrize(("epsilon", "said"), [
-    (lambda n: np.repeat(RNG.uniform(size=(n, 1)), 2, axis=1), ""),
-    (lambda n: np.full((n, 2), RNG.uniform()), "share one ε"),
-    (lambda n: RNG.uniform(size=(n, 2)), "in a box"),
-    (lambda n: np.full((n, 2), 0.5), "middle"),
-    (lambda n: np.ones((n, 2)), "x̂ is the data"),
-    (lambda n: np.zeros((n, 2)), "x̂ is the sample"),
-    (lambda n: np.repeat(RNG.normal(size=(n, 1)), 2, axis=1), "ε is normal"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("epsilon", "said"),
+    [
+        (lambda n: np.repeat(RNG.uniform(size=(n, 1)), 2, axis=1), ""),
+        (lambda n: np.full((n, 2), RNG.uniform()), "share one ε"),
+        (lambda n: RNG.uniform(size=(n, 2)), "in a box"),
+        (lambda n: np.full((n, 2), 0.5), "middle"),
+        (lambda n: np.ones((n, 2)), "x̂ is the data"),
+        (lambda n: np.zeros((n, 2)), "x̂ is the sample"),
+        (lambda n: np.repeat(RNG.normal(size=(n, 1)), 2, axis=1), "ε is normal"),
+    ],
+)
 def test_where_the_penalty_is_taken(epsilon, said):
     got = np.array([along(epsilon(32)) for _ in range(150)])
     found = adversarial.interpolates(got, along, 32)

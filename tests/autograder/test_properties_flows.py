@@ -379,8 +379,15 @@ def test_a_density_too_fine_for_any_grid_is_not_known():
     assert not flows.integral_is_one(fine, ((-50.0, 50.0), (-50.0, 50.0)))[1]
 
 
-@pytest.mark.parametrize("wrong", [lambda p: 0 * p[:, 0], lambda p: p[:, 0] * np.nan, lambda p: 0 * p[:, 0] + 1e4,
-                                   lambda p: np.full(len(p), -np.inf)])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda p: 0 * p[:, 0],
+        lambda p: p[:, 0] * np.nan,
+        lambda p: 0 * p[:, 0] + 1e4,
+        lambda p: np.full(len(p), -np.inf),
+    ],
+)
 def test_no_density_of_the_plane(wrong):
     assert not passed(flows.integral_is_one(wrong, BOX)[0])
     assert not passed(flows.plane(wrong, BOX, 50).integrates_to_one())
@@ -459,12 +466,19 @@ def test_a_flow_onto_less_than_the_base_is_no_density():
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_density_falls_far_out(seed):
-    for right in (Wave(seed).log_prob, toy.get("moons").log_prob,
-                  lambda x: -2 * np.log1p(np.asarray(x) ** 2).sum(axis=1),  # heavy tails
-                  lambda x: np.full(len(x), -np.inf), lambda x: np.full(len(x), np.nan)):  # fmt: skip
+    for right in (
+        Wave(seed).log_prob,
+        toy.get("moons").log_prob,
+        lambda x: -2 * np.log1p(np.asarray(x) ** 2).sum(axis=1),  # heavy tails
+        lambda x: np.full(len(x), -np.inf),
+        lambda x: np.full(len(x), np.nan),
+    ):
         assert passed(flows.falls_far_out(right, 2, seed))
-    for wrong in (lambda x: Wave(seed).log_prob(np.clip(x, -6, 6)), lambda x: np.maximum(Wave(seed).log_prob(x), -100),
-                  lambda x: np.log(np.exp(Wave(seed).log_prob(x)) + 1e-8)):  # fmt: skip
+    for wrong in (
+        lambda x: Wave(seed).log_prob(np.clip(x, -6, 6)),
+        lambda x: np.maximum(Wave(seed).log_prob(x), -100),
+        lambda x: np.log(np.exp(Wave(seed).log_prob(x)) + 1e-8),
+    ):
         found = flows.falls_far_out(wrong, 2, seed)
         assert not passed(found)
         assert "infinite mass" in found.slip

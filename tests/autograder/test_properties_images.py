@@ -44,12 +44,21 @@ def test_uniform_noise_passes(levels, seed):
     assert passed(images.noise_is_uniform(y, x, levels))
 
 
-@pytest.mark.parametrize("noise", [
-    lambda x, r: np.zeros(x.shape), lambda x, r: np.full(x.shape, 0.5), lambda x, r: r.random((len(x), 1, 1, 1)),
-    lambda x, r: r.random((1, *x.shape[1:])), lambda x, r: r.random(x.shape) - 0.5,
-    lambda x, r: r.random(x.shape) * 0.9, lambda x, r: r.beta(2, 2, x.shape), lambda x, r: r.random(x.shape) * np.nan,
-    lambda x, r: 2 * r.random(x.shape), lambda x, r: r.random((*x.shape[:3], 1)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "noise",
+    [
+        lambda x, r: np.zeros(x.shape),
+        lambda x, r: np.full(x.shape, 0.5),
+        lambda x, r: r.random((len(x), 1, 1, 1)),
+        lambda x, r: r.random((1, *x.shape[1:])),
+        lambda x, r: r.random(x.shape) - 0.5,
+        lambda x, r: r.random(x.shape) * 0.9,
+        lambda x, r: r.beta(2, 2, x.shape),
+        lambda x, r: r.random(x.shape) * np.nan,
+        lambda x, r: 2 * r.random(x.shape),
+        lambda x, r: r.random((*x.shape[:3], 1)),
+    ],
+)
 def test_other_noise_fails(noise):
     x = rng(0).integers(16, size=(60, 1, 8, 8))
     y = (x + noise(x, rng(1)) + np.zeros(x.shape)) / 16

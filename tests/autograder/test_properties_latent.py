@@ -150,11 +150,15 @@ def test_the_gradient_through_a_sample(scale):
         return (draw(mu, log_sigma.astype(float) + tiny) - draw(mu, log_sigma.astype(float) - tiny)) / (2 * tiny)
 
     assert latent.passes_the_gradient(draw, right, mu, log_sigma).passed
-    wrong = [(lambda m, s, k: right(m, s, k) * (k != 0), "no gradient reaches μ"),
-             (lambda m, s, k: right(m, s, k) * (1 + (k == 0)), "another gradient reaches μ")]  # fmt: skip
+    wrong = [
+        (lambda m, s, k: right(m, s, k) * (k != 0), "no gradient reaches μ"),
+        (lambda m, s, k: right(m, s, k) * (1 + (k == 0)), "another gradient reaches μ"),
+    ]
     if np.any(right(mu, log_sigma, 1)):
-        wrong += [(lambda m, s, k: right(m, s, k) * (k != 1), "no gradient reaches log σ"),
-                  (lambda m, s, k: right(m, s, k) / (1 + (k == 1)), "another gradient reaches log σ")]  # fmt: skip
+        wrong += [
+            (lambda m, s, k: right(m, s, k) * (k != 1), "no gradient reaches log σ"),
+            (lambda m, s, k: right(m, s, k) / (1 + (k == 1)), "another gradient reaches log σ"),
+        ]
     for gradient, said in wrong:
         finding = latent.passes_the_gradient(draw, gradient, mu, log_sigma)
         assert not finding.passed
@@ -338,8 +342,14 @@ def test_random_models_that_show_nothing_or_overflow_are_ill_conditioned():
         return lambda x: (x, np.full_like(x, log_sigma))
 
     assert latent.ill_conditioned(of(-0.5), of(0.5), x) == 0
-    for encode, decode in ((of(0), of(0.5)), (of(-0.5), of(0)), (of(9), of(0.5)), (of(-0.5), of(-3)), (of(99), of(99)),
-                           (of(np.nan), of(1))):  # fmt: skip
+    for encode, decode in (
+        (of(0), of(0.5)),
+        (of(-0.5), of(0)),
+        (of(9), of(0.5)),
+        (of(-0.5), of(-3)),
+        (of(99), of(99)),
+        (of(np.nan), of(1)),
+    ):
         assert latent.ill_conditioned(encode, decode, x) > 0
 
 
@@ -414,9 +424,12 @@ def test_gradients_that_are_what_they_must_be():
     assert latent.same_gradient(None, zero, "it").passed
     assert latent.same_gradient(zero, zero, "it").passed
     for got, right, said in (
-        (None, wanted, "is missing"), (zero, wanted, "is missing"), (2 * wanted, wanted, "another"),
-        (wanted, zero, "should be zero"), (np.nan * wanted, wanted, "another"),
-    ):  # fmt: skip
+        (None, wanted, "is missing"),
+        (zero, wanted, "is missing"),
+        (2 * wanted, wanted, "another"),
+        (wanted, zero, "should be zero"),
+        (np.nan * wanted, wanted, "another"),
+    ):
         finding = latent.same_gradient(got, right, "it")
         assert not finding.passed
         assert said in finding.measured

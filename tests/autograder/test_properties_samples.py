@@ -107,14 +107,17 @@ def test_modes_that_are_not_covered_have_no_width():
 TABLE, W, V = RNG.normal(size=(64, 5)), RNG.normal(size=(3, 40)), RNG.normal(size=(40, 5))
 
 
-@pytest.mark.parametrize(("function", "ok"), [
-    (lambda z: np.tanh(z @ W) @ V, True),
-    (lambda z: np.maximum(0, 30 * z @ W) @ V, True),
-    (lambda z: np.tanh(300 * z @ W[:, :1]) * V[:1], True),  # steep
-    (lambda z: 0 * z, True),
-    (lambda z: TABLE[(z > 0) @ [1, 2, 4]] + 1e-3 * z[:, :1], False),
-    (lambda z: TABLE[np.abs(1e5 * z @ [1.0, 3, 5]).astype(int) % 64], False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("function", "ok"),
+    [
+        (lambda z: np.tanh(z @ W) @ V, True),
+        (lambda z: np.maximum(0, 30 * z @ W) @ V, True),
+        (lambda z: np.tanh(300 * z @ W[:, :1]) * V[:1], True),  # steep
+        (lambda z: 0 * z, True),
+        (lambda z: TABLE[(z > 0) @ [1, 2, 4]] + 1e-3 * z[:, :1], False),
+        (lambda z: TABLE[np.abs(1e5 * z @ [1.0, 3, 5]).astype(int) % 64], False),
+    ],
+)
 def test_a_table_jumps_and_a_network_does_not(function, ok):
     for seed in range(5):
         z = np.random.default_rng(seed).normal(size=(8, 3)).astype(np.float32)
@@ -180,17 +183,21 @@ def test_pixels_and_batches():
 
 # What must be found wanting, in every draw; all else in none.
 CAUGHT = {
-    "shifted by 0.2, one σ of a mode": {"same"}, "one mode dropped": {"modes"},
+    "shifted by 0.2, one σ of a mode": {"same"},
+    "one mode dropped": {"modes"},
     "one mode kept": {"same", "modes"},
-    "modes shrunk to a fifth of their width": {"spread"}, "one digit dropped": {"labels"},
-    "collapsed to a point": {"same", "modes", "spread"}, "collapsed to one image": {"labels", "diversity"},
-    "training images": {"no copies"}, "training images with a little noise": {"no copies"},
-}  # fmt: skip
+    "modes shrunk to a fifth of their width": {"spread"},
+    "one digit dropped": {"labels"},
+    "collapsed to a point": {"same", "modes", "spread"},
+    "collapsed to one image": {"labels", "diversity"},
+    "training images": {"no copies"},
+    "training images with a little noise": {"no copies"},
+}
 
 
-@pytest.mark.parametrize(("data", "name"), [
-    (data, name) for data in ("Eight Gaussians", "Glyphs") for name in sample_statistics.CASES[data]
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("data", "name"), [(data, name) for data in ("Eight Gaussians", "Glyphs") for name in sample_statistics.CASES[data]]
+)
 def test_a_case_is_caught_by_what_is_meant_for_it_and_by_nothing_else(data, name):
     draws = 2 if data == "Glyphs" else 10
     found = sample_statistics.judged(sample_statistics.CASES[data][name], draws)
@@ -202,8 +209,10 @@ def test_a_case_is_caught_by_what_is_meant_for_it_and_by_nothing_else(data, name
 
 def test_graded_statistics_grow_with_what_is_wrong():
     def of(data, statistic):
-        return {name: sample_statistics.judged(case, 2)[statistic][0]
-                for name, case in sample_statistics.CASES[data].items()}  # fmt: skip
+        return {
+            name: sample_statistics.judged(case, 2)[statistic][0]
+            for name, case in sample_statistics.CASES[data].items()
+        }
 
     line = of("Three bumps", "W₁ / sd")
     assert line[sample_statistics.RIGHT] < 0.03

@@ -18,17 +18,20 @@ def test_a_kernel_is_read_off_a_layer_with_its_bias():
     np.testing.assert_allclose(spectral.kernel_of(forward, 3, 4), W, atol=1e-5)
 
 
-@pytest.mark.parametrize(("used", "said"), [
-    (W / SIGMA, ""),
-    (W, "not divided by anything"),
-    (W / np.linalg.norm(W), "Frobenius"),
-    (W / SIGMA**2, "divided by σ²"),
-    (W * SIGMA, "multiplied by σ"),
-    (W / np.linalg.svd(W.swapaxes(0, 1).reshape(3, -1), compute_uv=False)[0], "another matrix"),
-    (W / np.linalg.svd(W.sum(axis=(2, 3)), compute_uv=False)[0], "another matrix"),
-    (W / SIGMA + 0.1, ""),
-    (W * np.nan, ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("used", "said"),
+    [
+        (W / SIGMA, ""),
+        (W, "not divided by anything"),
+        (W / np.linalg.norm(W), "Frobenius"),
+        (W / SIGMA**2, "divided by σ²"),
+        (W * SIGMA, "multiplied by σ"),
+        (W / np.linalg.svd(W.swapaxes(0, 1).reshape(3, -1), compute_uv=False)[0], "another matrix"),
+        (W / np.linalg.svd(W.sum(axis=(2, 3)), compute_uv=False)[0], "another matrix"),
+        (W / SIGMA + 0.1, ""),
+        (W * np.nan, ""),
+    ],
+)
 def test_kernels(used, said):
     found = spectral.is_the_kernel_over_its_norm(used, W)
     assert found.passed == (used is W / SIGMA or np.allclose(used, W / SIGMA))

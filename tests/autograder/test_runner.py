@@ -85,10 +85,18 @@ def test_pytest_counts_what_holds_in_part_as_failed(run, monkeypatch, share):
 
 @pytest.mark.parametrize(
     "fault",
-    ["raise TypeError('ours')", "raise ValueError('ours')", "raise KeyError('ours')", "assert 1 == 2, 'ours'",
-     "raise RecursionError('ours')", "raise SystemExit('ours')", "raise pytest.fail.Exception('ours')",
-     "raise ExceptionGroup('ours', [OSError()])", "found(float('nan'))"],
-)  # fmt: skip
+    [
+        "raise TypeError('ours')",
+        "raise ValueError('ours')",
+        "raise KeyError('ours')",
+        "assert 1 == 2, 'ours'",
+        "raise RecursionError('ours')",
+        "raise SystemExit('ours')",
+        "raise pytest.fail.Exception('ours')",
+        "raise ExceptionGroup('ours', [OSError()])",
+        "found(float('nan'))",
+    ],
+)
 def test_a_fault_of_ours_is_not_graded(run, fault):
     result = run(f"""
         @points(4, "One")
@@ -125,9 +133,17 @@ def test_a_check_that_requires_nothing_is_a_fault(run):
 
 @pytest.mark.parametrize(
     ("kind", "outcome"),
-    [("not implemented", "skipped"), ("untrained", "skipped"), ("missing", "failed"), ("raised", "failed"),
-     ("wrong shape", "failed"), ("wrong type", "failed"), ("time limit", "failed"), ("no gradient", "failed")],
-)  # fmt: skip
+    [
+        ("not implemented", "skipped"),
+        ("untrained", "skipped"),
+        ("missing", "failed"),
+        ("raised", "failed"),
+        ("wrong shape", "failed"),
+        ("wrong type", "failed"),
+        ("time limit", "failed"),
+        ("no gradient", "failed"),
+    ],
+)
 def test_a_slip_in_the_students_code_is_said_and_earns_nothing(run, kind, outcome):
     result = run(f"""
         @points(4, "One")
@@ -196,9 +212,14 @@ THREE = """
 
 @pytest.mark.parametrize(
     ("words", "names"),
-    [("", ["first", "second", "third"]), ("mask a", ["first"]), ("SUM to", ["first", "second"]), ("third", ["third"]),
-     ("s", ["first", "second", "third"])],
-)  # fmt: skip
+    [
+        ("", ["first", "second", "third"]),
+        ("mask a", ["first"]),
+        ("SUM to", ["first", "second"]),
+        ("third", ["third"]),
+        ("s", ["first", "second", "third"]),
+    ],
+)
 def test_some_checks_by_words_of_their_titles_with_what_they_need(run, words, names):
     assert list(run(THREE, only=words)) == names
 

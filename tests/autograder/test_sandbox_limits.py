@@ -106,19 +106,44 @@ def test_mounts_tell_nothing_of_the_host(kernel):
 
 def called(kernel, *words: int | str) -> str:
     """The name of the error that a call of the system ends in, or what it returns."""
-    return said(kernel, f"""
+    return said(
+        kernel,
+        f"""
         import ctypes, errno
         libc = ctypes.CDLL(None, use_errno=True)
         came = libc.syscall({", ".join(f"ctypes.c_long({w})" for w in words)})
         print(errno.errorcode[ctypes.get_errno()] if came == -1 else came)
-    """).strip()  # fmt: skip
+    """,
+    ).strip()
 
 
 COLUMN = seccomp.ARCHITECTURES[os.uname().machine][0]
 # Those whose arguments, all 0, would be taken or be wrong in another way.
-OTHERWISE = ("io_uring_setup", "userfaultfd", "bpf", "perf_event_open", "keyctl", "add_key", "ptrace", "memfd_create",
-             "shmget", "msgget", "semget", "unshare", "fsopen", "open_tree", "process_vm_readv", "kcmp", "mount",
-             "setns", "sched_setaffinity", "chroot", "pivot_root", "kexec_load", "init_module")  # fmt: skip
+OTHERWISE = (
+    "io_uring_setup",
+    "userfaultfd",
+    "bpf",
+    "perf_event_open",
+    "keyctl",
+    "add_key",
+    "ptrace",
+    "memfd_create",
+    "shmget",
+    "msgget",
+    "semget",
+    "unshare",
+    "fsopen",
+    "open_tree",
+    "process_vm_readv",
+    "kcmp",
+    "mount",
+    "setns",
+    "sched_setaffinity",
+    "chroot",
+    "pivot_root",
+    "kexec_load",
+    "init_module",
+)
 
 
 @pytest.mark.parametrize("name", OTHERWISE)
@@ -173,16 +198,27 @@ def test_the_filter_says_what_it_should_on_both_processors(machine):
     expected = {
         (clone, 0x01200011): "allowed",  # fork
         (clone, 0x003D0F00): "allowed",  # a thread
-        (clone, 0x10000011): "EPERM", (clone, 0x20000): "EPERM", (clone, 0x7E020000): "EPERM",
-        (mmap, 0, 9, 3, 0x22): "allowed", (mmap, 0, 9, 3, 0x01): "allowed", (mmap, 0, 9, 3, 0x21): "EPERM",
+        (clone, 0x10000011): "EPERM",
+        (clone, 0x20000): "EPERM",
+        (clone, 0x7E020000): "EPERM",
+        (mmap, 0, 9, 3, 0x22): "allowed",
+        (mmap, 0, 9, 3, 0x01): "allowed",
+        (mmap, 0, 9, 3, 0x21): "EPERM",
         (mmap, 0, 9, 3, 0x40021): "EPERM",
-        (socket, 1, 1, 0): "allowed", (socket, 2, 1, 6): "allowed", (socket, 10, 2, 0): "allowed",
-        (socket, 16, 3, 0): "allowed", (socket, 16, 3, 9): "EAFNOSUPPORT", (socket, 40, 1, 0): "EAFNOSUPPORT",
+        (socket, 1, 1, 0): "allowed",
+        (socket, 2, 1, 6): "allowed",
+        (socket, 10, 2, 0): "allowed",
+        (socket, 16, 3, 0): "allowed",
+        (socket, 16, 3, 9): "EAFNOSUPPORT",
+        (socket, 40, 1, 0): "EAFNOSUPPORT",
         (socket, 1 << 32 | 1, 1, 0): "allowed",  # the kernel looks at the lower half, too
-        (seccomp.PERSONALITY[column], 0xFFFFFFFF): "allowed", (seccomp.PERSONALITY[column], 0x40000): "EPERM",
-        (seccomp.IOCTL[column], 1, 0x5412): "EPERM", (seccomp.IOCTL[column], 1, 0x5401): "allowed",
-        (seccomp.NEWEST,): "allowed", (seccomp.NEWEST + 1,): "ENOSYS",
-    }  # fmt: skip
+        (seccomp.PERSONALITY[column], 0xFFFFFFFF): "allowed",
+        (seccomp.PERSONALITY[column], 0x40000): "EPERM",
+        (seccomp.IOCTL[column], 1, 0x5412): "EPERM",
+        (seccomp.IOCTL[column], 1, 0x5401): "allowed",
+        (seccomp.NEWEST,): "allowed",
+        (seccomp.NEWEST + 1,): "ENOSYS",
+    }
     assert {call: evaluate(program, name, *call) for call in expected} == expected
 
 
@@ -196,8 +232,10 @@ def test_the_numbers_are_those_of_the_system():
         known = dict(re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", file.read_text()))
         wrong = {n: k for n, k in seccomp.NUMBERS.items() if n in known and int(known[n]) != k[column]}
         assert not wrong
-        more = {n: getattr(seccomp, n.upper())[column] for n in ("clone", "clone3", "socket", "socketpair", "mmap",
-                                                                   "personality", "ioctl", "seccomp")}  # fmt: skip
+        more = {
+            n: getattr(seccomp, n.upper())[column]
+            for n in ("clone", "clone3", "socket", "socketpair", "mmap", "personality", "ioctl", "seccomp")
+        }
         assert {n: int(known[n]) for n in more} == more
         assert all(n in known for n, k in seccomp.NUMBERS.items() if 0 <= k[column] < 450), "all of them are real"
 
@@ -397,11 +435,17 @@ def test_a_notebook_that_sleeps_is_not_starved(box):
         assert kernel.starved == ""
 
 
-@pytest.mark.parametrize(("ran", "waited", "is_starved"), [
-    (10, 0, False), (5, 5, True), (1, 9, True), (1, 1, False),  # of ten seconds
-    (10, 270, False),  # many that crowd each other out had a processor's time, as one that is alone has
-    (20, 100, False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("ran", "waited", "is_starved"),
+    [
+        (10, 0, False),
+        (5, 5, True),
+        (1, 9, True),
+        (1, 1, False),  # of ten seconds
+        (10, 270, False),  # many that crowd each other out had a processor's time, as one that is alone has
+        (20, 100, False),
+    ],
+)
 def test_starved_is_who_could_run_and_was_not_let(ran, waited, is_starved):
     process = Process.__new__(Process)
     process._use = types.SimpleNamespace(ran=ran, waited=waited)
@@ -461,8 +505,8 @@ def run(monkeypatch, work, students: list[str], number: int = 2, limits: Limits 
     monkeypatch.setattr(workers, "work", work)
     monkeypatch.syspath_prepend(str(ROOT))  # workers find this module, whichever way pytest was started
     with workers.local(number) as opened:
-        jobs = [(s, replace(JOB, key=s, limits=limits), None) for s in students]
-        return {item[0]: result for item, result in workers.run(jobs, opened)}
+        jobs = [workers.Item(s, replace(JOB, key=s, limits=limits)) for s in students]
+        return {item.student: result for item, result in workers.run(jobs, opened)}
 
 
 HOLDS_THE_INTERPRETER = (r"(a+)+$", "a" * 60 + "b")  # a match that no line of Python interrupts
@@ -504,9 +548,9 @@ def test_on_a_cluster_too_a_worker_is_ended_and_the_submission_is_tried_no_longe
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as dask,
         workers.cluster(dask.scheduler_address) as opened,
     ):
-        jobs = [(s, replace(JOB, key=s, limits=limits), None) for s in ("slow", *"abcd")]
+        jobs = [workers.Item(s, replace(JOB, key=s, limits=limits)) for s in ("slow", *"abcd")]
         began = time.monotonic()
-        found = {item[0]: result for item, result in workers.run(jobs, opened)}
+        found = {item.student: result for item, result in workers.run(jobs, opened)}
     assert time.monotonic() - began < 60
     assert "look at what it hands in" in found["slow"]["fault"]
     assert [found[s]["fault"] for s in "abcd"] == [""] * 4
@@ -561,8 +605,9 @@ def test_what_was_starved_is_graded_again_when_nothing_else_is_and_only_that_cou
     monkeypatch.setattr(sys.modules[__name__], "JOB", replace(JOB, salt=str(tmp_path)))
     found = run(monkeypatch, starved_beside_others, ["starved", *"abc"])
     assert found["starved"]["problems"] == [
-        "beside 0", "Graded again, alone: the first time a time limit was met, and it was beside 1."
-    ]  # fmt: skip
+        "beside 0",
+        "Graded again, alone: the first time a time limit was met, and it was beside 1.",
+    ]
     assert found["starved"]["starved"] == ""
     assert len(found) == 4
 

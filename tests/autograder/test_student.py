@@ -194,10 +194,17 @@ def test_values_come_back_as_they_were(value):
 
 @pytest.mark.parametrize(
     "array",
-    [np.zeros((0, 3)), np.array(2.5), np.array([True, False]), np.arange(6, dtype=np.uint8).reshape(2, 3)[:, ::-1],
-     np.float32(1.5), np.int64(3), np.array([np.nan, np.inf])],
+    [
+        np.zeros((0, 3)),
+        np.array(2.5),
+        np.array([True, False]),
+        np.arange(6, dtype=np.uint8).reshape(2, 3)[:, ::-1],
+        np.float32(1.5),
+        np.int64(3),
+        np.array([np.nan, np.inf]),
+    ],
     ids=["empty", "0-d", "bool", "strided", "scalar", "integer", "nan"],
-)  # fmt: skip
+)
 def test_arrays_come_back_as_they_were(array):
     message, arrays = encode({"array": [array, {"dict": (array, 1)}], "dict": array})
     back = decode(json.loads(json.dumps(message)), arrays)
@@ -213,8 +220,11 @@ Pair = namedtuple("Pair", "mean scale")
 
 def test_tensors_come_back_as_arrays():
     grad = torch.ones(2, requires_grad=True)
-    value = {"a": (grad * 2, [torch.tensor(1)]), "b": Pair(torch.zeros(1, dtype=torch.bfloat16), nn.Parameter(grad)),
-             "c": OrderedDict(x=torch.Size([3]))}  # fmt: skip
+    value = {
+        "a": (grad * 2, [torch.tensor(1)]),
+        "b": Pair(torch.zeros(1, dtype=torch.bfloat16), nn.Parameter(grad)),
+        "c": OrderedDict(x=torch.Size([3])),
+    }
     back = decode(*encode(value))
     assert back["a"][0].tolist() == [2, 2]
     assert back["b"][0].dtype == np.float32
@@ -240,11 +250,31 @@ CYCLE.append(CYCLE)
 
 @pytest.mark.parametrize(
     "value",
-    [object(), lambda: 1, nn.Linear(1, 1), np.array([object()]), np.array(["text"]), np.array([1j]), torch.ones(1) * 1j,
-     Number(3), 1j, {1, 2}, b"bytes", iter([1]), [[object()]], {"a": print}, Lying(a=1), CYCLE, float,
-     np.datetime64("2020"), torch.ones(2).to_sparse(), torch.ones(2, device="meta"), np.ma.masked_array([object()])],
+    [
+        object(),
+        lambda: 1,
+        nn.Linear(1, 1),
+        np.array([object()]),
+        np.array(["text"]),
+        np.array([1j]),
+        torch.ones(1) * 1j,
+        Number(3),
+        1j,
+        {1, 2},
+        b"bytes",
+        iter([1]),
+        [[object()]],
+        {"a": print},
+        Lying(a=1),
+        CYCLE,
+        float,
+        np.datetime64("2020"),
+        torch.ones(2).to_sparse(),
+        torch.ones(2, device="meta"),
+        np.ma.masked_array([object()]),
+    ],
     ids=lambda value: type(value).__name__,
-)  # fmt: skip
+)
 def test_nothing_but_numbers_comes_back(namespace, student, model, value):
     namespace["VALUES"]["it"] = value
     with pytest.raises(StudentCodeError):
@@ -446,10 +476,14 @@ def test_exact_zeros_stay_zero_but_a_tensor_of_zeros_does_not(student, namespace
 
 
 INITIALISATIONS = {
-    "torch's own": lambda w: None, "Xavier": nn.init.xavier_normal_, "He": nn.init.kaiming_normal_,
-    "orthogonal": nn.init.orthogonal_, "narrow": lambda w: nn.init.normal_(w, 0, 0.02),
-    "wide": lambda w: nn.init.normal_(w, 0, 1), "zeros": nn.init.zeros_,
-}  # fmt: skip
+    "torch's own": lambda w: None,
+    "Xavier": nn.init.xavier_normal_,
+    "He": nn.init.kaiming_normal_,
+    "orthogonal": nn.init.orthogonal_,
+    "narrow": lambda w: nn.init.normal_(w, 0, 0.02),
+    "wide": lambda w: nn.init.normal_(w, 0, 1),
+    "zeros": nn.init.zeros_,
+}
 
 
 @pytest.mark.parametrize("start", INITIALISATIONS.values(), ids=INITIALISATIONS)
@@ -681,11 +715,16 @@ def test_what_is_no_array_of_the_shape(value):
 
 @pytest.mark.parametrize(
     "drawn",
-    [[[0, 2], [1, 1]], [[0.0, 2.0], [1.0, 1.0]], [[True, False], [True, True]],
-     np.array([[0, 2], [1, 1]], dtype=np.uint8), np.array([[0, 2], [1, 1]], dtype=np.int8),
-     np.array([[0, 2], [1, 1]], dtype=np.float16)],
+    [
+        [[0, 2], [1, 1]],
+        [[0.0, 2.0], [1.0, 1.0]],
+        [[True, False], [True, True]],
+        np.array([[0, 2], [1, 1]], dtype=np.uint8),
+        np.array([[0, 2], [1, 1]], dtype=np.int8),
+        np.array([[0, 2], [1, 1]], dtype=np.float16),
+    ],
     ids=["int", "float", "bool", "uint8", "int8", "half"],
-)  # fmt: skip
+)
 def test_whole_numbers_of_any_type_are_levels(namespace, model, drawn):
     namespace["Model"].sample = lambda self, n: torch.tensor(drawn)
     levels = model.sample(2, 2, integer=True)

@@ -17,10 +17,14 @@ MIXTURE = assignments.get_exercise("logistic_mixture")
 CLIP = "return level.clamp(0, self.levels - 1).long()[:, None]"
 EDGES = "log_p = torch.where(x == 0, left, torch.where(x == self.levels - 1, right, inside))"
 FORGOTTEN = Mutant(
-    "edge-forgotten", "logistic_mixture", "no upper edge",
-    ((EDGES, "log_p = torch.where(x == 0, left, inside)"),), "probabilities_sum_to_one", "edge bins reach to infinity",
+    "edge-forgotten",
+    "logistic_mixture",
+    "no upper edge",
+    ((EDGES, "log_p = torch.where(x == 0, left, inside)"),),
+    "probabilities_sum_to_one",
+    "edge bins reach to infinity",
     also=("samples_follow_the_density",),
-)  # fmt: skip
+)
 SAME = Variant(
     "same", "logistic_mixture", "nothing", (("left = F.logsigmoid(b)", "left = -F.softplus(-b)"),), "reference"
 )
@@ -67,17 +71,23 @@ def replaced(**changes) -> Mutant:
     return replace(FORGOTTEN, **changes)
 
 
-@pytest.mark.parametrize(("change", "problem"), [
-    (replaced(edits=(("left = F.logsigmoid(b)", "left = -F.softplus(-b)"),)), "is caught by nothing"),
-    (replaced(caught_by="called_with_one_example"), "only by “Probabilities sum to one”, “Trained"),
-    (replaced(caught_by="no_such_check"), "there is no such check"),
-    (replaced(hint="turn it off and on"), "does not read “turn it off and on”"),
-    (replaced(edits=(("this is not in the source", ""),)), "'this is not in the source' occurs 0 times"),
-    (replaced(edits=(("torch", "numpy"),)), "it must occur once"),
-    (replaced(edits=(("self.pi_logits = nn", "self.other = nn"),)), "does not read “edge bins reach to infinity”"),
-    (Variant("wrong", "logistic_mixture", "", FORGOTTEN.edits, "reference"), "“Probabilities sum to one” says"),
-    (Variant("broken", "logistic_mixture", "", ((CLIP, "return leve"),), "reference"), "name 'leve' is not defined"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (replaced(edits=(("left = F.logsigmoid(b)", "left = -F.softplus(-b)"),)), "is caught by nothing"),
+        (replaced(caught_by="called_with_one_example"), "only by “Probabilities sum to one”, “Trained"),
+        (replaced(caught_by="no_such_check"), "there is no such check"),
+        (replaced(hint="turn it off and on"), "does not read “turn it off and on”"),
+        (replaced(edits=(("this is not in the source", ""),)), "'this is not in the source' occurs 0 times"),
+        (replaced(edits=(("torch", "numpy"),)), "it must occur once"),
+        (replaced(edits=(("self.pi_logits = nn", "self.other = nn"),)), "does not read “edge bins reach to infinity”"),
+        (Variant("wrong", "logistic_mixture", "", FORGOTTEN.edits, "reference"), "“Probabilities sum to one” says"),
+        (
+            Variant("broken", "logistic_mixture", "", ((CLIP, "return leve"),), "reference"),
+            "name 'leve' is not defined",
+        ),
+    ],
+)
 def test_what_is_wrong_with_a_case_is_said(change, problem):
     assert problem in judged(change).problem
 
@@ -272,11 +282,21 @@ def test_a_problem_is_run_again_and_the_command_fails(few, monkeypatch):
 def test_the_key_rests_on_what_decides_and_on_nothing_else():
     files = sources.closure(MIXTURE.test_file) | sources.closure(ROOT / "autograder" / "runner.py")
     names = {f.relative_to(ROOT).as_posix() for f in files}
-    assert {"autograder/properties/discrete.py", "autograder/properties/finding.py", "autograder/workbench.py",
-            "autograder/student.py", "deepul_utils/toy/mixture.py",
-            "deepul_utils/training/randomness.py"} <= names  # fmt: skip
-    assert not {"autograder/display.py", "autograder/assignments/hw1/test_made.py", "deepul_utils/exercises.py",
-                "autograder/properties/autoregressive.py"} & names  # fmt: skip
+    assert {
+        "autograder/properties/discrete.py",
+        "autograder/properties/finding.py",
+        "autograder/workbench.py",
+        "autograder/student.py",
+        "deepul_utils/toy/mixture.py",
+        "deepul_utils/training/randomness.py",
+    } <= names
+    others = {
+        "autograder/display.py",
+        "autograder/assignments/hw1/test_made.py",
+        "deepul_utils/exercises.py",
+        "autograder/properties/autoregressive.py",
+    }
+    assert not others & names
     assert not [n for n in names if n.startswith("deepul_utils/plots")]
 
 

@@ -72,8 +72,28 @@ def test_what_arrives_is_read_only_whatever_it_came_in(kind):
 # ---- what is refused -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", ["O", "|O", ">f4", ">i8", "<U1", "|S4", "|V4", "<c8", "<M8[s]", "float32", "f4", "",
-                                   "<f4,<f4", None, 4, ["<f4"], {"<f4": 0}])  # fmt: skip
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "O",
+        "|O",
+        ">f4",
+        ">i8",
+        "<U1",
+        "|S4",
+        "|V4",
+        "<c8",
+        "<M8[s]",
+        "float32",
+        "f4",
+        "",
+        "<f4,<f4",
+        None,
+        4,
+        ["<f4"],
+        {"<f4": 0},
+    ],
+)
 def test_refuses_a_type_that_is_no_number(dtype):
     refused([head(dtype)], [bytes(8)], "no number")
 

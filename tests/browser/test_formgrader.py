@@ -59,7 +59,7 @@ HTML = {
     "svg": f'<svg onload="{says("svg")}"></svg>',
     "details": f'<details open ontoggle="{says("details")}"><summary>a</summary>b</details>',
     "focus": f'<input autofocus onfocus="{says("focus")}">',
-    "srcdoc": f"<iframe srcdoc=\"<script>parent.{says('srcdoc').replace(chr(39), '&quot;')}</script>\"></iframe>",
+    "srcdoc": f'<iframe srcdoc="<script>parent.{says("srcdoc").replace(chr(39), "&quot;")}</script>"></iframe>',
     "frame": f'<iframe src="{TOLD}/frame"></iframe>',
     "object": f'<object data="{TOLD}/object"></object>',
     "embed": f'<embed src="{TOLD}/embed">',
@@ -69,9 +69,9 @@ HTML = {
     "body": f'<video><source src="x:" onerror="{says("body")}"></video>',
     "marquee": f'<marquee onstart="{says("marquee")}">a</marquee>',
     "animate": f'<svg><animate onbegin="{says("animate")}" attributeName="x" dur="1s"></svg>',
-    "template": f"<math><mtext><table><mglyph><style><!--</style><img title=\"--&gt;&lt;img src=x: "
-                f"onerror={says('template').replace(chr(39), '&quot;')}&gt;\">",
-}  # fmt: skip
+    "template": f'<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=x: '
+    f'onerror={says("template").replace(chr(39), "&quot;")}&gt;">',
+}
 CLICKED = {
     "javascript": f'<a href="javascript:{says("javascript")}">a</a>',
     "spaced": f'<a href=" java&#10;script:{says("spaced")}">a</a>',
@@ -103,14 +103,43 @@ OUTPUTS = {
 }
 PAGE = f"<!doctype html><script>{says('page')}</script>"
 # So many of these have to work where nothing is done against them, or the test proves nothing.
-WORK = {"script", "img", "svg", "details", "focus", "frame", "object", "embed", "link", "import", "style", "body",
-        "cheat", "md-heading", "md-item", "md-table", "application-javascript", "markdown-output",
-        "javascript", "spaced", "button", "md-link", "md-reference", "page"}  # fmt: skip
+WORK = {
+    "script",
+    "img",
+    "svg",
+    "details",
+    "focus",
+    "frame",
+    "object",
+    "embed",
+    "link",
+    "import",
+    "style",
+    "body",
+    "cheat",
+    "md-heading",
+    "md-item",
+    "md-table",
+    "application-javascript",
+    "markdown-output",
+    "javascript",
+    "spaced",
+    "button",
+    "md-link",
+    "md-reference",
+    "page",
+}
 
 
 def text_cells() -> list[dict]:
-    texts = [*HTML.values(), *CLICKED.values(), *MARKDOWN.values(), f"<script>{CHEAT}</script>", "[page](page.html)",
-             "![attached](attachment:a.svg)"]  # fmt: skip
+    texts = [
+        *HTML.values(),
+        *CLICKED.values(),
+        *MARKDOWN.values(),
+        f"<script>{CHEAT}</script>",
+        "[page](page.html)",
+        "![attached](attachment:a.svg)",
+    ]
     svg = {"a.svg": {"image/svg+xml": encoded(OUTPUTS["image/svg+xml"])}}
     cells = [{"cell_type": "markdown", "metadata": {}, "source": t, "attachments": svg} for t in texts]
     return [*cells, *({"cell_type": "raw", "metadata": {}, "source": t} for t in HTML.values())]
@@ -124,10 +153,14 @@ def shown() -> list[dict]:
 
 def code_cells() -> list[dict]:
     """Code that displays all of this, prints it, and stops with it."""
-    source = (f"from IPython.display import display\nfor bundle in {shown()!r}:\n    display(bundle, raw=True)\n"
-              f"print({HTML['script']!r})")  # fmt: skip
-    return [{"cell_type": "code", "metadata": {}, "source": s, "outputs": [], "execution_count": None}
-            for s in (source, f"raise ValueError({HTML['img']!r})", f"# {HTML['script']}\nx = 1")]  # fmt: skip
+    source = (
+        f"from IPython.display import display\nfor bundle in {shown()!r}:\n    display(bundle, raw=True)\n"
+        f"print({HTML['script']!r})"
+    )
+    return [
+        {"cell_type": "code", "metadata": {}, "source": s, "outputs": [], "execution_count": None}
+        for s in (source, f"raise ValueError({HTML['img']!r})", f"# {HTML['script']}\nx = 1")
+    ]
 
 
 def outputs_as_they_are() -> list[dict]:

@@ -18,8 +18,10 @@ def solved(exercise: assignments.Exercise):
 
 
 def graded(student: str, change=None) -> batch.Graded:
-    scores = [score(Case(e, "mutant", change)) if change and change.exercise == e.name else solved(e)
-              for e in assignments.get("hw1").exercises]  # fmt: skip
+    scores = [
+        score(Case(e, "mutant", change)) if change and change.exercise == e.name else solved(e)
+        for e in assignments.get("hw1").exercises
+    ]
     return batch.Graded(student, [s.to_json() for s in scores])
 
 

@@ -218,9 +218,13 @@ def test_a_pixel_is_the_shapes_by_its_area():
     u, v = at[None, :], at[:, None]
     d = u * u + v * v
     inside = {
-        "square": d < np.inf, "disc": d <= r * r, "triangle": abs(u) <= (v + r) / 2, "diamond": abs(u) + abs(v) <= r,
-        "cross": np.minimum(abs(u), abs(v)) <= r / 3, "ring": (d <= r * r) & (d >= r * r / 4),
-    }  # fmt: skip
+        "square": d < np.inf,
+        "disc": d <= r * r,
+        "triangle": abs(u) <= (v + r) / 2,
+        "diamond": abs(u) + abs(v) <= r,
+        "cross": np.minimum(abs(u), abs(v)) <= r / 3,
+        "ring": (d <= r * r) & (d >= r * r / 4),
+    }
     for kind, name in enumerate(shapes.KINDS):
         area = inside[name].reshape(2 * r, fine, 2 * r, fine).mean(axis=(1, 3))
         drawn = shapes.silhouettes()[kind, 3, 8, 8, 8:24, 8:24] / shapes.FULL
@@ -240,8 +244,9 @@ def test_all_numbers_of_levels_show_the_same_shapes():
     assert solid.sum() > 0.7 * two.sum()
 
 
-@pytest.mark.parametrize("wrong", [np.zeros(6, int), np.zeros((1, 4), int), np.zeros((1, 6)), [[6, 0, 0, 0, 0, 0]],
-                                   [[0, 0, 0, 0, 0, -1]]])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong", [np.zeros(6, int), np.zeros((1, 4), int), np.zeros((1, 6)), [[6, 0, 0, 0, 0, 0]], [[0, 0, 0, 0, 0, -1]]]
+)
 def test_render_refuses_what_is_no_configuration(wrong):
     with pytest.raises(ValueError, match="kind, size, x, y, colour, background"):
         images.get("shapes32").render(wrong)
@@ -320,8 +325,10 @@ def test_every_sample_is_a_shifted_original_of_its_split_with_its_label(split):
     room = np.pad(digits.enlarged(small), ((0, 0), (6, 6), (6, 6)))
     known = {
         digest(picture[top : top + 32, left : left + 32]): label
-        for picture, label in zip(room, labels, strict=True) for top in range(7) for left in range(7)
-    }  # fmt: skip
+        for picture, label in zip(room, labels, strict=True)
+        for top in range(7)
+        for left in range(7)
+    }
     assert [known.get(digest(image)) for image in x] == y.tolist()
     assert len({digest(image) for image in x}) > 1500
 
@@ -619,8 +626,9 @@ def test_it_is_downloaded_once(server, monkeypatch, tmp_path, capfd):
     put_cifar(server, monkeypatch).sample(1)
     assert len(server.requests) == 1
     assert {file.name for file in (tmp_path / "cifar10").iterdir()} <= {
-        "cifar-10-python.tar.gz", "cifar-10-python.tar.gz.lock",
-    }  # fmt: skip
+        "cifar-10-python.tar.gz",
+        "cifar-10-python.tar.gz.lock",
+    }
     assert capfd.readouterr().err == ""  # nbgrader gives nothing for a cell that writes there
 
 

@@ -19,7 +19,7 @@ from deepul_utils.tensors import (
     to_logits,
     to_reals,
     unsqueeze,
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("shape", [(5,), (5, 3), (5, 3, 2, 4), (5, 0), (0, 3)])

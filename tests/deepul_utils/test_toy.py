@@ -355,9 +355,21 @@ def test_shared_arrays_are_read_only():
 
 def test_names():
     assert set(toy.names()) >= {
-        "smiley", "face", "moons", "spirals", "rings", "eight_gaussians", "checkerboard", "pinwheel",
-        "rotated_gaussian", "axis_gaussian", "two_bumps", "three_bumps", "skewed", "edges",
-    }  # fmt: skip
+        "smiley",
+        "face",
+        "moons",
+        "spirals",
+        "rings",
+        "eight_gaussians",
+        "checkerboard",
+        "pinwheel",
+        "rotated_gaussian",
+        "axis_gaussian",
+        "two_bumps",
+        "three_bumps",
+        "skewed",
+        "edges",
+    }
     assert sorted(toy.names(1) + toy.names(2)) == sorted(toy.names())
     assert "edges" in toy.names(1)
     for name in toy.names():

@@ -135,7 +135,7 @@ def test_trains_once_and_loads_the_next_time(folder, capsys):
     first = trained("made.smiley", new(), fit=lambda m: calls.append(1) or plain(m))
     written = training.history("made.smiley")
     assert re.search(
-        r"made.smiley: trained in .* s, saved to artifacts/made.smiley.safetensors", capsys.readouterr().out
+        rf"made.smiley: trained in .* s, saved to {folder}/made.smiley.safetensors", capsys.readouterr().out
     )
     assert not first.training
     training.session = training.Session(folder)  # the notebook starts again
@@ -220,7 +220,7 @@ def test_missing_unexpected_and_misshapen_weights_are_named(folder):
     with pytest.raises(KitError) as error:
         trained("made.smiley", model, fit=plain)
     said = str(error.value)
-    assert said.startswith("Exercise 1.2: the weights in artifacts/made.smiley.safetensors do not fit your model")
+    assert said.startswith(f"Exercise 1.2: the weights in {file.parent}/made.smiley.safetensors do not fit your model")
     assert "missing: net.0.bias;" in said
     assert "unexpected: net.7.bias;" in said
     assert "net.3.weight is (2, 4), should be (1, 4)" in said
@@ -258,7 +258,7 @@ def test_a_damaged_artifact_is_said_in_words(folder, monkeypatch, how):
     trained("made.smiley", new(), fit=plain)
     torch.save(Malice(), file) if how == "torch.save" else write_damaged(file, how)
     with pytest.raises(
-        KitError, match=r"Exercise 1\.2: artifacts/made.smiley.safetensors is no readable .*retrain=True"
+        KitError, match=rf"Exercise 1\.2: {folder}/made.smiley.safetensors is no readable .*retrain=True"
     ):
         trained("made.smiley", new(), fit=plain)
     trained("made.smiley", new(), fit=plain, retrain=True)
@@ -739,7 +739,7 @@ def test_a_damaged_checkpoint_is_said_in_words(folder, monkeypatch, how, part):
     interrupt("made.smiley", plain if part == "1" else by_hand)
     file = folder / f"made.smiley.{part}.checkpoint.pt"
     torch.save(Malice(), file) if how == "torch.save" else write_damaged(file, how)
-    with pytest.raises(KitError, match=rf"Exercise 1\.2: artifacts/made.smiley.{part}.checkpoint.pt.* cannot be read"):
+    with pytest.raises(KitError, match=rf"Exercise 1\.2: {folder}/made.smiley.{part}.checkpoint.pt.* cannot be read"):
         trained("made.smiley", new(), fit=plain)
     trained("made.smiley", new(), fit=plain, retrain=True)
     assert left(folder) == ["made.smiley.safetensors"]
@@ -1109,17 +1109,17 @@ def test_a_model_that_its_file_does_not_hold_is_told(folder):
     plain(model)  # outside of trained: it is not saved
     (note,) = notes()
     assert note.startswith(
-        "demo: the model in this notebook was changed after its weights were saved to artifacts/demo.s"
+        f"demo: the model in this notebook was changed after its weights were saved to {folder}/demo.s"
     )
     trained("demo", model, fit=plain)
     assert notes() == []
     trained("other", new(), fit=plain)
     (folder / "other.safetensors").rename(file)
     (note,) = notes()
-    assert note.startswith("demo: artifacts/demo.safetensors holds other weights by now")
+    assert note.startswith(f"demo: {file} holds other weights by now")
     file.unlink()
     (note,) = notes()
-    assert note.startswith("demo: artifacts/demo.safetensors is gone, and the file is what is graded")
+    assert note.startswith(f"demo: {file} is gone, and the file is what is graded")
 
 
 def test_statistics_that_moved_are_told_and_a_counter_is_not(folder):

@@ -127,9 +127,10 @@ def test_what_is_lost_is_told_at_once_and_stays_with_the_file(make, said, folder
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: Flow(buffer=True), lambda: EMA("buffer"), Harmless, lambda: nn.BatchNorm1d(2)],
+    "make",
+    [lambda: Flow(buffer=True), lambda: EMA("buffer"), Harmless, lambda: nn.BatchNorm1d(2)],
     ids=["flag in a buffer", "mean in a buffer", "harmless", "batch norm"],
-)  # fmt: skip
+)
 def test_what_is_saved_or_means_nothing_is_not_told(make, folder, capsys):
     model = make()
     if not hasattr(model, "loss"):
@@ -242,14 +243,27 @@ def test_what_cannot_be_looked_at_is_no_reason_to_fail(capsys):
 @pytest.mark.parametrize(
     ("one", "other", "differ"),
     [
-        (1, 1, False), (1, 2, True), (None, 1, True), (float("nan"), float("nan"), False), ("a", "a", False),
-        (torch.ones(2), torch.ones(2), False), (torch.ones(2), torch.ones(3), True), (np.ones(2), np.zeros(2), True),
-        (torch.tensor([torch.nan]), torch.tensor([torch.nan]), False), ([1, [2]], [1, [3]], True), ([1], [1, 2], True),
-        ({"a": 1}, {"a": 1}, False), ({"a": 1}, {"b": 1}, True), (None, torch.ones(1), True),
-        (object(), object(), False), (len, None, False), (torch.ones(1), object(), False),
-        (torch.arange(2), torch.arange(2), False), (nn.Linear(1, 1), nn.Linear(1, 1), True),
+        (1, 1, False),
+        (1, 2, True),
+        (None, 1, True),
+        (float("nan"), float("nan"), False),
+        ("a", "a", False),
+        (torch.ones(2), torch.ones(2), False),
+        (torch.ones(2), torch.ones(3), True),
+        (np.ones(2), np.zeros(2), True),
+        (torch.tensor([torch.nan]), torch.tensor([torch.nan]), False),
+        ([1, [2]], [1, [3]], True),
+        ([1], [1, 2], True),
+        ({"a": 1}, {"a": 1}, False),
+        ({"a": 1}, {"b": 1}, True),
+        (None, torch.ones(1), True),
+        (object(), object(), False),
+        (len, None, False),
+        (torch.ones(1), object(), False),
+        (torch.arange(2), torch.arange(2), False),
+        (nn.Linear(1, 1), nn.Linear(1, 1), True),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_which_values_differ(one, other, differ):
     assert unsaved._differ(one, other) is differ

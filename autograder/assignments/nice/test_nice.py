@@ -29,9 +29,15 @@ def parts(student, seed: int) -> list[Flow]:
 
 
 suite = family.Suite(
-    exercise="nice", of="NICE", base=LOGISTIC, small=small, parts=parts, sets=("moons",), networks=2,
+    exercise="nice",
+    of="NICE",
+    base=LOGISTIC,
+    small=small,
+    parts=parts,
+    sets=("moons",),
+    networks=2,
     recipe=Recipe(optimizer="Adam", lr=4e-3, steps=2500, batch=1024),
-)  # fmt: skip
+)
 
 test_shapes = suite.shapes(0.5)
 test_called_with_one_example = suite.one_example(0.5)
