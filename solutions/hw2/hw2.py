@@ -193,27 +193,29 @@ plots.pushed_through(x, z, xlabel="$x$ (data)", zlabel="$z = f(x)$, untrained")
 #
 # With maximum likelihood: $\mathcal J = -\frac1B \sum_b \log p(x^{(b)})$. `fit` is the loop of homework 1: you give it
 # the model, a function of a batch that returns one number, the examples, and the optimiser. A whole call, here of some
-# `model` with a method `log_prob`:
+# `model` with a method `loss`:
 #
 # ```python
 # optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 # history = fit(
 #     model,
-#     lambda x: -model.log_prob(x).mean(),   # one number, the mean over the batch
-#     data.sample(10_000, seed=0),           # an array or a tensor, examples first; no Dataset, no DataLoader
+#     lambda batch: model.loss(batch).mean(),  # one number, the mean over the batch
+#     data.sample(10_000, seed=0),  # an array or a tensor, examples first
 #     optimizer=optimizer,
-#     scheduler=torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 200),  # may be left out; stepped after every step
-#     valid=data.sample(1_000, seed=0, split="validation"),                  # may be left out; measured now and then
+#     scheduler=torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 200),  # may be left out
+#     valid=data.sample(1_000, seed=0, split="validation"),  # may be left out
 #     steps=200,
 #     batch_size=256,
 # )
-# history.train, history.valid, history.seconds   # losses of every step, losses on `valid`, how long it took
 # ```
 #
-# A training function returns that `History`. What `fit` cannot take it says in a sentence: a loss that is no single
-# number, an optimiser of another model, a loss that became nan. `help(fit)` shows the rest.
-# `trained(name, model, fit=…)` calls your training function with the model, keeps the weights in `artifacts/`, which
-# you hand in, and loads them next time; `retrain=True` trains anew.
+# `valid` is measured now and then, and the scheduler is stepped after every step. `fit` draws its batches itself, so it
+# takes no `Dataset` and no `DataLoader`. It returns a `History`, and so does a training function: `history.train` are
+# the losses of every step, `history.valid` those on `valid`, `history.seconds` is how long it took.
+#
+# What `fit` cannot take it says in a sentence: a loss that is no single number, an optimiser of another model, a loss
+# that became nan. `help(fit)` shows the rest. `trained(name, model, fit=…)` calls your training function with the
+# model, keeps the weights in `artifacts/`, which you hand in, and loads them next time; `retrain=True` trains anew.
 #
 # *The recipe:* Adam, 1,500 steps on batches of 1,024, from 100,000 samples, with a learning rate of 0.05 that falls to
 # zero along a cosine (`CosineAnnealingLR`). It takes a second or two.

@@ -38,23 +38,26 @@
 # optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 # history = fit(
 #     model,
-#     lambda x: model.loss(x).mean(),   # one number, the mean over the batch
-#     train_x,                          # an array or a tensor, examples first; no Dataset, no DataLoader
+#     lambda batch: model.loss(batch).mean(),  # one number, the mean over the batch
+#     train_x,  # an array or a tensor, examples first
 #     optimizer=optimizer,
-#     scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-2, total_steps=200),  # may be left out
-#     valid=valid_x,                    # may be left out; the loss on it is measured now and then
+#     scheduler=torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 200),  # may be left out
+#     valid=valid_x,  # may be left out
 #     steps=200,
 #     batch_size=64,
-#     clip=1.0,                         # a longer gradient is shortened to this
+#     clip=1.0,  # a gradient that is longer is shortened to this
 # )
-# history.train, history.valid, history.seconds   # losses of every step, losses on `valid`, how long it took
 # ```
 #
-# A training function returns that `History`. What `fit` cannot take it says in a sentence: a loss that is no single
-# number (a tuple of terms, or one number an example), an optimiser of another model, a loss that became nan. A function
-# that trains in stages calls `fit` once a stage, each time with a new optimiser and a new schedule, and returns the
-# last `History`. `trained(name, model, fit=…)` calls it with the model, keeps the weights in `artifacts/`, which you
-# hand in, and loads them next time; `retrain=True` trains anew.
+# `valid` is measured now and then, and the scheduler is stepped after every step. `fit` draws its batches itself, so it
+# takes no `Dataset` and no `DataLoader`. It returns a `History`, and so does a training function: `history.train` are
+# the losses of every step, `history.valid` those on `valid`, `history.seconds` is how long it took.
+#
+# What `fit` cannot take it says in a sentence: a loss that is no single number (a tuple of terms, or one number an
+# example), an optimiser of another model, a loss that became nan. A function that trains in stages calls `fit` once a
+# stage, each time with a new optimiser and a new schedule, and returns the last `History`.
+# `trained(name, model, fit=…)` calls your training function with the model, keeps the weights in `artifacts/`, which
+# you hand in, and loads them next time; `retrain=True` trains anew.
 #
 # *To read beside this notebook:* Kingma and Welling, *An Introduction to Variational Autoencoders*, 2019
 # ([arXiv:1906.02691](https://arxiv.org/abs/1906.02691)).
@@ -1065,8 +1068,8 @@ plots.code_maps((valid_x[:12] + 1) / 2, codes[:12], ((rebuilt + 1) / 2).clamp(0,
 # one-hot codes. Mask A in its first layer hides the centre of the kernel, mask B in the others shows it. The checks of
 # the prior and those of the autoencoder do not wait for each other: `check("vqvae", only="prior")`.
 #
-# *The recipe:* a first layer with kernel 7 and six with kernel 3, 64 channels wide; Adam, batches of 64 grids, 1,200
-# steps, a learning rate that rises to 4e-3 and falls again (`OneCycleLR`). A minute and a half on two cores.
+# A first layer with kernel 7 and six with kernel 3, 64 channels wide, are enough; each of the six is added to what it
+# reads, as in Exercise 1.3.
 
 
 # %%
@@ -1130,6 +1133,14 @@ class CodePrior(nn.Module):
         return k
         ### END SOLUTION
 
+
+# %% [markdown]
+# ### Train
+#
+# The codes of all images are made once, by the autoencoder as it is now; the prior learns nothing but these.
+#
+# *The recipe:* Adam, batches of 64 grids, 1,200 steps, a learning rate that rises to 4e-3 and falls again
+# (`OneCycleLR`). A minute and a half on two cores.
 
 # %%
 with torch.no_grad():
