@@ -1499,13 +1499,13 @@ check("glow")
 #
 # | | |
 # |---|---|
-# | model | `Glow` with 3 scales, 8 steps at each, width 128: 15 million parameters |
+# | model | `Glow` with 3 scales, 8 steps at each, width 128: 15.5 million parameters |
 # | recipe | Adam, 30,000 steps on batches of 64, a learning rate that rises to 0.001 and falls to zero again |
 # | time | about 50 minutes on a T4 (as on Colab), 25 on an A100, which has too little to do |
 # | memory | 4 GB |
 #
-# Time and memory are *estimates* from the number of multiplications and layers; nobody has measured them. The paper's
-# Glow, with 32 steps at each of 3 scales, comes to 3.35 bits a dimension, RealNVP to 3.49
+# Time and memory are *estimates* from what a step takes, 170 GFLOP in some two thousand small operations; nobody has
+# run it. The paper's Glow, with 32 steps at each of 3 scales, comes to 3.35 bits a dimension, RealNVP to 3.49
 # ([arXiv:1807.03039](https://arxiv.org/abs/1807.03039), Table 2). Expect a little more than either.
 #
 # Within `with torch.device(…):` every new tensor and every new layer is made on the GPU, also inside your methods.

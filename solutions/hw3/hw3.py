@@ -1212,15 +1212,15 @@ check("vqvae")
 #
 # | | |
 # |---|---|
-# | model | `VQVAE` with 512 codes of 64 numbers, width 128; `CodePrior` with width 256 and 12 blocks |
+# | model | `VQVAE` with 512 codes of 64 numbers, width 128; `CodePrior` with width 256 and depth 12 |
 # | recipe | stages of 100, 100, 300 and 20,000 steps, each after `revive`; Adam, rate 1e-3, cosine, batches of 128 |
 # | of the prior | Adam, 20,000 steps on batches of 128, `OneCycleLR` with `max_lr=1e-3` |
 # | time | about 10 minutes for the autoencoder and 50 for the prior on a T4 (as on Colab), 5 and 15 on an A100 |
 # | memory | 3 GB |
 #
-# Time and memory are *estimates* from the number of multiplications and layers; nobody has measured them.
-# Reconstructions are good, if a little soft; samples have the colours and textures of photographs, and seldom an
-# object. What is missing is above all a better prior.
+# Time and memory are *estimates* from what a step takes, 40 GFLOP for the autoencoder and 560 for the prior; nobody has
+# run it. Expect reconstructions that are good, if a little soft, and samples with the colours and textures of
+# photographs, but seldom an object: a prior of this size is the weak part.
 #
 # Within `with torch.device(…):` every new tensor and every new layer is made on the GPU, also inside your methods.
 # The weights are kept in `artifacts/bigger.…`; delete these files before you hand in.

@@ -932,9 +932,9 @@ check("dcgan")
 # | time | about 15 minutes on a T4 (as on Colab), 8 on an A100, which has too little to do |
 # | memory | 2 GB |
 #
-# Time and memory are *estimates* from the number of multiplications and layers; nobody has measured them, and games are
-# restless: if yours breaks off, halve the rate. The sets `svhn` and `cifar10` have three
-# channels, for which both networks need another first or last layer.
+# Time and memory are *estimates* from what a round takes, 30 GFLOP in some hundred small operations; nobody has run it,
+# and games are restless: if yours breaks off, halve the rate. The sets `svhn` and `cifar10` have three channels, for
+# which both networks need another first or last layer.
 #
 # Within `with torch.device(…):` every new tensor and every new layer is made on the GPU, also inside your methods.
 # The weights are kept in `artifacts/bigger.…`; delete these files before you hand in.
