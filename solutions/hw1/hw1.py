@@ -21,12 +21,13 @@
 # else. That gives an exact likelihood, which we can train on directly, and a sampler: draw $x_1$, then
 # $x_2$ given $x_1$, and so on.
 #
-# **How this notebook works.** Each exercise has the same steps: *why*, *write*, *look*, *train*, *see*,
-# *check*; the contents pane on the left lists them. You write the code where it says `NotImplementedError`. The hardest
-# steps have hints that unfold when you click on them; try without first. `check("…")` runs the very checks that
-# grade you, as often as you like; at grading time only the seeds and the held-out data are new. Every data
-# set here has a known density, so you always know how far your model is from the best that is possible:
-# we call the entropy of the data **the limit**, and report losses in *nats above the limit*.
+# **How this notebook works.** Each exercise has the same steps: *why*, *write*, *look*, *train*, *see*, *check*; the
+# contents pane on the left lists them. You write the code where it says `NotImplementedError`. The hardest steps have
+# hints that unfold when you click on them; try without first. `check("…")` runs the very checks that grade you, as
+# often as you like; at grading time only the seeds and the held-out data are new. Where the density of the data is
+# known (everywhere but in 1.3 and 1.4), you know how far your model is from the best that is possible: we call the
+# entropy of the data **the limit**, and report losses in *nats above the limit*. (Logarithms are natural; a nat is
+# $1 / \log 2 = 1.44$ bits.)
 #
 # **Check early.** The table is worth calling long before an exercise is finished: a check needs the methods that it is
 # about, and no others. Write one method, run its cell, and call `check("made")`; `check("made", only="earlier inputs")`

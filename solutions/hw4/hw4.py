@@ -502,10 +502,10 @@ for w in ((1.0, 0.0), (3.0, 4.0), (0.3, 0.4)):
 # discriminator, `history.generator` those of the generator, `history.frames` is the film. What `play` cannot take it
 # says in a sentence: optimisers in the wrong order or of another model, a loss that is no single number or became nan.
 #
-# *The recipe,* that of 4.1: Adam for both with a learning rate of `8e-3` and `betas=(0.0, 0.9)`, two steps of the
-# critic a round, batches of 256, a rate that stays for the first half of the rounds and then falls on a straight line
-# to zero; 3,000 rounds for the eight Gaussians, 2,000 for the smiley. Half a minute on two cores, all three games
-# together.
+# *The recipe,* that of 4.1: 100,000 samples, Adam for both with a learning rate of `8e-3` and `betas=(0.0, 0.9)`, two
+# steps of the critic a round, batches of 256, a rate that stays for the first half of the rounds and then falls on a
+# straight line to zero; 3,000 rounds for the eight Gaussians, 2,000 for the smiley. Half a minute on two cores, all
+# three games together.
 #
 # The penalty counts little, $\lambda = 0.2$. In images $\lambda = 10$ is usual; but the penalty also holds where a
 # slope below one would be right, near the data at the end of the game, and with much of it the samples go on moving. Of
