@@ -116,7 +116,9 @@ def _set(module: nn.Module, name: str, value) -> None:
     else:
         value, now = copy.deepcopy(value), where.get(name)
         both = isinstance(value, Tensor) and isinstance(now, Tensor)
-        where[name] = value.to(now.device) if both else value  # the model may have been trained on another device
+        where[name] = (
+            value.to(now.device) if both and now is not None else value
+        )  # the model may have been trained on another device
 
 
 @contextlib.contextmanager
