@@ -1,4 +1,4 @@
-"""The `deepul` command."""
+"""The `deepul` command of the course's staff: a student's commands, and those of this module."""
 
 import sys
 import time
@@ -8,19 +8,11 @@ from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
 from autograder import assignments
-
-app = typer.Typer(
-    help="The homework kit for Deep Unsupervised Learning: hand out, grade, calibrate.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-console = Console()
+from autograder.commands import app, console, readable_output
 
 AssignmentName = Annotated[str, typer.Argument(help="Which assignment, e.g. hw1.")]
 CourseFolder = Annotated[
@@ -420,28 +412,28 @@ def _relative(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
+def _of_disk() -> tuple[type[Exception], ...]:
+    """What a disk or a gradebook that cannot be used raises. A student's packages are without SQLAlchemy."""
+    module = sys.modules.get("sqlalchemy.exc")
+    return (OSError, module.SQLAlchemyError) if module else (OSError,)
+
+
 def main() -> None:
     """Run the command; what went wrong is said in a sentence, and the exit code is 2."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     from autograder.course import CourseError, SandboxError, SourceError, trouble
+    from deepul_utils.errors import KitError
 
-    for stream in (sys.stdout, sys.stderr):
-        # A name that the terminal has no letters for stops nothing.
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # they are files, or what replaces them has it
+    readable_output()
     try:
         app()
     except ModuleNotFoundError as error:
-        if (assignments.ROOT / "autograder" / "proof").exists():
-            said = f"the module {error.name} is missing: run make setup, which installs what the kit needs."
-        else:
-            said = "this command needs the instructor's kit, with the solutions."
+        said = f"the module {error.name} is missing: run make setup, which installs what the kit needs."
         console.print(f"[red]deepul:[/red] {escape(said)}", highlight=False)
         sys.exit(2)
-    except (CourseError, SourceError, SandboxError, ValueError) as error:
+    except (CourseError, SourceError, SandboxError, KitError, ValueError) as error:
         console.print(f"[red]deepul:[/red] {escape(str(error))}", highlight=False)
         sys.exit(2)
-    except (OSError, SQLAlchemyError) as error:  # a disk or a gradebook that cannot be used at all
+    except _of_disk() as error:
         console.print(f"[red]deepul:[/red] {escape(trouble(error))}. Then run the same command again.", highlight=False)
         sys.exit(2)
 

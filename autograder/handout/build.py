@@ -79,15 +79,16 @@ def read_source(assignment: str) -> list[Cell]:
     return notebooks.read(here.source)
 
 
-def release(course: Course, assignment: str, figures: bool = True) -> Path:
+def release(course: Course, assignment: str, figures: bool = True, kit: str = "") -> Path:
     """Write the handout of `assignment` through nbgrader into the course's release folder, and return it.
 
     It is made aside, looked over, and swapped in: where anything fails, the one from before stays as it is. The
     course's gradebook learns the assignment and its points. figures: draw the expected figures anew from the reference
-    artifacts; without, those already released are kept. Raises SourceError, and CourseError.
+    artifacts; without, those already released are kept. kit: a git address from which the notebook gets the kit where
+    it stands alone. Raises SourceError, and CourseError.
     """
     course.configure()
-    cells = read_source(assignment)
+    cells = [replace(cell, source=source.addressed(cell.source, kit)) for cell in read_source(assignment)]
     folder = course.source / assignment
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "figures").mkdir(parents=True)
@@ -96,7 +97,7 @@ def release(course: Course, assignment: str, figures: bool = True) -> Path:
         shutil.copytree(kept, folder / "figures", dirs_exist_ok=True)
     if figures:
         draw_figures(assignment, cells, folder / "figures")
-    write_source(assignment, folder / f"{assignment}.ipynb")
+    write_source(assignment, folder / f"{assignment}.ipynb", kit)
     with tempfile.TemporaryDirectory(dir=_beside(course.release), prefix=".aside-") as aside:
         replace(course, release=Path(aside)).generate_assignment(assignment)
         made = Path(aside) / assignment
@@ -151,8 +152,8 @@ def _swap(made: Path, target: Path) -> None:
     made.rename(target)
 
 
-def write_source(assignment: str, target: Path) -> None:
-    """The source as nbgrader reads it: an .ipynb with its metadata, the same bytes every time."""
+def write_source(assignment: str, target: Path, kit: str = "") -> None:
+    """The source as nbgrader reads it: an .ipynb with its metadata, the same bytes every time. kit: see `release`."""
     import jupytext
     import nbformat
 
@@ -163,6 +164,7 @@ def write_source(assignment: str, target: Path) -> None:
         cell["id"] = f"{assignment}-{number:03d}"
         exercise = _heading(cell, assignment) or exercise
         if cell.cell_type == "code":
+            cell.source = source.addressed(cell.source, kit)
             own = cell.metadata.get("nbgrader")  # a grade cell of the instructor's own, without check(…)
             cell.metadata = _metadata(cell.source, exercise) or ({"nbgrader": own} if own else {})
     nbformat.write(notebook, target)
