@@ -73,7 +73,7 @@ def _file(notebook: str) -> Path:
             raise ValueError(f"Which one: deepul check {' or '.join(names) or 'PATH/TO/NOTEBOOK.ipynb'}?")
         notebook = names[0]
     file = Path(notebook)
-    if file.suffix not in (".ipynb", ".py"):
+    if file.suffix != ".ipynb":
         here = assignments.get(notebook)
         file = here.handout / f"{here}.ipynb"
     if not file.exists():
