@@ -1236,7 +1236,7 @@ with torch.no_grad():
     z, log_det = layer.train()(t)
 for name, values in {"before": t, "after": z}.items():
     mean, spread = values.mean(dim=(0, 2, 3)), values.std(dim=(0, 2, 3))
-    print(f"{name:6s}  mean {mean.numpy().round(2)}  standard deviation {spread.numpy().round(2)}")
+    print(f"{name:6s}  mean {mean.cpu().numpy().round(2)}  standard deviation {spread.cpu().numpy().round(2)}")
 
 # %% [markdown]
 # And at the rotation that the $1 \times 1$ convolution begins with: no channel stays alone.

@@ -284,7 +284,7 @@ plots.game_1d(bumps, training.history("gan1d").frames, line)
 
 # %%
 fresh = bumps.sample(20_000, seed=1, split="validation")[:, 0]
-drawn_by = np.sort(gan1d.sample(20_000)[:, 0].numpy())
+drawn_by = np.sort(gan1d.sample(20_000)[:, 0].cpu().numpy())
 distance = np.abs(drawn_by - np.sort(fresh)).mean() / fresh.std()
 with torch.no_grad():
     off = (gan1d.discriminator(torch.as_tensor(fresh)[:, None]).sigmoid() - 0.5).abs().mean()
@@ -586,7 +586,7 @@ class SpectralConv2d(nn.Conv2d):
 
 # %%
 layer = SpectralConv2d(3, 8, kernel_size=4)
-exact = np.linalg.svd(layer.weight.detach().flatten(1).numpy(), compute_uv=False)
+exact = np.linalg.svd(layer.weight.detach().flatten(1).cpu().numpy(), compute_uv=False)
 with torch.no_grad():
     found = [layer.sigma().item() for _ in range(30)]
 plots.curves(

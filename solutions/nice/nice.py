@@ -257,7 +257,7 @@ plots.latent_space(nice, moons.sample(4000, seed=0, split="validation"))
 
 # %%
 with torch.no_grad():
-    x = torch.from_numpy(moons.sample(20_000, seed=1, split="validation"))
+    x = torch.as_tensor(moons.sample(20_000, seed=1, split="validation"))
     above, (_, log_det) = -nice.log_prob(x).mean().item() - moons.entropy, nice(x)
 print(f"{above:.3f} nats above the limit; volumes change by {log_det.min().exp():.2f} to {log_det.max().exp():.2f}")
 
