@@ -184,7 +184,9 @@ def _run(notebook: Path, folder: Path, assignment: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for file in folder.glob("*.safetensors"):
             shutil.copy(file, scratch)  # what is drawn anew stays here
-        ran = notebooks.run_cells(cells, notebook.parent, Path(scratch), notebook.stem, grading=True)
+        ran = notebooks.run_cells(
+            cells, notebook.parent, Path(scratch), notebook.stem, keeps_samples=False, grading=True
+        )
         for exercise in assignments.get(assignment).exercises:
             print(json.dumps(_answer(exercise, ran)), file=answers, flush=True)
 
