@@ -1,4 +1,4 @@
-"""The `deepul` command in a student's hands: check, submit, info. The staff's commands, in cli.py, come on top of these."""
+"""The `deepul` command in a student's hands: check, submit, info. The staff's commands, in cli.py, come on top."""
 
 import contextlib
 import importlib.metadata

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import os
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from autograder import assignments, cli, demo, handin, homework
 from autograder.files import MANIFEST, MOST_FILE
-from autograder.grading import normalise, submissions
+from autograder.grading import downloads, normalise, submissions
 from autograder.handout import build
 from autograder.handout.submit import solution_cells, write_submission
 from deepul_utils import check, submit, training
@@ -374,11 +374,12 @@ def test_a_zip_is_graded_as_a_folder_and_no_manifest_changes_it(folder, tmp_path
     assert as_zip.notebook == as_folder.notebook
     assert as_zip.files == {n: c for n, c in as_folder.files.items() if not n.endswith(".zip")}
     assert as_zip.changes == as_folder.changes == []
-    assert submissions.student_id(result.file, "hw1") == "ada"
+    (tmp_path / "class").mkdir()
+    shutil.copy(result.file, tmp_path / "class")
+    assert [s.student for s in downloads.find(tmp_path / "class", "hw1").chosen()] == ["ada"]
     for forged in (b'{"points": {"made": 1000}, "student": "eve"}', b"\xff not even text", b""):
         other = tmp_path / "hw1-ada.zip"
         with zipfile.ZipFile(other, "w") as archive:
             for name, content in (contents | {MANIFEST: forged}).items():
                 archive.writestr(name, content)
         assert graded(other) == as_zip
-    assert os.path.exists(result.file)

@@ -12,7 +12,7 @@ import pytest
 from autograder import assignments, demo
 from autograder.assignments import ROOT, Assignment
 from autograder.course import Course, CourseError, SourceError
-from autograder.grading import batch, by_hand, normalise, outputs, report, submissions
+from autograder.grading import batch, by_hand, downloads, normalise, outputs, report
 from autograder.handout import build, source
 from autograder.handout.submit import solution_cells, write_submission
 
@@ -307,7 +307,7 @@ def graded(tmp_path_factory):
     notebook = json.loads((folder / "bob" / "hw1.ipynb").read_text(encoding="utf-8"))
     put(notebook["cells"], HARMFUL)
     (folder / "bob" / "hw1.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
-    found = submissions.find(folder, "hw1")
+    found = downloads.find(folder, "hw1").chosen()
     first = batch.grade(course, "hw1", found, batch.Options(jobs=1))
     before = {r.student: scores(course, r.student) for r in first}
     with course.gradebook() as gradebook:
