@@ -145,19 +145,11 @@ class Page:
 
     @cached_property
     def _environment(self):
-        from jinja2 import Environment, FileSystemLoader, select_autoescape
-
-        made = Environment(
-            loader=FileSystemLoader(Path(__file__).parent),
-            autoescape=select_autoescape(["j2"]),
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        made.filters["number"] = display.number
-        made.filters["anchor"] = lambda student: quote(student, safe="")
-        made.filters["table"] = lambda score: Markup(display.score_html(score, style=False))
-        made.globals |= dict(figure=_figure, colours=display.COLOURS, style=Markup(display.STYLE))
-        return made
+        environment = display.templates(Path(__file__).parent)
+        environment.filters["anchor"] = lambda student: quote(student, safe="")
+        environment.filters["table"] = lambda score: Markup(display.score_html(score, style=False))
+        environment.globals |= dict(figure=_figure, colours=display.COLOURS, style=Markup(display.STYLE))
+        return environment
 
 
 def _write_alike(file: Path, alike: list[Alike]) -> None:
