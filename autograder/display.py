@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from markupsafe import Markup
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -45,7 +44,7 @@ STYLE = """<style>
 def score_html(score: dict, style: bool = True) -> str:
     """The table of one exercise, from `Score.to_json()`."""
     share = score["points"] / score["max_points"] if score["max_points"] else 0
-    return _template("score.html").render(score=score, share=share, style=Markup(STYLE) if style else "")
+    return _template("score.html").render(score=score, share=share, style=STYLE if style else "")
 
 
 def templates(folder: Path) -> "Environment":
@@ -60,7 +59,7 @@ def templates(folder: Path) -> "Environment":
 @cache
 def _environment() -> "Environment":
     own = templates(Path(__file__).parent / "templates")
-    own.filters["svg"] = lambda plot: Markup(svg(plot))
+    own.filters["svg"] = svg
     own.globals |= dict(icons=ICONS, colours=COLOURS)
     return own
 

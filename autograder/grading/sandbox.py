@@ -301,12 +301,12 @@ class _Use:
         self._seen = {task: _scheduled(task) for task in tasks}
 
     def look(self, tasks: list[int]) -> None:
-        found = {task: _scheduled(task) for task in tasks}
-        for task, (ran, waited) in found.items():
+        scheduled = {task: _scheduled(task) for task in tasks}
+        for task, (ran, waited) in scheduled.items():
             ran_before, waited_before = self._seen.get(task, (0.0, 0.0))
             self.ran += max(0.0, ran - ran_before)
             self.waited += max(0.0, waited - waited_before)
-        self._seen = found
+        self._seen = scheduled
 
 
 def _ending(code: int) -> str:
@@ -409,25 +409,25 @@ def _sweep() -> None:
 
 def _descendants(pid: int) -> list[int]:
     """The processes that `pid` started, and theirs."""
-    found, ask = [], [pid]
-    while ask:
-        parent = ask.pop()
+    descendants, pending = [], [pid]
+    while pending:
+        parent = pending.pop()
         with contextlib.suppress(OSError):  # it ended while we looked
             for task in os.listdir(f"/proc/{parent}/task"):
                 with contextlib.suppress(OSError):
                     children = [int(c) for c in Path(f"/proc/{parent}/task/{task}/children").read_text().split()]
-                    found += children
-                    ask += children
-    return found
+                    descendants += children
+                    pending += children
+    return descendants
 
 
 def _tasks(processes: Iterable[int]) -> list[int]:
     """The threads of some processes."""
-    found: list[int] = []
+    tasks: list[int] = []
     for process in processes:
         with contextlib.suppress(OSError):  # it ended while we looked
-            found += map(int, os.listdir(f"/proc/{process}/task"))
-    return found
+            tasks += map(int, os.listdir(f"/proc/{process}/task"))
+    return tasks
 
 
 def _scheduled(task: int) -> tuple[float, float]:

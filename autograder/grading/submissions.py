@@ -41,20 +41,21 @@ def find(folder: Path, assignment: str) -> list[Submission]:
     """
     if not folder.is_dir():
         raise CourseError(f"There is no folder {folder}. Give the folder that holds the students' submissions.")
-    found: dict[str, Submission] = {}
+    by_student: dict[str, Submission] = {}
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or not (path.is_dir() or path.suffix.lower() in (".zip", ".ipynb")):
             continue
         student = student_id(path, assignment)
-        if student in found:
+        if student in by_student:
             raise CourseError(
-                f"{path.name} and {found[student].path.name} both belong to {student}: keep one of them in {folder}."
+                f"{path.name} and {by_student[student].path.name} both belong to {student}: keep one of them in "
+                f"{folder}."
             )
         nested = path / assignment
-        found[student] = Submission(student, nested if nested.is_dir() and not path.is_symlink() else path)
-    if not found:
+        by_student[student] = Submission(student, nested if nested.is_dir() and not path.is_symlink() else path)
+    if not by_student:
         raise CourseError(f"{folder} holds no submissions: no folders, no .zip and no .ipynb files.")
-    return list(found.values())
+    return list(by_student.values())
 
 
 def student_id(path: Path, assignment: str) -> str:

@@ -29,7 +29,7 @@ def table(exercise: str, verdicts: list[Verdict]) -> Table:
     """
     rows = rows_of(exercise, verdicts)
     checks = checks_of(exercise, verdicts)
-    found = Table(
+    grid = Table(
         "mutant",
         "lost",
         "meant",
@@ -42,14 +42,14 @@ def table(exercise: str, verdicts: list[Verdict]) -> Table:
     for row in rows:
         colours = {"meant": "green", "missed": "bold red", "also": "yellow"}
         cells = [f"[{colours.get(c, 'dim')}]{SYMBOLS[c]}[/]" for c in row["cells"]]
-        found.add_row(row["name"], f"{row['lost']:g}", f"{row['meant']:g}", *cells)
+        grid.add_row(row["name"], f"{row['lost']:g}", f"{row['meant']:g}", *cells)
     often = of_chance(exercise, verdicts)
-    found.caption = "\n".join(
+    grid.caption = "\n".join(
         f"{k} {c.replace('_', ' ')}" + (f" (fails by chance: {often[c]:.0e})" if often.get(c, 0) > NEVER else "")
         for k, c in enumerate(checks, 1)
     )
-    found.caption_justify = "left"
-    return found
+    grid.caption_justify = "left"
+    return grid
 
 
 def checks_of(exercise: str, verdicts: list[Verdict]) -> list[str]:
