@@ -2,7 +2,9 @@
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -92,12 +94,19 @@ def grade(
     assignment: AssignmentName,
     submissions: Annotated[
         Path | None,
-        typer.Argument(help="Folder of submissions: folders, .zip or .ipynb files. Default: submitted/ of the course."),
+        typer.Argument(help="What the platform gave you: a folder, or one archive. Default: submitted/ of the course."),
     ] = None,
     course: CourseFolder = Path("."),
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Submissions at once; 0: one a core.")] = 0,
     cluster: Annotated[str, typer.Option(help="Grade on a Dask cluster instead, e.g. tcp://host:8786.")] = "",
     only: Annotated[list[str] | None, typer.Option(help="Grade this student only; may be repeated.")] = None,
+    roster: Annotated[
+        Path | None, typer.Option(help="CSV of who is in the course. Default: roster.csv of the course, if there.")
+    ] = None,
+    attempt: Annotated[str, typer.Option(help="Of several attempts of a student: last, first or best.")] = "last",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be graded, what is missing, and how long it trains.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Grade again what was graded and has not changed.")] = False,
     limit: Annotated[
         list[str] | None, typer.Option(help="Change what a submission may use, e.g. --limit cell=60; may be repeated.")
@@ -115,29 +124,51 @@ def grade(
     code: 0 all are graded, 1 some could not be graded or written down, 2 nothing was graded.
     """
     from autograder.course import Course, CourseError
-    from autograder.grading import submissions as found
-    from autograder.grading.batch import Options
+    from autograder.grading import arrivals, batch, downloads
     from autograder.grading.limits import Limits
+    from autograder.roster import FILE, Roster
 
     assignments.get(assignment)
+    if attempt not in downloads.ATTEMPTS:
+        raise CourseError(f"--attempt {attempt}: there are {', '.join(downloads.ATTEMPTS)}.")
     opened = Course.at(course)
-    listed = found.find(submissions or opened.root / "submitted", assignment)
-    everyone = [s.student for s in listed]
+    listed = roster or opened.root / FILE
+    known = Roster.read(listed) if roster or listed.exists() else None
+    scratch = opened.root / ".deepul" / "downloads" / assignment
+    download = downloads.find(submissions or opened.root / "submitted", assignment, known, scratch)
+    everyone = list(download.attempts)
     if only:
         unknown = sorted(set(only) - set(everyone))
         if unknown:
             raise CourseError(f"There is no submission of {', '.join(unknown)}. There are: {', '.join(everyone)}.")
-        listed = [s for s in listed if s.student in only]
+        download.attempts = {student: mine for student, mine in download.attempts.items() if student in only}
+    for note in downloads.notes(download):
+        console.print(f"  {escape(note)}", style="dim", highlight=False)
+    if dry_run:
+        console.print(arrivals.table(assignment, download.chosen(attempt)))
+        return
     limits = replace(Limits.parse(limit or []), figures=figures)
-    options = Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster)
-    _grade(opened, assignment, listed, opened.root / "reports" / assignment, options, everyone)
+    options = batch.Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster)
+    best = attempt == "best"
+    chosen = batch.best(opened, assignment, download.attempts, options) if best else download.chosen(attempt)
+    folder = opened.root / "reports" / assignment
+    files = partial(arrivals.write, folder / "files.csv", download, chosen)
+    _grade(opened, assignment, chosen, folder, options, everyone, files)
 
 
-def _grade(course, assignment: str, found: list, folder: Path, options=None, everyone: list[str] | None = None) -> None:
+def _grade(
+    course,
+    assignment: str,
+    found: list,
+    folder: Path,
+    options=None,
+    everyone: list[str] | None = None,
+    files: Callable[[], None] | None = None,
+) -> None:
     """Grade, show a progress bar and a line a student, and write grades.csv and the report into `folder`.
 
-    everyone: the students who stand in the table, those of `found` and others who were graded earlier. Exits with 1 if
-    something could not be graded, or not be written down.
+    everyone: the students who stand in the table, those of `found` and others who were graded earlier. files: writes
+    down what became of the files of a download. Exits with 1 if something could not be graded, or not be written down.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -171,6 +202,8 @@ def _grade(course, assignment: str, found: list, folder: Path, options=None, eve
     seconds = time.monotonic() - begun
     alike = batch.alike(course, assignment, everyone)
     written.finish(results, alike)
+    if files:
+        written.write(files)
     _show(assignment, results)
     _summary(results, seconds)
     if alike:
@@ -189,6 +222,44 @@ def _grade(course, assignment: str, found: list, folder: Path, options=None, eve
             markup=False,
         )
     if written.problem or any(r.not_graded or r.incomplete for r in results):
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    assignment: AssignmentName,
+    to: Annotated[str, typer.Option(help="canvas, moodle, brightspace, gradescope, or csv: the kit's own table.")],
+    file: Annotated[Path | None, typer.Option(help="The platform's own grade file, which is filled in.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Where to. Default: reports/ of the course.")] = None,
+    column: Annotated[str, typer.Option(help="Header of the column to fill, where it is not plain.")] = "",
+    scale: Annotated[
+        bool, typer.Option("--scale", help="Turn points into those that the platform has for it.")
+    ] = False,
+    roster: Annotated[Path | None, typer.Option(help="CSV of who is in the course. Default: its roster.csv.")] = None,
+    course: CourseFolder = Path("."),
+):
+    """Write a grade file that a platform takes: its own, filled in with what the gradebook says.
+
+    Exit code: 0 everyone who handed in has a row with points, 1 somebody has none, 2 nothing was written.
+    """
+    from autograder.course import Course, CourseError
+    from autograder.grading import export as exporting
+    from autograder.roster import FILE, Roster
+
+    assignments.get(assignment)
+    if to not in exporting.PLATFORMS:
+        raise CourseError(f"--to {to}: there are {', '.join(exporting.PLATFORMS)}.")
+    opened = Course.at(course)
+    listed = roster or opened.root / FILE
+    known = Roster.read(listed) if roster or listed.exists() else None
+    target = output or opened.root / "reports" / assignment / f"{to}.csv"
+    filled = exporting.write(opened, assignment, to, file, target, known, column, scale)
+    console.print(f"{filled.filled} students have their points in {_relative(target)}.", highlight=False, markup=False)
+    for text in filled.without:
+        console.print(f"  left as it was: {text}", highlight=False, markup=False)
+    for student in filled.left:
+        console.print(f"  has no row in the file: {student}", highlight=False, markup=False)
+    if filled.left or any("graded" in text for text in filled.without):
         raise typer.Exit(1)
 
 

@@ -201,12 +201,16 @@ class Session:
                 return None
 
     def withdraw(self) -> None:
-        """Whatever was measured of a model that does not rest on its weights is worth nothing."""
+        """Whatever was earned by a model that does not rest on its weights is worth nothing.
+
+        A check that earned nothing keeps its own words, which say more of what is wrong.
+        """
         for result in self.results:
-            for artifact in self._used.get(result.name, set()) & self.unfounded.keys():
-                found = self.unfounded[artifact]
-                result.outcome, result.points, result.plot = "failed", 0.0, None
-                result.measured, result.required, result.hint = found.measured, found.required, found.slip
+            for artifact in sorted(self._used.get(result.name, set()) & self.unfounded.keys()):
+                if result.points:
+                    found = self.unfounded[artifact]
+                    result.outcome, result.points, result.plot = "failed", 0.0, None
+                    result.measured, result.required, result.hint = found.measured, found.required, found.slip
 
     def _result(self, item, call) -> CheckResult:
         """What came of one check. What it required is kept beside, by its name."""

@@ -140,6 +140,22 @@ def grade(
     return [results[s.student] for s in found]
 
 
+def best(course: Course, assignment: str, attempts: dict[str, list[Submission]], options: Options) -> list[Submission]:
+    """Of each student's attempts the one that earns most; the later one of equals. Nothing is recorded."""
+    several = [replace(s, student=f"{s.student} ({s.attempt})") for a in attempts.values() if len(a) > 1 for s in a]
+    points: dict[str, float] = {}
+    if several:
+        with _only_one(course), options.workers() as opened:
+            run = _Class(course, assignment, prepare(course, assignment), options, opened)
+            for student, job, result in run.results(several):
+                earned = sum(s["points"] for s in result["scores"].values()) if job and result["scores"] else -1.0
+                points[student] = earned
+    return [
+        max(enumerate(mine), key=lambda pair: (points.get(f"{pair[1].student} ({pair[1].attempt})", 0.0), pair[0]))[1]
+        for mine in attempts.values()
+    ]
+
+
 def alike(course: Course, assignment: str, students: Iterable[str]) -> list[copies.Alike]:
     """What a TA may look at: submissions of these students that are alike."""
     handout = json.loads((course.release / assignment / f"{assignment}.ipynb").read_text(encoding="utf-8"))
@@ -184,6 +200,15 @@ class _Class:
                 yield self._without_grade(student, job is not None, result["fault"], recorder)
             else:
                 yield self._recorded(student, job, result, recorder)
+
+    def results(self, found: list[Submission]) -> Iterator[tuple[str, Job | None, dict]]:
+        """What submissions earn, of which nothing is kept but the results."""
+
+        def read(submission: Submission) -> Normalised:
+            files, left_out = submissions.read(submission, self.assignment)
+            return normalise(files, self.assignment, self.handout, left_out)
+
+        return self._results(found, read)
 
     def _without_grade(self, student: str, was_read: bool, fault: str, recorder: Recorder) -> Graded:
         problem = f"could not be graded: {fault}" if was_read else f"could not be read: {fault}"
@@ -275,8 +300,15 @@ def _without_weights(normal: Normalised) -> Normalised:
 def _keep_submitted(course: Course, assignment: str, submission: Submission, files: dict[str, bytes]) -> None:
     """The submission as it came, in nbgrader's own place. The time of its arrival is not the student's to write."""
     target = course.root / "submitted" / submission.student / assignment
-    if submission.path.resolve() != target.resolve():
-        write_beside(target, {name: content for name, content in files.items() if name != "timestamp.txt"})
+    if submission.path.resolve() == target.resolve():
+        return
+    kept = {name: content for name, content in files.items() if name != "timestamp.txt"}
+    mark = target / "timestamp.txt"
+    if submission.arrived:
+        kept["timestamp.txt"] = f"{submission.arrived}\n".encode()
+    elif mark.is_file():
+        kept["timestamp.txt"] = mark.read_bytes()
+    write_beside(target, kept)
 
 
 def without_grade(student: str, assignment: str, problem: str) -> Graded:

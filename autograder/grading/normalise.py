@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from pathlib import PurePosixPath
 
 from autograder.course import CourseError
-from autograder.grading import outputs, pictures
+from autograder.grading import choice, outputs, pictures
 from autograder.grading.submissions import is_file_name, shown
 from autograder.notebooks import CHECK_CALL, DRAWN, TRAINED
 
@@ -56,18 +56,21 @@ def normalise(files: dict[str, bytes], assignment: str, handout: dict, left_out:
 
 
 def _normalised(files: dict[str, bytes], assignment: str, handout: dict, left_out: list[str]) -> Normalised:
-    name, others, misnamed = _notebook_of(files, assignment)
+    name, others, misnamed = _notebook_of(files, assignment, handout)
+    choice.refuse_another(files[name], name, assignment)
     cells, shown_by = _cells(name, files[name])
     handed_in = pictures.handed_in(cells, shown_by)
+    folder = PurePosixPath(name).parent
     rest = {n: content for n, content in files.items() if n != name and n not in others}
-    beside, misplaced = _beside(rest, PurePosixPath(name).parent, f"{assignment}.ipynb")
+    rest, moved = choice.with_weights(rest, folder, assignment)
+    beside, misplaced = _beside(rest, folder, f"{assignment}.ipynb")
     merged = _Merged(cells, handout["cells"])
     as_written = _make_inert(merged.cells, handout["cells"])
     for number, cell in enumerate(merged.cells):
         cell["id"] = f"cell-{number:04d}"
     notebook = {"cells": merged.cells, "metadata": copy.deepcopy(NOTEBOOK), "nbformat": 4, "nbformat_minor": 5}
     outputs_of = {c["id"]: handed_in[id(c)] for c in merged.cells if id(c) in handed_in}
-    changes = [*left_out, *misnamed, *misplaced, *merged.changes, *as_written]
+    changes = [*left_out, *misnamed, *moved, *misplaced, *merged.changes, *as_written]
     return Normalised(notebook, beside, _first(changes), outputs_of)
 
 
@@ -77,18 +80,16 @@ def _first(changes: list[str]) -> list[str]:
     return changes if more <= 0 else [*changes[:MOST_CHANGES], f"… and {more:,} more of this kind."]
 
 
-def _notebook_of(files: dict[str, bytes], assignment: str) -> tuple[str, list[str], list[str]]:
+def _notebook_of(files: dict[str, bytes], assignment: str, handout: dict) -> tuple[str, list[str], list[str]]:
     """(its name, wherever it lies and whatever it is called, those of other notebooks, what is to be said of that)."""
     notebooks = [n for n in files if n.lower().endswith(".ipynb") and not _is_hidden(n)]
     notebooks.sort(key=lambda n: (n.count("/"), n))
     if not notebooks:
         raise CourseError(f"there is no notebook in it (looked for {assignment}.ipynb).")
-    named = [n for n in notebooks if PurePosixPath(n).name == f"{assignment}.ipynb"]
-    alike = [n for n in notebooks if assignment in PurePosixPath(n).name.lower()]
-    chosen = (named or alike or notebooks)[0]
+    chosen = choice.notebook(notebooks, files, assignment, handout) if len(notebooks) > 1 else notebooks[0]
     others = [n for n in notebooks if n != chosen]
     changes = []
-    if not named:
+    if PurePosixPath(chosen).name != f"{assignment}.ipynb":
         changes.append(f"The notebook is called {shown(PurePosixPath(chosen).name)}; taken as {assignment}.ipynb.")
     if others:
         listed = ", ".join(shown(n) for n in others)[:300]

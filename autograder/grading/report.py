@@ -6,7 +6,7 @@ import io
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -54,35 +54,36 @@ class Report:
     def add(self, graded: Graded) -> None:
         """Write everything anew, with one student's result."""
         self._take(graded)
-        self._write()
+        self._write_all()
 
     def finish(self, results: list[Graded], alike: list[Alike]) -> None:
         """Write everything a last time, with what is known only at the end."""
         self.problem, self._page.alike = "", alike
         for graded in results:
             self._take(graded)
-        self._try(lambda: _write_alike(self.folder / "alike.csv", alike))
+        self.write(lambda: _write_alike(self.folder / "alike.csv", alike))
         self._page_again = 0.0
-        self._write()
+        self._write_all()
 
     def _take(self, graded: Graded) -> None:
-        self._try(lambda: write_atomically(self._kept / f"{graded.student}.json", json.dumps(asdict(graded))))
+        self.write(lambda: write_atomically(self._kept / f"{graded.student}.json", json.dumps(asdict(graded))))
         self._show(graded)
 
     def _show(self, graded: Graded) -> None:
         self._lines[graded.student] = batch.csv_lines(self.assignment, graded)
-        self._try(lambda: self._page.add(graded))
+        self.write(lambda: self._page.add(graded))
 
-    def _write(self) -> None:
+    def _write_all(self) -> None:
         self._page.order = [s for s in self.students if s in self._lines]
         text = batch.HEADER + "".join(self._lines[s] for s in self._page.order)
-        self._try(lambda: write_atomically(self.folder / "grades.csv", text))
+        self.write(lambda: write_atomically(self.folder / "grades.csv", text))
         began = time.monotonic()
         if began >= self._page_again:
-            self._try(self._page.write)
+            self.write(self._page.write)
             self._page_again = time.monotonic() + (time.monotonic() - began) / PAGE_SHARE
 
-    def _try(self, write) -> None:
+    def write(self, write: Callable[[], object]) -> None:
+        """Write something; what hinders it becomes `problem`."""
         try:
             write()
         except OSError as error:
