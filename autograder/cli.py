@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -281,8 +281,11 @@ def _summary(results: list, seconds: float) -> None:
 def _show(assignment: str, results: list) -> None:
     listed = assignments.get(assignment).exercises
     most = {s["exercise"]: s["max_points"] for r in results for s in r.scores}
+    written = max((r.most_written for r in results), default=0.0)
     table = Table("student", box=SIMPLE_HEAD)
-    for title in (*(f"{e.number}\nof {most[e.name]:g}" for e in listed), f"total\nof {sum(most.values()):g}"):
+    titles = [*(f"{e.number}\nof {most[e.name]:g}" for e in listed)]
+    titles += [f"checks\nof {sum(most.values()):g}", f"written\nof {written:g}"] if written else []
+    for title in (*titles, f"total\nof {sum(most.values()) + written:g}"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("where points were lost")
     for result in results:
@@ -294,7 +297,8 @@ def _show(assignment: str, results: list) -> None:
             if c["outcome"] in ("failed", "partial", "not graded")
         ]
         cells = [_earned([scores[e.name]]) for e in listed]
-        total = "[yellow]not graded[/yellow]" if result.not_graded else f"[bold]{_earned(result.scores)}[/bold]"
+        cells += [_earned(result.scores, result.changed), _written(result)] if written else []
+        total = "[yellow]not graded[/yellow]" if result.not_graded else f"[bold]{_total(result)}[/bold]"
         if result.not_graded:
             lost = result.problems
         if result.stopped:
@@ -304,14 +308,48 @@ def _show(assignment: str, results: list) -> None:
     console.print(table)
 
 
-def _earned(scores: list[dict]) -> str:
-    """The points of exercises; what was not graded has none."""
+def _earned(scores: list[dict], changed: Sequence[dict] = ()) -> str:
+    """The points of exercises; what was not graded has none. changed: what people changed in them."""
     from autograder.display import number
 
     checks = [c for score in scores for c in score["checks"]]
     missing = sum(c["points"] is None for c in checks)
-    points = number(sum(score["points"] for score in scores))
-    return "–" if missing == len(checks) else f"{points}+?" if missing else points
+    points = number(sum(s["points"] for s in (*scores, *changed)))
+    return "–" if missing == len(checks) and not changed else f"{points}+?" if missing else points
+
+
+def _written(result) -> str:
+    """The points of written answers; "?" for those that nobody has graded yet."""
+    from autograder.display import number
+
+    if not result.written:
+        return "–"
+    points = number(sum(w["points"] or 0.0 for w in result.written))
+    return f"{points}+?" if any(w["points"] is None for w in result.written) else points
+
+
+def _total(result) -> str:
+    from autograder.display import number
+
+    is_open = any("+?" in text for text in (_earned(result.scores, result.changed), _written(result)))
+    return number(result.total) + ("+?" if is_open else "")
+
+
+@app.command()
+def submit(
+    homework: Annotated[str, typer.Argument(help="An assignment, e.g. hw1, or a notebook's file.")],
+    student: Annotated[str, typer.Option(help="Your id, as the course knows you.")],
+    check: Annotated[bool, typer.Option(help="Run the saved notebook and its checks first.")] = True,
+):
+    """Pack the zip that a student hands in, and say what is missing in it."""
+    from autograder import handin
+
+    notebook = Path(homework)
+    if notebook.suffix != ".ipynb":
+        notebook = assignments.get(homework).handout / f"{homework}.ipynb"
+    console.print(
+        str(handin.submit(notebook.absolute(), student, check=check)), highlight=False, markup=False, soft_wrap=True
+    )
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """How a score looks: an HTML table for notebooks and reports, a text table for terminals."""
 
+import textwrap
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -12,20 +13,23 @@ if TYPE_CHECKING:
 
 ICONS = {"passed": "✓", "partial": "◐", "failed": "✗", "skipped": "–", "not graded": "!"}
 COLOURS = {
-    "passed": "#1a7f5a",
+    "passed": "#1f8f66",
     "partial": "#b7791f",
-    "failed": "#c0392b",
+    "failed": "#d64533",
     "skipped": "#7b8794",
-    "not graded": "#6b46c1",
+    "not graded": "#8b64d8",
 }
+COLUMNS = 80  # of a terminal
+BELOW = " " * 17  # where titles begin in the text table
 SERIES = ("#9fb3c8", "#e8743b")
-# Colours inherit from the page, so that the table reads in JupyterLab's light and dark themes alike.
+# Colours inherit from the page, so that the table reads in the light and dark themes of JupyterLab, VS Code and Colab
+# alike; those that do not inherit stand out from white and from black (3 : 1 at least).
 STYLE = """<style>
 .deepul{font:13.5px/1.45 system-ui,sans-serif;max-width:62em;margin:.4em 0 1em;color:inherit}
 .deepul .head{display:flex;align-items:baseline;gap:.8em;margin-bottom:.35em}
 .deepul .head b{font-size:15px}.deepul .head .pts{margin-left:auto;font-size:17px;font-weight:650}
 .deepul .bar{height:5px;border-radius:3px;background:#8884;overflow:hidden;margin-bottom:.5em}
-.deepul .bar i{display:block;height:100%;background:#1a7f5a}
+.deepul .bar i{display:block;height:100%;background:#1f8f66}
 .deepul tr{background:none!important}
 .deepul table{border-collapse:collapse;width:100%;margin:0;table-layout:auto}
 .deepul td,.deepul th{padding:.4em .6em;text-align:left!important;vertical-align:top;border:0;
@@ -69,20 +73,35 @@ def _template(name: str) -> "Template":
 
 
 def score_text(score: dict) -> str:
-    """The same table for a terminal."""
-    lines = [
-        f"Exercise {score['number']} · {score['title']}: "
-        f"{number(score['points'])} / {number(score['max_points'])}. {score['headline']}"
-    ]
-    lines += [f"  ! {note}" for note in score.get("notes", ())]
-    for c in score["checks"]:
-        earned = "?" if c["points"] is None else number(c["points"])
-        lines.append(
-            f"  {ICONS[c['outcome']]} {earned:>4} / {number(c['max_points']):<4} {c['title']}: {c['measured']}"
-        )
-        if c["hint"] and c["outcome"] in ("failed", "partial"):
-            lines.append(f"                  {c['hint']}")
+    """The same table for a terminal, in 80 columns: outcome, points, title; below it what was measured and the hint."""
+    earned = f"{number(score['points'])} / {number(score['max_points'])}"
+    lines = wrapped(f"Exercise {score['number']} · {score['title']}: {earned}. {score['headline']}")
+    for note in score.get("notes", ()):
+        lines += wrapped(note, "  ! ")
+    for check in score["checks"]:
+        lines += _lines(check)
+    if score["printed"].strip():
+        lines += ["  Your code printed:", *(f"  | {line}" for line in score["printed"].strip().splitlines()[-10:])]
     return "\n".join(lines)
+
+
+def _lines(check: dict) -> list[str]:
+    """One check: its row, what was measured, and where it did not pass what was required, and the hint."""
+    earned = "?" if check["points"] is None else number(check["points"])
+    lines = wrapped(check["title"], f"  {ICONS[check['outcome']]} {earned:>4} / {number(check['max_points']):<4}  ")
+    lines += wrapped(check["measured"], BELOW)
+    if check["required"] and check["outcome"] != "passed":
+        lines += wrapped(f"required: {check['required']}", BELOW)
+    if check["hint"] and check["outcome"] in ("failed", "partial"):
+        lines += wrapped(check["hint"], f"{BELOW}→ ")
+    return lines
+
+
+def wrapped(text: str, first: str = "") -> list[str]:
+    """Lines of at most COLUMNS, the first behind `first`, the others as far to the right."""
+    return textwrap.wrap(
+        text, COLUMNS, initial_indent=first, subsequent_indent=" " * len(first), break_on_hyphens=False
+    )
 
 
 def number(value: float) -> str:

@@ -1,6 +1,7 @@
 """What a check returns: a plain float that shows itself as a table."""
 
 import math
+import os
 import re
 from dataclasses import asdict, dataclass, field
 
@@ -45,11 +46,7 @@ class CheckResult:
 
 
 class Score(float):
-    """The points earned in one exercise.
-
-    A real float whose repr is the number: nbgrader reads the last float of a grade cell as partial credit,
-    and takes anything that only looks like one for full marks.
-    """
+    """The points earned in one exercise: a real float that shows itself as a table, in every form."""
 
     def __new__(cls, exercise: Exercise, results: list[CheckResult], printed: str = "", left_out: int = 0):
         # Rounded to a thousandth, so that 0.1 + 0.2 is no 0.30000000000000004 in anybody's gradebook.
@@ -100,6 +97,12 @@ class Score(float):
         )
 
     def __repr__(self) -> str:
+        alone = os.environ.get("NBGRADER_EXECUTION") == "autograde"  # nbgrader without the kit's configuration
+        return self.figure if alone else self.text()
+
+    @property
+    def figure(self) -> str:
+        """The number alone, as nbgrader reads it in a grade cell; anything else would be full marks to it."""
         return float.__repr__(self)
 
     def __reduce__(self):
@@ -114,7 +117,7 @@ class Score(float):
         return {"text/plain": repr(self), "text/html": self._repr_html_(), MIME: self.to_json()}
 
     def text(self) -> str:
-        """The table for a terminal."""
+        """The table for a terminal, VS Code's plain view, or nbconvert: 80 columns."""
         from autograder.display import score_text
 
         return score_text(self.to_json())

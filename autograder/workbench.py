@@ -7,6 +7,7 @@ work within a process and between processes. No tensor, module or callable ever 
 
 import copy
 import linecache
+import re
 import sysconfig
 import traceback
 from collections.abc import Callable
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from deepul_utils import tensors, training
+from deepul_utils import devices, places, tensors, training
 from deepul_utils.training import seeded
 
 KIT = Path(__file__).resolve().parent.parent
@@ -63,14 +64,18 @@ class Workbench:
         self.objects: list = []
         self.precise: set[int] = set()  # the numbers of the objects that run in double precision
         self.trained: set[int] = set()  # and of those that were trained
+        self.accelerated: set[int | None] = set()  # and of those that run on the accelerator; None: functions
+        self._default_device = torch.device("cpu")  # the notebook's own
 
     def handle(self, request: dict, arrays: list[np.ndarray]) -> tuple[object, list[np.ndarray]]:
         """Answer one request. Raises StudentCodeError for what the student's code did wrong."""
         operation = getattr(self, f"do_{request['do']}")
         arguments = {k: v for k, v in request.items() if k != "do"}
-        result = operation(**decode(arguments, arrays))
-        with students_code("reading what came back"):
-            return encode(result)
+        self._default_device = torch.get_default_device()
+        with devices.made_on_cpu():
+            result = operation(**decode(arguments, arrays))
+            with students_code("reading what came back"):
+                return encode(result)
 
     def do_construct(
         self,
@@ -116,7 +121,7 @@ class Workbench:
         with students_code(f"a copy of trained({name!r}, …)"):
             if model is None:
                 raise TypeError(f"{why}. Keep in self what can be copied: modules, tensors, numbers.")
-            number = self._keep(training.copied(model))
+            number = self._keep(training.copied(model).to("cpu"))
         self.trained.add(number)
         return number
 
@@ -142,13 +147,15 @@ class Workbench:
             return dict(self.models[name].state_dict())
         from safetensors.torch import load_file
 
-        with students_code(f"reading artifacts/{file.name}"):
+        with students_code(f"reading {places.shown(file)}"):
             return load_file(file)
 
     def do_load(self, target: int, weights: dict) -> None:
         """Give an object these weights, or some of its."""
         with students_code("the model that these weights are for"):
-            self.objects[target].load_state_dict({k: torch.tensor(v) for k, v in weights.items()}, strict=False)
+            self.objects[target].load_state_dict(
+                {k: torch.tensor(v, device="cpu") for k, v in weights.items()}, strict=False
+            )
 
     def do_refine(self, target: int) -> None:
         """Have an object in double precision, for as long as its code runs so."""
@@ -185,7 +192,25 @@ class Workbench:
             with called as (function, tensors), torch.set_grad_enabled(differentiate):
                 return function(*tensors, **kwargs)
 
-        return self._in_its_precision(target, call)
+        return self._as_it_runs(target, call)
+
+    def _as_it_runs(self, target, call: Callable):
+        """call() on the CPU; where the code runs on the accelerator only (`.cuda()` in it), there from then on."""
+        try:
+            return self._in_its_precision(target, call)
+        except StudentCodeError as error:
+            there = self._accelerator
+            if target in self.accelerated or there.type == "cpu" or not _is_of_devices(error):
+                raise
+        if target is not None:
+            self.precise.discard(target)  # Apple's devices have no double precision
+            self.objects[target].float().to(there)
+        self.accelerated.add(target)
+        return call()
+
+    @property
+    def _accelerator(self) -> torch.device:
+        return training.device() if self._default_device.type == "cpu" else self._default_device
 
     def _in_its_precision(self, target, call: Callable):
         """call(), in double precision if the object has it; where its code does not run so, in single from then on."""
@@ -212,7 +237,9 @@ class Workbench:
         steps: (method, part, rate, arguments, keywords) each; the method is called, in training mode or not, with its
         arguments and a plain optimiser, θ ← θ − rate · ∇θ, of the parameters of that part of the object.
         """
-        made = self.objects[target]
+        return self._as_it_runs(target, lambda: self._descended(self.objects[target], target, steps, seed, train))
+
+    def _descended(self, made: nn.Module, target: int, steps: list, seed: int, train: bool) -> tuple[dict, dict]:
         before = copy.deepcopy(made.state_dict())
         try:
             for method, part, rate, args, kwargs in steps:
@@ -261,11 +288,11 @@ class Workbench:
                     tensors = [a.requires_grad_().clone() if _is_real(a) else a for a in tensors]
                 out = function(*tensors, **kwargs)
                 out = _differentiable(_chosen(out, output, method), method, cotangent)
-                weight = torch.ones_like(out) if cotangent is None else torch.tensor(cotangent).to(out)
+                weight = torch.ones_like(out) if cotangent is None else torch.tensor(cotangent, device="cpu").to(out)
                 grads = torch.autograd.grad((out * weight).sum(), list(sources.values()), allow_unused=True)
                 return dict(zip(sources, grads, strict=True))
 
-        grads = self._in_its_precision(target, call)
+        grads = self._as_it_runs(target, call)
         if wrt == "input":
             return np.zeros(shape, dtype=np.float32) if grads["input"] is None else grads["input"]
         return dict.fromkeys(self._names(target)) | grads
@@ -285,11 +312,11 @@ class Workbench:
                 out = _differentiable(_chosen(function(x.clone(), *tensors[1:]), output, method), method, None)
                 if out.shape[:1] != x.shape[:1]:
                     raise StudentCodeError("wrong shape", f"{method} should give one row an example of the batch.")
-                directions = torch.eye(out[0].numel(), dtype=out.dtype)[first:last]
+                directions = torch.eye(out[0].numel(), dtype=out.dtype, device=out.device)[first:last]
                 rows = directions.view(-1, 1, *out.shape[1:]).expand(-1, *out.shape)
                 return torch.cat([_pulled_back(out, x, part) for part in rows.split(AT_ONCE)])
 
-        return self._in_its_precision(target, call)
+        return self._as_it_runs(target, call)
 
     def do_parameters(self, target: int) -> dict:
         """{name: array} of the object's parameters."""
@@ -317,15 +344,18 @@ class Workbench:
             function, label = getattr(obj, method, None), f"{type(obj).__name__}.{method}"
             if function is None:
                 raise StudentCodeError("missing", f"{type(obj).__name__} has no method {method}.")
-        device = next((p.device for p in obj.parameters()), "cpu")
         # Copied, because an array that came through a buffer is read-only, and torch warns about such.
-        args = [torch.tensor(a, device=device) if isinstance(a, np.ndarray) else a for a in args]
+        args = [torch.tensor(a, device="cpu") if isinstance(a, np.ndarray) else a for a in args]
         if target is not None:  # a function of the notebook gets what it is given
             real = torch.float64 if target in self.precise else torch.float32
             args = [a.to(real) if _is_real(a) else a for a in args]
+        away = target in self.accelerated
+        if away:
+            args = [_moved(a, self._accelerator) if isinstance(a, torch.Tensor) else a for a in args]
         kept = _left_alone(obj) if train and target in self.trained else nullcontext()
         apart = tensors.withheld() if target is None else nullcontext()
-        with seeded(seed), _mode(obj, train), students_code(label), kept, apart:
+        default = self._default_device if away else nullcontext()
+        with seeded(seed), _mode(obj, train), students_code(label), kept, apart, default:
             yield function, args
 
 
@@ -365,6 +395,16 @@ def _left_alone(module: nn.Module):
         module.load_state_dict(before)
 
 
+def _is_of_devices(error: StudentCodeError) -> bool:
+    """Whether the code failed because some of its tensors were on another device than the rest."""
+    return error.kind == "raised" and re.search(r"\bdevices?\b|cuda|\bmps\b|\bxpu\b", error.message, re.I) is not None
+
+
+def _moved(x: torch.Tensor, there: torch.device) -> torch.Tensor:
+    """On another device; in single precision where it has no double."""
+    return (x.float() if there.type == "mps" and x.dtype == torch.float64 else x).to(there)
+
+
 def _is_real(value) -> bool:
     return isinstance(value, torch.Tensor) and value.is_floating_point()
 
@@ -394,7 +434,7 @@ def _pulled_back(out: torch.Tensor, x: torch.Tensor, cotangents: torch.Tensor) -
 
     def pulled(cotangent, batched):
         grad = torch.autograd.grad(out, x, cotangent, retain_graph=True, is_grads_batched=batched, allow_unused=True)[0]
-        return torch.zeros(*cotangent.shape[: int(batched)], *x.shape, dtype=x.dtype) if grad is None else grad
+        return x.new_zeros(*cotangent.shape[: int(batched)], *x.shape) if grad is None else grad
 
     try:
         return pulled(cotangents, batched=True)
@@ -464,7 +504,7 @@ def _perturb(module: nn.Module, weights: float, biases: float, seed: int) -> Non
     and what a check sees does not hang on the student's choice of an initialisation. Frozen parameters stay as they
     are, and so do exact zeros, which are a mask's work, unless the whole tensor is one value.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator("cpu").manual_seed(seed)
     for p in module.parameters():
         size = weights if p.ndim > 1 else biases
         if isinstance(p, nn.UninitializedParameter) or not (size and p.requires_grad and p.is_floating_point()):
@@ -473,7 +513,7 @@ def _perturb(module: nn.Module, weights: float, biases: float, seed: int) -> Non
 
 
 def _randomised(values: torch.Tensor, size: float, generator: torch.Generator) -> torch.Tensor:
-    noise = torch.randn(values.shape, generator=generator, dtype=values.dtype)
+    noise = torch.randn(values.shape, generator=generator, dtype=values.dtype, device="cpu").to(values.device)
     if values.ndim <= 1:
         live = (values != 0) | (values == values.mean()).all()
         return values + 0.5 * size * noise * live

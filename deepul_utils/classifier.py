@@ -147,12 +147,13 @@ def train(name: str, steps: int, seed: int = 0):
 
     torch.manual_seed(seed)
     model, sizes = network(name), list(heads_of(name).values())
+    where = next(model.parameters()).device
     optimizer = torch.optim.AdamW(model.parameters(), RATE, weight_decay=1e-3)
     annealing = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
     for x, y in _batches(name, steps, seed):
-        logits = model(x).split(sizes, dim=1)
+        logits = model(x.to(where)).split(sizes, dim=1)
         # Colours of a silhouette are marked −100, which the cross entropy leaves out.
-        loss = sum(F.cross_entropy(part, target) for part, target in zip(logits, y.T, strict=True))
+        loss = sum(F.cross_entropy(part, target) for part, target in zip(logits, y.to(where).T, strict=True))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[union-attr]  # a sum over one head at least
         optimizer.step()
@@ -186,7 +187,7 @@ def main() -> None:
     from safetensors.numpy import save
 
     for name in LAYERS:
-        weights = {key: value.numpy() for key, value in train(name, STEPS[name]).state_dict().items()}
+        weights = {key: value.cpu().numpy() for key, value in train(name, STEPS[name]).state_dict().items()}
         judge = Classifier(name, weights, heads_of(name), {})
         right = {levels: accuracy(judge, levels) for levels in LEVELS[name]}
         about = dict(heads=json.dumps(judge.heads), accuracy=json.dumps(right), levels=json.dumps(LEVELS[name]))

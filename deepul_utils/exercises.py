@@ -2,9 +2,8 @@
 
 import tomllib
 from functools import cache
-from pathlib import Path
 
-ASSIGNMENTS = Path(__file__).resolve().parents[1] / "autograder" / "assignments"
+from deepul_utils.places import ASSIGNMENTS
 
 
 def exercise_of(name: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from deepul_utils import fingerprint
+from deepul_utils import fingerprint, places
 
 
 @dataclass
@@ -153,7 +153,7 @@ def notes(name: str, models: dict[str, nn.Module], namespace: dict) -> list[str]
 
 
 def _notes(model: nn.Module, origin: Origin, namespace: dict) -> list[str]:
-    said, file = [], f"artifacts/{origin.file.name}"
+    said, file = [], places.shown(origin.file)
     if not origin.file.exists():
         said.append(f"{file} is gone, and the file is what is graded: run its cell again.")
     elif _content(origin.file) != origin.content:

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor
 
+from deepul_utils import devices
 from deepul_utils.errors import KitError
 
 ROUNDING = 1e-6  # of float32 sums, relative
@@ -142,7 +143,8 @@ def receptive_field(
     logits: int64 (B, C, H, W) -> (B, C, H, W, …). around: the image to change, int64 (C, H, W); all zero if none.
     """
     C, H, W = shape
-    base = torch.zeros(C, H, W, dtype=torch.long) if around is None else around
+    where = devices.of_function(logits)
+    base = torch.zeros(C, H, W, dtype=torch.long, device=where) if around is None else around.to(where)
     changed = base.repeat(H * W, 1, 1, 1)
     for k in range(H * W):
         changed[k, :, k // W, k % W] = 1 - changed[k, :, k // W, k % W].clamp(max=1)

@@ -114,7 +114,11 @@ def _set(module: nn.Module, name: str, value) -> None:
     if value is ABSENT:
         where.pop(name, None)
     else:
-        where[name] = copy.deepcopy(value)
+        value, now = copy.deepcopy(value), where.get(name)
+        both = isinstance(value, Tensor) and isinstance(now, Tensor)
+        where[name] = (
+            value.to(now.device) if both and now is not None else value
+        )  # the model may have been trained on another device
 
 
 @contextlib.contextmanager

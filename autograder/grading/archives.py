@@ -16,9 +16,8 @@ from pathlib import PurePosixPath
 from typing import IO, BinaryIO, cast
 
 from autograder.course import CourseError
+from autograder.files import MOST_BYTES, MOST_FILES
 
-MOST_BYTES = 200 * 2**20  # of one unpacked submission; an assignment with its weights has a few
-MOST_FILES = 2000
 MOST_DIRECTORY = 4 * 2**20  # bytes of an archive's list of contents: twice that of MOST_FILES with the longest names
 MOST_HEADER = 2**16  # bytes of what a tar archive may say of one file
 TAR = re.compile(r"\.(tar|tar\.gz|tgz|tar\.bz2|tbz2?)$", re.IGNORECASE)

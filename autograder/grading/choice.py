@@ -58,9 +58,9 @@ def refuse_another(content: bytes, name: str, assignment: str) -> None:
 
 
 def with_weights(files: dict[str, bytes], folder: PurePosixPath, assignment: str) -> tuple[dict[str, bytes], list[str]]:
-    """The files, with weights of the assignment that lie anywhere else in artifacts/ beside the notebook; and which."""
+    """(the files, the assignment's weights in artifacts/ beside the notebook wherever they lay; what was moved)."""
     ours = {e.name for e in assignments.get(assignment).exercises}
-    kept, changes = dict(files), []
+    kept, moved = dict(files), []  # type: dict[str, bytes], list[str]
     for name in sorted(n for n in files if n.endswith(".safetensors")):
         path = PurePosixPath(name)
         base = re.sub(r" ?\(\d+\)(?=\.safetensors$)", "", path.name)  # what browsers make of a second download
@@ -71,8 +71,8 @@ def with_weights(files: dict[str, bytes], folder: PurePosixPath, assignment: str
         if hidden or elsewhere or base.split(".")[0] not in ours or str(wanted) in kept:
             continue
         kept[str(wanted)] = kept.pop(name)
-        changes.append(f"{printable(name)} was taken as artifacts/{printable(base)}.")
-    return kept, changes
+        moved.append(f"{printable(name)} was taken as artifacts/{printable(base)}.")
+    return kept, moved
 
 
 def _others(cells: Iterable[dict], assignment: str) -> str:

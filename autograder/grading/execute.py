@@ -192,8 +192,9 @@ class _Run:
 
 
 def shown(score: Score) -> dict:
-    """A score as the output of its cell."""
-    return {"output_type": "execute_result", "data": score._repr_mimebundle_(), "metadata": {}, "execution_count": None}
+    """A score as the output of its cell; nbgrader reads the points in its plain text."""
+    data = score._repr_mimebundle_() | {"text/plain": score.figure}
+    return {"output_type": "execute_result", "data": data, "metadata": {}, "execution_count": None}
 
 
 def _is_grade(text: object, points: float) -> bool:

@@ -14,12 +14,13 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from autograder import assignments, display
+from autograder import assignments, display, notebooks
 from autograder.course import Course, trouble
 from autograder.files import write_atomically
-from autograder.grading import batch
+from autograder.grading import batch, by_hand
 from autograder.grading.batch import Graded
 from autograder.grading.copies import Alike
+from autograder.handout import source
 
 BINS = 10
 PAGE_SHARE = 0.1  # of the time that passes may go into writing the page: that of a large class has many megabytes
@@ -41,9 +42,10 @@ class Report:
         self._page = Page(folder / "report", assignment)
         self._lines: dict[str, str] = {}
         self._page_again = 0.0  # not before this time
+        marks = by_hand.read(course, assignment)
         for student in students:
             if earlier := self._earlier(student):
-                self._show(earlier)
+                self._show(earlier.with_marks(assignment, marks.get(student, {})))
 
     def _earlier(self, student: str) -> Graded | None:
         try:
@@ -129,6 +131,9 @@ class Page:
         page = self._template("report").render(
             assignment=self.assignment,
             exercises=assignments.get(self.assignment).exercises,
+            open=sum(w["outcome"] == by_hand.OPEN for r in graded for w in r.written),
+            most_written=max((r.most_written for r in graded), default=0),
+            rubrics=rubrics(self.assignment),
             results=results,
             graded=graded,
             students=[self._parts[s] for s in self.order],
@@ -151,6 +156,15 @@ class Page:
         environment.filters["table"] = lambda score: Markup(display.score_html(score, style=False))
         environment.globals |= dict(figure=_figure, colours=display.COLOURS, style=Markup(display.STYLE))
         return environment
+
+
+def rubrics(assignment: str) -> list[tuple[str, str, str]]:
+    """(number, model answer, rubric) of each written question, as the source has them, if it is there."""
+    here = assignments.get(assignment)
+    if not here.source.exists():
+        return []
+    cells = notebooks.read(here.source)
+    return [(q.number, *source.answer(cells[k])) for k, q in source.questions(here, cells).items()]
 
 
 def _write_alike(file: Path, alike: list[Alike]) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from autograder.course import CourseError
+from autograder.files import MOST_BYTES, MOST_FILE, MOST_FILES
 from autograder.grading import archives
-from autograder.grading.archives import MOST_BYTES, MOST_FILES, Member
+from autograder.grading.archives import Member
 from autograder.grading.archives import printable as shown
 
-MOST_FILE = 64 * 2**20  # the largest weights of the course have a tenth
 MOST_NAME = 255  # bytes of one part of a name, as file systems have it
 MOST_STUDENT = 120  # bytes of a student's name: files are called after it
 MOST_PATH = 1000  # bytes of a whole name; it stands behind the course folder's own

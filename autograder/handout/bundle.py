@@ -10,9 +10,15 @@ from autograder.assignments import ROOT, Assignment
 
 # Of the kit, everything that a notebook and its checks import.
 PARTS = (
-    "deepul_utils", "autograder", "data", "requirements.txt", "constraints.txt", "pyproject.toml", "nbgrader_config.py",
+    "deepul_utils",
+    "autograder",
+    "data",
+    "requirements.txt",
+    "constraints.txt",
+    "pyproject.toml",
+    "nbgrader_config.py",
     "LICENSE",
-)  # fmt: skip
+)
 # What is of use to the staff only, and what is made.
 LEFT_OUT = ("autograder/proof", "autograder/demo.py", "data/cache")
 MADE = ("__pycache__", "artifacts", ".ipynb_checkpoints")

@@ -27,7 +27,7 @@ def problems(assignment: str) -> list[str]:
 
 def _of(exercise: Exercise, cells: list[Cell]) -> Iterator[str]:
     yield from _proved(exercise)
-    yield from _calibrated(exercise, source.trained(cells))
+    yield from _calibrated(exercise, notebooks.trained(cells))
 
 
 def _proved(exercise: Exercise) -> Iterator[str]:

@@ -136,6 +136,8 @@ def _asked(function, x: np.ndarray) -> np.ndarray:
     """A model's function of points, as an array: no gradients; the first where it returns several things."""
     import torch
 
+    from deepul_utils import devices
+
     with torch.no_grad():
-        out = function(torch.tensor(x, dtype=torch.float32))
+        out = function(torch.tensor(x, dtype=torch.float32, device=devices.of_function(function)))
     return toy.as_array(out[0] if isinstance(out, tuple) else out)

@@ -36,7 +36,10 @@ def stream(name: str, seed: int | np.random.Generator = 0, split: str = "train")
 
 def as_array(x) -> np.ndarray:
     """`x` as a NumPy array; a torch tensor may need gradients or live on an accelerator."""
-    return np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
+    if not hasattr(x, "detach"):
+        return np.asarray(x)
+    x = x.detach().cpu()
+    return np.asarray(x.float() if str(x.dtype) == "torch.bfloat16" else x)  # NumPy has no such numbers
 
 
 def check_count(n: int) -> int:

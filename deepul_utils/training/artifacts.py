@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from deepul_utils import fingerprint, origins, training
+from deepul_utils import devices, fingerprint, origins, places, training
 from deepul_utils.errors import Diverged, Interrupted, KitError
 from deepul_utils.exercises import exercise_of
 from deepul_utils.training.files import _load, _read_samples, _save, _save_samples
@@ -24,12 +24,13 @@ def trained(name: str, model: nn.Module, fit: Callable, retrain: bool = False) -
 
     fit: trains the model in place, and may return its History, or a list of losses. retrain: train from the
     start although weights exist; the old ones stay beside the new as `<name>.previous.safetensors`. An interrupt
-    loses nothing: run the cell again. Returns the model in eval mode. Raises KitError for weights that do not
-    fit the model, and if the training diverged.
+    loses nothing: run the cell again. Returns the model in eval mode, on the device on which it was given, whichever
+    `fit` trained it on. Raises KitError for weights that do not fit the model, and if the training diverged.
     """
     __tracebackhide__ = True
     file = training.session.folder / f"{name}.safetensors"
     retrain, kept = retrain and not training.session.grading, _kept(model, file)
+    given_on = devices.of_tensors(model)
     if retrain:
         training.session.forget(name)
     goes_on = training.session.is_unfinished(name) and not training.session.grading
@@ -43,12 +44,13 @@ def trained(name: str, model: nn.Module, fit: Callable, retrain: bool = False) -
         try:
             history, run = _train(name, model, fit, retrain)
             _save(name, file, model, history, run)
+            devices.back_on(model, given_on)
         except Diverged:
             training.session.forget(name)  # to go on from there would be to diverge again
             raise
         training.session.forget(name)
         origin = origins.remember(name, file, model, fit)
-        print(f"{name}: trained in {history.seconds:.1f} s, saved to artifacts/{file.name}.")
+        print(f"{name}: trained in {history.seconds:.1f} s, saved to {places.shown(file)}.")
         if origin.lost:
             print(f"{name}: {origins.not_saved(origin.lost)}")
     session = training.session
@@ -124,12 +126,13 @@ def drawn(name: str, draw: Callable[[], Tensor], redraw: bool = False) -> Tensor
         code = fingerprint.made(watch, model, draw)
         _save_samples(file, samples, weights, code)
         print(
-            f"{name}: drew {len(samples)} samples in {time.monotonic() - begun:.1f} s, saved to artifacts/{file.name}."
+            f"{name}: drew {len(samples)} samples in {time.monotonic() - begun:.1f} s, saved to {places.shown(file)}."
         )
     else:
         print(f"{name}: loaded {len(samples)} samples drawn before (redraw=True draws anew).")
     if origin:
         origin.drawn = {unit: digest for unit, digest in code.items() if unit != "<lambda>"}
+    samples = samples.to(devices.of_model(model))  # the same whether they were drawn or loaded
     training.session.samples[name] = samples if samples.is_floating_point() else samples.long()
     return training.session.samples[name]
 

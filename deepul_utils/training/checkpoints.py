@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from deepul_utils import fingerprint
+from deepul_utils import fingerprint, places
 from deepul_utils.errors import KitError
 from deepul_utils.exercises import exercise_of
 from deepul_utils.training.files import _atomic
@@ -71,7 +71,7 @@ def _read_checkpoint(file: Path, name: str) -> dict:
         return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever the reader makes of a damaged file
         raise KitError(
-            f"{exercise_of(name)}: artifacts/{file.name}, kept from an interrupted run, cannot be read "
+            f"{exercise_of(name)}: {places.shown(file)}, kept from an interrupted run, cannot be read "
             f"({type(error).__name__}). Train from the start with trained({name!r}, …, retrain=True)."
         ) from None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from deepul_utils import origins
+from deepul_utils import origins, places
 from deepul_utils.errors import Diverged, KitError
 from deepul_utils.exercises import exercise_of
 from deepul_utils.training.histories import History, _thinned
@@ -51,7 +51,7 @@ def _load(name: str, file: Path, model: nn.Module) -> History:
             metadata = stored.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise KitError(
-            f"{exercise_of(name)}: artifacts/{file.name} is no readable weights file ({error}). "
+            f"{exercise_of(name)}: {places.shown(file)} is no readable weights file ({error}). "
             f"Train it anew with trained({name!r}, …, retrain=True)."
         ) from None
     _require_fit(name, file, weights, model.state_dict())
@@ -63,8 +63,11 @@ def _load(name: str, file: Path, model: nn.Module) -> History:
 
 
 def _require_fit(name: str, file: Path, stored: dict, wanted: dict) -> None:
-    shapes = [f"{k} is {tuple(stored[k].shape)}, should be {tuple(wanted[k].shape)}"
-              for k in stored.keys() & wanted.keys() if stored[k].shape != wanted[k].shape]  # fmt: skip
+    shapes = [
+        f"{k} is {tuple(stored[k].shape)}, should be {tuple(wanted[k].shape)}"
+        for k in stored.keys() & wanted.keys()
+        if stored[k].shape != wanted[k].shape
+    ]
     problems = {
         "missing": sorted(wanted.keys() - stored.keys()),
         "unexpected": sorted(stored.keys() - wanted.keys()),
@@ -73,7 +76,7 @@ def _require_fit(name: str, file: Path, stored: dict, wanted: dict) -> None:
     said = "; ".join(f"{what}: {_listed(names)}" for what, names in problems.items() if names)
     if said:
         raise KitError(
-            f"{exercise_of(name)}: the weights in artifacts/{file.name} do not fit your model ({said}). "
+            f"{exercise_of(name)}: the weights in {places.shown(file)} do not fit your model ({said}). "
             f"They were trained with another version of your class. Train anew with "
             f"trained({name!r}, …, retrain=True); the old weights are kept beside the new."
         )

@@ -51,7 +51,9 @@ class Film:
             return
         before = _random_state()
         with fingerprint.unseen():  # what takes the pictures has no part in the weights
-            taken = {"round": torch.tensor(rounds)} | {k: v.detach().cpu() for k, v in self.frame().items()}
+            taken = {"round": torch.tensor(rounds, device="cpu")} | {
+                k: v.detach().cpu() for k, v in self.frame().items()
+            }
         _set_random_state(before)
         so_far = self.frames
         self.frames = {k: torch.cat([so_far[k], v[None]]) if so_far else v[None] for k, v in taken.items()}

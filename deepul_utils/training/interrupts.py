@@ -22,7 +22,7 @@ def get_ready() -> None:
         import safetensors.torch
         import tqdm  # noqa: F401
 
-        theta = nn.Parameter(torch.zeros(1))
+        theta = nn.Parameter(torch.zeros(1, device="cpu"))
         optimizer = torch.optim.Adam([theta])
         torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
         theta.sum().backward()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deepul_utils import training
+from deepul_utils import devices, training
 from deepul_utils.errors import Diverged, KitError
 from deepul_utils.training import arguments
 from deepul_utils.training.checkpoints import _settings
@@ -57,7 +57,7 @@ def fit(
     parts = dict(model=model, optimizer=optimizer, scheduler=scheduler, batches=batches)
     start, history = checkpoint.resume(parts, _settings(optimizer, scheduler, steps, batch_size, len(train[0])))
     every, begun = max(1, steps // evaluations), time.monotonic() - history.seconds
-    where = next(model.parameters()).device
+    where = devices.of_model(model)
     bar = progress(range(start, steps), checkpoint.name, initial=start, total=steps)
     history.settings |= dict(steps=steps, batch=batches.size)
     with _deferred_interrupt() as interrupted:
@@ -149,7 +149,7 @@ def play(
     start, history = checkpoint.resume(parts, " and ".join(settings))
     film = Film(rounds, frame or dict)
     film.frames, begun = history.frames, time.monotonic() - history.seconds
-    where = next(model.parameters()).device
+    where = devices.of_model(model)
     bar = progress(range(start, rounds), checkpoint.name, initial=start, total=rounds)
     film.look(start)
     history.settings |= dict(rounds=rounds, batch=batches.size, discriminator_steps=discriminator_steps)
@@ -237,7 +237,7 @@ def evaluate(model: nn.Module, loss: Callable[..., Tensor], data, batch_size: in
     """Mean loss over `data`, in eval mode; data as `fit` takes it."""
     model.eval()
     data = _tensors(data)
-    where = next(model.parameters()).device
+    where = devices.of_model(model)
     batches = zip(*(part.split(batch_size) for part in data), strict=True)
     return sum(loss(*(part.to(where) for part in batch)).item() * len(batch[0]) for batch in batches) / len(data[0])
 
@@ -253,7 +253,9 @@ def _tensors(data) -> tuple[Tensor, ...]:
 def _tensor(data) -> Tensor:
     """As a tensor that shares its memory if it may: torch warns about arrays that are read-only."""
     frozen = isinstance(data, np.ndarray) and not data.flags.writeable
-    return torch.tensor(data) if frozen else torch.as_tensor(data)
+    if isinstance(data, Tensor):
+        return data  # where it is
+    return torch.tensor(data, device="cpu") if frozen else torch.as_tensor(data, device="cpu")
 
 
 class _Batches:
@@ -261,11 +263,11 @@ class _Batches:
 
     def __init__(self, n: int, size: int):
         self.n, self.size = n, min(size, n)
-        self.order, self.at = torch.randperm(n), 0
+        self.order, self.at = torch.randperm(n, device="cpu"), 0
 
     def next(self) -> Tensor:
         if self.at + self.size > self.n:
-            self.order, self.at = torch.randperm(self.n), 0
+            self.order, self.at = torch.randperm(self.n, device="cpu"), 0
         self.at += self.size
         return self.order[self.at - self.size : self.at]
 

@@ -7,6 +7,8 @@ import random
 import numpy as np
 import torch
 
+from deepul_utils.devices import device
+
 
 def seed_everything(seed: int) -> None:
     """Start Python's, NumPy's and torch's random numbers from `seed`.
@@ -31,13 +33,6 @@ def _seed(seed: int) -> None:
         torch.manual_seed(seed)
 
 
-def device() -> torch.device:
-    """The fastest device of this machine: a CUDA GPU, Apple's, or the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
 @contextlib.contextmanager
 def seeded(seed: int):
     """Every usual source of randomness starts from `seed`, and is put back afterwards."""
@@ -57,12 +52,19 @@ def _random_state() -> dict:
         "numpy": [kind, keys.tolist(), *rest],  # type: ignore[attr-defined]  # get_state() gives a tuple
         "torch": torch.get_rng_state(),
     }
-    return state | ({"cuda": torch.cuda.get_rng_state_all()} if torch.cuda.is_initialized() else {})
+    if torch.cuda.is_initialized():
+        state["cuda"] = torch.cuda.get_rng_state_all()
+    if torch.backends.mps.is_available():
+        state["mps"] = torch.mps.get_rng_state()
+    return state
 
 
 def _set_random_state(state: dict) -> None:
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])  # noqa: NPY002
     torch.set_rng_state(state["torch"])
-    if "cuda" in state:
-        torch.cuda.set_rng_state_all(state["cuda"])
+    # A training that was interrupted may go on where there are fewer GPUs, or none.
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"][: torch.cuda.device_count()])
+    if "mps" in state and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(state["mps"])

@@ -241,9 +241,24 @@ plots.samples_1d(mixture.sample(20_000), pmf=edges.pmf, model_pmf=learned)
 # Expected:
 #
 # ![learned pmf and samples](figures/logistic_mixture.png)
+
+# %% [markdown]
+# ### Question 1.1
 #
-# *A question to think about:* the loss of your model is an average of $-\log P(x)$ over data. Which levels
-# weigh most in it, and what does that mean for the levels that never occur in the training set?
+# The loss of your model is an average of $-\log P(x)$ over data. Which levels weigh most in it, and what does that
+# mean for the levels that never occur in the training set?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# The loss is $-\sum_x \hat p(x) \log P(x)$, where $\hat p(x)$ is the share of level $x$ among the data: each $\log
+# P(x)$ counts as often as its level occurs, so the frequent levels weigh most. A level that never occurs has weight
+# zero. Its probability enters only because everything sums to one: what it has, the others lack, so training takes it
+# away. How much is left is decided by the shape of the model, here by the tails of the logistics, and not by the data.
+# It is never zero, and nothing says that it is right: one such level among new data may cost any number of nats.
+#
+# **Rubric.** *2 points:* levels count by how often they occur, **and** for those that do not occur the data say
+# nothing but that their sum should be small (the model's shape decides). *1 point:* one of the two.
+# ### END SOLUTION
 
 # %% [markdown]
 # ### Check
@@ -522,14 +537,32 @@ plots.pmf_2d(true=smiley.pmf, model=learned, samples=counts / counts.sum())
 # Expected:
 #
 # ![true pmf, learned pmf and samples of MADE on the smiley](figures/made_smiley.png)
-#
-# *A question to think about:* you modelled $x_1$ first and $x_2$ given $x_1$. Would the other order be
-# easier to learn for one of the two data sets? Try it: any order passes the checks.
+
 
 # %%
 with torch.no_grad():
     learned = made_moons.log_prob(grid).exp().view(25, 25)
 plots.pmf_2d(true=moons.pmf, model=learned)
+
+# %% [markdown]
+# ### Question 1.2
+#
+# You modelled $x_1$ first and $x_2$ given $x_1$. The chain rule holds for the other order, too. Can the best loss that
+# is possible depend on the order? Why may one order be easier to *learn* all the same? Look at the conditionals of one
+# of the two data sets. (Try it: any order passes the checks.)
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# The chain rule is exact in both orders, so the limit is the same, the entropy of the data. But the network has to
+# represent conditionals, and these have other shapes. On the moons a column crosses each moon about once, so $p(x_2
+# \mid x_1)$ has one mode or two; a row can cross each of them twice, so $p(x_1 \mid x_2)$ has up to four, and they
+# meet and vanish where a moon has its top or its bottom. With $x_2$ first there is more to learn, from the same data
+# and with the same hidden units.
+#
+# **Rubric.** *2 points:* the limit is the same, **and** a reason from the conditionals of one data set: how many modes
+# they have, or how fast they change with what is given. Another result is right, too, if the reason is. *1 point:* one
+# of the two.
+# ### END SOLUTION
 
 # %% [markdown]
 # ### Check
@@ -795,8 +828,22 @@ def fast_sample(model: PixelCNN, n: int) -> torch.Tensor:
 
 
 # %% [markdown]
-# *A question to think about:* the blind spot hides a quarter of what a pixel could know. How does the trained
-# model still draw round digits?
+# ### Question 1.3
+#
+# The blind spot hides a quarter of what a pixel could know. How does the trained model still draw round digits, and
+# where does it pay for what it does not see?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# What the hidden pixels know is mostly known elsewhere: neighbours are alike, strokes are several pixels wide and
+# smooth, and the pixels that are seen on the left and above were drawn by the same rules from much of the same past.
+# So little of the information is in the blind spot alone. The model is a valid density all the same: each conditional
+# is normalised, of what it sees. It learns $p(x_i \mid \text{what is seen})$ in place of $p(x_i \mid x_{<i})$, and
+# pays with a larger loss: the information about $x_i$ that only hidden pixels have, summed over the image.
+#
+# **Rubric.** *2 points:* hidden pixels tell little that is not seen elsewhere (they are correlated), **and** the price
+# is paid in likelihood, by a model that is still a proper one. *1 point:* one of the two.
+# ### END SOLUTION
 
 # %% [markdown]
 # ### Check
@@ -1078,18 +1125,34 @@ plots.image_rows({str(y): gated_samples[sampled_labels == y].float() for y in ra
 # Expected:
 #
 # ![samples of a gated PixelCNN, a row a class](figures/gated_pixelcnn.png)
-#
-# *A question to think about:* a density for each class is a classifier, by Bayes' rule: $p(y \mid x) \propto
+
+# %% [markdown]
+# **A classifier for nothing.** A density for each class is a classifier, by Bayes' rule: $p(y \mid x) \propto
 # p(x \mid y)$ when all classes are as frequent. Nobody trained it to tell digits apart. How well does it?
-#
-# *And another:* compare with Exercise 1.3, in nats an image. A label can be worth at most $\log 10 = 2.3$ of them. Is
-# the rest of the difference what the blind spot cost?
 
 # %%
 with torch.no_grad():
     some, classes = valid_glyphs[:60].long(), torch.arange(10)
     log_p = torch.stack([gated_pixelcnn.log_prob(some, y.expand(60)) for y in classes], dim=1)
 print(f"{(log_p.argmax(dim=1) == valid_labels[:60]).float().mean():.0%} of 60 images classified right")
+
+# %% [markdown]
+# ### Question 1.4
+#
+# Compare the loss with that of Exercise 1.3, in nats an image. A label can be worth at most $\log 10 = 2.3$ of them.
+# Why that much? And is the rest of the difference what the blind spot cost?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# Knowing the label lowers the best loss by the mutual information of image and label, $I(x; y) = H(y) - H(y \mid x)
+# \le H(y) = \log 10$. The rest need not be the blind spot: the two networks differ in more, in their gates, their
+# residual connections, depth, width and training, and neither is at its limit. To measure the blind spot alone, change
+# nothing else: the same network with the same training and without labels, once with the vertical stack and once
+# without what it adds above and to the right.
+#
+# **Rubric.** *2 points:* the bound by $I(x; y) \le H(y)$ in some form, **and** that other things differ as well, so
+# that the rest is not the blind spot's alone. *1 point:* one of the two.
+# ### END SOLUTION
 
 # %% [markdown]
 # ### Check
@@ -1331,9 +1394,25 @@ plots.images(color_samples, levels=4, columns=12)
 # Expected:
 #
 # ![samples of a colour PixelCNN trained on shapes](figures/color_pixelcnn.png)
+
+# %% [markdown]
+# ### Question 1.5
 #
-# *A question to think about:* the order R, G, B is a choice. Which other factorisations of a colour pixel could you
-# make, and what would a softmax over all 64 colours at once cost?
+# The order R, G, B is a choice. Name two other ways to factorise the distribution of a colour pixel. What would one
+# softmax over all 64 colours cost and give, and what with 256 levels a channel?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# Other orders (six in all), another space of colours (brightness first, then two differences), or one softmax over all
+# colours: all of these are exact, and can represent the same distributions. Three channels that are independent given
+# the past are a factorisation, too, and lose what the channels know of each other. A softmax over $4^3 = 64$ colours
+# needs 64 outputs a pixel in place of $3 \cdot 4 = 12$; it gives all dependences in a pixel at once, and a pixel is
+# drawn in one pass instead of three. With 256 levels it would be $256^3 = 16.8$ million outputs in place of 768, each
+# learned from the few pixels of exactly this colour.
+#
+# **Rubric.** *2 points:* two other factorisations, **and** the numbers of outputs ($L^3$ against $3L$) with what
+# follows from them. *1 point:* one of the two.
+# ### END SOLUTION
 
 # %% [markdown]
 # ### Check

@@ -263,9 +263,23 @@ with torch.no_grad():
 plots.pushed_through(x, z, xlabel="$x$ (data)", zlabel="$z = f(x)$, trained")
 
 # %% [markdown]
-# *A question to think about:* this flow is a mixture of Gaussians, fitted by maximum likelihood; we only *called* it a
-# flow. What would you have to change to get a flow that is no mixture of anything? (Any rising function from
-# $\mathbb R$ onto $[0, 1]$ will do.)
+# ### Question 2.1
+#
+# This flow is a mixture of Gaussians, fitted by maximum likelihood; we only *called* it a flow. What would you have to
+# change to get a flow that is no mixture? (Any rising function from $\mathbb R$ onto $[0, 1]$ will do.) Name such a
+# function, and say what its density is.
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# A rising function $f$ from $\mathbb R$ onto $[0, 1]$ is the CDF of $p(x) = f'(x)$, whatever it is made of. Here $f$
+# is a weighted sum of Gaussians' CDFs, so $f'$ is the weighted sum of their densities. In its place take a function
+# that is built otherwise: a network with positive weights and rising activations, with a sigmoid at the end; a rising
+# spline; or two such flows one after the other, $f_2(\sigma^{-1}(f_1(x)))$. The density is the derivative, which
+# automatic differentiation gives; it is one by the change of variables, and needs no components.
+#
+# **Rubric.** *2 points:* a function that does rise from 0 to 1 and is no weighted sum of CDFs, **and** $p = f'$. *1
+# point:* one of the two, or a function whose range or monotony is left open.
+# ### END SOLUTION
 
 # %% [markdown]
 # ### Check
@@ -479,9 +493,24 @@ plots.latent_space(ar_moons, moons.sample(4000, seed=0, split="validation"))
 # Expected:
 #
 # ![latent space of the autoregressive flow on the moons](figures/ar_flow_latents.png)
+
+# %% [markdown]
+# ### Question 2.2
 #
-# *A question to think about:* the vertical lines of the grid stay straight, the horizontal ones do not. Why? And which
-# of the two data sets would be easier with $x_2$ first?
+# The vertical lines of the grid stay straight, the horizontal ones do not. Why? And would one of the two data sets be
+# easier with $x_2$ first?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# $z_1 = F(x_1)$ depends on $x_1$ alone: all points of the line $x_1 = c$ go to the line $z_1 = F(c)$. $z_2 = F(x_2
+# \mid x_1)$ depends on both: the line $x_2 = c$ becomes the curve $z_2 = F(c \mid x_1)$, which is straight only where
+# the conditional does not change with $x_1$. On the moons $x_2$ first would be harder: a row can cross each moon
+# twice, a column about once, so $p(x_1 \mid x_2)$ has up to four modes. On the smiley the two orders are about alike:
+# rows and columns have one mode or two.
+#
+# **Rubric.** *2 points:* $z_1$ does not depend on $x_2$ while $z_2$ depends on $x_1$, **and** an answer on the order
+# with a reason from the shapes of conditionals. *1 point:* one of the two.
+# ### END SOLUTION
 
 # %% [markdown]
 # ### Check
@@ -722,10 +751,26 @@ plots.latent_space(nvp_moons, moons.sample(4000, seed=0, split="validation"))
 # Expected:
 #
 # ![latent space of RealNVP on the moons](figures/realnvp_latents.png)
+
+# %% [markdown]
+# ### Question 2.3
 #
-# *A question to think about:* mixtures in the autoregressive flow made holes with ease; RealNVP pays for each with a
-# thread. What is it about $U[0,1]$ pushed through the inverse of a CDF that allows holes, and about a coupling that
-# does not? And what would a face with an outline ask of RealNVP? Its data are `toy.get("face")`: try it.
+# Mixtures in the autoregressive flow made holes with ease; RealNVP pays for each with a thread. What is it about the
+# inverse of a mixture's CDF that allows holes, and about a coupling that does not? (What would a face with an outline
+# ask of RealNVP? Its data are `toy.get("face")`: try it.)
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# Where there are no data, a mixture's CDF is flat, so its inverse is nearly a jump: as good as no $z$ is sent into the
+# hole. Components that stand apart and are narrow do that with harmless parameters. A coupling is affine in what it
+# changes, $z_2 = x_2\, \sigma(x_1) + \mu(x_1)$ with a bounded $\sigma$: for each $x_1$ a whole line is stretched
+# evenly, and no hole can be made in it. Only its dependence on $x_1$ tears, by steep networks, one coupling after the
+# other. All of it is continuous and has finite slopes, and a normal distribution is connected: so is what becomes of
+# it, and the parts stay tied by threads, thin ones if the functions are steep.
+#
+# **Rubric.** *2 points:* the inverse CDF can be as steep as a jump where the CDF is flat, **and** couplings are
+# (affine, of bounded slope, so) continuous maps that keep a connected set connected. *1 point:* one of the two.
+# ### END SOLUTION
 
 # %% [markdown]
 # ### Check
@@ -1129,9 +1174,24 @@ plots.images(from_logits(ways.flatten(0, 1)).clamp(0, 1), columns=12)
 # Expected:
 #
 # ![straight lines in latent space between held-out images](figures/realnvp_images_interpolation.png)
+
+# %% [markdown]
+# ### Question 2.4
 #
-# *A question to think about:* the point in the middle of two draws of $N(0, I)$ in a thousand dimensions is not a
-# likely draw itself: how long is it, compared with its ends? What does that do to the middle of each row?
+# The point in the middle of two draws of $N(0, I)$ in a thousand dimensions is not a likely draw itself: how long is
+# it, compared with its ends? What does that do to the middle of each row?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# A draw has $\lVert z \rVert^2 \approx D$, so all draws lie near a shell of radius $\sqrt D$, 32 for $D = 1024$. The
+# middle of two independent ones has entries of variance ½, so its length is $\sqrt{D/2}$, about 23: shorter by $\sqrt
+# 2$, and far inside of the shell, where there is as good as no mass and the flow has seen no data. Its density is even
+# higher there. So the middle of a row is no typical image: it is paler and smoother than its ends, a blend that lacks
+# noise and detail. Going along the sphere instead keeps the length.
+#
+# **Rubric.** *2 points:* the length $\sqrt{D/2}$ against $\sqrt D$ (or the factor $1/\sqrt 2$), **and** that the
+# middle is untypical, with what is seen of it. *1 point:* one of the two.
+# ### END SOLUTION
 
 # %% [markdown]
 # ### Check
@@ -1479,8 +1539,22 @@ for name in ("realnvp_images", "glow"):
         print(f"{name:15s} {bits}after {run.seconds:.0f} s")
 
 # %% [markdown]
-# *A question to think about:* a permutation of the channels is a $1 \times 1$ convolution, too. Which of RealNVP's ways
-# to choose its halves could Glow learn, and which could it not?
+# ### Question 2.5
+#
+# A permutation of the channels is a $1 \times 1$ convolution, too. Which of RealNVP's ways to choose its halves could
+# Glow learn, and which could it not?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# Splitting by channels, and taking turns: to exchange the two halves is a permutation of the channels, a special $W$,
+# so Glow can learn that, and any other mixture. A checkerboard of pixels it cannot: the same $W$ acts at every place,
+# and cannot tell even places from odd ones. But after a squeeze the four pixels of each $2 \times 2$ block are
+# channels of one place. Then the checkerboard inside of the blocks is a choice of channels, and a permutation finds
+# it.
+#
+# **Rubric.** *2 points:* channels yes, as a permutation is one $W$, **and** a checkerboard no, since $W$ is the same
+# at every place (or only through a squeeze). *1 point:* one of the two.
+# ### END SOLUTION
 
 # %% [markdown]
 # ### Check

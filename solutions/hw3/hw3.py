@@ -373,8 +373,23 @@ plots.decoder_noise(
 # Expected:
 #
 # ![samples without and with decoder noise over the data](figures/vae2d_noise.png)
+
+# %% [markdown]
+# ### Question 3.1
 #
-# *A question to think about:* why are the samples without noise on `rotated` all on a line, and on `axis` a point?
+# Why are the samples without noise on `rotated` all on a line, and on `axis` a point?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# The decoder's noise is independent in the two dimensions. `axis` is such a Gaussian: the decoder alone is exact, with
+# a $\mu_x$ and a $\sigma_x$ that do not look at $z$. Using $z$ would cost KL and gain nothing, so it is not used, and
+# $\mu_x$ is one point. The correlation of `rotated` cannot be in that noise. It has to be in $\mu_x(z)$: one latent
+# moves it along the long axis, and the noise does the rest, the same in both dimensions. One latent, used linearly,
+# gives a line; the second would gain nothing, and has no KL.
+#
+# **Rubric.** *2 points:* the decoder's noise has no correlation and needs $z$ for it, one direction, **and** where it
+# is exact without $z$ the KL makes the model ignore it. *1 point:* one of the two.
+# ### END SOLUTION
 
 # %% [markdown]
 # ### Check
@@ -616,9 +631,24 @@ plots.image_rows({f"{valid_y[i]} to {valid_y[5 + i]}": shown(pairs[i]) for i in 
 # Expected:
 #
 # ![rows of digits turning into others](figures/vae32_interpolation.png)
+
+# %% [markdown]
+# ### Question 3.2
 #
-# *A question to think about:* a straight line between two images themselves would show one fading over the other. What
-# happens here instead, and where does it go wrong?
+# A straight line between two images themselves would show one fading over the other. What happens here instead, and
+# where does it go wrong? Why there?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# The line is straight among the codes: the decoder turns each code on it into an image like those of the data, so
+# strokes bend, move and grow from one digit into the other, and images near the ends are digits. It goes wrong in the
+# middle between digits of two kinds. There is no digit between them, and few codes of training images lie there, so
+# the decoder was hardly trained at these places; being continuous, it has to show something in between: pale or
+# blurred shapes that are no digit, the mean of what might be there.
+#
+# **Rubric.** *2 points:* shapes change instead of fading, since the decoder gives images like the data for each code,
+# **and** it fails where few or no codes of data are (between two kinds), with a reason. *1 point:* one of the two.
+# ### END SOLUTION
 
 # %% [markdown]
 # ### Check
@@ -822,9 +852,28 @@ plots.image_rows(traversals(chosen, told[f"β = {BETA:g}"], valid_x[:1]), title=
 #
 # ![traversals with the larger β](figures/beta_vae.png)
 #
-# *Questions to think about:* give the model fully connected networks, or ReLU for SiLU. Are the factors found as well?
-# The objective alone does not say what a latent should mean. And put the six kinds of shapes back in (`factors[:, 0]`
-# as drawn). Which gap stays small, and what is it about a *kind* that one number on a line can hardly say?
+# *To try:* give the model fully connected networks, or ReLU for SiLU. Are the factors found as well?
+
+# %% [markdown]
+# ### Question 3.3
+#
+# The objective does not say what a latent should mean. Why does a larger $\beta$ bring latents and factors together
+# all the same, and what does it cost? And if you put the six kinds of shapes back in (`factors[:, 0]` as drawn), the
+# gap of the kind stays small: what is it about a *kind* that one number on a line can hardly say?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# $\beta$ is the price of a nat in the code. With a high price only what helps the reconstruction most is worth a
+# latent. The posterior is independent in each latent, so it is cheapest to have one latent for each direction in which
+# images change independently, as precise as that direction is worth; a rotated pair of latents would need more nats
+# for the same images. The price is a worse reconstruction, since details that are not worth it are left out; and
+# nothing guarantees the result, which hangs on the data and the network. Kinds have no order and no distances. On a
+# line each has two neighbours only, and a small step must not change the kind, while the decoder is smooth: so the
+# kind is spread over several latents, and the two that tell most of it tell about as much.
+#
+# **Rubric.** *2 points:* the price on information keeps what is worth most, in independent latents, and reconstruction
+# pays, **and** a kind has no order (or neighbours) as a line has. *1 point:* one of the two.
+# ### END SOLUTION
 
 # %% [markdown]
 # ### Check
@@ -1180,11 +1229,25 @@ plots.image_rows(rows)
 # Expected:
 #
 # ![decoded codes: even, with the right frequencies, and of the prior](figures/vqvae_samples.png)
+
+# %% [markdown]
+# ### Question 3.4
 #
-# *A question to think about:* an image here is 64 codes of 6 bits, so 384 bits at most. But there are only 196,608
-# different images, all equally frequent: an ideal code would need $\log_2 196{,}608 \approx 17.6$ bits
-# (`shapes.entropy`, in nats). How many bits does your prior need for the codes of an image, and what do the bits above
-# 17.6 say?
+# An image here is 64 codes of at most 6 bits. How many bits would an ideal code need (`shapes.entropy` is in nats),
+# and where do the others go?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# The codes have $64 \cdot 6 = 384$ bits at most; the entropy of the shapes is 12.19 nats, $12.19 / \log 2 = 17.6$
+# bits, which is $\log_2 (24{,}576 \cdot 8)$. The others are redundancy. Codes are not used equally often (the
+# background's come again and again), and above all they depend on each other: where a shape lies, how large it is and
+# which colour it has is said anew by each of its patches, because the quantiser looks at each place alone. The prior
+# knows these dependences: its bits a code, times 64, are far fewer than 384. Some are also spent on details that do
+# not matter.
+#
+# **Rubric.** *2 points:* 384 against 17.6 bits, **and** that the codes are dependent (and used unequally), which the
+# prior takes up. *1 point:* one of the two.
+# ### END SOLUTION
 
 # %% [markdown]
 # ### Check

@@ -313,8 +313,26 @@ print(f"W₁ {distance:.3f} standard deviations, D within {off:.3f} of ½ on the
 
 # %% [markdown]
 # *To try:* switch a trick off, `trained("gan1d.momentum", GAN1d(), fit=lambda gan: train_gan1d(gan, momentum=0.5))`,
-# and watch the film. What does the minimax loss do in the first pictures, and why does it recover here, in one
-# dimension?
+# and watch the film; or play with the minimax loss, `saturating=True`.
+
+# %% [markdown]
+# ### Question 4.1
+#
+# With the minimax loss the generator lowers $\log(1 - D(G(z)))$. Why does it hardly learn in the first pictures, and
+# why does it recover here, in one dimension?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# With $D = \sigma(a)$ the slope of $\log(1 - \sigma(a))$ in the logit $a$ is $-\sigma(a) = -D$. At the start $D$ tells
+# samples from data with ease, $D(G(z)) \approx 0$, so the gradient is nearly zero just where the samples are bad. The
+# other loss, $-\log D$, has slope $-(1 - D) \approx -1$ there. In one dimension samples and data lie on the same line
+# and overlap, and $D$ is a small smooth network: its logit stays finite and leans towards the data everywhere, so the
+# gradient is small but points the right way. Adam divides by the size of the gradients, and makes steps of them all
+# the same. In many dimensions the two do not meet, $D$ becomes perfect, and nothing is left to follow.
+#
+# **Rubric.** *2 points:* the gradient vanishes as $D(G(z)) \to 0$, with the slope or in words, **and** a reason for
+# the recovery (overlap on a line, finite logits, or Adam's scaling). *1 point:* one of the two.
+# ### END SOLUTION
 
 # %% [markdown]
 # ### Check
@@ -606,8 +624,22 @@ for name in ("GAN", "WGAN-GP"):
     print(f"{name:8} {good.float().mean():.1%} good samples, {covered} of 8 modes, rarest {shares.min():.1%}")
 
 # %% [markdown]
-# *Questions to think about:* where do the thin lines of bad samples between modes come from? $G$ is a smooth map of one
-# round blob. And what becomes of the critic's contours at the end, when there is nothing left to tell apart?
+# ### Question 4.2
+#
+# Where do the thin lines of bad samples between modes come from? ($G$ is a smooth map of one round blob.) And what
+# becomes of the critic's contours at the end, when there is nothing left to tell apart?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# $z$ comes from one connected blob and $G$ is continuous, so the samples are connected, too, while the modes are
+# islands. Between noise that goes to one mode and noise that goes to its neighbour there is noise that goes in
+# between. A steep $G$ makes the share of such samples small, never zero. When both distributions are equal, the
+# difference of the critic's means is zero for every $f$, so only the penalty is left: every function with slope one is
+# as good as every other. The contours say nothing then. They follow the chance of each batch, and wander.
+#
+# **Rubric.** *2 points:* a continuous image of a connected set is connected, **and** that at the end every critic (of
+# slope one) is as good, so its contours are arbitrary. *1 point:* one of the two.
+# ### END SOLUTION
 
 # %% [markdown]
 # ### Check
@@ -906,9 +938,25 @@ plots.image_rows({"samples": sampled[:12], "nearest training image": (train_x[ne
 # Expected:
 #
 # ![samples above their nearest training images](figures/dcgan_nearest.png)
+
+# %% [markdown]
+# ### Question 4.3
 #
-# *Questions to think about:* what would the lower row show if the generator had learned images by heart? And what would
-# the VAE of 3.2 have to do to draw edges as sharp as these?
+# What would the lower row show if the generator had learned images by heart? And what would the VAE of 3.2 have to do
+# to draw edges as sharp as these?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# The nearest training image would be the sample itself, pixel by pixel: distances would be near zero, much smaller
+# than those of held-out images to their nearest training images. (Pixels do not see a copy that is moved a little.)
+# The VAE's decoder gives a mean with unit variance, and everything that $z$ leaves open is averaged, an edge over all
+# places where it may be. So it would have to leave less open, with more latents and a smaller or learned variance, or
+# have a decoder that draws instead of averaging: an autoregressive one, codes with a prior as in 3.4, or a
+# discriminator's loss.
+#
+# **Rubric.** *2 points:* the sample itself (or distances below those of held-out images), **and** the VAE's blur is a
+# mean over what $z$ does not say, with one way out. *1 point:* one of the two.
+# ### END SOLUTION
 
 # %% [markdown]
 # ### Check

@@ -258,9 +258,24 @@ plots.samples_2d({"$x_2$ lost": (moons, lost), "after 200 steps": (moons, found)
 # Expected:
 #
 # ![points with a known first coordinate: the second climbed to a ridge of the density](figures/nice_inpainted.png)
+
+# %% [markdown]
+# ### Question E1
 #
-# *A question to think about:* why do two points with the same $x_1$ end on different moons, and what would you add to
-# the steps to get draws of $p(x_2 \mid x_1)$ in place of its peaks? (The paper adds noise; homework 5 says how much.)
+# Why do two points with the same $x_1$ end on different moons, and what would you add to the steps to get draws of
+# $p(x_2 \mid x_1)$ in place of its peaks? (The paper adds noise; homework 5 says how much.)
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# Where the moons lie above each other $p(x_2 \mid x_1)$ has two peaks. Climbing goes up the slope and ends on the peak
+# in whose basin it began, and the starting points are drawn at random. For draws add noise of the right size to each
+# step, Langevin dynamics: $x_2 \leftarrow x_2 + \frac{\varepsilon}{2}\, \partial_{x_2} \log p(x) +
+# \sqrt{\varepsilon}\, \xi$ with $\xi \sim N(0, 1)$, small $\varepsilon$ and many steps, while $x_1$ stays. It spends
+# as much time at each place as the density says; from one moon to the other it goes seldom, as it must cross the gap.
+#
+# **Rubric.** *2 points:* two peaks with a basin each, **and** noise whose variance is tied to the step (Langevin), in
+# some form. *1 point:* one of the two.
+# ### END SOLUTION
 
 # %% [markdown]
 # ### Check

@@ -15,6 +15,8 @@ import pytest
 import torch
 
 from autograder import assignments
+from autograder.display import COLOURS
+from autograder.grading.execute import shown
 from autograder.handout.submit import solution_cells
 from autograder.score import CheckResult, Score
 from deepul_utils import check as live_check
@@ -77,7 +79,7 @@ def test_what_is_not_implemented_is_said_so(stub):
     assert score.headline == "Exercise 1.2 is not implemented yet."
     assert {r.outcome for r in score.results} == {"skipped"}
     assert score.headline in score._repr_html_()
-    assert score.headline in score.text()
+    assert score.headline in " ".join(score.text().split())
 
 
 @pytest.mark.parametrize("stub", [STUB, "raise NotImplementedError"])
@@ -117,7 +119,7 @@ def test_a_wrong_shape_names_the_expected_and_the_got():
     row = result(score, "probabilities_sum_to_one")
     assert row.measured == "MADE.log_prob(x) should have shape (27,), got (27, 1)."
     assert row.measured in score._repr_html_()
-    assert row.measured in score.text()
+    assert row.measured in " ".join(score.text().split())
     for unconcerned in ("each_output_depends_only_on_earlier_inputs", "samples_follow_the_density"):
         assert result(score, unconcerned).outcome == "passed"
 
@@ -194,10 +196,20 @@ def test_the_next_check_does_not_show_what_this_one_printed():
 def test_a_check_leaves_the_notebook_as_it_was(monkeypatch):
     def state():
         return (
-            dict(os.environ), list(sys.path), os.getcwd(), list(warnings.filters), random.getstate(),
-            randomness._random_state()["numpy"], torch.get_rng_state().tolist(), sys.stdout, sys.stderr,
-            torch.is_grad_enabled(), list(sys.meta_path), sys.excepthook, torch.get_num_threads(),
-        )  # fmt: skip
+            dict(os.environ),
+            list(sys.path),
+            os.getcwd(),
+            list(warnings.filters),
+            random.getstate(),
+            randomness._random_state()["numpy"],
+            torch.get_rng_state().tolist(),
+            sys.stdout,
+            sys.stderr,
+            torch.is_grad_enabled(),
+            list(sys.meta_path),
+            sys.excepthook,
+            torch.get_num_threads(),
+        )
 
     checked(MADE)  # imports what it needs
     before = state()
@@ -217,22 +229,54 @@ def cell_with(output) -> object:
 
 
 @pytest.mark.parametrize("solved", [0, 1])
-def test_nbgrader_reads_it_as_partial_credit(solved):
+def test_nbgrader_reads_it_as_partial_credit(solved, monkeypatch):
+    """In its own `nbgrader autograde`, and where the kit's graders write the cell's output."""
     from IPython.core.interactiveshell import InteractiveShell
     from nbgrader.utils import determine_grade
 
     score = checked(MADE if solved else "")
-    display = InteractiveShell().display_formatter
-    data, _ = display.format(score)
+    assert determine_grade(cell_with(shown(score)["data"])) == (float(score), 20.0)
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    data, _ = InteractiveShell().display_formatter.format(score)
     assert data["text/plain"] == ("16.0" if solved else "0.0")
     assert data["text/html"].startswith("<style>")
     assert determine_grade(cell_with(data)) == (float(score), 20.0)
 
 
+def test_the_text_form_is_the_table_in_eighty_columns():
+    """What VS Code without its renderer, a terminal and nbconvert show."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    score = checked(MADE, ("(u > v) if is_output else (u >= v)", "u >= v"))
+    data, _ = InteractiveShell().display_formatter.format(score)
+    assert data["text/plain"] == repr(score) == str(score) == score.text()
+    lines = str(score).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith(f"Exercise 1.2 · {score.exercise.title}: {float(score):g} / 20.")
+    flat = " ".join(str(score).split())
+    for row in score.results:
+        assert row.title in flat
+        assert " ".join(row.measured.split()) in flat
+    wrong = result(score, "each_output_depends_only_on_earlier_inputs")
+    assert f"✗ 0 / 4 {wrong.title} {wrong.measured} required: {wrong.required} → {wrong.hint}" in flat
+
+
+def test_colours_of_the_table_stand_out_from_light_and_dark_pages():
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        parts = [v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4 for v in parts]
+        return float(np.dot(parts, (0.2126, 0.7152, 0.0722)))
+
+    for colour in COLOURS.values():
+        for page in ("#ffffff", "#111111", "#1f1f1f"):  # JupyterLab's dark page, VS Code's
+            dark, light = sorted((luminance(colour), luminance(page)))
+            assert (light + 0.05) / (dark + 0.05) >= 3, (colour, page)
+
+
 def test_the_score_is_a_plain_float_and_its_data_are_plain_json():
     score = checked(MADE, ("(u > v) if is_output else (u >= v)", "u >= v"))  # has a plot
     assert isinstance(score, float)
-    assert repr(score) == str(score) == repr(float(score))
+    assert f"{score:g}" == f"{float(score):g}"
     assert type(pickle.loads(pickle.dumps(score))) is float
     assert json.loads(json.dumps(score)) == score
     bundle = score._repr_mimebundle_()
@@ -248,7 +292,7 @@ def test_the_score_is_a_plain_float_and_its_data_are_plain_json():
 
 def test_points_are_no_binary_fractions():
     results = [CheckResult("a", "A", 1, p) for p in (0.1, 0.2, None)]
-    assert repr(Score(assignments.get_exercise("made"), results)) == "0.3"
+    assert Score(assignments.get_exercise("made"), results).figure == "0.3"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, np.float32("nan"), np.array([1.0, np.nan])])
@@ -324,7 +368,7 @@ def test_a_cell_that_stopped_is_named_where_its_class_is_missed(shell):
     said = "MADE is not defined: its cell stopped with "
     assert first_measured(shell["check syntax"]) == f"{said}SyntaxError in line 1: expected ':' — class MADE(nn.Module)"
     assert first_measured(shell["check name"]).startswith(f"{said}AttributeError: module 'torch.nn' has no attribute")
-    assert shell["check"]["data"]["text/plain"] == "16.0"
+    assert shell["check"]["data"]["text/plain"].count(": 16 / 20.") == 1
 
 
 def notes(cell: dict) -> list[str]:
@@ -373,7 +417,7 @@ def test_an_error_of_the_kit_shows_one_line_and_no_traceback(shell, cell, said):
 
 
 def test_the_shell_shows_the_score(shell):
-    assert shell["in a function"]["data"]["text/plain"] == "16.0"
+    assert ": 16 / 20." in shell["in a function"]["data"]["text/plain"].splitlines()[0]
     assert shell["last"]["data"]["text/plain"] == "16.0"
     assert all(shown["err"] == "" for shown in shell.values())
 

@@ -80,9 +80,12 @@ def cosine(model, loss):
 
 
 RECIPES = {
-    "adam": plain, "sgd": sgd, "adam with one cycle": one_cycle, "adamw with numpy's cosine": cosine,
+    "adam": plain,
+    "sgd": sgd,
+    "adam with one cycle": one_cycle,
+    "adamw with numpy's cosine": cosine,
     "no valid": lambda model, loss: plain(model, loss, valid=None),
-}  # fmt: skip
+}
 
 
 def new(hidden: int = 4) -> Net:
@@ -135,7 +138,7 @@ def test_trains_once_and_loads_the_next_time(folder, capsys):
     first = trained("made.smiley", new(), fit=lambda m: calls.append(1) or plain(m))
     written = training.history("made.smiley")
     assert re.search(
-        r"made.smiley: trained in .* s, saved to artifacts/made.smiley.safetensors", capsys.readouterr().out
+        rf"made.smiley: trained in .* s, saved to {folder}/made.smiley.safetensors", capsys.readouterr().out
     )
     assert not first.training
     training.session = training.Session(folder)  # the notebook starts again
@@ -159,10 +162,22 @@ def test_a_history_that_is_not_there():
 
 @pytest.mark.parametrize(
     "result",
-    [None, [2.0, 1.0], np.array([2.0, 1.0]), torch.tensor([2.0, 1.0]), [torch.tensor(2.0, requires_grad=True), 1],
-     ([2.0, 1.0], [3.0]), {"train": [1.0]}, 3.0, "done", new(), torch.ones(2, 2), [None]],
+    [
+        None,
+        [2.0, 1.0],
+        np.array([2.0, 1.0]),
+        torch.tensor([2.0, 1.0]),
+        [torch.tensor(2.0, requires_grad=True), 1],
+        ([2.0, 1.0], [3.0]),
+        {"train": [1.0]},
+        3.0,
+        "done",
+        new(),
+        torch.ones(2, 2),
+        [None],
+    ],
     ids=lambda r: type(r).__name__,
-)  # fmt: skip
+)
 def test_no_return_value_of_the_training_function_loses_the_weights(folder, result):
     def train(model):
         plain(model)
@@ -220,7 +235,7 @@ def test_missing_unexpected_and_misshapen_weights_are_named(folder):
     with pytest.raises(KitError) as error:
         trained("made.smiley", model, fit=plain)
     said = str(error.value)
-    assert said.startswith("Exercise 1.2: the weights in artifacts/made.smiley.safetensors do not fit your model")
+    assert said.startswith(f"Exercise 1.2: the weights in {file.parent}/made.smiley.safetensors do not fit your model")
     assert "missing: net.0.bias;" in said
     assert "unexpected: net.7.bias;" in said
     assert "net.3.weight is (2, 4), should be (1, 4)" in said
@@ -242,9 +257,11 @@ class Malice:
 
 def write_damaged(file: Path, how: str) -> None:
     content = {
-        "empty": b"", "text": b"hello", "truncated": file.read_bytes()[:200] if file.exists() else b"PK",
+        "empty": b"",
+        "text": b"hello",
+        "truncated": file.read_bytes()[:200] if file.exists() else b"PK",
         "pickle": pickle.dumps(Malice()),
-    }[how]  # fmt: skip
+    }[how]
     file.write_bytes(content)
 
 
@@ -258,7 +275,7 @@ def test_a_damaged_artifact_is_said_in_words(folder, monkeypatch, how):
     trained("made.smiley", new(), fit=plain)
     torch.save(Malice(), file) if how == "torch.save" else write_damaged(file, how)
     with pytest.raises(
-        KitError, match=r"Exercise 1\.2: artifacts/made.smiley.safetensors is no readable .*retrain=True"
+        KitError, match=rf"Exercise 1\.2: {folder}/made.smiley.safetensors is no readable .*retrain=True"
     ):
         trained("made.smiley", new(), fit=plain)
     trained("made.smiley", new(), fit=plain, retrain=True)
@@ -300,9 +317,11 @@ def diverge(model):
 
 @pytest.mark.parametrize(
     ("fails", "said"),
-    [(spoil, r"Exercise 1\.2: training ended with nan or infinite values in net.0.bias; not saved"),
-     (diverge, r"The loss became nan at step 1\. .* lower the learning rate")],
-)  # fmt: skip
+    [
+        (spoil, r"Exercise 1\.2: training ended with nan or infinite values in net.0.bias; not saved"),
+        (diverge, r"The loss became nan at step 1\. .* lower the learning rate"),
+    ],
+)
 def test_nan_is_refused_and_nothing_is_saved(folder, monkeypatch, fails, said):
     monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0)
     with pytest.raises(KitError, match=said):
@@ -739,7 +758,7 @@ def test_a_damaged_checkpoint_is_said_in_words(folder, monkeypatch, how, part):
     interrupt("made.smiley", plain if part == "1" else by_hand)
     file = folder / f"made.smiley.{part}.checkpoint.pt"
     torch.save(Malice(), file) if how == "torch.save" else write_damaged(file, how)
-    with pytest.raises(KitError, match=rf"Exercise 1\.2: artifacts/made.smiley.{part}.checkpoint.pt.* cannot be read"):
+    with pytest.raises(KitError, match=rf"Exercise 1\.2: {folder}/made.smiley.{part}.checkpoint.pt.* cannot be read"):
         trained("made.smiley", new(), fit=plain)
     trained("made.smiley", new(), fit=plain, retrain=True)
     assert left(folder) == ["made.smiley.safetensors"]
@@ -1109,17 +1128,17 @@ def test_a_model_that_its_file_does_not_hold_is_told(folder):
     plain(model)  # outside of trained: it is not saved
     (note,) = notes()
     assert note.startswith(
-        "demo: the model in this notebook was changed after its weights were saved to artifacts/demo.s"
+        f"demo: the model in this notebook was changed after its weights were saved to {folder}/demo.s"
     )
     trained("demo", model, fit=plain)
     assert notes() == []
     trained("other", new(), fit=plain)
     (folder / "other.safetensors").rename(file)
     (note,) = notes()
-    assert note.startswith("demo: artifacts/demo.safetensors holds other weights by now")
+    assert note.startswith(f"demo: {file} holds other weights by now")
     file.unlink()
     (note,) = notes()
-    assert note.startswith("demo: artifacts/demo.safetensors is gone, and the file is what is graded")
+    assert note.startswith(f"demo: {file} is gone, and the file is what is graded")
 
 
 def test_statistics_that_moved_are_told_and_a_counter_is_not(folder):
@@ -1266,9 +1285,14 @@ def test_fit_takes_images_with_their_labels():
     x[:, 0] += 3.0 * y
     model = nn.Linear(2, 3)
     history = fit(
-        model, lambda a, b: nn.functional.cross_entropy(model(a), b), (x, y.numpy()), steps=200, batch_size=50,
-        optimizer=torch.optim.Adam(model.parameters(), lr=0.1), valid=(x, y),
-    )  # fmt: skip
+        model,
+        lambda a, b: nn.functional.cross_entropy(model(a), b),
+        (x, y.numpy()),
+        steps=200,
+        batch_size=50,
+        optimizer=torch.optim.Adam(model.parameters(), lr=0.1),
+        valid=(x, y),
+    )
     assert history.valid[-1] < 0.35 < history.valid[0]
     assert (model(x).argmax(1) == y).float().mean() > 0.85
     with pytest.raises(KitError, match=r"as many examples each; got \[400, 3\]"):
