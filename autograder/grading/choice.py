@@ -58,7 +58,7 @@ def refuse_another(content: bytes, name: str, assignment: str) -> None:
 
 
 def with_weights(files: dict[str, bytes], folder: PurePosixPath, assignment: str) -> tuple[dict[str, bytes], list[str]]:
-    """(the files, the assignment's weights in artifacts/ beside the notebook wherever they lay; what was moved)."""
+    """(the files, with weights of the assignment that lie elsewhere in artifacts/ beside the notebook; which moved)."""
     ours = {e.name for e in assignments.get(assignment).exercises}
     kept, moved = dict(files), []  # type: dict[str, bytes], list[str]
     for name in sorted(n for n in files if n.endswith(".safetensors")):
