@@ -152,9 +152,14 @@ def grade(
 
 
 def _grade(
-    course, assignment: str, found: list, folder: Path, options=None, everyone: list[str] | None = None,
+    course,
+    assignment: str,
+    found: list,
+    folder: Path,
+    options=None,
+    everyone: list[str] | None = None,
     files: Callable[[], None] | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Grade, show a progress bar and a line a student, and write grades.csv and the report into `folder`.
 
     everyone: the students who stand in the table, those of `found` and others who were graded earlier. files: writes

@@ -172,8 +172,9 @@ def rehearse(course: Course, assignment: str, found: list[Submission], options: 
         run = _Class(course, assignment, prepare(course, assignment), options, opened)
         return [
             read_scores(student, assignment, result, job.submission.changes)
-            for student, job, result in run.results(found) if job and (result["scores"] or not result["fault"])
-        ]  # fmt: skip
+            for student, job, result in run.results(found)
+            if job and (result["scores"] or not result["fault"])
+        ]
 
 
 def best(course: Course, assignment: str, attempts: dict[str, list[Submission]], options: Options) -> list[Submission]:

@@ -155,19 +155,11 @@ class Page:
 
     @cached_property
     def _environment(self):
-        from jinja2 import Environment, FileSystemLoader, select_autoescape
-
-        made = Environment(
-            loader=FileSystemLoader(Path(__file__).parent),
-            autoescape=select_autoescape(["j2"]),
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        made.filters["number"] = display.number
-        made.filters["anchor"] = lambda student: quote(student, safe="")
-        made.filters["table"] = lambda score: Markup(display.score_html(score, style=False))
-        made.globals |= dict(figure=_figure, colours=display.COLOURS, style=Markup(display.STYLE))
-        return made
+        environment = display.templates(Path(__file__).parent)
+        environment.filters["anchor"] = lambda student: quote(student, safe="")
+        environment.filters["table"] = lambda score: Markup(display.score_html(score, style=False))
+        environment.globals |= dict(figure=_figure, colours=display.COLOURS, style=Markup(display.STYLE))
+        return environment
 
 
 def rubrics(assignment: str) -> list[tuple[str, str, str]]:
@@ -229,10 +221,15 @@ def _write_rows(file: Path, columns: Sequence[str], rows: Iterable[dict]) -> Non
 
 def _write_alike(file: Path, alike: list[Alike]) -> None:
     """One line a student of each group."""
-    _write_rows(file, ALIKE, (
-        dict(group=group, what=found.what, share=round(found.share, 3), detail=found.detail, student=student)
-        for group, found in enumerate(alike, 1) for student in found.students
-    ))  # fmt: skip
+    _write_rows(
+        file,
+        ALIKE,
+        (
+            dict(group=group, what=found.what, share=round(found.share, 3), detail=found.detail, student=student)
+            for group, found in enumerate(alike, 1)
+            for student in found.students
+        ),
+    )
 
 
 def _figure(student: str, exercise: str) -> str:

@@ -74,7 +74,7 @@ def test_every_factor_has_its_latent_with_the_larger_beta_only(solution):
     assert (gaps["beta_vae"].min(axis=0) - gaps["beta_vae.plain"].max(axis=0) > 3 * spread).all()
 
 
-# ---- the door to a student's VAE -----------------------------------------------------------------------
+# ---- the adapter to a student's VAE --------------------------------------------------------------------
 
 
 class Constant(torch.nn.Module):

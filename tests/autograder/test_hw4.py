@@ -66,7 +66,7 @@ def test_twenty_seeds_reach_full_points_but_for_one():
     assert (np.array(reference["gan1d"]["runs"]) < 0.10).all()
 
 
-# ---- the door to a student's game ----------------------------------------------------------------------
+# ---- the adapter to a student's game -------------------------------------------------------------------
 
 
 class Linear(nn.Module):

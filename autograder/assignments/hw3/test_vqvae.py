@@ -158,8 +158,10 @@ def test_each_loss_moves_its_own_side(student, seed):
     towards_z = np.zeros_like(made.codebook)
     np.add.at(towards_z, made.nearest(z).ravel(), 2 * rows(e - z) / z.size)
     zero = np.zeros_like(made.codebook)
-    for output, name, by_codes, by_z in ((1, "the codebook loss", towards_z, 0 * z),
-                                         (2, "the commitment loss", zero, 2 * (z - e) / z.size)):  # fmt: skip
+    for output, name, by_codes, by_z in (
+        (1, "the codebook loss", towards_z, 0 * z),
+        (2, "the commitment loss", zero, 2 * (z - e) / z.size),
+    ):
         require(latent.same_arrays(made.forward(z)[output], squares, name, "the mean of ‖z − e_k‖² over all entries"))
         got = made.by_codebook(z, output)
         require(latent.same_gradient(got, by_codes, f"the gradient of {name} by the codebook"))
@@ -183,8 +185,10 @@ def test_the_three_losses_add_up(student, seed):
         own = own | (encoder if to_z else set()) | (codebook if to_codes else set())
         require(latent.moves(grads, own, name))
     for beta in (0.25, 2.0):
-        total = {key: sum(w * part[key] for w, part in zip((1, 1, beta), parts, strict=True) if part[key] is not None)
-                 for key in parts[0]}  # fmt: skip
+        total = {
+            key: sum(w * part[key] for w, part in zip((1, 1, beta), parts, strict=True) if part[key] is not None)
+            for key in parts[0]
+        }
         require(latent.same_gradients(made.moved("loss", x, beta=beta), total, "the whole loss"))
 
 
@@ -245,8 +249,15 @@ def test_images_come_back_from_their_codes(student, graded, seed):
         model = trained(student)
         return ((x[:n] - decoded(model, encoded(model, x[:n]))) ** 2).mean()
 
-    graded("vqvae", error, limit=None, baseline=float(training.var(axis=0).mean()), unit="mean squares", recipe=RECIPE,
-           few=lambda: error(100))  # fmt: skip
+    graded(
+        "vqvae",
+        error,
+        limit=None,
+        baseline=float(training.var(axis=0).mean()),
+        unit="mean squares",
+        recipe=RECIPE,
+        few=lambda: error(100),
+    )
 
 
 @points(2, "Trained: most codes are used")
@@ -261,18 +272,28 @@ def test_the_prior_needs_few_bits_a_code(student, graded, seed):
     """By the prior's logits, normalised here: a log_prob that is none costs where it is asked for."""
     codes, prior = encoded(trained(student), colours(HELD_OUT, seed)), trained_prior(student)
     log_p = log_conditionals(prior, codes)
-    require(either(
-        lambda: sees_no_later_code(prior, codes[:CAUSAL], log_p[:CAUSAL]),
-        lambda: autoregressive.is_strict_order(  # another order than the raster's
-            lambda k: log_conditionals(prior, k.reshape(-1, 8, 8)), codes[0].size, FULL, seed),
-    ))  # fmt: skip
+    require(
+        either(
+            lambda: sees_no_later_code(prior, codes[:CAUSAL], log_p[:CAUSAL]),
+            lambda: autoregressive.is_strict_order(  # another order than the raster's
+                lambda k: log_conditionals(prior, k.reshape(-1, 8, 8)), codes[0].size, FULL, seed
+            ),
+        )
+    )
 
     def bits(codes: np.ndarray = codes) -> float:
         flat, log_p = codes.reshape(len(codes), -1, 1), log_conditionals(trained_prior(student), codes)
         return -np.take_along_axis(log_p, flat, axis=-1).sum(axis=(1, 2)).mean() / (codes[0].size * np.log(2))
 
-    graded("vqvae.prior", bits, limit=None, baseline=float(np.log2(FULL)), unit="bits a code", recipe=RECIPE_PRIOR,
-           few=lambda: bits(codes[:100]))  # fmt: skip
+    graded(
+        "vqvae.prior",
+        bits,
+        limit=None,
+        baseline=float(np.log2(FULL)),
+        unit="bits a code",
+        recipe=RECIPE_PRIOR,
+        few=lambda: bits(codes[:100]),
+    )
 
 
 @points(2, "Trained: samples are shapes")
@@ -287,9 +308,12 @@ def test_samples_are_shapes(student, graded, seed):
     even = np.random.default_rng(seed).integers(FULL, size=codes.shape)
     baseline = no_shape(decoded(trained(student), even))
     graded(
-        "vqvae.samples", lambda: no_shape(x), limit=None, baseline=baseline,
+        "vqvae.samples",
+        lambda: no_shape(x),
+        limit=None,
+        baseline=baseline,
         unit="mean squares from the shape they look like",
-    )  # fmt: skip
+    )
 
 
 def trained(student):
@@ -316,10 +340,12 @@ def samples_agree(prior: Prior, drawn: np.ndarray, seed: int):
         parts = [picked(prior.logits(np.where(np.arange(x.shape[1]) < i, x, 0)), x)[:, i] for i in places]
         return np.sum(parts, axis=0)
 
-    return either(*(
-        lambda log_prob=log_prob: discrete.sampler_matches(drawn, log_prob, LEVELS, seed)
-        for log_prob in (of_logits, place_by_place, prior.log_prob)
-    ))  # fmt: skip
+    return either(
+        *(
+            lambda log_prob=log_prob: discrete.sampler_matches(drawn, log_prob, LEVELS, seed)
+            for log_prob in (of_logits, place_by_place, prior.log_prob)
+        )
+    )
 
 
 def picked(logits: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -338,9 +364,11 @@ def sees_no_later_code(prior, codes: np.ndarray, log_p: np.ndarray):
     among = log_conditionals(prior, changed.reshape(-1, H, W)).reshape(H * W, n, H * W, -1)
     places = np.arange(H * W)
     return latent.same_arrays(
-        among[places, :, places].swapaxes(0, 1), log_p, "what the trained prior says of a place",
+        among[places, :, places].swapaxes(0, 1),
+        log_p,
+        "what the trained prior says of a place",
         "the same, whatever codes come later",
-    )  # fmt: skip
+    )
 
 
 def vectors(seed: int) -> np.ndarray:
