@@ -1,5 +1,6 @@
 """The bundle is the student's: what is in it, how it is set up, and that it leads to full points."""
 
+import json
 import os
 import re
 import shutil
@@ -245,21 +246,28 @@ def _open_lab(command: str, folder: Path, environment: dict[str, str]) -> None:
         server = subprocess.Popen(command, shell=True, cwd=folder, env=environment, stdout=out, stderr=out)
         try:
             deadline = time.monotonic() + 60
-            while not (found := re.search(r"http://localhost:\d+/lab/tree/(\S+\.ipynb)", log.read_text())):
+            while not (found := re.search(r"http://localhost:\d+/", log.read_text())):
                 assert server.poll() is None, log.read_text()[-2000:]
                 assert time.monotonic() < deadline, log.read_text()[-2000:]
                 time.sleep(0.2)
-            with urllib.request.urlopen(found[0].replace("/lab/tree/", "/api/contents/"), timeout=20) as reply:
-                assert reply.status == 200
+            notebook = re.search(r"(\w+\.ipynb)", command)[1]  # its folder is the server's root
+            with urllib.request.urlopen(f"{found[0]}api/contents/{notebook}?content=0", timeout=20) as reply:
+                assert json.load(reply)["type"] == "notebook"
         finally:
             server.terminate()
             server.wait(20)
     log.unlink()
 
 
+@pytest.fixture(scope="module")
+def environments(tmp_path_factory) -> Path:
+    """Where every bundle's .venv lies: the first one's commands fill it, and the others find it as theirs."""
+    return tmp_path_factory.mktemp("environments")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("assignment", CORE)
-def test_its_readme_leads_to_full_points(tmp_path, assignment):
+def test_its_readme_leads_to_full_points(tmp_path, environments, assignment):
     """A fresh folder, an environment of its own, the README's commands and no others, then `deepul grade`."""
     pinned = tmp_path / "constraints.txt"  # what this machine's index has a build for CPUs of
     pinned.write_text("".join(re.findall(r"^torch==.*\n", (ROOT / "requirements.txt").read_text(), re.MULTILINE)))
@@ -268,6 +276,7 @@ def test_its_readme_leads_to_full_points(tmp_path, assignment):
     with zipfile.ZipFile(bundle(assignment, tmp_path)) as archive:
         archive.extractall(tmp_path)
     folder = tmp_path / assignment
+    (folder / ".venv").symlink_to(environments)
     (_, set_up), *_, (_, hand_in) = blocks((folder / "README.md").read_text(encoding="utf-8"))
     follow(set_up, folder, environment)
     listed = subprocess.run([".venv/bin/pip", "list"], cwd=folder, env=environment, capture_output=True, text=True)
