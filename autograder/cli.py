@@ -1,4 +1,4 @@
-"""The `deepul` command."""
+"""The `deepul` command of the course's staff: a student's commands, and those of this module."""
 
 import sys
 import time
@@ -10,19 +10,11 @@ from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
 from autograder import assignments
-
-app = typer.Typer(
-    help="The homework kit for Deep Unsupervised Learning: hand out, grade, calibrate.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-console = Console()
+from autograder.commands import app, console, readable_output
 
 AssignmentName = Annotated[str, typer.Argument(help="Which assignment, e.g. hw1.")]
 CourseFolder = Annotated[
@@ -36,12 +28,14 @@ def release(
     figures: Annotated[bool, typer.Option(help="Draw the expected figures from the reference weights.")] = True,
 ):
     """Make the handout in homeworks/ and the zip for students from the source in solutions/."""
+    from autograder import settings
     from autograder.course import Course
     from autograder.handout.build import release as build
     from autograder.handout.bundle import bundle
 
-    folder = build(Course.kit(), assignment, figures)
-    archive = bundle(assignment, assignments.ROOT / "build" / "bundles")
+    kit = Course.kit()
+    folder = build(kit, assignment, figures)
+    archive = bundle(assignment, assignments.ROOT / "build" / "bundles", settings.read(kit.root).contact)
     console.print(f"handout       {_relative(folder)}/", highlight=False)
     console.print(f"for students  {_relative(archive)}: the handout with all it needs", highlight=False)
 
@@ -356,23 +350,6 @@ def _total(result) -> str:
 
 
 @app.command()
-def submit(
-    homework: Annotated[str, typer.Argument(help="An assignment, e.g. hw1, or a notebook's file.")],
-    student: Annotated[str, typer.Option(help="Your id, as the course knows you.")],
-    check: Annotated[bool, typer.Option(help="Run the saved notebook and its checks first.")] = True,
-):
-    """Pack the zip that a student hands in, and say what is missing in it."""
-    from autograder import handin
-
-    notebook = Path(homework)
-    if notebook.suffix != ".ipynb":
-        notebook = assignments.get(homework).handout / f"{homework}.ipynb"
-    console.print(
-        str(handin.submit(notebook.absolute(), student, check=check)), highlight=False, markup=False, soft_wrap=True
-    )
-
-
-@app.command()
 def demo(folder: Annotated[Path, typer.Option(help="Where to put everything.")] = Path("build/demo")):
     """The whole path on built-in data: hand out, a small class of submissions, grade, report."""
     from autograder.demo import prepare
@@ -549,28 +526,28 @@ def _relative(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
+def _of_disk() -> tuple[type[Exception], ...]:
+    """What a disk or a gradebook that cannot be used raises. A student's packages are without SQLAlchemy."""
+    module = sys.modules.get("sqlalchemy.exc")
+    return (OSError, module.SQLAlchemyError) if module else (OSError,)
+
+
 def main() -> None:
     """Run the command; what went wrong is said in a sentence, and the exit code is 2."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     from autograder.course import CourseError, SandboxError, SourceError, trouble
+    from deepul_utils.errors import KitError
 
-    for stream in (sys.stdout, sys.stderr):
-        # A name that the terminal has no letters for stops nothing.
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # they are files, or what replaces them has it
+    readable_output()
     try:
         app()
     except ModuleNotFoundError as error:
-        if (assignments.ROOT / "autograder" / "proof").exists():
-            said = f"the module {error.name} is missing: run make setup, which installs what the kit needs."
-        else:
-            said = "this command needs the instructor's kit, with the solutions."
+        said = f"the module {error.name} is missing: run make setup, which installs what the kit needs."
         console.print(f"[red]deepul:[/red] {escape(said)}", highlight=False)
         sys.exit(2)
-    except (CourseError, SourceError, SandboxError, ValueError) as error:
+    except (CourseError, SourceError, SandboxError, KitError, ValueError) as error:
         console.print(f"[red]deepul:[/red] {escape(str(error))}", highlight=False)
         sys.exit(2)
-    except (OSError, SQLAlchemyError) as error:  # a disk or a gradebook that cannot be used at all
+    except _of_disk() as error:
         console.print(f"[red]deepul:[/red] {escape(trouble(error))}. Then run the same command again.", highlight=False)
         sys.exit(2)
 

@@ -66,8 +66,8 @@ def submit(
         found = homework.overview(here, notebook, folder, _not_checked)
     if found.problems:
         raise ValueError("Nothing was packed. " + " ".join(found.problems))
-    target, before = _free(notebook.parent / f"{here}-{student}.zip")
-    _pack(target, found, homework.handed_in(notebook, here, folder), student)
+    target = notebook.parent / f"{here}-{student}.zip"
+    before = _pack(target, found, homework.handed_in(notebook, here, folder), student)
     return Packed(target, found, list(_said(target, before, found, check)))
 
 
@@ -184,7 +184,9 @@ def _run(notebook: Path, folder: Path, assignment: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for file in folder.glob("*.safetensors"):
             shutil.copy(file, scratch)  # what is drawn anew stays here
-        ran = notebooks.run_cells(cells, notebook.parent, Path(scratch), notebook.stem, grading=True)
+        ran = notebooks.run_cells(
+            cells, notebook.parent, Path(scratch), notebook.stem, keeps_samples=False, grading=True
+        )
         for exercise in assignments.get(assignment).exercises:
             print(json.dumps(_answer(exercise, ran)), file=answers, flush=True)
 
@@ -211,19 +213,8 @@ def _answer(exercise: Exercise, ran: notebooks.Ran) -> dict:
 # Packing.
 
 
-def _free(target: Path) -> tuple[Path, Path | None]:
-    """(where the new zip goes, what an older one of its name is called from now on)."""
-    if not target.exists():
-        return target, None
-    number = 1
-    while (before := target.with_name(f"{target.stem}.{number}.zip")).exists():
-        number += 1
-    target.rename(before)
-    return target, before
-
-
-def _pack(target: Path, found: Homework, files: dict[str, Path], student: str) -> None:
-    """Write the zip, whole or not at all."""
+def _pack(target: Path, found: Homework, files: dict[str, Path], student: str) -> Path | None:
+    """Write the zip, whole or not at all, and return what an older one of its name is called from now on."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     contents = {}
     try:
@@ -235,9 +226,21 @@ def _pack(target: Path, found: Homework, files: dict[str, Path], student: str) -
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
             archive.writestr(MANIFEST, json.dumps(_manifest(found, contents, student), indent=1))
+        before = _set_aside(target)
         os.replace(temporary, target)
+        return before
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _set_aside(target: Path) -> Path | None:
+    """Give an older zip a number."""
+    if not target.exists():
+        return None
+    number = 1
+    while (before := target.with_name(f"{target.stem}.{number}.zip")).exists():
+        number += 1
+    return target.rename(before)
 
 
 def _manifest(found: Homework, contents: dict[str, dict], student: str) -> dict:

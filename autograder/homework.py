@@ -187,15 +187,15 @@ def _training(exercise: Exercise, cells: list[Cell], folder: Path) -> list[str]:
 def _answers(exercise: Exercise, notebook: Path | None) -> list[tuple[str, bool, float | None]]:
     """(number, whether it is answered in the saved notebook, points) of each written question."""
     texts: dict[str, list[str]] = {}
-    points: dict[str, float] = {}
+    graded: set[str] = set()
     for cell in _raw_cells(notebook):
-        name, graded = _about(cell).get("answer"), cell.get("metadata", {}).get("nbgrader")
+        name = _about(cell).get("answer")
         if isinstance(name, str):
             texts.setdefault(name, []).append(_source(cell))
-            if isinstance(graded, dict):
-                points[name] = graded.get("points")  # type: ignore[assignment]  # of the course's own making
+            if "nbgrader" in cell["metadata"]:
+                graded.add(name)
     return [
-        (q.number, any(is_answered(t, q.placeholder) for t in texts[q.id]), q.points if q.id in points else None)
+        (q.number, any(is_answered(t, q.placeholder) for t in texts[q.id]), q.points if q.id in graded else None)
         for q in exercise.questions
         if q.id in texts
     ]

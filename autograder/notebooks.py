@@ -5,6 +5,7 @@ import contextlib
 import json
 import linecache
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,29 +65,37 @@ def run_notebook(path: Path, artifacts: Path | None = None) -> Ran:
     return run_cells(read(path), path.parent, artifacts or path.parent / "artifacts", path.stem)
 
 
-def run_cells(cells: list[Cell], folder: Path, artifacts: Path, name: str = "notebook", grading: bool = False) -> Ran:
+def run_cells(
+    cells: list[Cell],
+    folder: Path,
+    artifacts: Path,
+    name: str = "notebook",
+    keeps_samples: bool = True,
+    grading: bool = False,
+) -> Ran:
     """Run the code cells in this process, as Jupyter would: a cell that fails does not stop the others.
 
-    Cells that call check() or submit() are left out: the caller runs the checks. grading: as for a grade: nothing
-    that is in `artifacts` is trained anew, and no figure is drawn.
+    Cells that call check() or submit() are left out: the caller runs the checks. keeps_samples: of the solution's
+    weights, since known wrong answers share them, whose sampler may be slow. grading: as for a grade: nothing that is
+    in `artifacts` is trained anew, and no figure is drawn.
     """
     from autograder.student import LocalStudent
     from deepul_utils import training
 
     before, training.session = training.session, training.Session(artifacts)
     session = training.session
-    session.grading = grading
-    session.keeps_samples = True  # of the solution's weights: known wrong answers share them, whose sampler may be slow
+    session.grading, session.keeps_samples = grading, keeps_samples
     namespace = {"__name__": "__main__", "display": lambda *values: None}
     errors: dict[str, str] = {}
     values: list[object] = []
+    path = sys.path.copy()  # its first cell puts the kit there
     try:
         with contextlib.chdir(folder):
             for number, cell in enumerate(cells):
                 runs = cell.kind == "code" and not (CHECK_CALL.search(cell.source) or HAND_IN.search(cell.source))
                 values.append(_run(cell.source, f"<{name} cell {number}>", namespace, errors) if runs else None)
     finally:
-        training.session = before
+        training.session, sys.path[:] = before, path
     return Ran(
         LocalStudent(namespace, session.models, session.samples, session.histories, session.kept),
         namespace,

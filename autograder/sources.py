@@ -6,6 +6,7 @@ Nothing is imported here: which module uses which is read from the syntax.
 import ast
 import contextlib
 import hashlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,35 @@ def closure(file: Path) -> frozenset[Path]:
     return frozenset(files)
 
 
+def needed(files: Iterable[Path], without: Path) -> set[Path]:
+    """All of the kit that some of its files import, themselves too: what must be there for them to run.
+
+    without: a file that is not needed, and what only it imports.
+    """
+    found: set[Path] = set()
+    ask = [file for file in files if file.suffix == ".py"]
+    while ask:
+        here = ask.pop()
+        if here not in found and here != without:
+            found.add(here)
+            ask += [p / "__init__.py" for p in here.parents if p != ROOT and (p / "__init__.py").exists()]
+            modules = _ours(here.read_text(encoding="utf-8"), ".".join(here.relative_to(ROOT).parent.parts))
+            ask += [file for module in modules for file in _files(module)]
+    return found
+
+
 def imported(source: str, package: str = "") -> list[Path]:
     """The kit's own files that a source imports. package: where it stands, for its relative imports."""
     return [file for module in sorted(_modules(source, package)) for file in _files(module)]
 
 
 def _modules(source: str, package: str) -> set[str]:
+    """Those of the kit's modules that a source imports and that decide something."""
+    ours = _ours(source, package) - DECIDE_NOTHING
+    return {n for n in ours if n != FIGURES and not n.startswith(f"{FIGURES}.")}
+
+
+def _ours(source: str, package: str) -> set[str]:
     with contextlib.suppress(SyntaxError):  # a known wrong solution may be one
         tree = ast.parse("\n".join("" if line.startswith("%") else line for line in source.splitlines()))
         names = set()
@@ -97,8 +121,7 @@ def _modules(source: str, package: str) -> set[str]:
                 names |= {a.name for a in node.names}
             elif isinstance(node, ast.ImportFrom):
                 names |= {node.module or package} | {f"{node.module or package}.{a.name}" for a in node.names}
-        ours = {n for n in names if n.startswith(("autograder", "deepul_utils"))} - DECIDE_NOTHING
-        return {n for n in ours if n != FIGURES and not n.startswith(f"{FIGURES}.")}
+        return {n for n in names if n.startswith(("autograder", "deepul_utils"))}
     return set()
 
 

@@ -1,8 +1,9 @@
-"""Is there a wheel of every pin for every Python that the kit promises, on Linux, macOS and Windows?
+"""Is there a wheel of every pin, and in every range of a student's packages, for every Python that the kit promises?
 
-tests/test_requirements.py proves from metadata that the pins fit together under every Python. What metadata does not
-say is whether a package that holds compiled code was also built for it; this asks the package index. Nothing is
-downloaded but lists of versions. Run it after a change of pins: `python benchmarks/wheels.py` (three minutes).
+On Linux, macOS and Windows. tests/test_requirements.py proves from metadata that the pins fit together under every
+Python. What metadata does not say is whether a package that holds compiled code was also built for it; this asks the
+package index. Nothing is downloaded but lists of versions. Run it after a change of requirements:
+`python benchmarks/wheels.py` (three minutes).
 """
 
 import argparse
@@ -13,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distribution
 from itertools import product
 from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = ("3.11.0", "3.12", "3.13", "3.14")
@@ -28,6 +31,12 @@ def pins() -> dict[str, str]:
     text = "".join((ROOT / file).read_text(encoding="utf-8") for file in ("requirements.txt", "constraints.txt"))
     extras = re.findall(r'"([\w.-]+)==([^"]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     return dict([*re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE), *extras])
+
+
+def ranges() -> dict[str, str]:
+    """{package: its versions} of what students install."""
+    text = (ROOT / "requirements-student.txt").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([\w.-]+)(>=\S+)", text, re.MULTILINE))
 
 
 def compiled(name: str) -> bool:
@@ -51,14 +60,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--small", action="store_true", help="one package and Python only: to see that it runs")
     small = parser.parse_args().small
-    wanted = {name: version for name, version in pins().items() if compiled(name)}
-    jobs = [("numpy", "3.12", "Linux")] if small else list(product(wanted, PYTHONS, PLATFORMS))
+    wanted = {name: [f"=={version}"] for name, version in pins().items() if compiled(name)}
+    for name in wanted.keys() & ranges().keys():
+        wanted[name].append(ranges()[name])
+    asked = [("numpy", "3.12", "Linux")] if small else list(product(wanted, PYTHONS, PLATFORMS))
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda job: offered(*job), jobs))
-    missing = [job for job, versions in zip(jobs, found, strict=True) if wanted[job[0]] not in versions]
-    for name, python, platform in missing:
-        print(f"no wheel of {name} {wanted[name]} for Python {python} on {platform}")
-    packages = len({name for name, *_ in jobs})
+        found = dict(zip(asked, pool.map(lambda job: offered(*job), asked), strict=True))
+    jobs = [(job, versions) for job in asked for versions in wanted[job[0]]]
+    missing = [(job, versions) for job, versions in jobs if not any(SpecifierSet(versions).filter(found[job]))]
+    for (name, python, platform), versions in missing:
+        print(f"no wheel of {name}{versions} for Python {python} on {platform}")
+    packages = len({name for name, *_ in asked})
     print(f"{len(jobs) - len(missing)} of {len(jobs)} wheels are there: {packages} compiled packages.")
     return bool(missing)
 

@@ -115,10 +115,9 @@ def _set(module: nn.Module, name: str, value) -> None:
         where.pop(name, None)
     else:
         value, now = copy.deepcopy(value), where.get(name)
-        both = isinstance(value, Tensor) and isinstance(now, Tensor)
-        where[name] = (
-            value.to(now.device) if both and now is not None else value
-        )  # the model may have been trained on another device
+        if isinstance(value, Tensor) and isinstance(now, Tensor):
+            value = value.to(now.device)  # the model may have been trained on another one
+        where[name] = value
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ SAY = {
     "sample_statistics": "| `no_copies` | 50 beside 200 |",
     "sampling": "100.0000%",
     "tricks": "## 4.3 `dcgan`, 1 seeds",
-    "wheels": "1 of 1 wheels are there",
+    "wheels": "2 of 2 wheels are there",
 }
 NOT_HERE = ("could not be installed", "The package index does not answer")  # no network, which is no benchmark's fault
 

@@ -1,11 +1,13 @@
 """What is pinned can be installed together on every Python that the kit promises, as an ordinary user too."""
 
+import ast
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import distribution
+from importlib.metadata import distribution, packages_distributions
+from pathlib import Path
 
 import pytest
 from packaging.markers import default_environment
@@ -13,11 +15,14 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from autograder.assignments import ROOT
+from autograder.assignments import ROOT, every
+from autograder.handout.bundle import files
 
 PYTHONS = ("3.11.0", "3.11.2", "3.11.5", "3.12.0", "3.13.0", "3.14.0")  # Debian 12 has 3.11.2
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS = [Requirement(r) for extra in PROJECT["optional-dependencies"].values() for r in extra]
+DEPENDENCIES = list(map(Requirement, PROJECT["dependencies"]))
+STAFF = list(map(Requirement, PROJECT["optional-dependencies"]["staff"]))
+EXTRAS = [Requirement(r) for name, extra in PROJECT["optional-dependencies"].items() if name != "staff" for r in extra]
 
 
 def requirements(file: str) -> list[Requirement]:
@@ -58,7 +63,7 @@ def resolve(python: str) -> tuple[set[str], list[str]]:
         "python_version": version,
         "implementation_version": python,
     }
-    queue = [*requirements("requirements.txt"), *map(Requirement, PROJECT["dependencies"]), *EXTRAS]
+    queue = [*requirements("requirements.txt"), *DEPENDENCIES, *STAFF, *EXTRAS]
     seen, wrong = set(), []
     while queue:
         r = queue.pop()
@@ -107,9 +112,46 @@ def test_a_pin_that_is_missing_or_does_not_fit_is_seen(monkeypatch):
     assert any("mistune" in w and "does not allow 9.0" in w for w in wrong)
 
 
-def test_what_the_code_imports_is_pinned_by_the_file_that_students_install():
+def test_what_the_code_imports_is_pinned_by_the_file_that_the_staff_installs():
     named = {canonicalize_name(r.name) for r in requirements("requirements.txt")}
-    assert named >= {canonicalize_name(Requirement(r).name) for r in PROJECT["dependencies"]}
+    assert named == {canonicalize_name(r.name) for r in [*DEPENDENCIES, *STAFF]}
+    assert "--editable .[staff]" in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+
+
+# ---- what a student installs -----------------------------------------------------------------------------
+
+OPENS_NOTEBOOKS = {"ipywidgets", "jupyterlab"}  # which Colab, Kaggle and VS Code have of their own
+
+
+def test_a_student_installs_what_the_kit_imports_and_what_opens_a_notebook():
+    listed = {str(r) for r in requirements("requirements-student.txt") if r.name not in OPENS_NOTEBOOKS}
+    assert listed == {str(r) for r in DEPENDENCIES}
+    names = {r.name for r in requirements("requirements-student.txt")}
+    assert names >= OPENS_NOTEBOOKS
+    assert not {canonicalize_name(r.name) for r in STAFF} & names - OPENS_NOTEBOOKS
+    assert "--editable ." in (ROOT / "requirements-student.txt").read_text(encoding="utf-8").splitlines()
+
+
+def test_every_range_has_both_ends_and_holds_the_version_that_is_tested():
+    for r in requirements("requirements-student.txt"):
+        assert {s.operator for s in r.specifier} == {">=", "<"}, f"{r}: a range, no pin"
+        assert r.specifier.contains(PINS[canonicalize_name(r.name)]), f"{r} is without the version of requirements.txt"
+
+
+def test_the_ranges_name_all_that_a_students_kit_imports():
+    """The distributions of every module that the bundle's code imports, and no other."""
+    sources = {f for a in every() for f in files(a) if f.suffix == ".py"}
+    imported = {name for file in sources for name in _imports(file)} - sys.stdlib_module_names
+    imported -= {"autograder", "deepul_utils", "jupytext"}  # which reads sources, and no student has one
+    owners = packages_distributions()
+    assert {canonicalize_name(owners[name][0]) for name in imported} == {r.name for r in DEPENDENCIES}
+
+
+def _imports(file: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    direct = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
+    direct |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    return {name.split(".")[0] for name in direct}
 
 
 def test_the_same_pythons_are_promised_everywhere():
@@ -117,7 +159,7 @@ def test_the_same_pythons_are_promised_everywhere():
     assert all(promised.contains(python) for python in PYTHONS)
     assert not promised.contains("3.10.14")
     assert not promised.contains("3.15.0")
-    for file in ("README.md", "Makefile", "requirements.txt"):
+    for file in ("README.md", "Makefile", "requirements.txt", "requirements-student.txt"):
         assert "Python 3.11 to 3.14" in (ROOT / file).read_text(encoding="utf-8"), file
 
 

@@ -84,7 +84,7 @@ class Graded:
         """The same with what the gradebook says by now. marks: {grade id: Mark} of this student."""
         if self.not_graded:
             return self
-        written = by_hand.written(assignment, marks, self.answers)
+        written = by_hand.written(assignment, marks, self.answers, self.scores)
         return replace(self, written=written, changed=by_hand.changes(assignment, marks, self.scores))
 
 

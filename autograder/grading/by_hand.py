@@ -4,7 +4,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from autograder import assignments
-from autograder.assignments import Question
 from autograder.course import Course
 
 OPEN, BY_HAND, NOT_ANSWERED = "to be graded", "by hand", "not answered"
@@ -60,27 +59,32 @@ def of(gradebook, assignment: str, student: str = "") -> dict[str, dict[str, Mar
     return found
 
 
-def written(assignment: str, marks: dict[str, Mark], answers: dict[str, str]) -> list[dict]:
+def written(assignment: str, marks: dict[str, Mark], answers: dict[str, str], scores: list[dict]) -> list[dict]:
     """Of each written question that has points: its number, outcome, points (None: open), and the text of the answer.
 
-    marks: of one student. answers: {grade id: text}, as far as they were given.
+    The instructor's own cells that people grade are among them, under their grade ids. marks: of one student.
+    answers: {grade id: text}, as far as they were given. scores: of all that has points otherwise.
     """
+    here = assignments.get(assignment)
+    numbers = {q.id: (q.number, q.exercise.name) for q in here.questions if q.id in marks}
+    others = marks.keys() - {f"check-{e.name}" for e in here.exercises} - {s["exercise"] for s in scores}
+    numbers |= {name: (name, "") for name in sorted(others - numbers.keys())}
     return [
-        _written(q, marks[q.id], answers.get(q.id, "")) for q in assignments.get(assignment).questions if q.id in marks
+        {
+            "id": name,
+            "exercise": exercise,
+            "number": number,
+            "outcome": _outcome(marks[name]),
+            "points": marks[name].points,
+            "max_points": marks[name].most,
+            "answer": answers.get(name, ""),
+        }
+        for name, (number, exercise) in numbers.items()
     ]
 
 
-def _written(question: Question, mark: Mark, answer: str) -> dict:
-    outcome = OPEN if mark.points is None else NOT_ANSWERED if mark.by_hand is None else BY_HAND
-    return {
-        "id": question.id,
-        "exercise": question.exercise.name,
-        "number": question.number,
-        "outcome": outcome,
-        "points": mark.points,
-        "max_points": mark.most,
-        "answer": answer,
-    }
+def _outcome(mark: Mark) -> str:
+    return OPEN if mark.points is None else NOT_ANSWERED if mark.by_hand is None else BY_HAND
 
 
 def changes(assignment: str, marks: dict[str, Mark], scores: list[dict]) -> list[dict]:
@@ -90,7 +94,7 @@ def changes(assignment: str, marks: dict[str, Mark], scores: list[dict]) -> list
     found = []
     for grade_id, mark in marks.items():
         name = names.get(grade_id, grade_id)
-        if name not in earned or grade_id.startswith("answer-") or (mark.by_hand is None and not mark.extra):
+        if name not in earned or (mark.by_hand is None and not mark.extra):
             continue
         points = mark.points if mark.points is not None else earned[name] + mark.extra
         said = f"{points:g} points by hand, {earned[name]:g} by the checks"

@@ -1,43 +1,39 @@
 """What an instructor gives to students: one zip with the handout and all it needs, and no solution."""
 
+import os
+import re
+import subprocess
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
-from autograder import assignments
+from autograder import assignments, sources
 from autograder.assignments import ROOT, Assignment
 
-# Of the kit, everything that a notebook and its checks import.
-PARTS = (
-    "deepul_utils",
-    "autograder",
-    "data",
-    "requirements.txt",
-    "constraints.txt",
-    "pyproject.toml",
-    "nbgrader_config.py",
-    "LICENSE",
-)
-# What is of use to the staff only, and what is made.
-LEFT_OUT = ("autograder/proof", "autograder/demo.py", "data/cache")
-MADE = ("__pycache__", "artifacts", ".ipynb_checkpoints")
-DATE = (1980, 1, 1, 0, 0, 0)  # the same bytes whenever it is made
+# Beside the handout, and what of the kit its notebook and a student's commands import.
+PARTS = ("deepul_utils", "data", "requirements-student.txt", "pyproject.toml", "LICENSE")
+COMMANDS = ("__main__.py", "commands.py")
+# What makes the data, and what is made.
+LEFT_OUT = re.compile(r"data/cache/|data/\w+\.py$|(.*/)?(__pycache__|artifacts|\.ipynb_checkpoints)/")
 
 
-def bundle(assignment: str, target: Path) -> Path:
+def bundle(assignment: str, target: Path, contact: str = "") -> Path:
     """Write <target>/<assignment>.zip, a folder of that name, and return its path. It must have been released before.
 
-    It has the tests and references of this assignment, and a README of its own.
+    It has the tests and references of this assignment, and a README of its own. contact: where students ask, in
+    Markdown. The same files make the same bytes.
     """
     here = assignments.get(assignment)
     target.mkdir(parents=True, exist_ok=True)
     file = target / f"{assignment}.zip"
     contents = {p.relative_to(ROOT).as_posix(): p.read_bytes() for p in files(here)}
-    contents["README.md"] = readme(here).encode()
+    contents["README.md"] = readme(here, contact).encode()
+    date = changed(here)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, content in sorted(contents.items()):
-            entry = zipfile.ZipInfo(f"{assignment}/{path}", DATE)
+            entry = zipfile.ZipInfo(f"{assignment}/{path}", date.timetuple()[:6])
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
     return file
@@ -45,18 +41,29 @@ def bundle(assignment: str, target: Path) -> Path:
 
 def files(assignment: Assignment) -> list[Path]:
     """The kit's files in its bundle, in order."""
-    parts = [*(ROOT / part for part in PARTS), assignment.handout]
-    found = (p for part in parts for p in ([part] if part.is_file() else part.rglob("*")))
-    return sorted(p for p in found if p.is_file() and _belongs(p, assignment))
+    parts = [*(ROOT / part for part in PARTS), assignment.handout, assignment.checks]
+    found = {p for part in parts for p in ([part] if part.is_file() else part.rglob("*")) if p.is_file()}
+    commands = [ROOT / "autograder" / name for name in COMMANDS]
+    found |= sources.needed([*commands, *found], without=ROOT / "autograder" / "cli.py")
+    return sorted(p for p in found if not LEFT_OUT.match(p.relative_to(ROOT).as_posix()))
 
 
-def _belongs(file: Path, assignment: Assignment) -> bool:
-    path = file.relative_to(ROOT)
-    others = file.is_relative_to(assignments.FOLDER) and file.parent not in (assignments.FOLDER, assignment.checks)
-    return not (others or set(path.parts) & set(MADE) or path.as_posix().startswith(LEFT_OUT))
+def changed(assignment: Assignment) -> datetime:
+    """When what is in its bundle was committed last, in UTC: a date that is the same for the same files.
+
+    Where the kit is no git repository, the date of its newest file. A zip's dates begin in 1980.
+    """
+    listed = files(assignment)
+    command = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct", "--", *map(str, listed)]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        said = ""
+    seconds = float(said) if said else max(os.path.getmtime(file) for file in listed)
+    return max(datetime.fromtimestamp(seconds, UTC), datetime(1980, 1, 1, tzinfo=UTC))
 
 
-def readme(assignment: Assignment) -> str:
-    """How a student sets it up, works on it and hands it in."""
+def readme(assignment: Assignment, contact: str = "") -> str:
+    """How a student sets it up, works on it and hands it in. contact: where to ask, in Markdown."""
     folder = Environment(loader=FileSystemLoader(Path(__file__).parent), trim_blocks=True, lstrip_blocks=True)
-    return folder.get_template("readme.md.j2").render(assignment=assignment)
+    return folder.get_template("readme.md.j2").render(assignment=assignment, contact=contact)

@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 
 from deepul_utils.images.image_set import ImageSet
+from deepul_utils.toy.distribution import as_array
 
 SIDE = 32  # pixels: side of an image
 FINE = 4  # subpixels per side of a pixel
@@ -53,14 +54,14 @@ class Shapes(ImageSet):
 
     def factors(self, index) -> np.ndarray:
         """Configurations by number, 0 … configurations − 1: int (n,) → factors, int64 (n, F)."""
-        return np.stack(np.unravel_index(np.asarray(index, dtype=np.int64), self.factor_sizes), axis=-1)
+        return np.stack(np.unravel_index(as_array(index).astype(np.int64), self.factor_sizes), axis=-1)
 
     def render(self, factors) -> np.ndarray:
         """The picture of each configuration: int (n, F) → uint8 (n, C, 32, 32). No two are equal.
 
         Raises ValueError for another shape and for a factor outside its values.
         """
-        factors = np.asarray(factors)
+        factors = as_array(factors)
         if factors.ndim != 2 or factors.shape[1] != len(self.factor_sizes) or factors.dtype.kind not in "iu":
             expected = ", ".join(self.factor_names)
             raise ValueError(f"Expected integers (n, {len(self.factor_sizes)}): {expected}; got {factors.shape}.")
