@@ -1474,7 +1474,7 @@ check("color_pixelcnn")
 # ([arXiv:1606.05328](https://arxiv.org/abs/1606.05328)).
 #
 # Within `with torch.device(device()):` every new tensor and every new layer is made on the GPU, also inside your
-# methods. The weights are kept in `artifacts/bigger.…`; delete these files before you hand in.
+# methods. The weights are kept in `artifacts/bigger.…`, which are not handed in.
 
 # %%
 GO_BIGGER = False

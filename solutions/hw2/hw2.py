@@ -1615,7 +1615,7 @@ check("glow")
 # ([arXiv:1807.03039](https://arxiv.org/abs/1807.03039), Table 2). Expect a little more than either.
 #
 # Within `with torch.device(…):` every new tensor and every new layer is made on the GPU, also inside your methods.
-# The weights are kept in `artifacts/bigger.…`; delete these files before you hand in.
+# The weights are kept in `artifacts/bigger.…`, which are not handed in.
 
 # %%
 GO_BIGGER = False
