@@ -138,11 +138,12 @@ def grade(
         download.attempts = {student: mine for student, mine in download.attempts.items() if student in only}
     for note in downloads.notes(download):
         console.print(f"  {escape(note)}", style="dim", highlight=False)
-    if dry_run:
-        console.print(arrivals.table(assignment, download.chosen(attempt)))
-        return
     limits = replace(Limits.parse(limit or []), figures=figures)
     options = batch.Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster)
+    if dry_run:
+        console.print(arrivals.table(assignment, download.chosen(attempt)))
+        _changes(opened, assignment, download.chosen(attempt), options)
+        return
     best = attempt == "best"
     chosen = batch.best(opened, assignment, download.attempts, options) if best else download.chosen(attempt)
     folder = opened.root / "reports" / assignment
@@ -151,9 +152,14 @@ def grade(
 
 
 def _grade(
-    course, assignment: str, found: list, folder: Path, options=None, everyone: list[str] | None = None,
+    course,
+    assignment: str,
+    found: list,
+    folder: Path,
+    options=None,
+    everyone: list[str] | None = None,
     files: Callable[[], None] | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Grade, show a progress bar and a line a student, and write grades.csv and the report into `folder`.
 
     everyone: the students who stand in the table, those of `found` and others who were graded earlier. files: writes
@@ -161,7 +167,7 @@ def _grade(
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from autograder.grading import batch, report, sandbox
+    from autograder.grading import arrivals, batch, report, sandbox
 
     options = options or batch.Options()
     if not options.cluster:
@@ -194,6 +200,8 @@ def _grade(
     if files:
         written.write(files)
     _show(assignment, results)
+    if changes := written.changes:
+        console.print("Changed since the last run:", arrivals.changed(changes), sep="\n")
     _summary(results, seconds)
     if alike:
         said = f"{len(alike)} times the same text, weights or code, to look at; no points change"
@@ -250,6 +258,23 @@ def export(
         console.print(f"  has no row in the file: {student}", highlight=False, markup=False)
     if filled.left or any("graded" in text for text in filled.without):
         raise typer.Exit(1)
+
+
+def _changes(course, assignment: str, chosen: list, options) -> None:
+    """What grading again would change for those who were graded before. Nothing is recorded."""
+    from autograder.grading import arrivals, batch, report, sandbox
+
+    before = [e for s in chosen if (e := report.earlier_result(course, assignment, s.student))]
+    graded = {e.student for e in before}
+    if not graded:
+        return
+    if not options.cluster:
+        sandbox.require()
+    now = batch.rehearse(course, assignment, [s for s in chosen if s.student in graded], options)
+    if rows := report.changes(before, now):
+        console.print("Grading would change:", arrivals.changed(rows), sep="\n")
+    else:
+        console.print(f"Grading would change nothing for the {len(graded)} who were graded before.", highlight=False)
 
 
 def _summary(results: list, seconds: float) -> None:

@@ -194,6 +194,7 @@ def _student(row: dict[str, str]) -> Student:
     own = next(c for c in ID if c in row)
     lms = {
         c: tuple(re.split(r"[;\s]+", text)) if "lms" in c else (text,)
-        for c, text in row.items() if text and (c not in used or (c in ID and c != own)) and OF_A_PLATFORM.search(c)
-    }  # fmt: skip
+        for c, text in row.items()
+        if text and (c not in used or (c in ID and c != own)) and OF_A_PLATFORM.search(c)
+    }
     return Student(row.get(own, ""), name, cell(EMAIL), cell(GROUP), cell(EXTENSION), lms)

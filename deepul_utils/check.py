@@ -109,8 +109,9 @@ def _score(name: str, namespace: dict, only: str):
     explain_missing(score.results, _failed_cells)
     score.notes += [
         f"{used}: its cell stopped with {error}. What is checked is the {used} from before."
-        for used, error in _outdated.items() if used in names.asked | _classes(student.bench.objects)
-    ]  # fmt: skip
+        for used, error in _outdated.items()
+        if used in names.asked | _classes(student.bench.objects)
+    ]
     return score
 
 

@@ -387,6 +387,8 @@ class Suite:
         return _named(check, "No blind spot", worth, why)
 
     def own_layers(self, worth: float) -> Callable:
+        """No layer stands in two places."""
+
         def check(student, seed):
             made = self.small(student, seed, **self.deep).handle
             require(layers.are_their_own(made.call("state_dict"), made.parameters()))
@@ -394,7 +396,7 @@ class Suite:
         return _named(check, "Every layer has weights of its own", worth, layers.SHARED)
 
     def every_example(self, worth: float, why: str = "", also: Callable | None = None) -> Callable:
-        """also: (a small model, rows) -> a Finding, required besides."""
+        """What is said of an example hangs on it alone. also: (a small model, rows) -> a Finding, required besides."""
 
         def check(student, seed):
             model = self.small(student, seed)
@@ -408,6 +410,8 @@ class Suite:
         return _named(check, "Every example for itself", worth, why)
 
     def one_example(self, worth: float) -> Callable:
+        """A batch of one is a batch."""
+
         def check(student, seed):
             model = self.small(student, seed)
             x = some_states(model)
@@ -417,6 +421,8 @@ class Suite:
         return _named(check, "Called with one example", worth, f"{self.says}, also where B is one.")
 
     def chain_rule(self, worth: float, why: str) -> Callable:
+        """log_prob is what the logits say, on the states of a small model."""
+
         def check(student, seed):
             model = self._telling(student, seed)
             x = some_states(model)
@@ -482,7 +488,7 @@ class Suite:
                 require(in_eval_mode(model, found, seed))
             if self.tall:
                 several = ((seed + k, {"y": k} if self.classes else {}) for k in range(self.classes or tall[0]))
-                large = (self.small(student, at, **self.tall, **given) for at, given in several)
+                large = (self._telling(student, at, **self.tall, **given) for at, given in several)
                 require(samplers_of(large, tall[1], seed))
 
         of_class = " of their class" if self.classes else ""
@@ -508,6 +514,8 @@ class Suite:
         """
         data = self._data(on)
         counted = isinstance(data, toy.DiscreteDistribution)
+        if not counted and baseline is None:
+            raise ValueError(f"suite.trained of {self.exercise} needs a baseline: nats an example of a naive model.")
 
         def check(student, graded, seed):
             if first:
@@ -614,7 +622,11 @@ class Suite:
         return [x.astype(np.int64), *labels]
 
     def _data(self, name: str):
-        return next(data for data in self.data if name in ("", data.name))
+        """One of the data, by its name, or the first. Raises ValueError naming them."""
+        by_name = {data.name: data for data in self.data}
+        if name and name not in by_name:
+            raise ValueError(f"{self.exercise} is not trained on {name!r}. Its data: {', '.join(by_name)}.")
+        return by_name[name] if name else self.data[0]
 
     def _artifact(self, data) -> str:
         return f"{self.exercise}.{data.name}" if len(self.data) > 1 else self.exercise

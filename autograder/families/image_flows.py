@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from autograder.checks import Recipe, hint, points, require
-from autograder.families.flows import SIZES, STRAIN, two
+from autograder.families.flows import SIZES, WORST_CONDITION, two
 from autograder.properties import flows, hygiene
 from autograder.properties import images as on_images
 from autograder.properties.finding import Finding
@@ -111,22 +111,22 @@ def drawn(
         made = student.new(name, *args, seed=seed + 1009 * k, perturb=size, precise=True, **kwargs)
         flow = ImageFlow(made, shape, levels)
         begin(flow)
-        strained = _strain(flow, seed)
-        if best is None or strained < least:
-            best, least = flow, strained
-        if strained <= STRAIN:
+        condition = _condition(flow, seed)
+        if best is None or condition < least:
+            best, least = flow, condition
+        if condition <= WORST_CONDITION:
             break
     return best  # type: ignore[return-value]  # one was tried at least
 
 
-def _strain(flow: ImageFlow, seed: int) -> float:
+def _condition(flow: ImageFlow, seed: int) -> float:
     """How badly conditioned a flow is at random images; infinite where it is not finite, or its samples are not."""
     try:
-        strained = flows.strain(flow.jacobian(flow.reals(4, seed)))
+        condition = flows.condition(flow.jacobian(flow.reals(4, seed)))
         t = flow.inverse(np.random.default_rng(seed).standard_normal((500, flow.dims)))
     except StudentCodeError:  # the check that asks for it says so
         return 0.0
-    return strained if np.isfinite(t).all() and np.abs(t).max() < OVERFLOWS else np.inf
+    return condition if np.isfinite(t).all() and np.abs(t).max() < OVERFLOWS else np.inf
 
 
 def shaped(rows: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

@@ -127,15 +127,20 @@ class UnitVAE(VAE):
         return example, {name: partial(self.squares, example, z) for name, z in codes.items()}
 
     def ill_conditioned(self, x: np.ndarray, seed: int) -> float:
-        """How far random weights are from what shows a slip: 0 where σ_z is not near one and a code is seen in x."""
+        """How far random weights are from what shows a slip: 0 where σ_z is not near one and a code is seen in x.
+
+        Its squares move with z by more than rounding does, and not by so much that the constant is lost in them.
+        """
         example, mu, log_sigma = telling(self, x)
         size, squares = np.abs(log_sigma), self.squares(example, latent.noises(mu, log_sigma, 50, seed)[""])
         usual = example.size * max(1.0, float((example**2).mean()))
+        constant = 0.5 * np.log(2 * np.pi) * example.size
         parts = [
             size.max() - latent.WIDEST,
             latent.FAR_FROM_ONE - size.mean(),
             np.log(squares.mean() / (5 * usual)),
-            np.log(min(10, squares.mean() / 2) / squares.std()),
+            np.log(min(10, 0.05 * squares.mean()) / squares.std()),
+            np.log(squares.std() / (5 * constant)),
         ]
         return float(np.maximum(parts, 0).sum())  # nan where one of them is
 
@@ -161,7 +166,7 @@ def best_conditioned(
 # ---- the checks that every VAE must pass ---------------------------------------------------------------
 
 MODELS = 2  # random ones that a check looks at, so that a σ near one in a single model hides no slip
-DRAWS = 800  # of a random number whose distribution is compared
+DRAWS = 800  # of the pixels of images
 PROJECTIONS = 5  # directions along which samples are compared
 HELD_OUT, BATCH = 2000, 500
 
@@ -186,6 +191,8 @@ class Suite:
     see reconstruction_term. part: what an example
     is made of. baseline: () -> nats of the naive model. limit: the
     entropy of the data, if it is known; losses are in nats above it.
+    held_out: on so many examples a loss is measured. draws: of a random number whose distribution is compared; of an
+    example of few numbers it takes many, or its constant is lost among them.
 
     What asks for the reconstruction term, for samples or for what is trained is for a decoder of unit variance.
     """
@@ -202,6 +209,8 @@ class Suite:
     part: str = "pixel"
     baseline: Callable[[], float] | None = None
     limit: float | None = None
+    held_out: int = HELD_OUT
+    draws: int = DRAWS
 
     def shapes(self, worth: float, why: str, n: int = 12) -> Callable:
         """n: how many examples are looked at."""
@@ -287,9 +296,9 @@ class Suite:
         @hint(why)
         def test_samples_are_decoded_draws_of_the_prior(student, seed):
             vae, rng = self._telling(student, seed), np.random.default_rng(seed)
-            ours = vae.decode(rng.normal(size=(DRAWS, vae.latents)).astype(np.float32))
+            ours = vae.decode(rng.normal(size=(self.draws, vae.latents)).astype(np.float32))
             directions = rng.normal(size=(ours[0].size, PROJECTIONS)) / 32
-            projected = [a.reshape(DRAWS, -1) @ directions for a in (vae.sample(DRAWS, seed), ours)]
+            projected = [a.reshape(len(a), -1) @ directions for a in (vae.sample(self.draws, seed), ours)]
             require(latent.same_distribution(*projected, "projected samples"))
 
         return test_samples_are_decoded_draws_of_the_prior
@@ -298,7 +307,7 @@ class Suite:
         """The bound, between the reference and the baseline. on: what the examples are, in the plural."""
 
         def trained_well(student, graded, seed):
-            def nats(n: int = HELD_OUT) -> float:
+            def nats(n: int = self.held_out) -> float:
                 return bound(self._trained(student), self.examples(n, seed), seed).mean() - (self.limit or 0)
 
             baseline = self.baseline() - (self.limit or 0)
@@ -330,8 +339,8 @@ class Suite:
         first is not.
         """
         vae = self._telling(student, model)
-        x, squares = vae.by_noise(self.examples(20, model), DRAWS, model)
-        terms = self.terms(vae, np.repeat(x, DRAWS, axis=0), seed)
+        x, squares = vae.by_noise(self.examples(20, model), self.draws, model)
+        terms = self.terms(vae, np.repeat(x, self.draws, axis=0), seed)
         found = [latent.unit_gaussian(term, squares, x.size, self.part) for term in terms]
         return next((f for f in found if f[0].passed), found[0])
 

@@ -25,8 +25,17 @@ ZIP = re.compile(r"\.zip$", re.IGNORECASE)
 CLOSED = re.compile(r"\.(rar|7z|tar\.xz|txz|tar\.zst|tzst|xz|zst|gz|bz2|lzma|cab|iso|dmg|zipx)$", re.IGNORECASE)
 # What is raised for archives that are damaged or made to break their reader. RuntimeError: encrypted, mostly.
 # NotImplementedError: packed in a way that Python does not know. ValueError: a name that is no text.
-DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, gzip.BadGzipFile,
-           NotImplementedError, RuntimeError, EOFError, ValueError)  # fmt: skip
+DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    gzip.BadGzipFile,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+)
 JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 Member = tuple[str, int, Callable[[], bytes]]  # its name, its size in bytes, and how to read it
@@ -145,8 +154,13 @@ class _Header(tarfile.TarInfo):
     """A header that says more of a file than its name, and at most so much: it is read into memory."""
 
     def _proc_member(self, tar):
-        extended = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME,
-                    tarfile.GNUTYPE_LONGLINK)  # fmt: skip
+        extended = (
+            tarfile.XHDTYPE,
+            tarfile.XGLTYPE,
+            tarfile.SOLARIS_XHDTYPE,
+            tarfile.GNUTYPE_LONGNAME,
+            tarfile.GNUTYPE_LONGLINK,
+        )
         if self.type in extended and self.size > MOST_HEADER:
             raise tarfile.ReadError("a header of no reasonable size")
         return super()._proc_member(tar)

@@ -45,6 +45,23 @@ def table(assignment: str, chosen: list[Submission]) -> Table:
     return shown
 
 
+def changed(rows: list[dict]) -> Table:
+    """One row for each student whose points changed: old → new, and where. rows: of `report.changes`."""
+    shown = Table("student", box=SIMPLE_HEAD)
+    shown.add_column("change", justify="right", no_wrap=True)
+    shown.add_column("where")
+    for student in dict.fromkeys(r["student"] for r in rows):
+        mine = [r for r in rows if r["student"] == student]
+        difference = sum((r["now"] or 0) - (r["before"] or 0) for r in mine)
+        where = "\n".join(f"{r['exercise']}: {r['check']} {_or_none(r['before'])} → {_or_none(r['now'])}" for r in mine)
+        shown.add_row(escape(student), f"{difference:+g}", escape(where))
+    return shown
+
+
+def _or_none(points) -> str:
+    return "none" if points == "" else f"{points:g}"
+
+
 def _looked_into(one: Submission, assignment: str, artifacts: list[str]) -> tuple[str, list[str]]:
     """(what would be graded, or why nothing can be; the artifacts that are missing)."""
     try:

@@ -166,6 +166,17 @@ def grade(
     return [results[s.student] for s in found]
 
 
+def rehearse(course: Course, assignment: str, found: list[Submission], options: Options) -> list[Graded]:
+    """What grading would give, of which nothing is recorded; results are kept, so that grading is quick afterwards."""
+    with _only_one(course), options.workers() as opened:
+        run = _Class(course, assignment, prepare(course, assignment), options, opened)
+        return [
+            read_scores(student, assignment, result, job.submission.changes)
+            for student, job, result in run.results(found)
+            if job and (result["scores"] or not result["fault"])
+        ]
+
+
 def best(course: Course, assignment: str, attempts: dict[str, list[Submission]], options: Options) -> list[Submission]:
     """Of each student's attempts the one that earns most; the later one of equals. Nothing is recorded."""
     several = [replace(s, student=f"{s.student} ({s.attempt})") for a in attempts.values() if len(a) > 1 for s in a]

@@ -30,8 +30,14 @@ def notebook(names: list[str], files: dict[str, bytes], assignment: str, handout
         written = sum(text != stubs[what] for what, text in _definitions(cells).items() if what in stubs)
         base = PurePosixPath(name).name
         is_ours = not cells or not _others(cells, assignment)
-        return (not is_ours, -written, base != f"{assignment}.ipynb", assignment not in base.lower(), name.count("/"),
-                name)  # fmt: skip
+        return (
+            not is_ours,
+            -written,
+            base != f"{assignment}.ipynb",
+            assignment not in base.lower(),
+            name.count("/"),
+            name,
+        )
 
     looked_into = set(names[:MOST_LOOKED_INTO])
     return min(names, key=rank)

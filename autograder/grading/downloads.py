@@ -256,8 +256,13 @@ Found = dict[Path, Entry | list[Entry] | Aside]
 
 def _platform_of(name: str) -> str:
     """The platform that names something so, of those whose names are like nobody else's."""
-    patterns = dict(moodle=(MOODLE, MOODLE_BLIND), blackboard=(BLACKBOARD,), brightspace=(BRIGHTSPACE,),
-                    gradescope=(GRADESCOPE,), canvas=(CANVAS_BLIND, CANVAS))  # fmt: skip
+    patterns = dict(
+        moodle=(MOODLE, MOODLE_BLIND),
+        blackboard=(BLACKBOARD,),
+        brightspace=(BRIGHTSPACE,),
+        gradescope=(GRADESCOPE,),
+        canvas=(CANVAS_BLIND, CANVAS),
+    )
     return next((p for p, known in patterns.items() if any(k.match(name) for k in known)), "")
 
 
@@ -330,8 +335,12 @@ def _canvas(listing: list[Path], assignment: str) -> Found:
         name, number = _resubmitted(about["file"])
         anonymous, user = about.get("anonymous"), about["user"] or ""
         label = "-".join(filter(None, (anonymous or about["name"], user)))
-        who = Identity(label, ids=(anonymous,) if anonymous else (), numbers=(user,) if user else (),
-                       names=() if anonymous else (about["name"],))  # fmt: skip
+        who = Identity(
+            label,
+            ids=(anonymous,) if anonymous else (),
+            numbers=(user,) if user else (),
+            names=() if anonymous else (about["name"],),
+        )
         found[path] = Entry(path, who, name, (number, int(about["attachment"])), late=bool(about["late"]), adds=True)
     return found
 
@@ -356,8 +365,12 @@ def _moodle(listing: list[Path], assignment: str) -> Found:
             continue
         name = one["name"].replace("_", " ")
         is_blind = name == "Participant"
-        who = Identity(f"{name} {one['id']}" if is_blind else f"{name}-{one['id']}", numbers=(one["id"],),
-                       names=() if is_blind else (name,), group="" if is_blind else name)  # fmt: skip
+        who = Identity(
+            f"{name} {one['id']}" if is_blind else f"{name}-{one['id']}",
+            numbers=(one["id"],),
+            names=() if is_blind else (name,),
+            group="" if is_blind else name,
+        )
         file = "" if path.is_dir() else one["file"] or ""
         found[path] = Entry(path, who, file, adds=True)
     return found
@@ -423,8 +436,9 @@ def _ilias(listing: list[Path], assignment: str) -> Found:
             continue
         found[path] = [
             Entry(p, who, m["file"], (m["time"],), datetime.strptime(m["time"], "%Y%m%d%H%M%S"), adds=True)
-            for p, m in stamped.items() if _is_moment(m["time"])
-        ] or Entry(path, who)  # fmt: skip
+            for p, m in stamped.items()
+            if _is_moment(m["time"])
+        ] or Entry(path, who)
     return found
 
 
@@ -485,9 +499,13 @@ def _plain_keys(value):
 
 
 READERS: dict[str, Callable[[list[Path], str], Found]] = dict(
-    moodle=_moodle, blackboard=_blackboard, brightspace=_brightspace, gradescope=_gradescope, canvas=_canvas,
+    moodle=_moodle,
+    blackboard=_blackboard,
+    brightspace=_brightspace,
+    gradescope=_gradescope,
+    canvas=_canvas,
     ilias=_ilias,
-)  # fmt: skip
+)
 
 
 # ---- students and their attempts -----------------------------------------------------------------------
@@ -540,9 +558,14 @@ def _submission(student: str, entries: list[Entry], number: int, of: int) -> Sub
     first, *others = sorted(entries, key=lambda e: (_is_other(e.path), e.name, e.path.name))
     times = [e.time for e in entries if e.time]
     return Submission(
-        student, first.path, tuple(Part(e.path, e.name or e.path.name) for e in others), first.name,
-        max(times, default=None), any(e.late for e in entries), f"{number} of {of}" if of > 1 else "",
-    )  # fmt: skip
+        student,
+        first.path,
+        tuple(Part(e.path, e.name or e.path.name) for e in others),
+        first.name,
+        max(times, default=None),
+        any(e.late for e in entries),
+        f"{number} of {of}" if of > 1 else "",
+    )
 
 
 def notes(download: Download) -> list[str]:

@@ -58,9 +58,9 @@ def finals(course: Course, assignment: str) -> list[Final]:
         )
     with course.gradebook() as gradebook:
         return [
-            _final(s.student.id, s) for s in sorted(
-                gradebook.assignment_submissions(assignment), key=lambda s: s.student.id)
-        ]  # fmt: skip
+            _final(s.student.id, s)
+            for s in sorted(gradebook.assignment_submissions(assignment), key=lambda s: s.student.id)
+        ]
 
 
 def _final(student: str, submission) -> Final:
@@ -87,16 +87,26 @@ def own_table(known: list[Final], roster: Roster | None) -> str:
         row: dict[str, object] = dict(id=student, name=person.name, email=person.email, why_none="handed in nothing")
         if final:
             none = final.points is None
-            row |= dict(points="" if none else final.points, max_points=final.most, late_penalty=final.penalty,
-                        total="" if none else final.total, why_none=final.why)  # fmt: skip
+            row |= dict(
+                points="" if none else final.points,
+                max_points=final.most,
+                late_penalty=final.penalty,
+                total="" if none else final.total,
+                why_none=final.why,
+            )
         writer.writerow(no_formula(row))
     return text.getvalue()
 
 
 def fill(
-    platform: str, content: bytes, assignment: str, known: list[Final], roster: Roster | None = None,
-    column: str = "", scale: bool = False,
-) -> Filled:  # fmt: skip
+    platform: str,
+    content: bytes,
+    assignment: str,
+    known: list[Final],
+    roster: Roster | None = None,
+    column: str = "",
+    scale: bool = False,
+) -> Filled:
     """A platform's own grade file with the totals in it. column: the header of theirs, where it is not plain.
 
     Raises CourseError where the file is not one of the platform's, or the column is not known, or its points differ
@@ -351,14 +361,23 @@ PLATFORMS = ("csv", *SHEETS)
 
 
 def write(
-    course: Course, assignment: str, platform: str, file: Path | None, target: Path, roster: Roster | None,
-    column: str = "", scale: bool = False,
-) -> Filled:  # fmt: skip
+    course: Course,
+    assignment: str,
+    platform: str,
+    file: Path | None,
+    target: Path,
+    roster: Roster | None,
+    column: str = "",
+    scale: bool = False,
+) -> Filled:
     """Write the grade file that a platform takes. Raises CourseError."""
     known = finals(course, assignment)
     if platform == "csv":
-        filled = Filled(own_table(known, roster), sum(f.total is not None for f in known),
-                        [f"{f.student}: {f.why}" for f in known if f.total is None])  # fmt: skip
+        filled = Filled(
+            own_table(known, roster),
+            sum(f.total is not None for f in known),
+            [f"{f.student}: {f.why}" for f in known if f.total is None],
+        )
     elif file is None:
         raise CourseError(
             f"{platform.title()} takes its own file, filled in: export its grades there, and give that with --file."

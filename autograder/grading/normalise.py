@@ -64,9 +64,10 @@ def _normalised(files: dict[str, bytes], assignment: str, handout: dict, left_ou
     choice.refuse_another(files[name], name, assignment)
     cells, shown_by = _cells(name, files[name])
     handed_in = pictures.handed_in(cells, shown_by)
+    folder = PurePosixPath(name).parent
     rest = {n: content for n, content in files.items() if n != name and n not in others}
-    rest, moved = choice.with_weights(rest, PurePosixPath(name).parent, assignment)
-    beside, misplaced = _beside(rest, PurePosixPath(name).parent, f"{assignment}.ipynb")
+    rest, moved = choice.with_weights(rest, folder, assignment)
+    beside, misplaced = _beside(rest, folder, f"{assignment}.ipynb")
     merged = _Merged(cells, handout["cells"])
     as_written = _make_inert(merged.cells, handout["cells"])
     for number, cell in enumerate(merged.cells):

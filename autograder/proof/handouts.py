@@ -44,19 +44,19 @@ def problems(assignment: Assignment) -> list[str]:
             course.root.mkdir(parents=True)
             shutil.copy(_settings(), course.root)
         try:
-            made = build.release(course, assignment.name)
+            fresh = build.release(course, assignment.name)
         except (SourceError, settings.SettingsError) as error:
             return [str(error)]
-        found = _differences(assignment, made)
-        if not found:
-            found = _by_itself(assignment, Path(scratch) / "bundle")
-    if not found:
+        differences = _differences(assignment, fresh)
+        if not differences:
+            differences = _by_itself(assignment, Path(scratch) / "bundle")
+    if not differences:
         write_atomically(_record(assignment), json.dumps({"key": key(assignment)}) + "\n")
-    return found
+    return differences
 
 
-def _differences(assignment: Assignment, made: Path) -> list[str]:
-    here, there = _contents(made), _contents(assignment.handout)
+def _differences(assignment: Assignment, fresh: Path) -> list[str]:
+    here, there = _contents(fresh), _contents(assignment.handout)
     names = [name for name in sorted(here.keys() | there.keys()) if here.get(name) != there.get(name)]
     return [f"{name} is not what the source makes: deepul release {assignment}, and commit it." for name in names]
 

@@ -93,7 +93,7 @@ def require_loss(loss: Any, parts: tuple) -> None:
     """Raises KitError for what cannot be called with a batch of each of the parts of a data set."""
     if not callable(loss):
         raise KitError(
-            f"The loss is a function of a batch, as lambda x: -model.log_prob(x).mean(); got {_kind(loss)}. "
+            f"The loss is a function of a batch, as lambda x: model.loss(x).mean(); got {_kind(loss)}. "
             f"The order is {FIT}."
         )
     try:

@@ -536,24 +536,25 @@ for w in ((1.0, 0.0), (3.0, 4.0), (0.3, 0.4)):
 # of_g = torch.optim.Adam(gan.generator.parameters(), lr=1e-3)
 # history = play(
 #     gan,
-#     x,                                  # the data: one tensor, examples first; no Dataset, no DataLoader
-#     optimizers=(of_d, of_g),            # the discriminator's first
-#     schedulers=(schedule_d, schedule_g),  # may be left out; each is stepped after every round
+#     x,  # the data: one tensor, examples first
+#     optimizers=(of_d, of_g),  # the discriminator's first
+#     schedulers=(schedule_d, schedule_g),  # may be left out
 #     rounds=100,
 #     batch_size=128,
-#     discriminator_steps=1,              # in a round, each on a new batch
-#     frame=frame,                        # may be left out; what the film shows
+#     discriminator_steps=1,  # in a round, each on a new batch
+#     frame=frame,  # may be left out; what the film shows
 # )
-# history.train, history.generator, history.frames   # losses of both players, and the film
 # ```
 #
-# A training function returns that `History`. What `play` cannot take it says in a sentence: optimisers in the wrong
-# order or of another model, a loss that is no single number or became nan.
+# Schedulers are stepped after every round. `play` draws its batches itself, so it takes no `Dataset` and no
+# `DataLoader`. It returns a `History`, and so does a training function: `history.train` are the losses of the
+# discriminator, `history.generator` those of the generator, `history.frames` is the film. What `play` cannot take it
+# says in a sentence: optimisers in the wrong order or of another model, a loss that is no single number or became nan.
 #
-# *The recipe,* that of 4.1: Adam for both with a learning rate of `8e-3` and `betas=(0.0, 0.9)`, two steps of the
-# critic a round, batches of 256, a rate that stays for the first half of the rounds and then falls on a straight line
-# to zero; 3,000 rounds for the eight Gaussians, 2,000 for the smiley. Half a minute on two cores, all three games
-# together.
+# *The recipe,* that of 4.1: 100,000 samples, Adam for both with a learning rate of `8e-3` and `betas=(0.0, 0.9)`, two
+# steps of the critic a round, batches of 256, a rate that stays for the first half of the rounds and then falls on a
+# straight line to zero; 3,000 rounds for the eight Gaussians, 2,000 for the smiley. Half a minute on two cores, all
+# three games together.
 #
 # The penalty counts little, $\lambda = 0.2$. In images $\lambda = 10$ is usual; but the penalty also holds where a
 # slope below one would be right, near the data at the end of the game, and with much of it the samples go on moving. Of
@@ -1010,12 +1011,12 @@ check("dcgan")
 # | time | about 15 minutes on a T4 (as on Colab), 8 on an A100, which has too little to do |
 # | memory | 2 GB |
 #
-# Time and memory are *estimates* from the number of multiplications and layers; nobody has measured them, and games are
-# restless: if yours breaks off, halve the rate. The sets `svhn` and `cifar10` have three
-# channels, for which both networks need another first or last layer.
+# Time and memory are *estimates* from what a round takes, 30 GFLOP in some hundred small operations; nobody has run it,
+# and games are restless: if yours breaks off, halve the rate. The sets `svhn` and `cifar10` have three channels, for
+# which both networks need another first or last layer.
 #
 # Within `with torch.device(…):` every new tensor and every new layer is made on the GPU, also inside your methods.
-# The weights are kept in `artifacts/bigger.…`; delete these files before you hand in.
+# The weights are kept in `artifacts/bigger.…`, which are not handed in.
 
 # %%
 GO_BIGGER = False

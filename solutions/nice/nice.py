@@ -208,7 +208,7 @@ plots.latent_space(flow, moons.sample(4000, seed=0))
 #
 # With maximum likelihood. `fit` is the loop:
 # `fit(model, loss, x, optimizer=…, scheduler=…, valid=…, steps=…, batch_size=…)`, where `loss` is a function of a batch
-# that returns one number, `lambda x: -model.log_prob(x).mean()`, and `x` and `valid` are arrays or tensors. It returns
+# that returns one number, the mean of $-\log p(x)$, and `x` and `valid` are arrays or tensors. It returns
 # a `History` of the losses, which your function returns, too; what it cannot take it says in a sentence.
 #
 # *The recipe:* Adam, 2,500 steps on batches of 1,024, from 500,000 samples, `OneCycleLR` with `max_lr=4e-3` and

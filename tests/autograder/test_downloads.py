@@ -190,10 +190,13 @@ def test_every_student_is_found_under_their_own_id_with_their_own_work(shape, fo
     inside = [p for p in download.root.rglob("*") if p.is_file()]
     assert len(rows) == len(inside)
     assert {r["use"] for r in rows if not r["student"]} <= {
-        "left behind by an operating system", "Brightspace's list of what is in the download", "Blackboard's receipt",
-        "Gradescope's list of whose submissions these are", "a text or a link that was entered at Canvas, no file",
+        "left behind by an operating system",
+        "Brightspace's list of what is in the download",
+        "Blackboard's receipt",
+        "Gradescope's list of whose submissions these are",
+        "a text or a link that was entered at Canvas, no file",
         "entered at Moodle (onlinetext), no file",
-    }  # fmt: skip
+    }
     assert {r["student"] for r in rows if r["use"] == "graded"} == {student for student, _, _ in PEOPLE}
 
 
@@ -211,8 +214,9 @@ def test_of_several_attempts_the_last_counts_unless_the_first_is_asked_for(tmp_p
     assert (first.attempt, last.attempt) == ("1 of 2", "2 of 2")
     assert str(first.arrived) == "2026-10-01 23:59:59"
     assert [r["use"] for r in downloads.uses(download, [last]) if r["student"] == "s000"] == [
-        "another attempt (1 of 2)", "graded",
-    ]  # fmt: skip
+        "another attempt (1 of 2)",
+        "graded",
+    ]
     canvas(tmp_path / "c")
     download = downloads.find(tmp_path / "c", "hw1", roster())
     assert [len(download.attempts[s]) for s in ("s000", "s001", "s002")] == [1, 2, 1]
@@ -226,15 +230,18 @@ def test_who_is_missing_and_who_is_not_in_the_roster_is_said(tmp_path):
     download = downloads.find(tmp_path, "hw1", Roster([Student("ada"), Student("ben")]))
     assert (download.missing, download.strangers) == (["ben"], ["stranger"])
     assert downloads.notes(download) == [
-        "1 left aside: no folder, no archive and no notebook", "not in the roster: stranger",
+        "1 left aside: no folder, no archive and no notebook",
+        "not in the roster: stranger",
         "handed in nothing: ben",
-    ]  # fmt: skip
+    ]
     arrivals.write(tmp_path / "files.csv", download, download.chosen())
     rows = list(csv.DictReader(io.StringIO((tmp_path / "files.csv").read_text(encoding="utf-8"))))
     assert {(r["file"], r["student"], r["use"]) for r in rows} == {
-        ("ada.zip", "ada", "graded"), ("stranger.zip", "stranger", "graded"), ("", "ben", "handed in nothing"),
+        ("ada.zip", "ada", "graded"),
+        ("stranger.zip", "stranger", "graded"),
+        ("", "ben", "handed in nothing"),
         ("notes.docx", "", "no folder, no archive and no notebook"),
-    }  # fmt: skip
+    }
 
 
 def test_a_group_hands_in_once_and_each_member_is_graded(tmp_path):
@@ -322,8 +329,9 @@ def test_a_tar_that_is_made_to_do_harm_is_refused_or_left_out(tmp_path, monkeypa
         entry.size = 2
         archive.addfile(entry, io.BytesIO(b"{}"))
     assert read(tmp_path / "ada.tar.gz") == (
-        {"hw1.ipynb": b"{}"}, [f"{n}: a link or a device" for n in ("link", "hard", "pipe")],
-    )  # fmt: skip
+        {"hw1.ipynb": b"{}"},
+        [f"{n}: a link or a device" for n in ("link", "hard", "pipe")],
+    )
     put(tmp_path / "ada.tar.gz", tarred({"../x": b""}))
     with pytest.raises(CourseError, match="outside its own folder"):
         read(tmp_path / "ada.tar.gz")

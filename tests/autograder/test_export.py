@@ -31,8 +31,10 @@ def read(text: str, separator: str = ",") -> list[list[str]]:
 
 
 def canvas(title: str = "hw1 (77)", most: str = "100.00") -> list[list[str]]:
-    rows = [["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "hw10 (76)", title, "Final Score"],
-            ["    Points Possible", "", "", "", "", "50", most, "(read only)"]]  # fmt: skip
+    rows = [
+        ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "hw10 (76)", title, "Final Score"],
+        ["    Points Possible", "", "", "", "", "50", most, "(read only)"],
+    ]
     rows += [[name, str(500 + k), "", f"{IDS[k]}@x.org", "A, B", "7", "", "1"] for k, name in enumerate(NAMES)]
     return [*rows, ["Student, Test", "999", "", "", "A, B", "", "", ""]]
 
@@ -61,9 +63,10 @@ def test_who_is_excused_stays_so_and_who_has_no_grade_is_said():
     filled = export.fill("canvas", written(rows[:-2]), "hw1", known, ROSTER)
     assert [row[6] for row in read(filled.text)[2:]] == ["EX", "", "", "", ""]
     assert filled.without[:3] == [
-        "Lovelace, Ada: excused", 'O"Neill, Zoë: 2 answers are to be graded by hand (formgrader)',
+        "Lovelace, Ada: excused",
+        'O"Neill, Zoë: 2 answers are to be graded by hand (formgrader)',
         "=SUM(A1), Eve: handed in nothing",
-    ]  # fmt: skip
+    ]
     assert filled.left == ["s5"]
 
 
@@ -87,18 +90,44 @@ def test_other_points_are_scaled_only_where_that_is_said():
     assert [row[6] for row in read(filled.text)[2:5]] == ["20", "17.5", "0"]
 
 
-ENGLISH = ("Identifier", "Full name", "Email address", "Status", "Grade", "Maximum Grade", "Grade can be changed",
-           "Last modified (submission)", "Last modified (grade)", "Feedback comments")  # fmt: skip
-GERMAN = ("ID", "Vollständiger Name", "E-Mail-Adresse", "Status", "Bewertung", "Bestwertung", "Bewertung kann geändert "
-          "werden", "Zuletzt geändert (Abgabe)", "Zuletzt geändert (Bewertung)", "Feedback als Kommentar")  # fmt: skip
+ENGLISH = (
+    "Identifier",
+    "Full name",
+    "Email address",
+    "Status",
+    "Grade",
+    "Maximum Grade",
+    "Grade can be changed",
+    "Last modified (submission)",
+    "Last modified (grade)",
+    "Feedback comments",
+)
+GERMAN = (
+    "ID",
+    "Vollständiger Name",
+    "E-Mail-Adresse",
+    "Status",
+    "Bewertung",
+    "Bestwertung",
+    "Bewertung kann geändert werden",
+    "Zuletzt geändert (Abgabe)",
+    "Zuletzt geändert (Bewertung)",
+    "Feedback als Kommentar",
+)
 
 
-@pytest.mark.parametrize(("header", "who", "most", "first"), [
-    (ENGLISH, "Participant ", "100.00", "87.5"), (GERMAN, "Teilnehmer/in", "100,00", "87,5"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("header", "who", "most", "first"),
+    [
+        (ENGLISH, "Participant ", "100.00", "87.5"),
+        (GERMAN, "Teilnehmer/in", "100,00", "87,5"),
+    ],
+)
 def test_moodle_gets_its_worksheet_back_in_any_language(header, who, most, first):
-    rows = [[f"{who}{700 + k}", name, f"{IDS[k]}@x.org", "ok", "", most, "Yes", "-", "-", "a, “b”"]
-            for k, name in enumerate(NAMES)]  # fmt: skip
+    rows = [
+        [f"{who}{700 + k}", name, f"{IDS[k]}@x.org", "ok", "", most, "Yes", "-", "-", "a, “b”"]
+        for k, name in enumerate(NAMES)
+    ]
     filled = export.fill("moodle", written([list(header), *rows]), "hw1", KNOWN, ROSTER)
     after = read(filled.text)
     assert after[2][4] == first
@@ -127,10 +156,15 @@ def test_brightspace_and_gradescope_get_theirs():
     assert [row[4] for row in read(filled.text)[1:]] == ["100", "87.5", "0", "33.33", "99.9", "12"]
 
 
-@pytest.mark.parametrize(("platform", "match"), [
-    ("canvas", "no grade file of Canvas: there is no column Student"), ("moodle", "no grading worksheet of Moodle"),
-    ("brightspace", "no grade file of Brightspace"), ("gradescope", "there is no column Email"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("platform", "match"),
+    [
+        ("canvas", "no grade file of Canvas: there is no column Student"),
+        ("moodle", "no grading worksheet of Moodle"),
+        ("brightspace", "no grade file of Brightspace"),
+        ("gradescope", "there is no column Email"),
+    ],
+)
 def test_another_file_is_said_in_the_platforms_words(platform, match):
     with pytest.raises(CourseError, match=match):
         export.fill(platform, b"a,b\n1,2\n3,4\n", "hw1", KNOWN, ROSTER)

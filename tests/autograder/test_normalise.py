@@ -438,8 +438,15 @@ def test_another_assignment_is_no_wrong_answer_of_this_one():
     assert "graded was b.ipynb" in "\n".join(normal.changes)
 
 
-@pytest.mark.parametrize("name", ["made.smiley.safetensors", "weights/made.smiley.safetensors",
-                                  "made.smiley (1).safetensors", "../artifacts/made.smiley.safetensors"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "made.smiley.safetensors",
+        "weights/made.smiley.safetensors",
+        "made.smiley (1).safetensors",
+        "../artifacts/made.smiley.safetensors",
+    ],
+)
 def test_weights_are_found_wherever_they_lie(name):
     files = {"in/hw1.ipynb": NOTEBOOK, str(PurePosixPath("in") / name).replace("in/../", ""): b"w"}
     normal = normalise(files, "hw1", HANDOUT)

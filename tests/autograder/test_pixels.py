@@ -376,7 +376,7 @@ def test_a_check_is_called_by_the_words_of_its_title():
     suite = suite_of(Chain())
     check = suite.own_samples(2, "look", fewest=3, title="Saved samples are the model’s own")
     assert check.__name__ == "test_saved_samples_are_the_models_own"
-    check = suite.trained(2, "look", title="Trained: well on held out glyphs", needs=check)
+    check = suite.trained(2, "look", lambda: 1.0, title="Trained: well on held out glyphs", needs=check)
     assert check.__name__ == "test_trained_well_on_held_out_glyphs"
     assert (check.points, check.hint, check.needs) == (2, "look", ("saved_samples_are_the_models_own",))
     assert suite.sums_to_one(1, "look").title == "Probabilities sum to one"
@@ -409,6 +409,15 @@ def test_of_several_sets_each_has_weights_of_its_own():
         model = suite._trained(Student(), suite._data(data[-1].name))
         assert (model.shape, model.levels) == ((2,), 25)
     assert asked == [("made_up.moons", "MadeUp"), ("made_up", "MadeUp")]
+
+
+def test_an_author_is_told_of_a_baseline_and_of_data_that_are_not_there():
+    with pytest.raises(ValueError, match="trained of made_up needs a baseline"):
+        suite_of(Chain()).trained(1, "look")
+    with pytest.raises(ValueError, match=r"made_up is not trained on 'moon'. Its data: smiley, moons\."):
+        suite_of(Chain(), data=(toy.discrete("smiley", bins=9), toy.discrete("moons", bins=9))).trained(
+            1, "", on="moon"
+        )
 
 
 def test_some_states_of_a_small_model_are_all_or_about_a_hundred():
