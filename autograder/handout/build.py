@@ -255,14 +255,18 @@ def draw_figures(assignment: str, cells: list[notebooks.Cell], folder: Path) -> 
         for name in source.FIGURE.findall(cell.source) if cell.kind == "markdown" else ():
             before = next(i for i in reversed(range(number)) if cells[i].kind == "code")
             figure = ran.values[before]
-            if not hasattr(figure, "savefig"):
+            if not (hasattr(figure, "savefig") or hasattr(figure, "_repr_png_")):
                 raise SourceError(f"{here.source.name}: the cell before the figure {name} does not end in a figure.")
             _keep_figure(figure, folder / name)
 
 
 def _keep_figure(figure, file: Path) -> None:
+    """Keep the very picture that the notebook shows: the kit's figures and sliders know how they are shown."""
     new = io.BytesIO()
-    figure.savefig(new, format="png", dpi=80, metadata={"Software": None})
+    if hasattr(figure, "_repr_png_"):
+        new.write(figure._repr_png_()[0])
+    else:
+        figure.savefig(new, format="png", metadata={"Software": None})
     if not (file.exists() and _look_alike(new, file)):
         file.write_bytes(new.getvalue())
 
@@ -272,5 +276,5 @@ def _look_alike(new: io.BytesIO, file: Path) -> bool:
     from PIL import Image
 
     new.seek(0)
-    a, b = (np.asarray(Image.open(f).convert("RGB"), dtype=float) / 255 for f in (new, file))
+    a, b = (np.asarray(Image.open(f).convert("RGBA"), dtype=float) / 255 for f in (new, file))
     return a.shape == b.shape and float(np.sqrt(((a - b) ** 2).mean())) < SAME_PICTURE

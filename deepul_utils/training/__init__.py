@@ -6,6 +6,7 @@ from pathlib import Path
 from deepul_utils import origins
 from deepul_utils.errors import Diverged, Interrupted
 from deepul_utils.exercises import exercise_of
+from deepul_utils.references import reference
 from deepul_utils.training.artifacts import copied, drawn, history, trained
 from deepul_utils.training.checkpoints import CHECKPOINT_SECONDS, Checkpoint
 from deepul_utils.training.histories import Film, History
@@ -18,7 +19,7 @@ from deepul_utils.training.sessions import Kept, Session
 __all__ = [
     "CHECKPOINT_SECONDS", "STEPS_WATCHED", "Checkpoint", "Diverged", "Film", "History", "Interrupted", "Kept", "Run",
     "Session", "copied", "device", "drawn", "evaluate", "exercise_of", "fit", "get_ready", "history", "notes", "play",
-    "progress", "seed_everything", "seeded", "session", "trained",
+    "progress", "reference", "seed_everything", "seeded", "session", "trained",
 ]  # fmt: skip
 
 notes = origins.notes  # what to know of the trained models behind a check

@@ -169,10 +169,19 @@ mixture = trained(
     "logistic_mixture",
     DiscretizedLogisticMixture(levels=100, components=10),
     fit=train_logistic_mixture,
+    aim=training.reference("logistic_mixture"),
 )
-plots.history(training.history("logistic_mixture"), limit=edges.entropy)
+
+# %%
+with torch.no_grad():
+    held_out = -mixture.log_prob(torch.as_tensor(edges.sample(20_000, seed=0, split="validation"))).mean()
+plots.history(training.history("logistic_mixture"), limit=edges.entropy, held_out=held_out)
 
 # %% [markdown]
+# Expected:
+#
+# ![training loss of the mixture, falling to the limit](figures/logistic_mixture_losses.png)
+#
 # **See** the density that you learned, over the true one, and your samples.
 
 # %%
@@ -342,11 +351,17 @@ def train_made(data):
 
 
 # %%
-made_smiley = trained("made.smiley", MADE(dims=2, bins=25), fit=train_made(smiley))
-made_moons = trained("made.moons", MADE(dims=2, bins=25), fit=train_made(moons))
+made_smiley = trained(
+    "made.smiley", MADE(dims=2, bins=25), fit=train_made(smiley), aim=training.reference("made.smiley")
+)
+made_moons = trained("made.moons", MADE(dims=2, bins=25), fit=train_made(moons), aim=training.reference("made.moons"))
 plots.history(training.history("made.smiley"), limit=smiley.entropy)
 
 # %% [markdown]
+# Expected:
+#
+# ![training and validation loss of MADE on the smiley, falling to the limit](figures/made_losses.png)
+#
 # **See** what it learned: the true probabilities, those of your model on the whole grid, and a histogram of
 # its samples.
 
@@ -534,10 +549,15 @@ def train_pixelcnn(model: PixelCNN):
 
 
 # %%
-pixelcnn = trained("pixelcnn", PixelCNN(glyphs.shape, levels=2), fit=train_pixelcnn)
+aim = training.reference("pixelcnn", dims=1024)  # nats an image
+pixelcnn = trained("pixelcnn", PixelCNN(glyphs.shape, levels=2), fit=train_pixelcnn, aim=aim)
 plots.history(training.history("pixelcnn"), unit="nats an image")
 
 # %% [markdown]
+# Expected:
+#
+# ![training and validation loss of a PixelCNN, and the loss to aim at](figures/pixelcnn_losses.png)
+#
 # **See.** Sampling takes a forward pass a pixel, so the samples are kept beside the weights, and those are what is
 # graded.
 
@@ -557,7 +577,7 @@ plots.images(pixelcnn_samples[:48], levels=2, columns=12)
 with torch.no_grad():
     log_p = F.log_softmax(pixelcnn.logits(valid_glyphs[:8].long()), dim=-1)
     bits = -log_p.gather(-1, valid_glyphs[:8].long()[..., None])[..., 0] / torch.log(torch.tensor(2.0))
-plots.image_rows({"image": valid_glyphs[:8].float(), "bits": (bits / 6).clamp(0, 1)})
+plots.image_rows({"image": valid_glyphs[:8].float()}, heat={"bits a pixel": bits})
 
 # %% [markdown]
 # Expected:
@@ -819,10 +839,15 @@ def train_gated(model: GatedPixelCNN):
 
 
 # %%
-gated_pixelcnn = trained("gated_pixelcnn", GatedPixelCNN(glyphs.shape, levels=2, classes=10), fit=train_gated)
+aim = training.reference("gated_pixelcnn", dims=1024)
+gated_pixelcnn = trained("gated_pixelcnn", GatedPixelCNN(glyphs.shape, levels=2, classes=10), fit=train_gated, aim=aim)
 plots.history(training.history("gated_pixelcnn"), unit="nats an image")
 
 # %% [markdown]
+# Expected:
+#
+# ![training and validation loss of a gated PixelCNN, and the loss to aim at](figures/gated_pixelcnn_losses.png)
+#
 # **See** what it makes of every class: eight samples each, in the order of the labels.
 
 # %%
@@ -1027,10 +1052,15 @@ def train_color(model: ColorPixelCNN):
 
 
 # %%
-color_pixelcnn = trained("color_pixelcnn", ColorPixelCNN(shapes.shape, levels=4), fit=train_color)
+aim = training.reference("color_pixelcnn")
+color_pixelcnn = trained("color_pixelcnn", ColorPixelCNN(shapes.shape, levels=4), fit=train_color, aim=aim)
 plots.history(training.history("color_pixelcnn"), limit=shapes.entropy, unit="nats an image")
 
 # %% [markdown]
+# Expected:
+#
+# ![training and validation loss of a PixelCNN in colour, above the limit](figures/color_pixelcnn_losses.png)
+#
 # **See** your samples. Every wrong pixel is a surprise that costs nats; how far from the limit are you, and what
 # does a typical mistake look like?
 

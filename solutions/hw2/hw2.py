@@ -169,10 +169,14 @@ def train_cdf_flow(model: CDFFlow):
 
 
 # %%
-cdf_flow = trained("cdf_flow", CDFFlow(components=5), fit=train_cdf_flow)
+cdf_flow = trained("cdf_flow", CDFFlow(components=5), fit=train_cdf_flow, aim=training.reference("cdf_flow"))
 plots.history(training.history("cdf_flow"), limit=skewed.entropy)
 
 # %% [markdown]
+# Expected:
+#
+# ![training and validation loss of the CDF flow, falling to the limit](figures/cdf_flow_losses.png)
+#
 # **See** the density that you learned over the true one, with your samples, and the latents of data that the model has
 # never seen: flat at last.
 
@@ -355,11 +359,19 @@ def train_ar_flow(data):
 
 
 # %%
-ar_smiley = trained("ar_flow.smiley", ARFlow(components=5), fit=train_ar_flow(smiley))
-ar_moons = trained("ar_flow.moons", ARFlow(components=5), fit=train_ar_flow(moons))
+ar_smiley = trained(
+    "ar_flow.smiley", ARFlow(components=5), fit=train_ar_flow(smiley), aim=training.reference("ar_flow.smiley")
+)
+ar_moons = trained(
+    "ar_flow.moons", ARFlow(components=5), fit=train_ar_flow(moons), aim=training.reference("ar_flow.moons")
+)
 plots.history(training.history("ar_flow.smiley"), limit=smiley.entropy)
 
 # %% [markdown]
+# Expected:
+#
+# ![training and validation loss of the autoregressive flow, falling to the limit](figures/ar_flow_losses.png)
+#
 # **See** the true density, yours, and your samples.
 
 # %%
@@ -578,11 +590,16 @@ def train_realnvp(data):
 
 
 # %%
-nvp_smiley = trained("realnvp.smiley", RealNVP(couplings=6), fit=train_realnvp(smiley))
-nvp_moons = trained("realnvp.moons", RealNVP(couplings=6), fit=train_realnvp(moons))
+aims = {name: training.reference(f"realnvp.{name}") for name in ("smiley", "moons")}
+nvp_smiley = trained("realnvp.smiley", RealNVP(couplings=6), fit=train_realnvp(smiley), aim=aims["smiley"])
+nvp_moons = trained("realnvp.moons", RealNVP(couplings=6), fit=train_realnvp(moons), aim=aims["moons"])
 plots.history(training.history("realnvp.smiley"), limit=smiley.entropy)
 
 # %% [markdown]
+# Expected:
+#
+# ![training and validation loss of RealNVP, falling to just above the limit](figures/realnvp_losses.png)
+#
 # **See** what it learned. Look closely for the threads of faint density between the parts: a flow is continuous, and a
 # connected blob stays connected.
 
@@ -612,6 +629,12 @@ plots.latent_space(nvp_moons, moons.sample(4000, seed=0, split="validation"))
 #
 # ![latent space of RealNVP on the moons](figures/realnvp_latents.png)
 #
+# And on the way there: move the handle from coupling to coupling. Each moves points along one axis only.
+
+# %%
+plots.layers(nvp_moons, moons.sample(4000, seed=0, split="validation"), layer=AffineCoupling, label="couplings")
+
+# %% [markdown]
 # *A question to think about:* mixtures in the autoregressive flow made holes with ease; RealNVP pays for each with a
 # thread. What is it about $U[0,1]$ pushed through the inverse of a CDF that allows holes, and about a coupling that
 # does not? And what would a face with an outline ask of RealNVP? Its data are `toy.get("face")`: try it.
@@ -936,19 +959,26 @@ def train_realnvp_images(model: ImageRealNVP):
 
 
 # %%
-image_nvp = trained("realnvp_images", ImageRealNVP(digits.shape, levels=16), fit=train_realnvp_images)
+aim = training.reference("realnvp_images")
+image_nvp = trained("realnvp_images", ImageRealNVP(digits.shape, levels=16), fit=train_realnvp_images, aim=aim)
 plots.history(training.history("realnvp_images"), unit="bits a dimension")
-
-# %% [markdown]
-# **See** what it draws: all pixels at once, in a few milliseconds each. (How long did PixelCNN take?)
-
-# %%
-plots.images(image_nvp.sample(48), levels=16, columns=12)
 
 # %% [markdown]
 # Expected:
 #
-# ![samples of RealNVP trained on handwritten digits](figures/realnvp_images.png)
+# ![training and validation loss of RealNVP on images, and the loss to aim at](figures/realnvp_images_losses.png)
+#
+# **See** what it draws: all pixels at once, in a few milliseconds each. (How long did PixelCNN take?)
+
+# %%
+samples = image_nvp.sample(36)
+rows = {"data": valid_digits[:12], "samples": samples[:12], "": samples[12:24], " ": samples[24:]}
+plots.image_rows(rows, levels=16)
+
+# %% [markdown]
+# Expected:
+#
+# ![handwritten digits, above samples of RealNVP](figures/realnvp_images.png)
 #
 # **A walk in latent space.** Left and right are real images that the model has not been trained on; between them lie
 # the images of the straight line from one's $z$ to the other's. The ends come back exactly: a flow forgets nothing.
@@ -1211,7 +1241,7 @@ for name, values in {"before": t, "after": z}.items():
 # And at the rotation that the $1 \times 1$ convolution begins with: no channel stays alone.
 
 # %%
-plots.matrix(InvertibleConv(16).weight().detach().abs(), xlabel="channel in", ylabel="channel out", title="|W|")
+plots.matrix(InvertibleConv(16).weight().detach().abs(), xlabel="channel in", ylabel="channel out", label="|W|")
 
 
 # %% [markdown]
@@ -1241,19 +1271,25 @@ def train_glow(model: Glow):
 
 
 # %%
-glow = trained("glow", Glow(digits.shape, levels=16), fit=train_glow)
+glow = trained("glow", Glow(digits.shape, levels=16), fit=train_glow, aim=training.reference("glow"))
 plots.history(training.history("glow"), unit="bits a dimension")
-
-# %% [markdown]
-# **See** its samples.
-
-# %%
-plots.images(glow.sample(48), levels=16, columns=12)
 
 # %% [markdown]
 # Expected:
 #
-# ![samples of Glow trained on handwritten digits](figures/glow.png)
+# ![training and validation loss of Glow, and the loss to aim at](figures/glow_losses.png)
+#
+# **See** its samples.
+
+# %%
+samples = glow.sample(36)
+rows = {"data": valid_digits[:12], "samples": samples[:12], "": samples[12:24], " ": samples[24:]}
+plots.image_rows(rows, levels=16)
+
+# %% [markdown]
+# Expected:
+#
+# ![handwritten digits, above samples of Glow](figures/glow.png)
 #
 # Compare its bits per dimension with those of Exercise 2.4, and the seconds that each of the two took.
 

@@ -194,10 +194,14 @@ def train_nice(data):
 
 
 # %%
-nice = trained("nice", NICE(), fit=train_nice(moons))
+nice = trained("nice", NICE(), fit=train_nice(moons), aim=training.reference("nice"))
 plots.history(training.history("nice"), limit=moons.entropy)
 
 # %% [markdown]
+# Expected:
+#
+# ![training and validation loss of NICE on the moons, above the limit](figures/nice_losses.png)
+#
 # **See** what it learned.
 
 # %%
