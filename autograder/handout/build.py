@@ -5,6 +5,7 @@ needs beside that (cell ids, kinds, points) is derived here, so that nobody keep
 """
 
 import contextlib
+import html
 import io
 import re
 import shutil
@@ -162,10 +163,34 @@ def write_source(assignment: str, target: Path) -> None:
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"{assignment}-{number:03d}"
         exercise = _heading(cell, assignment) or exercise
+        if cell.cell_type == "markdown":
+            cell.source = _sized(cell.source, target.parent)
         if cell.cell_type == "code":
             own = cell.metadata.get("nbgrader")  # a grade cell of the instructor's own, without check(…)
             cell.metadata = _metadata(cell.source, exercise) or ({"nbgrader": own} if own else {})
     nbformat.write(notebook, target)
+
+
+def _sized(text: str, folder: Path) -> str:
+    """Its figures as large as the notebook shows them: the pictures have more pixels than the page, to be sharp."""
+
+    def tag(figure: re.Match) -> str:
+        file = folder / figure[2]
+        width = f' width="{width_of(file)}"' if file.exists() else ""  # a release without figures, before the first
+        return f'<img src="{figure[2]}" alt="{html.escape(figure[1])}"{width}>'
+
+    return re.sub(r"!\[([^\]]*)\]\((figures/[\w.-]+\.png)\)", tag, text)
+
+
+def width_of(file: Path) -> int:
+    """The width of a picture in pixels of the page: by the pixels an inch that stand in it."""
+    from PIL import Image
+
+    from deepul_utils import plots
+
+    with Image.open(file) as picture:
+        density = picture.info.get("dpi", (plots.DPI, plots.DPI))[0]
+        return round(picture.width * plots.DPI / density)
 
 
 def check_name(source: str) -> str | None:

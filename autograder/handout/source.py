@@ -14,7 +14,8 @@ from autograder.assignments import Assignment
 from autograder.notebooks import Cell
 
 HEADING = re.compile(r"^## Exercise (\S+) · (.+)$", re.MULTILINE)
-FIGURE = re.compile(r"!\[[^\]]*\]\(figures/([\w.-]+\.png)\)")
+# A figure in the prose, as the source has it and as the handout does.
+FIGURE = re.compile(r'(?:!\[[^\]]*\]\(|<img src=")figures/([\w.-]+\.png)')
 MARKER = re.compile(r"^[ ]*### (BEGIN|END) SOLUTION$")
 COMMENT = re.compile(r"(#+)\s*([^#]*)$")
 ALIKE = 0.75  # how much of a marker a short comment must have, or one of its words of "solution", to be mistyped

@@ -67,7 +67,7 @@ def _player(ax, steps: np.ndarray, losses: np.ndarray, color: str, fixed_point: 
     """One player's losses, and what lies in view: the first twentieth may leave the picture, nan is left out."""
     seen = losses[len(losses) // 20 :]
     seen = seen[np.isfinite(seen)]
-    ax.plot(steps, losses, color=color, linewidth=0.7, alpha=0.35, label="each round")
+    ax.plot(steps, losses, color=color, linewidth=0.7, alpha=0.35)
     stretches = [stretch for stretch in np.array_split(np.arange(len(steps)), STRETCHES) if len(stretch)]
     ax.plot(*([values[s].mean() for s in stretches] for values in (steps, losses)), color=color, label="mean")
     ends = [*np.quantile(seen, [0.005, 0.995])] if len(seen) else []
@@ -152,7 +152,7 @@ def game_2d(dist, frames: dict, reach: float = 4.0, critic: bool = False):
     for ax in axes.flat[len(rounds) :]:
         ax.remove()
     said = "critic f(x), from its median" if critic else "D(x): 1 says data, 0 says sample"
-    _color_bar(figure, fields, axes.flat[: len(rounds)], said, ticks=np.linspace(low, high, 5), format="%.3g")
+    _color_bar(figure, fields, axes.flat[: len(rounds)], said, ticks=np.linspace(low, high, 5), format="%.2g")
     return figure
 
 

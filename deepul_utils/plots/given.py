@@ -48,7 +48,7 @@ def distribution(value, name: str = "dist", dims: int | None = None, discrete: b
 def table(value, name: str, example: str) -> dict:
     """{title: …} with something in it."""
     if not isinstance(value, dict) or not value:
-        got = "an empty one" if value == {} else _what(value)
+        got = "an empty one" if isinstance(value, dict) else _what(value)
         raise CannotDraw(f"{name} should be a dictionary, as {example}, got {got}.")
     return value
 

@@ -44,7 +44,7 @@ def elbo_terms(models: dict, limits: dict | None = None, unit: str = "nats"):
     left, right = min(0.0, reconstructions.min()), max(0.0, ends.max(), reconstructions.max(), *limits.values())
     ax.axvline(0, color="#8A9099", linewidth=0.8)
     ax.set(yticks=rows, yticklabels=list(sums), xlabel=f"{unit} an example")
-    ax.set(ylim=(len(sums) - 0.5, -0.5), xlim=(left - 0.03 * (right - left), right + 0.38 * (right - left)))
+    ax.set(ylim=(len(sums) - 0.5, -0.5), xlim=(left - 0.03 * (right - left), right + 0.55 * (right - left)))
     ax.grid(False, axis="y")
     ax.tick_params(axis="y", length=0)
     _legend(ax)

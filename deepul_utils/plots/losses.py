@@ -33,7 +33,8 @@ def history(
     steps, train, valid_steps, valid = given.losses(history, "steps", "train", "valid_steps", "valid")
     given.same_length(**{"history.steps": steps, "history.train": train})
     given.same_length(**{"history.valid_steps": valid_steps, "history.valid": valid})
-    if held_out is not None and len(steps) and not len(valid):
+    measured = len(valid) > 0
+    if held_out is not None and len(steps) and not measured:
         valid_steps, valid = steps[-1:], np.array([float(held_out)])
     figure, axes = _subplots(1, 3.4, width=8)
     ax = axes[0, 0]
@@ -52,7 +53,7 @@ def history(
         if value is not None:
             ax.axhline(value, color=color, linestyle=dashes, linewidth=1.3, label=f"{name} {_number(value)}")
             values.append(value)
-    if limit is not None and (error := _valid_error(history, train, valid)):
+    if limit is not None and measured and (error := _valid_error(history, train, valid)):
         _band(ax, limit, 2 * error)
         values.append(limit - 2 * error)
     ax.set(xlabel="step", ylabel=f"loss ({unit})", ylim=_loss_range((steps, train), (valid_steps, valid), values))

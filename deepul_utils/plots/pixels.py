@@ -64,7 +64,7 @@ def image_rows(rows, levels: int | None = None, title: str = "", heat: dict | No
     pixels = [_pixels(x, levels, f"row {label!r}: images") for label, x in rows.items()]
     warm, top = _heated(heat or {})
     names = [str(label).replace("_", " ") for label in [*rows, *warm]]
-    widths = [TextPath((0, 0), name, size=10).get_extents().width * DPI / 72 for name in names if name]
+    widths = [TextPath((0, 0), name, size=10).get_extents().width * DPI / 72 for name in names if name.strip()]
     right = BAR if warm else 0
     figure, ax, steps = _contact_sheet([*pixels, *warm.values()], title, left=max(widths, default=0), right=right)
     for row, name in enumerate(names):

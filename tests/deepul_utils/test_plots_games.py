@@ -23,7 +23,7 @@ def test_losses_of_both_players_with_their_fixed_point():
     labels = [ax.get_legend().get_texts()[-1].get_text() for ax in figure.axes]
     assert labels == ["at the fixed point, 1.386", "at the fixed point, 0.693"]
     titles = [ax.get_title(loc="left") for ax in figure.axes]
-    assert titles == ["loss of the discriminator", "loss of the generator"]
+    assert titles == ["discriminator", "generator"]
     means = figure.axes[0].lines[1]
     assert len(means.get_xdata()) == 20
     assert means.get_ydata()[0] == pytest.approx(np.mean(history.train[:5]))
