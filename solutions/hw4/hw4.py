@@ -165,7 +165,7 @@ plots.curves(
 #
 # Now the two players, and one step of each. A step draws noise, computes the player's loss, and moves *that player*
 # with its optimiser. Two things are easy to get wrong. In the discriminator's step the samples are constants: `detach`
-# them, or gradients run back into the generator and are computed in vain. And gradients that an earlier step left
+# them, or gradients run back into the generator, which is work for nothing. And gradients that an earlier step left
 # behind must be cleared before `backward`: the generator's step leaves some in the discriminator. The discriminator
 # ends in a linear layer, with no sigmoid after it: the losses are of logits. (Batch normalisation is at home in the
 # generator. In this discriminator, whether data and samples come in one batch or in two, it often loses just what tells
@@ -644,8 +644,8 @@ plots.game_history(training.history("gan2d.eight"))
 # $$2\, \mathbb{E}\lVert X - Y \rVert - \mathbb{E}\lVert X - X' \rVert - \mathbb{E}\lVert Y - Y' \rVert ,$$
 #
 # with $X'$ and $Y'$ other draws of the same two distributions. It is zero for equal distributions, and positive for all
-# others. Full points need a root of it of 0.20 at most. (For a Gaussian with the mean and the variances of the data it
-# is 0.29.)
+# others. Its square root is what counts: full points need 0.20 at most. (Samples of one Gaussian, with the mean and the
+# variances of the data, have 0.29.)
 
 # %%
 samples = {"GAN": (eight, plain.sample(2000)), "WGAN-GP": (eight, wgan_eight.sample(2000)),
