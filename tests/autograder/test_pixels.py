@@ -16,7 +16,7 @@ from autograder.families import image_samples
 from autograder.handout.submit import solution_cells
 from autograder.properties.finding import Finding
 from autograder.workbench import StudentCodeError
-from deepul_utils import images, toy, training
+from deepul_utils import images, toy
 
 
 @pytest.fixture(scope="module")
