@@ -247,6 +247,10 @@ class Objective:
         slips = {said: slip(*logits) for said, slip in self.slips.items()}
         return adversarial.objective_is(losses, self.of(*logits), self.name, slips)
 
+    def may_be(self, slips: dict[str, Callable[..., np.ndarray]]) -> "Objective":
+        """The same, with more slips."""
+        return replace(self, slips=self.slips | slips)
+
 
 def called_data(logits: np.ndarray) -> np.ndarray:
     """−mean log σ(logits) of every batch."""
@@ -280,6 +284,37 @@ NON_SATURATING = Objective(
         "Its sign is wrong: this drives samples away from the data.": lambda fake: -called_data(fake),
         "This is the discriminator's term: the generator wants the opposite.": called_samples,
     },
+)
+
+
+def hinge_of_data(logits: np.ndarray, at: float = 1.0) -> np.ndarray:
+    """mean max(0, at − logits) of every batch."""
+    return np.maximum(0, at - logits).mean(axis=-1)
+
+
+def hinge_of_samples(logits: np.ndarray, at: float = 1.0) -> np.ndarray:
+    """mean max(0, at + logits) of every batch."""
+    return np.maximum(0, at + logits).mean(axis=-1)
+
+
+HINGE = Objective(
+    "mean max(0, 1 − f(x)) + mean max(0, 1 + f(G(z)))",
+    lambda real, fake: hinge_of_data(real) + hinge_of_samples(fake),
+    {
+        "Data and samples are exchanged.": lambda real, fake: hinge_of_samples(real) + hinge_of_data(fake),
+        "It is half of the sum of both means.": lambda real, fake: (hinge_of_data(real) + hinge_of_samples(fake)) / 2,
+        "There is no hinge: max(0, …) is missing.": lambda real, fake: 2 - real.mean(axis=-1) + fake.mean(axis=-1),
+        "The term of the samples is missing.": lambda real, fake: hinge_of_data(real) + 0 * hinge_of_samples(fake),
+        "The term of the data is missing.": lambda real, fake: hinge_of_samples(fake),
+        "The hinge bends at 0: it is max(0, 1 − f(x)).": lambda real, fake: (
+            hinge_of_data(real, 0) + hinge_of_samples(fake, 0)
+        ),
+    },
+)
+CRITICS_GENERATOR = Objective(
+    "−mean f(G(z))",
+    lambda fake: -fake.mean(axis=-1),
+    {"Its sign is wrong: this drives samples away from the data.": lambda fake: fake.mean(axis=-1)},
 )
 
 

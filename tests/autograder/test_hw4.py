@@ -9,7 +9,7 @@ from autograder import assignments, runner
 from autograder.assignments import ROOT
 from autograder.assignments.hw4 import test_gan1d
 from autograder.families import games as family
-from autograder.families.games import DRAWS, LOGISTIC, NON_SATURATING, Game, Objective, decided, logistic
+from autograder.families.games import DRAWS, HINGE, LOGISTIC, NON_SATURATING, Game, Objective, decided, logistic
 from autograder.notebooks import run_notebook
 from autograder.proof import changes
 from autograder.properties import adversarial, loss
@@ -160,14 +160,14 @@ def test_a_game_that_does_not_heed_its_noise_is_passed_over():
 
 # ---- losses that draw their own noise ------------------------------------------------------------------
 
-SLIPS = [(objective, said) for objective in (LOGISTIC, NON_SATURATING) for said in objective.slips]
+SLIPS = [(objective, said) for objective in (LOGISTIC, HINGE, NON_SATURATING) for said in objective.slips]
 
 
 def two_of_logits(objective: Objective) -> list[tuple[np.ndarray, ...]]:
     """Logits of the same batch of data, and of samples of two draws; or of samples alone."""
     rng = np.random.default_rng(0)
-    real, *fakes = 2 + rng.normal(size=256), *(rng.normal(1, 2, size=(40, 256)) for _ in range(2))
-    return [(real, fake) if objective is LOGISTIC else (fake,) for fake in fakes]
+    real, *fakes = rng.normal(1.5, 2, size=256), *(rng.normal(1, 2, size=(40, 256)) for _ in range(2))
+    return [(fake,) if objective is NON_SATURATING else (real, fake) for fake in fakes]
 
 
 def sigma(x: np.ndarray) -> np.ndarray:
@@ -179,6 +179,8 @@ def test_an_objective_is_its_formula_of_other_draws():
     of_data, of_samples = -np.log(sigma(real)).mean(), -np.log(1 - sigma(other)).mean(axis=1)
     assert LOGISTIC.is_that_of(of_data + of_samples, real, fake).passed
     assert not LOGISTIC.is_that_of(of_data + 1.5 * of_samples, real, fake).passed
+    hinges = np.where(real < 1, 1 - real, 0).mean() + np.where(other > -1, 1 + other, 0).mean(axis=1)
+    assert HINGE.is_that_of(hinges, real, fake).passed
     as_if_data = -np.log(sigma(other)).mean(axis=1)
     assert NON_SATURATING.is_that_of(as_if_data, fake).passed
     assert not NON_SATURATING.is_that_of(1.5 * as_if_data, fake).passed

@@ -7,7 +7,7 @@ import pytest
 
 from autograder.checks import Recipe, hint, points, require
 from autograder.families import games as family
-from autograder.families.games import Game, Objective
+from autograder.families.games import Game
 from autograder.properties import adversarial, hygiene, samples, spectral
 from autograder.properties.finding import Finding
 from autograder.student import expect
@@ -221,14 +221,11 @@ def test_hinge_losses(student, bent, telling, seed):
     require(one_batch if one_batch.passed else two_batches)
 
 
-GENERATORS = Objective(
-    "−mean f(G(z))",
-    lambda fake: -fake.mean(axis=-1),
+GENERATORS = family.CRITICS_GENERATOR.may_be(
     {
-        "Its sign is wrong: this drives samples away from the data.": lambda fake: fake.mean(axis=-1),
         "The generator has no hinge: it is −mean f(G(z)).": lambda fake: adversarial.hinge(-fake).mean(axis=-1),
         "These are the logistic losses of 4.1, not hinges.": family.called_data,
-    },
+    }
 )
 
 
@@ -293,29 +290,7 @@ def test_samples_are_diverse(shown, seed):
     require(samples.diversity(shown[0][:DIVERSE], judge().features(unit(pictures(DIVERSE, seed)))))
 
 
-def of_data(logits: np.ndarray, at: float = 1.0) -> np.ndarray:
-    """mean max(0, at − logits) of every batch."""
-    return np.maximum(0, at - logits).mean(axis=-1)
-
-
-def of_samples(logits: np.ndarray, at: float = 1.0) -> np.ndarray:
-    """mean max(0, at + logits) of every batch."""
-    return np.maximum(0, at + logits).mean(axis=-1)
-
-
-HINGE = Objective(
-    "mean max(0, 1 − f(x)) + mean max(0, 1 + f(G(z)))",
-    lambda real, fake: of_data(real) + of_samples(fake),
-    {
-        "Data and samples are exchanged.": lambda real, fake: of_samples(real) + of_data(fake),
-        "It is half of the sum of both means.": lambda real, fake: (of_data(real) + of_samples(fake)) / 2,
-        "There is no hinge: max(0, …) is missing.": lambda real, fake: 2 - real.mean(axis=-1) + fake.mean(axis=-1),
-        "These are the logistic losses of 4.1, not hinges.": family.LOGISTIC.of,
-        "The term of the samples is missing.": lambda real, fake: of_data(real),
-        "The term of the data is missing.": lambda real, fake: of_samples(fake),
-        "The hinge bends at 0: it is max(0, 1 − f(x)).": lambda real, fake: of_data(real, 0) + of_samples(fake, 0),
-    },
-)
+HINGE = family.HINGE.may_be({"These are the logistic losses of 4.1, not hinges.": family.LOGISTIC.of})
 
 
 def is_the_hinge_loss(game: Game, x: np.ndarray, seed: int, train: bool = False, together: bool = False) -> Finding:
