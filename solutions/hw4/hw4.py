@@ -165,7 +165,7 @@ plots.curves(
 #
 # Now the two players, and one step of each. A step draws noise, computes the player's loss, and moves *that player*
 # with its optimiser. Two things are easy to get wrong. In the discriminator's step the samples are constants: `detach`
-# them, or gradients run back into the generator and are computed in vain. And gradients that an earlier step left
+# them, or gradients run back into the generator, which is work for nothing. And gradients that an earlier step left
 # behind must be cleared before `backward`: the generator's step leaves some in the discriminator. The discriminator
 # ends in a linear layer, with no sigmoid after it: the losses are of logits. (Batch normalisation is at home in the
 # generator. In this discriminator, whether data and samples come in one batch or in two, it often loses just what tells
@@ -328,8 +328,13 @@ plots.game_1d(bumps, training.history("gan1d").frames, line)
 #
 # ![the density, samples and D(x) in the course of training](figures/gan1d_film.png)
 #
-# Where the orange histogram is too high, $D$ is below ½; the generator moves mass towards where $D$ rises.
-#
+# Where the orange histogram is too high, $D$ is below ½; the generator moves mass towards where $D$ rises. Move the
+# handle through the rounds: which of the two players moves first?
+
+# %%
+plots.film(lambda frame: plots.game_1d(bumps, frame, line), training.history("gan1d").frames)
+
+# %% [markdown]
 # How near is it? The Wasserstein distance $W_1$ between samples and data is the least mean distance over which mass
 # must be moved to turn one into the other, the area between the two cumulative distributions. Full points need at most
 # 0.10 standard deviations of the data; and a discriminator that has learned, and is within 0.05 of ½ all the same.
@@ -603,12 +608,17 @@ plots.game_2d(eight, training.history("gan2d.plain").frames)
 # ![samples over contours of the discriminator, eight Gaussians](figures/gan2d_plain.png)
 
 # %%
-plots.game_2d(eight, training.history("gan2d.eight").frames)
+plots.game_2d(eight, training.history("gan2d.eight").frames, critic=True)
 
 # %% [markdown]
 # Expected, with a critic:
 #
 # ![samples over contours of the critic, eight Gaussians](figures/gan2d_eight.png)
+#
+# And one picture at a time, larger: move the handle through the rounds.
+
+# %%
+plots.film(lambda frame: plots.game_2d(eight, frame, critic=True), training.history("gan2d.eight").frames)
 
 # %%
 plots.game_history(training.history("gan2d.eight"))
@@ -634,8 +644,8 @@ plots.game_history(training.history("gan2d.eight"))
 # $$2\, \mathbb{E}\lVert X - Y \rVert - \mathbb{E}\lVert X - X' \rVert - \mathbb{E}\lVert Y - Y' \rVert ,$$
 #
 # with $X'$ and $Y'$ other draws of the same two distributions. It is zero for equal distributions, and positive for all
-# others. Full points need a root of it of 0.20 at most. (For a Gaussian with the mean and the variances of the data it
-# is 0.29.)
+# others. Its square root is what counts: full points need 0.20 at most. (Samples of one Gaussian, with the mean and the
+# variances of the data, have 0.29.)
 
 # %%
 samples = {"GAN": (eight, plain.sample(2000)), "WGAN-GP": (eight, wgan_eight.sample(2000)),

@@ -267,3 +267,13 @@ def test_what_cannot_be_looked_at_is_no_reason_to_fail(capsys):
 )
 def test_which_values_differ(one, other, differ):
     assert unsaved._differ(one, other) is differ
+
+
+def test_what_is_tried_out_is_tried_on_the_models_own_device():
+    """A fresh copy is from before the training, which may have moved the model to a GPU."""
+    module = nn.Module()
+    module.scale = torch.ones(2, device="meta")
+    unsaved._set(module, "scale", torch.zeros(2))
+    assert module.scale.device.type == "meta"
+    unsaved._set(module, "scale", 3.0)
+    assert module.scale == 3.0
