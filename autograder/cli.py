@@ -2,7 +2,9 @@
 
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -26,12 +28,14 @@ def release(
     figures: Annotated[bool, typer.Option(help="Draw the expected figures from the reference weights.")] = True,
 ):
     """Make the handout in homeworks/ and the zip for students from the source in solutions/."""
+    from autograder import settings
     from autograder.course import Course
     from autograder.handout.build import release as build
     from autograder.handout.bundle import bundle
 
-    folder = build(Course.kit(), assignment, figures)
-    archive = bundle(assignment, assignments.ROOT / "build" / "bundles")
+    kit = Course.kit()
+    folder = build(kit, assignment, figures)
+    archive = bundle(assignment, assignments.ROOT / "build" / "bundles", settings.read(kit.root).contact)
     console.print(f"handout       {_relative(folder)}/", highlight=False)
     console.print(f"for students  {_relative(archive)}: the handout with all it needs", highlight=False)
 
@@ -84,12 +88,19 @@ def grade(
     assignment: AssignmentName,
     submissions: Annotated[
         Path | None,
-        typer.Argument(help="Folder of submissions: folders, .zip or .ipynb files. Default: submitted/ of the course."),
+        typer.Argument(help="What the platform gave you: a folder, or one archive. Default: submitted/ of the course."),
     ] = None,
     course: CourseFolder = Path("."),
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Submissions at once; 0: one a core.")] = 0,
     cluster: Annotated[str, typer.Option(help="Grade on a Dask cluster instead, e.g. tcp://host:8786.")] = "",
     only: Annotated[list[str] | None, typer.Option(help="Grade this student only; may be repeated.")] = None,
+    roster: Annotated[
+        Path | None, typer.Option(help="CSV of who is in the course. Default: roster.csv of the course, if there.")
+    ] = None,
+    attempt: Annotated[str, typer.Option(help="Of several attempts of a student: last, first or best.")] = "last",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be graded, what is missing, and how long it trains.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Grade again what was graded and has not changed.")] = False,
     limit: Annotated[
         list[str] | None, typer.Option(help="Change what a submission may use, e.g. --limit cell=60; may be repeated.")
@@ -107,33 +118,56 @@ def grade(
     code: 0 all are graded, 1 some could not be graded or written down, 2 nothing was graded.
     """
     from autograder.course import Course, CourseError
-    from autograder.grading import submissions as found
-    from autograder.grading.batch import Options
+    from autograder.grading import arrivals, batch, downloads
     from autograder.grading.limits import Limits
+    from autograder.roster import FILE, Roster
 
     assignments.get(assignment)
+    if attempt not in downloads.ATTEMPTS:
+        raise CourseError(f"--attempt {attempt}: there are {', '.join(downloads.ATTEMPTS)}.")
     opened = Course.at(course)
-    listed = found.find(submissions or opened.root / "submitted", assignment)
-    everyone = [s.student for s in listed]
+    listed = roster or opened.root / FILE
+    known = Roster.read(listed) if roster or listed.exists() else None
+    scratch = opened.root / ".deepul" / "downloads" / assignment
+    download = downloads.find(submissions or opened.root / "submitted", assignment, known, scratch)
+    everyone = list(download.attempts)
     if only:
         unknown = sorted(set(only) - set(everyone))
         if unknown:
             raise CourseError(f"There is no submission of {', '.join(unknown)}. There are: {', '.join(everyone)}.")
-        listed = [s for s in listed if s.student in only]
+        download.attempts = {student: mine for student, mine in download.attempts.items() if student in only}
+    for note in downloads.notes(download):
+        console.print(f"  {escape(note)}", style="dim", highlight=False)
     limits = replace(Limits.parse(limit or []), figures=figures)
-    options = Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster)
-    _grade(opened, assignment, listed, opened.root / "reports" / assignment, options, everyone)
+    options = batch.Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster)
+    if dry_run:
+        console.print(arrivals.table(assignment, download.chosen(attempt)))
+        _changes(opened, assignment, download.chosen(attempt), options)
+        return
+    best = attempt == "best"
+    chosen = batch.best(opened, assignment, download.attempts, options) if best else download.chosen(attempt)
+    folder = opened.root / "reports" / assignment
+    files = partial(arrivals.write, folder / "files.csv", download, chosen)
+    _grade(opened, assignment, chosen, folder, options, everyone, files)
 
 
-def _grade(course, assignment: str, found: list, folder: Path, options=None, everyone: list[str] | None = None) -> None:
+def _grade(
+    course,
+    assignment: str,
+    found: list,
+    folder: Path,
+    options=None,
+    everyone: list[str] | None = None,
+    files: Callable[[], None] | None = None,
+) -> None:
     """Grade, show a progress bar and a line a student, and write grades.csv and the report into `folder`.
 
-    everyone: the students who stand in the table, those of `found` and others who were graded earlier. Exits with 1 if
-    something could not be graded, or not be written down.
+    everyone: the students who stand in the table, those of `found` and others who were graded earlier. files: writes
+    down what became of the files of a download. Exits with 1 if something could not be graded, or not be written down.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from autograder.grading import batch, report, sandbox
+    from autograder.grading import arrivals, batch, report, sandbox
 
     options = options or batch.Options()
     if not options.cluster:
@@ -163,7 +197,11 @@ def _grade(course, assignment: str, found: list, folder: Path, options=None, eve
     seconds = time.monotonic() - begun
     alike = batch.alike(course, assignment, everyone)
     written.finish(results, alike)
+    if files:
+        written.write(files)
     _show(assignment, results)
+    if changes := written.changes:
+        console.print("Changed since the last run:", arrivals.changed(changes), sep="\n")
     _summary(results, seconds)
     if alike:
         said = f"{len(alike)} times the same text, weights or code, to look at; no points change"
@@ -184,6 +222,61 @@ def _grade(course, assignment: str, found: list, folder: Path, options=None, eve
         raise typer.Exit(1)
 
 
+@app.command()
+def export(
+    assignment: AssignmentName,
+    to: Annotated[str, typer.Option(help="canvas, moodle, brightspace, gradescope, or csv: the kit's own table.")],
+    file: Annotated[Path | None, typer.Option(help="The platform's own grade file, which is filled in.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Where to. Default: reports/ of the course.")] = None,
+    column: Annotated[str, typer.Option(help="Header of the column to fill, where it is not plain.")] = "",
+    scale: Annotated[
+        bool, typer.Option("--scale", help="Turn points into those that the platform has for it.")
+    ] = False,
+    roster: Annotated[Path | None, typer.Option(help="CSV of who is in the course. Default: its roster.csv.")] = None,
+    course: CourseFolder = Path("."),
+):
+    """Write a grade file that a platform takes: its own, filled in with what the gradebook says.
+
+    Exit code: 0 everyone who handed in has a row with points, 1 somebody has none, 2 nothing was written.
+    """
+    from autograder.course import Course, CourseError
+    from autograder.grading import export as exporting
+    from autograder.roster import FILE, Roster
+
+    assignments.get(assignment)
+    if to not in exporting.PLATFORMS:
+        raise CourseError(f"--to {to}: there are {', '.join(exporting.PLATFORMS)}.")
+    opened = Course.at(course)
+    listed = roster or opened.root / FILE
+    known = Roster.read(listed) if roster or listed.exists() else None
+    target = output or opened.root / "reports" / assignment / f"{to}.csv"
+    filled = exporting.write(opened, assignment, to, file, target, known, column, scale)
+    console.print(f"{filled.filled} students have their points in {_relative(target)}.", highlight=False, markup=False)
+    for text in filled.without:
+        console.print(f"  left as it was: {text}", highlight=False, markup=False)
+    for student in filled.left:
+        console.print(f"  has no row in the file: {student}", highlight=False, markup=False)
+    if filled.left or any("graded" in text for text in filled.without):
+        raise typer.Exit(1)
+
+
+def _changes(course, assignment: str, chosen: list, options) -> None:
+    """What grading again would change for those who were graded before. Nothing is recorded."""
+    from autograder.grading import arrivals, batch, report, sandbox
+
+    before = [e for s in chosen if (e := report.earlier_result(course, assignment, s.student))]
+    graded = {e.student for e in before}
+    if not graded:
+        return
+    if not options.cluster:
+        sandbox.require()
+    now = batch.rehearse(course, assignment, [s for s in chosen if s.student in graded], options)
+    if rows := report.changes(before, now):
+        console.print("Grading would change:", arrivals.changed(rows), sep="\n")
+    else:
+        console.print(f"Grading would change nothing for the {len(graded)} who were graded before.", highlight=False)
+
+
 def _summary(results: list, seconds: float) -> None:
     """How many were graded, how many had not changed, how many have no grade; what audits gave, what was not kept."""
     graded = [r for r in results if not r.not_graded]
@@ -202,8 +295,11 @@ def _summary(results: list, seconds: float) -> None:
 def _show(assignment: str, results: list) -> None:
     listed = assignments.get(assignment).exercises
     most = {s["exercise"]: s["max_points"] for r in results for s in r.scores}
+    written = max((r.most_written for r in results), default=0.0)
     table = Table("student", box=SIMPLE_HEAD)
-    for title in (*(f"{e.number}\nof {most[e.name]:g}" for e in listed), f"total\nof {sum(most.values()):g}"):
+    titles = [*(f"{e.number}\nof {most[e.name]:g}" for e in listed)]
+    titles += [f"checks\nof {sum(most.values()):g}", f"written\nof {written:g}"] if written else []
+    for title in (*titles, f"total\nof {sum(most.values()) + written:g}"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("where points were lost")
     for result in results:
@@ -215,7 +311,8 @@ def _show(assignment: str, results: list) -> None:
             if c["outcome"] in ("failed", "partial", "not graded")
         ]
         cells = [_earned([scores[e.name]]) for e in listed]
-        total = "[yellow]not graded[/yellow]" if result.not_graded else f"[bold]{_earned(result.scores)}[/bold]"
+        cells += [_earned(result.scores, result.changed), _written(result)] if written else []
+        total = "[yellow]not graded[/yellow]" if result.not_graded else f"[bold]{_total(result)}[/bold]"
         if result.not_graded:
             lost = result.problems
         if result.stopped:
@@ -225,14 +322,31 @@ def _show(assignment: str, results: list) -> None:
     console.print(table)
 
 
-def _earned(scores: list[dict]) -> str:
-    """The points of exercises; what was not graded has none."""
+def _earned(scores: list[dict], changed: Sequence[dict] = ()) -> str:
+    """The points of exercises; what was not graded has none. changed: what people changed in them."""
     from autograder.display import number
 
     checks = [c for score in scores for c in score["checks"]]
     missing = sum(c["points"] is None for c in checks)
-    points = number(sum(score["points"] for score in scores))
-    return "–" if missing == len(checks) else f"{points}+?" if missing else points
+    points = number(sum(s["points"] for s in (*scores, *changed)))
+    return "–" if missing == len(checks) and not changed else f"{points}+?" if missing else points
+
+
+def _written(result) -> str:
+    """The points of written answers; "?" for those that nobody has graded yet."""
+    from autograder.display import number
+
+    if not result.written:
+        return "–"
+    points = number(sum(w["points"] or 0.0 for w in result.written))
+    return f"{points}+?" if any(w["points"] is None for w in result.written) else points
+
+
+def _total(result) -> str:
+    from autograder.display import number
+
+    is_open = any("+?" in text for text in (_earned(result.scores, result.changed), _written(result)))
+    return number(result.total) + ("+?" if is_open else "")
 
 
 @app.command()

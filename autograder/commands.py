@@ -1,4 +1,4 @@
-"""The `deepul` command in a student's hands: check and info. The staff's commands, in cli.py, come on top of these."""
+"""The `deepul` command in a student's hands: check, submit, info. The staff's commands, in cli.py, come on top."""
 
 import contextlib
 import importlib.metadata
@@ -92,6 +92,18 @@ def _assignment(file: Path, exercise: str) -> Assignment:
         with contextlib.suppress(ValueError):  # a check of another course's
             return assignments.get_exercise(found[1]).assignment
     return assignments.get(file.stem)
+
+
+@app.command()
+def submit(
+    notebook: Annotated[str, typer.Argument(help="An assignment, e.g. hw1, or a notebook's file.")] = "",
+    student: Annotated[str, typer.Option(help="Your id, as the course knows you.", prompt="Your id")] = "",
+    check: Annotated[bool, typer.Option(help="Run the saved notebook and its checks first.")] = True,
+):
+    """Pack the zip that you hand in, and say what is missing in it. Nothing is trained."""
+    from autograder import handin
+
+    print(handin.submit(_file(notebook), student, check=check))
 
 
 @app.command()

@@ -130,6 +130,12 @@ class Course:
     def generate_assignment(self, assignment: str) -> None:
         """nbgrader generate_assignment. Raises CourseError with nbgrader's own reason."""
         result = self.api().generate_assignment(assignment, force=True)
+        if not result["success"] and "Cannot add or remove cells" in str(result):
+            raise CourseError(
+                f"The gradebook has submissions of {assignment} already, and nbgrader adds no cells to it then, nor "
+                "takes any away: keep the written questions as they were (written = … in course.toml), or move "
+                "gradebook.db away and grade again, which loses what was given by hand."
+            )
         if not result["success"]:
             raise CourseError(f"nbgrader could not make the handout of {assignment}: {reason(result)}")
 

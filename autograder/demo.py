@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autograder import assignments
 from autograder.course import Course
-from autograder.grading import submissions
+from autograder.grading import downloads, submissions
 from autograder.handout.build import release
 from autograder.handout.source import FIGURE
 from autograder.handout.submit import solution_cells, write_submission
@@ -44,7 +44,7 @@ def prepare(root: Path, assignment: str, tell: Callable[[str], None]) -> tuple[C
     hand_in("edge_bins", mutant("edge-bins-are-inner-bins"), QUICK, QUICK[1:], shown=QUICK[1:])
     hand_in("blank", cells, ())
     hand_in("syntax_error", cells, QUICK, QUICK, change=lambda s: s.replace("MADE(nn.Module):", "MADE(nn.Module)"))
-    return course, submissions.find(root / "handed_in", assignment)
+    return course, downloads.find(root / "handed_in", assignment).chosen()
 
 
 def show_figures(notebook: Path, figures: Path, shown: Collection[str]) -> None:

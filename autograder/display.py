@@ -2,9 +2,14 @@
 
 import textwrap
 from collections.abc import Callable
-from html import escape
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
 
 ICONS = {"passed": "✓", "partial": "◐", "failed": "✗", "skipped": "–", "not graded": "!"}
 COLOURS = {
@@ -43,46 +48,36 @@ STYLE = """<style>
 def score_html(score: dict, style: bool = True) -> str:
     """The table of one exercise, from `Score.to_json()`."""
     share = score["points"] / score["max_points"] if score["max_points"] else 0
-    rows = "".join(_row(c) for c in score["checks"])
-    printed = (
-        f"<details><summary>Your code printed</summary><pre>{escape(score['printed'])}</pre></details>"
-        if score["printed"].strip()
-        else ""
-    )
-    notes = "".join(f"<div class='hint'>{escape(note)}</div>" for note in score.get("notes", ()))
-    return (
-        f"{STYLE if style else ''}<div class='deepul'><div class='head'><b>Exercise {score['number']} · "
-        f"{escape(score['title'])}</b><span>{escape(score['headline'])}</span>"
-        f"<span class='pts'>{number(score['points'])} / {number(score['max_points'])}</span></div>"
-        f"<div class='bar'><i style='width:{100 * share:.1f}%'></i></div>"
-        f"{notes}<table><tr><th></th><th>Check</th><th>Measured</th><th class='num'>Points</th></tr>"
-        f"{rows}</table>{printed}</div>"
-    )
+    return _template("score.html").render(score=score, share=share, style=STYLE if style else "")
 
 
-def _row(check: dict) -> str:
-    outcome = check["outcome"]
-    measured = escape(check["measured"])
-    if check["required"] and outcome != "passed":
-        measured += f"<div class='req'>required: {escape(check['required'])}</div>"
-    if check["hint"] and outcome in ("failed", "partial"):
-        measured += f"<div class='hint'>{escape(check['hint'])}</div>"
-    if check["plot"] and outcome in ("failed", "partial"):
-        measured += svg(check["plot"])
-    earned = "?" if check["points"] is None else number(check["points"])
-    return (
-        f"<tr class='{outcome.replace(' ', '-')}'><td class='icon' style='color:{COLOURS[outcome]}' "
-        f"title='{outcome}'>{ICONS[outcome]}</td><td class='name'>{escape(check['title'])}</td><td>{measured}</td>"
-        f"<td class='num'>{earned} / {number(check['max_points'])}</td></tr>"
-    )
+def templates(folder: Path) -> "Environment":
+    """The Jinja templates of a folder (*.j2). What is put into them is text, and escaped."""
+    from jinja2 import Environment, FileSystemLoader
+
+    environment = Environment(loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["number"] = number
+    return environment
+
+
+@cache
+def _environment() -> "Environment":
+    own = templates(Path(__file__).parent / "templates")
+    own.filters["svg"] = svg
+    own.globals |= dict(icons=ICONS, colours=COLOURS)
+    return own
+
+
+def _template(name: str) -> "Template":
+    return _environment().get_template(f"{name}.j2")
 
 
 def score_text(score: dict) -> str:
     """The same table for a terminal, in 80 columns: outcome, points, title; below it what was measured and the hint."""
     earned = f"{number(score['points'])} / {number(score['max_points'])}"
-    lines = _wrapped(f"Exercise {score['number']} · {score['title']}: {earned}. {score['headline']}")
+    lines = wrapped(f"Exercise {score['number']} · {score['title']}: {earned}. {score['headline']}")
     for note in score.get("notes", ()):
-        lines += _wrapped(note, "  ! ")
+        lines += wrapped(note, "  ! ")
     for check in score["checks"]:
         lines += _lines(check)
     if score["printed"].strip():
@@ -93,16 +88,16 @@ def score_text(score: dict) -> str:
 def _lines(check: dict) -> list[str]:
     """One check: its row, what was measured, and where it did not pass what was required, and the hint."""
     earned = "?" if check["points"] is None else number(check["points"])
-    lines = _wrapped(check["title"], f"  {ICONS[check['outcome']]} {earned:>4} / {number(check['max_points']):<4}  ")
-    lines += _wrapped(check["measured"], BELOW)
+    lines = wrapped(check["title"], f"  {ICONS[check['outcome']]} {earned:>4} / {number(check['max_points']):<4}  ")
+    lines += wrapped(check["measured"], BELOW)
     if check["required"] and check["outcome"] != "passed":
-        lines += _wrapped(f"required: {check['required']}", BELOW)
+        lines += wrapped(f"required: {check['required']}", BELOW)
     if check["hint"] and check["outcome"] in ("failed", "partial"):
-        lines += _wrapped(check["hint"], f"{BELOW}→ ")
+        lines += wrapped(check["hint"], f"{BELOW}→ ")
     return lines
 
 
-def _wrapped(text: str, first: str = "") -> list[str]:
+def wrapped(text: str, first: str = "") -> list[str]:
     """Lines of at most COLUMNS, the first behind `first`, the others as far to the right."""
     return textwrap.wrap(
         text, COLUMNS, initial_indent=first, subsequent_indent=" " * len(first), break_on_hyphens=False
@@ -116,54 +111,29 @@ def number(value: float) -> str:
 
 def svg(plot: dict) -> str:
     """A small picture of a finding's data."""
-    drawn: dict[str, Callable[[dict], str]] = {"bars": _bars, "matrix": _matrix}
-    return drawn[plot["kind"]](plot)
+    kinds: dict[str, Callable[[dict], str]] = {"bars": _bars, "matrix": _matrix}
+    return kinds[plot["kind"]](plot)
 
 
 def _bars(plot: dict, width: int = 420, height: int = 90) -> str:
     """Each series as columns over the same states."""
     series = {k: np.nan_to_num(np.asarray(v, dtype=float)) for k, v in plot["series"].items()}
-    n = max(len(v) for v in series.values())
     top = max(v.max() for v in series.values()) or 1.0
-    slot, each = width / n, width / n * 0.85 / len(series)
-    shapes = "".join(
-        f"<rect x='{i * slot + k * each:.1f}' y='{height - v / top * height:.1f}' width='{each:.1f}' "
-        f"height='{v / top * height:.1f}' fill='{SERIES[k % 2]}'/>"
+    slot = width / max(len(v) for v in series.values())
+    each = slot * 0.85 / len(series)
+    bars = [
+        dict(x=i * slot + k * each, width=each, height=value / top * height, colour=SERIES[k % 2])
         for k, values in enumerate(series.values())
-        for i, v in enumerate(values)
-    )
-    legend = "".join(
-        f"<tspan fill='{SERIES[k % 2]}' font-weight='700'>■ </tspan><tspan dx='2'>{escape(name)}  </tspan>"
-        for k, name in enumerate(series)
-    )
-    return (
-        f"<svg width='{width}' height='{height + 22}' role='img'>{shapes}"
-        f"<text x='0' y='{height + 16}' font-size='11.5' fill='currentColor'>{legend}"
-        f"<tspan opacity='.6'>by {escape(plot['x'])}</tspan></text></svg>"
-    )
+        for i, value in enumerate(values)
+    ]
+    legend = [(name, SERIES[k % 2]) for k, name in enumerate(series)]
+    return _template("bars.svg").render(width=width, height=height, bars=bars, legend=legend, x=plot["x"])
 
 
 def _matrix(plot: dict, cell: int = 20) -> str:
     """A dependency matrix: a filled square where the output of this row sees the input of this column."""
-    values = np.asarray(plot["values"])
-    rows, columns = values.shape
-    squares = "".join(
-        f"<rect x='{58 + j * cell}' y='{18 + i * cell}' width='{cell - 2}' height='{cell - 2}' rx='2' "
-        f"fill='{_matrix_colour(values[i, j], i == j)}'/>"
-        for i in range(rows)
-        for j in range(columns)
-    )
-    labels = "".join(_label(63 + j * cell, 13, j + 1) for j in range(columns))
-    labels += "".join(_label(45, 31 + i * cell, i + 1) for i in range(rows))
-    return (
-        f"<svg width='{72 + columns * cell + 210}' height='{24 + rows * cell}' role='img'>{squares}{labels}"
-        f"{_label(0, 13, escape(plot['x']), 0.6)}{_label(0, 31, escape(plot['y']), 0.6)}"
-        f"{_label(70 + columns * cell, 31, 'filled: this output sees this input', 0.75)}</svg>"
-    )
-
-
-def _label(x: float, y: float, text: object, opacity: float = 1.0) -> str:
-    return f"<text x='{x}' y='{y}' font-size='11' fill='currentColor' opacity='{opacity}'>{text}</text>"
+    colours = [[_matrix_colour(filled, i == j) for j, filled in enumerate(row)] for i, row in enumerate(plot["values"])]
+    return _template("matrix.svg").render(colours=colours, cell=cell, x=plot["x"], y=plot["y"])
 
 
 def _matrix_colour(filled: bool, own: bool) -> str:

@@ -4,6 +4,12 @@ import contextlib
 import os
 from pathlib import Path
 
+# What a grader takes of one submission.
+MOST_BYTES = 200 * 2**20  # unpacked; an assignment with its weights has a few
+MOST_FILE = 64 * 2**20  # the largest weights of the course have a tenth
+MOST_FILES = 2000
+MANIFEST = "deepul-manifest.json"  # of a zip that `deepul submit` packed
+
 
 def write_atomically(file: Path, text: str) -> None:
     """Write a file so that a kill at any moment, or a full disk, leaves the old content or the new.

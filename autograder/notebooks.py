@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # what runs notebooks needs torch; what only reads them does 
 
 CHECK_CALL = re.compile(r"""^[ \t]*check\(\s*["']([\w.]+)["']\s*(?:,[^()\n]*)?\)[ \t]*$""", re.MULTILINE)
 
+HAND_IN = re.compile(r"^[ \t]*(check\([ \t]*\)|submit\()", re.MULTILINE)  # the last cell of a notebook
 TRAINED = re.compile(r"""\btrained\(\s*["']([\w.]+)["']""")
 DRAWN = re.compile(r"""\bdrawn\(\s*["']([\w.]+)["']""")
 HEADING = re.compile(r"^## Exercise (\S+) ", re.MULTILINE)
@@ -65,19 +66,25 @@ def run_notebook(path: Path, artifacts: Path | None = None) -> Ran:
 
 
 def run_cells(
-    cells: list[Cell], folder: Path, artifacts: Path, name: str = "notebook", keeps_samples: bool = True
+    cells: list[Cell],
+    folder: Path,
+    artifacts: Path,
+    name: str = "notebook",
+    keeps_samples: bool = True,
+    grading: bool = False,
 ) -> Ran:
     """Run the code cells in this process, as Jupyter would: a cell that fails does not stop the others.
 
-    Cells that call check() are left out: the caller runs the checks. keeps_samples: of the solution's weights, since
-    known wrong answers share them, whose sampler may be slow.
+    Cells that call check() or submit() are left out: the caller runs the checks. keeps_samples: of the solution's
+    weights, since known wrong answers share them, whose sampler may be slow. grading: as for a grade: nothing that is
+    in `artifacts` is trained anew, and no figure is drawn.
     """
     from autograder.student import LocalStudent
     from deepul_utils import training
 
     before, training.session = training.session, training.Session(artifacts)
     session = training.session
-    session.keeps_samples = keeps_samples
+    session.grading, session.keeps_samples = grading, keeps_samples
     namespace = {"__name__": "__main__", "display": lambda *values: None}
     errors: dict[str, str] = {}
     values: list[object] = []
@@ -85,7 +92,7 @@ def run_cells(
     try:
         with contextlib.chdir(folder):
             for number, cell in enumerate(cells):
-                runs = cell.kind == "code" and not CHECK_CALL.search(cell.source)
+                runs = cell.kind == "code" and not (CHECK_CALL.search(cell.source) or HAND_IN.search(cell.source))
                 values.append(_run(cell.source, f"<{name} cell {number}>", namespace, errors) if runs else None)
     finally:
         training.session, sys.path[:] = before, path
@@ -113,6 +120,30 @@ def _run(source: str, filename: str, namespace: dict, errors: dict[str, str]) ->
     except (Exception, SystemExit) as error:
         errors[source] = describe(error)
     return None
+
+
+def check_name(source: str) -> str | None:
+    """The exercise that a cell checks."""
+    found = CHECK_CALL.search(source)
+    return found[1] if found else None
+
+
+def trained(cells: list[Cell]) -> list[str]:
+    """The names that these cells train under, whatever their settings: not what stands behind an `if`."""
+    return list(dict.fromkeys(name for cell in cells if cell.kind == "code" for name in _trained(cell.source)))
+
+
+def _trained(source: str) -> list[str]:
+    if not TRAINED.search(source):
+        return []
+    try:
+        statements = ast.parse(MAGIC.sub("pass", source)).body
+    except SyntaxError:  # a student's; then what it says has to do
+        return TRAINED.findall(source)
+    always = [part for s in statements if not isinstance(s, ast.If) for part in ast.walk(s)]
+    calls = [part for part in always if isinstance(part, ast.Call) and getattr(part.func, "id", "") == "trained"]
+    names = [call.args[0].value for call in calls if call.args and isinstance(call.args[0], ast.Constant)]
+    return [name for name in names if isinstance(name, str)]
 
 
 def section(cells: list[Cell], number: str) -> list[Cell]:

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -57,7 +56,7 @@ def check(name: str, student: Student, salt: str = LIVE_SALT, only: str = "") ->
     score = Score(exercise, session.results, student.take_printed(), left_out=session.left_out)
     if any(r.kind != "not implemented" for r in session.results):
         score.notes = notes + [
-            f"{found.measured}: look at what it is computed from." for found in session.unfounded.values()
+            f"{finding.measured}: look at what it is computed from." for finding in session.unfounded.values()
         ]
     return score
 
@@ -186,10 +185,10 @@ class Session:
             value = self.with_weights(how, number, measure)
             return np.nan if value is None else float(value)
 
-        found = weights.carry_it(with_weights, share, baseline, f"trained({artifact!r})")
-        if not found.passed:
-            self.unfounded[artifact] = found
-        return found
+        finding = weights.carry_it(with_weights, share, baseline, f"trained({artifact!r})")
+        if not finding.passed:
+            self.unfounded[artifact] = finding
+        return finding
 
     def with_weights(self, how: str, number: int, measure: Callable):
         """measure() of models with other weights; None where they are no models with them, which they need not be."""
@@ -202,46 +201,64 @@ class Session:
                 return None
 
     def withdraw(self) -> None:
-        """Whatever was measured of a model that does not rest on its weights is worth nothing."""
+        """Whatever was earned by a model that does not rest on its weights is worth nothing.
+
+        A check that earned nothing keeps its own words, which say more of what is wrong.
+        """
         for result in self.results:
-            for artifact in self._used.get(result.name, set()) & self.unfounded.keys():
-                found = self.unfounded[artifact]
-                result.outcome, result.points, result.plot = "failed", 0.0, None
-                result.measured, result.required, result.hint = found.measured, found.required, found.slip
+            for artifact in sorted(self._used.get(result.name, set()) & self.unfounded.keys()):
+                if result.points:
+                    found = self.unfounded[artifact]
+                    result.outcome, result.points, result.plot = "failed", 0.0, None
+                    result.measured, result.required, result.hint = found.measured, found.required, found.slip
 
     def _result(self, item, call) -> CheckResult:
+        """What came of one check. What it required is kept beside, by its name."""
         test, findings = item.function, self._findings
         self.findings[_name(test)] = findings
         self._used[_name(test)] = set(self.student.used)
         error = call.excinfo.value if call.excinfo else None
-        last = min(reversed(findings), key=lambda f: f.share, default=None)
-        if error is None and last is None:
+        if error is None and not findings:
             error = RuntimeError("this check required nothing")
+        seconds = round(call.duration, 3)
         result = CheckResult(
-            name=_name(test),
-            title=test.title,
-            max_points=test.points,
-            hint=test.hint,
-            seconds=round(call.duration, 3),
+            name=_name(test), title=test.title, max_points=test.points, hint=test.hint, seconds=seconds
         )
         if error is None or isinstance(error, checks.CheckFailed):
-            if TYPE_CHECKING:
-                assert last is not None
-            result.outcome = "passed" if last.passed else "partial" if last.share else "failed"
-            result.measured, result.required, result.plot = last.measured, last.required, last.plot
-            result.statistic = last.kind == "p-value"
-            result.points, result.hint = test.points * last.share, last.slip or result.hint
-        elif isinstance(error, pytest.skip.Exception):
-            result.outcome, result.measured = "skipped", error.msg  # type: ignore[assignment]  # it has one
-        elif isinstance(error, StudentCodeError):
-            waits = error.kind in ("not implemented", "untrained")
-            result.outcome, result.kind = "skipped" if waits else "failed", error.kind
-            result.measured, result.hint = error.message, ""
-        else:
-            result.outcome, result.points = "not graded", None
-            result.measured = "the checker itself failed; this is not a mistake of yours"
-            result.fault = "".join(traceback.format_exception(error))
-        return result
+            return _measured(result, findings)
+        return _without_finding(result, error)
+
+
+def _measured(result: CheckResult, findings: list[Finding]) -> CheckResult:
+    """The result of a check that came to its findings: by the worst of them, the last of those that are as bad."""
+    worst = min(reversed(findings), key=lambda finding: finding.share)
+    return replace(
+        result,
+        outcome="passed" if worst.passed else "partial" if worst.share else "failed",
+        points=result.max_points * worst.share,
+        measured=worst.measured,
+        required=worst.required,
+        hint=worst.slip or result.hint,
+        plot=worst.plot,
+        statistic=worst.kind == "p-value",
+    )
+
+
+def _without_finding(result: CheckResult, error: BaseException) -> CheckResult:
+    """The result of a check that was ended: by another one, by the student's code, or by a fault of ours."""
+    if isinstance(error, pytest.skip.Exception):
+        return replace(result, outcome="skipped", measured=str(error.msg))
+    if isinstance(error, StudentCodeError):
+        waits = error.kind in ("not implemented", "untrained")
+        outcome = "skipped" if waits else "failed"
+        return replace(result, outcome=outcome, kind=error.kind, measured=error.message, hint="")
+    return replace(
+        result,
+        outcome="not graded",
+        points=None,
+        measured="the checker itself failed; this is not a mistake of yours",
+        fault="".join(traceback.format_exception(error)),
+    )
 
 
 def _name(test: Callable) -> str:
@@ -267,10 +284,10 @@ def pytest_configure(config):
 @pytest.fixture(scope="session")
 def session(request) -> Session:
     """The running Session."""
-    found = next((p for p in request.config.pluginmanager.get_plugins() if isinstance(p, Session)), None)
-    if found is None:
+    running = next((p for p in request.config.pluginmanager.get_plugins() if isinstance(p, Session)), None)
+    if running is None:
         raise pytest.UsageError("these are checks of a notebook: run pytest autograder/assignments/hw1 --notebook FILE")
-    return found
+    return running
 
 
 @pytest.fixture(scope="session")
@@ -296,10 +313,10 @@ def rests(session) -> Callable[[Callable[[], Finding]], None]:
     """rests(find): require find(), of a trained model; it may not hold as well with the model's weights shuffled."""
 
     def require(find: Callable[[], Finding]) -> None:
-        found = find()
-        if found.share:
-            found = weights.carry(found, lambda number: session.with_weights("shuffled", number, find))
-        checks.require(found)
+        finding = find()
+        if finding.share:
+            finding = weights.carry(finding, lambda number: session.with_weights("shuffled", number, find))
+        checks.require(finding)
 
     return require
 

@@ -75,13 +75,13 @@ def data() -> tuple[Path, ...]:
 @cache
 def closure(file: Path) -> frozenset[Path]:
     """The file and the kit's own files that it imports, directly or through others."""
-    found, ask = set(), [file]
-    while ask:
-        here = ask.pop()
-        if here not in found:
-            found.add(here)
-            ask += imported(here.read_text(encoding="utf-8"), ".".join(here.relative_to(ROOT).parent.parts))
-    return frozenset(found)
+    files, pending = set(), [file]
+    while pending:
+        here = pending.pop()
+        if here not in files:
+            files.add(here)
+            pending += imported(here.read_text(encoding="utf-8"), ".".join(here.relative_to(ROOT).parent.parts))
+    return frozenset(files)
 
 
 def needed(files: Iterable[Path], without: Path) -> set[Path]:

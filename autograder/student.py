@@ -218,13 +218,13 @@ class Handle:
         a plain optimiser, θ ← θ − rate · ∇θ, of the parameters of self.part. Afterwards everything is as it was.
         train: in training mode.
         """
-        found = self._student.ask(
+        answer = self._student.ask(
             do="descend", target=self._number, steps=[list(s) for s in steps], seed=seed, train=train
         )
         what = f"what the steps of {self.label} moved"
-        if not isinstance(found, list) or len(found) != 2:
+        if not isinstance(answer, list) or len(answer) != 2:
             raise StudentCodeError("wrong type", f"{what} should be two dictionaries.")
-        return _named(found[0], what), _named(found[1], what)
+        return _named(answer[0], what), _named(answer[1], what)
 
     def verb(self, method: str, *shape: int, seed: int = 0) -> Callable[[np.ndarray], np.ndarray]:
         """`method` as a plain function of a batch: (B, …) -> (B, *shape), its shape checked."""
@@ -259,7 +259,7 @@ class Handle:
 
         output: which of its results, where it returns several. train: in training mode.
         """
-        found = self._student.ask(
+        answer = self._student.ask(
             do="gradient",
             target=self._number,
             method=method,
@@ -271,7 +271,7 @@ class Handle:
             output=output,
             train=train,
         )
-        return _named(found, f"the gradients of {self.label}.{method}") if wrt == "parameters" else found
+        return _named(answer, f"the gradients of {self.label}.{method}") if wrt == "parameters" else answer
 
     def jacobian(
         self, method: str, x: np.ndarray, seed: int = 0, output: int = 0, first: int = 0, last: int | None = None

@@ -9,7 +9,7 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import deepul_utils.places  # noqa: F401 - notes where the process started, before a cell calls os.chdir
-from deepul_utils.check import check
+from deepul_utils.check import check, submit
 
 __all__ = [
     "History",
@@ -23,6 +23,7 @@ __all__ = [
     "plots",
     "progress",
     "seed_everything",
+    "submit",
     "tensors",
     "toy",
     "trained",

@@ -1,4 +1,4 @@
-"""check(name): the very checks that grade, run on what this notebook defines so far."""
+"""check(name): the very checks that grade, run on what this notebook defines so far; submit(id) packs it."""
 
 import re
 import sys
@@ -15,9 +15,10 @@ _outdated: dict[str, str] = {}
 DEFINITION = re.compile(r"^(?:class|def)[ \t]+(\w+)", re.MULTILINE)
 
 
-def check(name: str, only: str = ""):
+def check(name: str = "", only: str = ""):
     """Check exercise `name` on what the notebook has defined and trained, and return its `Score`.
 
+    Without a name, or with an assignment's: check all exercises, and return a table of the whole `Homework`.
     only: words of a check's title, as in check("made", only="samples"): those checks alone are run.
     The score is a plain float, the points earned, and shows itself as a table. Raises KitError for a name
     that is no exercise, or words that are in no title.
@@ -27,16 +28,79 @@ def check(name: str, only: str = ""):
     if not isinstance(name, str):
         raise KitError('check wants the name of an exercise, in quotes: check("made").')
     if training.session.grading:
-        print(f'check("{name}") is graded outside this notebook.')
+        if name:
+            print(f'check("{name}") is graded outside this notebook.')
         return None
-    from autograder import assignments, runner
-    from autograder.student import LocalStudent
+    from autograder import assignments
 
+    namespace, exercises = sys._getframe(1).f_globals, [e.name for a in assignments.every() for e in a.exercises]
+    if not name or (name in assignments.names() and name not in exercises):
+        return _overview(namespace, name, only)
     try:
         assignments.get_exercise(name)
     except ValueError as error:
         raise KitError(str(error)) from None
-    names, session = _Names(sys._getframe(1).f_globals), training.session
+    return _score(name, namespace, only)
+
+
+def submit(student: str, check: bool = True):
+    """Pack the zip that is handed in, `hw1-<student>.zip` beside the notebook, and show what it has and has not.
+
+    student: your id, as the course knows you. check: run the saved notebook first, from top to bottom and by itself,
+    and its checks. Returns what was packed, which shows itself as a table. Raises KitError for a notebook that is not
+    saved, an id that is none, and what no grader would take.
+    """
+    from deepul_utils import places, training
+
+    if training.session.grading:
+        return None
+    from autograder import handin
+
+    notebook = places.notebook()
+    if notebook is None:
+        raise KitError(
+            "The file of this notebook is not found here. Save it into a folder with its artifacts, and call there: "
+            "deepul submit NOTEBOOK.ipynb --student YOUR-ID."
+        )
+    try:
+        handin.require_saved(notebook, _ran())
+        return handin.submit(notebook, student, training.session.folder, check)
+    except ValueError as error:
+        raise KitError(str(error)) from None
+
+
+def _ran() -> list[str]:
+    """The cells that this notebook has run, as they were written, the last one, which runs now, at the end."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return list(shell.history_manager.input_hist_raw) if shell else []
+
+
+def _overview(namespace: dict, name: str, only: str):
+    """The whole homework: the one that is named, or the one that this notebook is."""
+    from autograder import assignments, homework
+    from deepul_utils import places, training
+
+    if only:
+        raise KitError('check(only=…) wants the name of an exercise, too: check("made", only="samples").')
+    notebook = places.notebook()
+    here = assignments.get(name) if name else homework.assignment_of(notebook)
+    if here is None and len(assignments.every()) == 1:
+        here = assignments.every()[0]
+    if here is None:
+        raise KitError(f'Which homework? check("{assignments.names()[0]}"), or check("made") for one exercise.')
+    exercises = lambda found: training.progress(found, f"checking {here}")  # noqa: E731
+    return homework.overview(
+        here, notebook, training.session.folder, lambda e: _score(e.name, namespace, "").to_json(), exercises
+    )
+
+
+def _score(name: str, namespace: dict, only: str):
+    from autograder import runner
+    from autograder.student import LocalStudent
+    from deepul_utils import training
+
+    names, session = _Names(namespace), training.session
     student = LocalStudent(names, session.models, session.samples, session.histories, session.kept)
     try:
         score = runner.check(name, student, only=only)
@@ -45,8 +109,9 @@ def check(name: str, only: str = ""):
     explain_missing(score.results, _failed_cells)
     score.notes += [
         f"{used}: its cell stopped with {error}. What is checked is the {used} from before."
-        for used, error in _outdated.items() if used in names.asked | _classes(student.bench.objects)
-    ]  # fmt: skip
+        for used, error in _outdated.items()
+        if used in names.asked | _classes(student.bench.objects)
+    ]
     return score
 
 

@@ -144,8 +144,8 @@ class Code:
             node = _class_definition(cls)
             if node is None:
                 return None
-            found = _method(node, method) if method else _without_methods(node)
-            return _digest_of(found) if found is not None else ""
+            code = _method(node, method) if method else _without_methods(node)
+            return _digest_of(code) if code is not None else ""
         value = self.namespace.get(name)
         if value is None and self.function is not None and name == _unit(self.function.__code__):
             return _digest_of(_top(self.function.__code__))
@@ -250,8 +250,8 @@ def _first_line(node: "Definition") -> int:
 
 def _definition(code: CodeType) -> "Definition | None":
     """The def or lambda of a piece of code. None where its source is not known, or two lambdas share the line."""
-    found = [node for node in _definitions(code, code.co_name) if _first_line(node) == code.co_firstlineno]
-    return found[0] if len(found) == 1 else None
+    definitions = [node for node in _definitions(code, code.co_name) if _first_line(node) == code.co_firstlineno]
+    return definitions[0] if len(definitions) == 1 else None
 
 
 def _top(code: CodeType) -> "Definition | None":
@@ -265,8 +265,8 @@ def _top(code: CodeType) -> "Definition | None":
 
 
 def _class_definition(cls: type) -> ast.ClassDef | None:
-    found = _definitions(_a_method(cls).__code__, cls.__name__)  # type: ignore[union-attr]  # it has one
-    return next((node for node in found if isinstance(node, ast.ClassDef)), None)
+    definitions = _definitions(_a_method(cls).__code__, cls.__name__)  # type: ignore[union-attr]  # it has one
+    return next((node for node in definitions if isinstance(node, ast.ClassDef)), None)
 
 
 def _method(node: ast.ClassDef, name: str) -> ast.FunctionDef | None:

@@ -34,7 +34,7 @@ def binned(codes: np.ndarray) -> np.ndarray:
 
 def of_binned(places: np.ndarray, factors: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Shares of binned codes (n, D) and factors (n, F), example i counted weights[i] times: (D, F)."""
-    found = np.empty((places.shape[1], factors.shape[1]))
+    shares = np.empty((places.shape[1], factors.shape[1]))
     for k, factor in enumerate(factors.T):
         values = factor.max() + 1
         for j, place in enumerate(places.T):
@@ -42,5 +42,5 @@ def of_binned(places: np.ndarray, factors: np.ndarray, weights: np.ndarray) -> n
             a, b = p.sum(axis=1, keepdims=True), p.sum(axis=0)
             seen, likely = p > 0, b[b > 0]
             mutual = (p[seen] * np.log(p[seen] / (a * b)[seen])).sum()
-            found[j, k] = mutual / max(-(likely * np.log(likely)).sum(), 1e-12)
-    return found
+            shares[j, k] = mutual / max(-(likely * np.log(likely)).sum(), 1e-12)
+    return shares

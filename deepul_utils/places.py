@@ -39,6 +39,19 @@ def notebook_folder() -> Path:
     return handouts[0] if only_one and not any(start.glob("*.ipynb")) else start
 
 
+def notebook() -> Path | None:
+    """The saved file of the notebook that runs in this process; None where it is not to be found, as on Colab."""
+    shell = _shell()
+    said = [str(shell.user_ns.get("__vsc_ipynb_file__", ""))] if shell else []
+    for path in map(Path, [*said, os.environ.get("JPY_SESSION_NAME", "")]):
+        if path.is_absolute() and path.suffix == ".ipynb" and path.is_file():
+            return path
+    folder = notebook_folder()
+    named = [folder / f"{name}.ipynb" for name in _assignments() if (folder / f"{name}.ipynb").is_file()]
+    found = named or sorted(folder.glob("*.ipynb"))
+    return found[0] if len(found) == 1 else None
+
+
 def shown(file: Path) -> str:
     """A file of the artifacts in a message: its full path, for whoever looks for it; in a grade, where it was found."""
     from deepul_utils import training

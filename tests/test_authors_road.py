@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from autograder.assignments import ROOT
+from autograder.proof import new
 
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 ROAD = re.search(r"## Adding an assignment.*?```sh\n(.*?)```", CONTRIBUTING, re.DOTALL)[1].splitlines()
@@ -98,22 +99,30 @@ def deepul(folder: Path, *words: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """What people write, and what is generated for them, by name."""
+    kinds = (".py", ".toml", ".json", ".md", ".ipynb", ".safetensors")
+    return {f.relative_to(folder).as_posix(): f.read_bytes() for f in folder.rglob("*.*") if f.suffix in kinds}
+
+
 @pytest.mark.slow
-def test_a_new_assignment_as_contributing_says(copy):
+@pytest.mark.parametrize("family", new.families())
+def test_a_new_assignment_as_contributing_says(copy, family):
+    before = contents(copy)
     for line in ROAD:
-        words = re.sub(r"\s+#.*", "", line).replace("NAME", "bent").split()
+        words = re.sub(r"\s+#.*", "", line).replace("NAME", "bent").replace("flows", family).split()
         assert words[0] == "deepul"
         done = deepul(copy, *words[1:])
         said = done.stdout + done.stderr
         # Before anything is trained, lint has something to say; that is what it is there for.
         assert done.returncode == (1 if words[1] == "lint" and "calibrate" in said else 0), f"{line}\n{said}"
+    assert f"from autograder.families import {family} as family" in (copy / TEST).read_text(encoding="utf-8")
     assert "2 of 2 earn everything" in said
     assert "bent: in order" in deepul(copy, "lint", "bent").stdout
     own = ("autograder/assignments/bent/", "solutions/bent/", "homeworks/bent/", "docs/results.md", "build/")
-    for file in copy.rglob("*.*"):
-        name = file.relative_to(copy).as_posix()
-        if file.suffix in (".py", ".toml", ".json", ".md", ".ipynb", ".safetensors") and not name.startswith(own):
-            assert file.read_bytes() == (ROOT / name).read_bytes(), f"{name} was touched"
+    after = contents(copy)
+    touched = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert not [name for name in sorted(touched) if not name.startswith(own)]
     script = (
         "from pathlib import Path; from autograder.handout.submit import solution_cells, write_submission; "
         "handout, solved = Path('homeworks/bent/bent.ipynb'), ['bent']; "

@@ -8,8 +8,10 @@ assignment; nothing else lists it.
 
 import difflib
 import importlib
+import math
 import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -20,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).resolve().parent
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # of an assignment, and of an exercise: a module's
 NUMBER = re.compile(r"[A-Z]?\d+(\.\d+)*")
+MOST_QUESTIONS = 26  # of one exercise: they are told apart by a letter
 
 
 class AssignmentError(ValueError):
@@ -28,11 +31,19 @@ class AssignmentError(ValueError):
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise: `name` is its id in heading, stub, check, artifact, test file and reference."""
+    """One exercise: `name` is its id in heading, stub, check, artifact, test file and reference.
+
+    difficulty: from 1 to 3. thinking, training: minutes, those of training on a laptop with two cores. written: the
+    points of its written questions, in their order.
+    """
 
     name: str
     number: str
     title: str
+    difficulty: int
+    thinking: int
+    training: float
+    written: tuple[float, ...]
     assignment: "Assignment"
 
     @property
@@ -49,8 +60,46 @@ class Exercise:
         """Sum of the points of the exercise's checks: the only place where points are written."""
         return sum(test.points for name, test in vars(self.module).items() if name.startswith("test_"))
 
+    @property
+    def questions(self) -> tuple["Question", ...]:
+        """Its written questions."""
+        return tuple(Question(self, k, worth) for k, worth in enumerate(self.written))
+
     def __str__(self) -> str:
         return f"Exercise {self.number}"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A written question, which people grade: the `place`-th of its exercise, from 0 on, and what it is worth."""
+
+    exercise: Exercise
+    place: int
+    points: float
+
+    @property
+    def id(self) -> str:
+        """The grade id of the cell with its answer."""
+        return f"answer-{self.exercise.name}" + (f"-{self.place + 1}" if self.place else "")
+
+    @property
+    def number(self) -> str:
+        """ "1.2", or "1.2a", "1.2b", … where there are several."""
+        letter = "abcdefghijklmnopqrstuvwxyz"[self.place] if len(self.exercise.written) > 1 else ""
+        return self.exercise.number + letter
+
+    @property
+    def placeholder(self) -> str:
+        """What stands in the cell until it is answered."""
+        return f"*Your answer to question {self.number}: write it here, in place of this line.*"
+
+    def __str__(self) -> str:
+        return f"Question {self.number}"
+
+
+def is_answered(text: str, placeholder: str) -> bool:
+    """Whether an answer's cell says anything: more than space, and than what it said when it was handed out."""
+    return bool(text.replace(placeholder, "").strip())
 
 
 @dataclass(frozen=True)
@@ -104,7 +153,12 @@ class Assignment:
     @property
     def minutes(self) -> int:
         """How long its trainings take together, on a laptop with two cores."""
-        return self._settings["minutes"]
+        return max(1, round(sum(e.training for e in self.exercises)))
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """The written questions of all its exercises."""
+        return tuple(q for e in self.exercises for q in e.questions)
 
     @property
     def order(self) -> float:
@@ -113,7 +167,19 @@ class Assignment:
 
     @cached_property
     def exercises(self) -> tuple[Exercise, ...]:
-        return tuple(Exercise(e["name"], e["number"], e["title"], self) for e in self._settings["exercises"])
+        return tuple(
+            Exercise(
+                e["name"],
+                e["number"],
+                e["title"],
+                e["difficulty"],
+                e["thinking"],
+                e["training"],
+                tuple(e.get("written", ())),
+                self,
+            )
+            for e in self._settings["exercises"]
+        )
 
     def chosen(self, exercise: str = "") -> list[Exercise]:
         """All its exercises, or the one of that name. Raises ValueError if it has none of that name."""
@@ -136,7 +202,7 @@ def _read(file: Path) -> dict:
         settings = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise AssignmentError(f"{file.relative_to(ROOT)} cannot be read: {error}") from None
-    for key, kind in (("title", str), ("order", int | float), ("minutes", int | float), ("exercises", list)):
+    for key, kind in (("title", str), ("order", int | float), ("exercises", list)):
         if not isinstance(settings.get(key), kind):
             raise AssignmentError(f"{file.relative_to(ROOT)} needs {key} = …, {_kind(kind)}.")
     for number, exercise in enumerate(settings["exercises"], 1):
@@ -148,7 +214,27 @@ def _read(file: Path) -> dict:
             raise AssignmentError(f"{where}: the name {exercise['name']!r} must be letters, digits and _ only.")
         if not NUMBER.fullmatch(exercise["number"]):
             raise AssignmentError(f"{where}: the number {exercise['number']!r} is not like 1.2, 12 or E7.1.")
+        for key, allowed, valid in NUMBERS:
+            if not valid(exercise.get(key, [] if key == "written" else None)):
+                raise AssignmentError(f"{where} needs {key} = …, {allowed}.")
     return settings
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+def _is_points(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= MOST_QUESTIONS and all(_is_number(v) and v > 0 for v in value)
+
+
+# What else an exercise has: (key, what it must be, whether a value is that).
+NUMBERS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
+    ("difficulty", "1, 2 or 3", lambda value: _is_number(value) and value in (1, 2, 3)),
+    ("thinking", "a number of minutes", _is_number),
+    ("training", "a number of minutes on two cores", _is_number),
+    ("written", "a list of the points of its written questions, such as [2]", _is_points),
+)
 
 
 def _kind(kind: Any) -> str:

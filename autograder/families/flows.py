@@ -18,7 +18,7 @@ from deepul_utils import toy
 BOX = ((-6.0, 6.0), (-6.0, 6.0))  # beyond it none of the 2-D sets has any mass to speak of
 CELLS = 320  # steps of 0.04, a third of the sets' finest width
 # Random weights are drawn again, and smaller, where numbers overflow or rounding would grow this much.
-SIZES, STRAIN = (0.5, 0.5, 0.25, 0.25, 0.12, 0.06), 1e4
+SIZES, WORST_CONDITION = (0.5, 0.5, 0.25, 0.25, 0.12, 0.06), 1e4
 ENOUGH = 40  # points in the middle of the base, where a CDF has a slope
 AT_ONCE = 10_000  # points of a grid in one call
 LOST = 30.0  # nats: farther off no point is counted where models are only compared
@@ -54,13 +54,13 @@ class Flow:
 
     def own_log_prob(self, x: np.ndarray) -> np.ndarray:
         """log p(x) from z and its Jacobian, whatever log_prob and log_det say; in parts, because calls are timed."""
-        found = []
+        log_p = []
         for part in np.array_split(x, -(-len(x) // AT_ONCE)):
             jac = self.jacobian(part).astype(np.float64)
             with np.errstate(divide="ignore"):
                 log_slope = np.linalg.slogdet(jac).logabsdet
-            found.append(flows.base_log_density(self.latents(part), self.base) + log_slope)
-        return np.concatenate(found)
+            log_p.append(flows.base_log_density(self.latents(part), self.base) + log_slope)
+        return np.concatenate(log_p)
 
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
         return self.handle.sample(n, self.dims, seed=seed)
@@ -88,17 +88,17 @@ def drawn(student: Student, name: str, dims: int, base: str, seed: int, **kwargs
     """
     best, least = None, np.inf
     for k, size in enumerate(SIZES):
-        made = student.new(name, seed=seed + 1009 * k, perturb=size, precise=True, **kwargs)
-        flow = Flow(made, dims, base)
-        strained = _strain(flow, seed)
-        if best is None or strained < least:
-            best, least = flow, strained
-        if strained <= STRAIN:
+        handle = student.new(name, seed=seed + 1009 * k, perturb=size, precise=True, **kwargs)
+        flow = Flow(handle, dims, base)
+        condition = _condition(flow, seed)
+        if best is None or condition < least:
+            best, least = flow, condition
+        if condition <= WORST_CONDITION:
             break
     return best  # type: ignore[return-value]  # one was tried at least
 
 
-def _strain(flow: Flow, seed: int) -> float:
+def _condition(flow: Flow, seed: int) -> float:
     """How badly conditioned a flow is where it will be looked at; infinite where it is not finite."""
     x = inner(flow, seed)
     if len(x) < ENOUGH:
@@ -109,7 +109,7 @@ def _strain(flow: Flow, seed: int) -> float:
         return 0.0
     if flow.base == UNIFORM:  # each row by its own size: a CDF may be flat, and is inverted by bisection
         jac = jac / np.maximum(np.abs(jac).max(axis=2, keepdims=True), 1e-300)
-    return flows.strain(jac)
+    return flows.condition(jac)
 
 
 def inner(flow: Flow, seed: int, n: int = 200) -> np.ndarray:
@@ -145,30 +145,30 @@ def density_finding(flow: Flow, seed: int, onto: Callable[[Flow], Finding], box:
     x = middle(flow, seed)
     log_p = flow.log_prob(x)
     try:
-        found = flows.density_is_that_of_the_flow(log_p, flow.latents(x), flow.jacobian(x), flow.base)
-        found = found if not found.passed else min(found, onto(flow), key=lambda f: f.share)
+        finding = flows.density_is_that_of_the_flow(log_p, flow.latents(x), flow.jacobian(x), flow.base)
+        finding = finding if not finding.passed else min(finding, onto(flow), key=lambda f: f.share)
     except StudentCodeError as error:  # of forward: log_prob may be right by itself
-        found = Finding(0.0, error.message, "log p = log base + log|det ∂z/∂x|")
+        finding = Finding(0.0, error.message, "log p = log base + log|det ∂z/∂x|")
     falls = _far_out(flow, seed)
     if not falls.passed:
         return falls
-    if found.passed:
-        return found
+    if finding.passed:
+        return finding
     try:
         integral, known = box(flow)
     except StudentCodeError:
-        return found
+        return finding
     if not known:
-        return found
+        return finding
     if integral.passed:
         return integral
     return Finding(
         0.0,
-        f"{integral.measured}; {found.measured}",
+        f"{integral.measured}; {finding.measured}",
         integral.required,
         integral.value,
         integral.bound,
-        slip=found.slip or integral.slip,
+        slip=finding.slip or integral.slip,
     )
 
 

@@ -1,17 +1,18 @@
-"""What the flows of images share: images as rows of numbers, and bits per dimension that the grader counts itself."""
+"""What the flows of images share: images as rows of numbers, bits per dimension that the grader counts, the suite."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from autograder.checks import Recipe, require
-from autograder.families.flows import SIZES, STRAIN, two
+from autograder.checks import Recipe, hint, points, require
+from autograder.families.flows import SIZES, WORST_CONDITION, two
 from autograder.properties import flows, hygiene
 from autograder.properties import images as on_images
 from autograder.properties.finding import Finding
 from autograder.student import Handle, Student, expect, whole
 from autograder.workbench import StudentCodeError
+from deepul_utils.images import ImageSet
 
 # Weights that leave most levels between black and white: there it shows how reals are rounded to levels.
 GENTLE = (0.1, 0.05, 0.02)
@@ -89,9 +90,17 @@ class ImageFlow:
 
 
 def drawn(
-    student: Student, name: str, shape: tuple[int, int, int], levels: int, seed: int, /, *args,
-    begin: Callable[[ImageFlow], object] = lambda flow: None, sizes: tuple[float, ...] = SIZES, **kwargs,
-) -> ImageFlow:  # fmt: skip
+    student: Student,
+    name: str,
+    shape: tuple[int, int, int],
+    levels: int,
+    seed: int,
+    /,
+    *args,
+    begin: Callable[[ImageFlow], object] = lambda flow: None,
+    sizes: tuple[float, ...] = SIZES,
+    **kwargs,
+) -> ImageFlow:
     """A small flow of images with random weights, in double precision where its code runs so.
 
     Drawn again, and smaller, until its numbers are finite and an error would not grow much on the way there and back;
@@ -102,22 +111,22 @@ def drawn(
         made = student.new(name, *args, seed=seed + 1009 * k, perturb=size, precise=True, **kwargs)
         flow = ImageFlow(made, shape, levels)
         begin(flow)
-        strained = _strain(flow, seed)
-        if best is None or strained < least:
-            best, least = flow, strained
-        if strained <= STRAIN:
+        condition = _condition(flow, seed)
+        if best is None or condition < least:
+            best, least = flow, condition
+        if condition <= WORST_CONDITION:
             break
     return best  # type: ignore[return-value]  # one was tried at least
 
 
-def _strain(flow: ImageFlow, seed: int) -> float:
+def _condition(flow: ImageFlow, seed: int) -> float:
     """How badly conditioned a flow is at random images; infinite where it is not finite, or its samples are not."""
     try:
-        strained = flows.strain(flow.jacobian(flow.reals(4, seed)))
+        condition = flows.condition(flow.jacobian(flow.reals(4, seed)))
         t = flow.inverse(np.random.default_rng(seed).standard_normal((500, flow.dims)))
     except StudentCodeError:  # the check that asks for it says so
         return 0.0
-    return strained if np.isfinite(t).all() and np.abs(t).max() < OVERFLOWS else np.inf
+    return condition if np.isfinite(t).all() and np.abs(t).max() < OVERFLOWS else np.inf
 
 
 def shaped(rows: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
@@ -179,15 +188,6 @@ def inverts(flow: ImageFlow, seed: int) -> bool:
         return all(found.passed for found in inverse_findings(flow, seed))
     except StudentCodeError:
         return False
-
-
-def grade(
-    graded, name: str, trained: Callable[[], ImageFlow], data, held_out, seed: int, invertible: bool, recipe: Recipe
-) -> None:
-    """Bits per dimension of held-out images under the flow that was trained as `name`; see bits_of_trained."""
-    x = held_out(data, HELD_OUT)
-    graded(name, lambda: bits_of_trained(trained(), x, seed, invertible), limit=None, baseline=baseline_bits(data),
-           unit="bits/dim", recipe=recipe, few=lambda: bits(trained(), x[:FEW], seed))  # fmt: skip
 
 
 def bits_of_trained(flow: ImageFlow, x: np.ndarray, seed: int, invertible: bool = True) -> float:
@@ -252,11 +252,8 @@ def samples_finding(flow: ImageFlow, data, fresh: np.ndarray, seed: int) -> Find
     rng = np.random.default_rng(seed)
     plain = rng.permuted(data.sample(len(fresh), seed=seed).reshape(len(fresh), -1), axis=0).reshape(fresh.shape)
     rows = [blocks(x / (data.levels - 1)) for x in (flow.sample(SAMPLES, seed), fresh, plain)]
-    return flows.samples_are_nearer_than(  # type: ignore[call-arg, misc]  # three rows
-        *rows,  # type: ignore[arg-type]
-        NEARER,
-        against="independent pixels",
-    )
+    drawn, held_out, independent = rows
+    return flows.samples_are_nearer_than(drawn, held_out, independent, NEARER, against="independent pixels")
 
 
 def telling(flow: ImageFlow, seed: int, draws: int = 25) -> np.ndarray:
@@ -309,13 +306,15 @@ def sampler_finding(flow: ImageFlow, seed: int, n: int = 2000) -> Finding:
     if found.passed:
         return found
     floor = "sample rounds to the nearest level, and y = (x + u) / levels is rounded down"
+    cold = (
+        "It seems that z is drawn with a temperature, with less spread than N(0, I): then samples are not the model's."
+    )
     answers = {
         f"{floor}: floor of y · levels.": lambda: np.round(y * flow.levels),
         f"{floor}: floor of y · levels, and not y · (levels − 1).": lambda: np.round(y * (flow.levels - 1)),
-        "It seems that z is drawn with a temperature, with less spread than N(0, I): then samples are not the model's.":
-            lambda: to_levels(brought_back(flow, nearest_temperature(flow, z, asked) * z), flow.levels),
+        cold: lambda: to_levels(brought_back(flow, nearest_temperature(flow, z, asked) * z), flow.levels),
         "The samples look like z itself: is the inverse missing?": lambda: to_levels(squashed(z), flow.levels),
-    }  # fmt: skip
+    }
     for slip, wrong in answers.items():
         own = np.clip(wrong(), 0, flow.levels - 1)
         if on_images.samples_are_of(asked, own, flow.levels, seed).passed:
@@ -347,3 +346,174 @@ def blocks(x: np.ndarray) -> np.ndarray:
     """The means of blocks of 4 × 4 pixels: (B, C, H, W) -> (B, C · H/4 · W/4)."""
     B, C, H, W = x.shape
     return x.reshape(B, C, H // BLOCK, BLOCK, W // BLOCK, BLOCK).mean(axis=(3, 5)).reshape(B, -1)
+
+
+# ---- the checks that every flow of images must pass ----------------------------------------------------
+
+# (student, seed) -> flows with random weights, one after the other.
+Flows = Callable[[Student, int], Iterable[ImageFlow]]
+
+ONE_ROW = "forward takes reals (B, C, H, W) and gives z of the same shape and log_det (B,), one row an image."
+ONE_EXAMPLE = "One image is a batch, too: forward takes (1, C, H, W) and gives as much, and log_det (1,)."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """Each method makes one check, which is worth so many points: `test_shapes = suite.shapes(0.5)`.
+
+    exercise: its name, which is that of what it trains. of: the class that is asked for. data: the images. small:
+    (student, seed) -> a flow of small images with random weights; (student, seed, sizes=…): with noise of these sizes.
+    own: the names of the notebook's own dequantize and to_logits, if it has them. learned_prior: whether the base may
+    have weights of its own. As it begins it is N(0, I), so that the flow is asked as it begins, too.
+    """
+
+    exercise: str
+    of: str
+    data: ImageSet
+    small: Callable[..., ImageFlow]
+    recipe: Recipe
+    own: tuple[str, ...] = ()
+    learned_prior: bool = False
+
+    def shapes(
+        self, worth: float, title: str = "Shapes", first: Callable[[Student], None] = lambda student: None
+    ) -> Callable:
+        """first: what is required besides, before."""
+
+        def shapes(student, seed):
+            first(student)
+            flow = self.small(student, seed)
+            t = flow.reals(50, seed)
+            z, log_det = flow.forward(t)
+            require(hygiene.finite(np.concatenate([z.ravel(), log_det]), "of random images"))
+            require(hygiene.rows_are_independent(flow.latents, t))
+            require(hygiene.rows_are_independent(flow.log_det, t))
+
+        shapes.__name__ = f"test_{title.lower().replace(' ', '_')}"
+        return points(worth, title)(hint(ONE_ROW)(shapes))
+
+    def one_example(self, worth: float, layers: Flows) -> Callable:
+        """Of a whole flow, and of the log_dets of its layers."""
+
+        @points(worth, "Called with one example")
+        @hint(ONE_EXAMPLE)
+        def test_called_with_one_example(student, seed):
+            flow = self.small(student, seed)
+            require(hygiene.one_example(flow.latents, flow.reals(5, seed)))
+            for part in (flow, *layers(student, seed)):
+                require(hygiene.one_example(part.log_det, part.reals(5, seed)))
+
+        return test_called_with_one_example
+
+    def log_det(self, worth: float, why: str, parts: Flows) -> Callable:
+        """Of every part, whole flows among them."""
+
+        @points(worth, "log_det is that of the Jacobian")
+        @hint(why)
+        def test_log_det_is_that_of_the_jacobian(student, seed):
+            for flow in parts(student, seed):
+                require(log_det_finding(flow, seed))
+
+        return test_log_det_is_that_of_the_jacobian
+
+    def inverse(self, worth: float, why: str, parts: Flows) -> Callable:
+        """Of every part, whole flows among them."""
+
+        @points(worth, "inverse undoes forward")
+        @hint(why)
+        def test_inverse_undoes_forward(student, seed):
+            for flow in parts(student, seed):
+                for found in inverse_findings(flow, seed):
+                    require(found)
+
+        return test_inverse_undoes_forward
+
+    def log_prob(self, worth: float, why: str, networks: int = 1) -> Callable:
+        """networks: how many random ones are looked at."""
+
+        @points(worth, "log_prob adds the base density and all log_dets")
+        @hint(why)
+        def test_log_prob_adds_base_and_all_log_dets(student, seed):
+            for k in range(seed, seed + networks):
+                found = log_prob_finding(self.small(student, k), student, self.own, k)
+                if self.learned_prior and not found.passed:
+                    found = log_prob_finding(self._as_it_begins(student, k), student, self.own, k)
+                require(found)
+            flow = self.small(student, seed)
+            x = levels(100, flow.shape, flow.levels, seed)
+            if self.own and not _is_random(student, self.own[0], x, flow.levels, seed):
+                return  # that has a check of its own
+            require(on_images.is_drawn_anew(flow.log_prob(x, seed), flow.log_prob(x, seed + 1), "log_prob"))
+
+        return test_log_prob_adds_base_and_all_log_dets
+
+    def samples(self, worth: float, why: str) -> Callable:
+        @points(worth, "Samples follow the density")
+        @hint(why)
+        def test_samples_follow_the_density(student, seed):
+            for flow in self._sampled(student, seed):
+                require(sampler_finding(flow, seed))
+
+        return test_samples_follow_the_density
+
+    def near_the_data(self, worth: float, why: str) -> Callable:
+        """Samples of the trained flow."""
+
+        @points(worth, "Samples look like the data")
+        @hint(why)
+        def test_samples_look_like_the_data(student, held_out, seed, rests):
+            x = held_out(self.data, SAMPLES)
+            rests(lambda: samples_finding(self._trained(student), self.data, x, seed))
+
+        return test_samples_look_like_the_data
+
+    def trained(self, worth: float, why: str) -> Callable:
+        """Held-out images under the trained flow, between the reference and independent pixels; see bits_of_trained."""
+
+        @points(worth, "Trained: bits per dimension")
+        @hint(why)
+        def test_trained_bits_per_dimension(student, graded, held_out, seed):
+            invertible = inverts(self.small(student, seed), seed)
+            x = held_out(self.data, HELD_OUT)
+            graded(
+                self.exercise,
+                lambda: bits_of_trained(self._trained(student), x, seed, invertible),
+                limit=None,
+                baseline=baseline_bits(self.data),
+                unit="bits/dim",
+                recipe=self.recipe,
+                few=lambda: bits(self._trained(student), x[:FEW], seed),
+            )
+
+        return test_trained_bits_per_dimension
+
+    def _sampled(self, student: Student, seed: int) -> Iterator[ImageFlow]:
+        """Flows whose samples we can draw as well."""
+        if not self.learned_prior:
+            yield self.small(student, seed)
+            yield self.small(student, seed, sizes=GENTLE)
+            return
+        yield self._as_it_begins(student, seed)
+        flow = self.small(student, seed)
+        if has_a_normal_base(flow, student, seed):
+            yield flow
+
+    def _as_it_begins(self, student: Student, seed: int) -> ImageFlow:
+        return self.small(student, seed, sizes=(0.0,))
+
+    def _trained(self, student: Student) -> ImageFlow:
+        return ImageFlow(student.trained(self.exercise, self.of), self.data.shape, self.data.levels)
+
+
+def has_a_normal_base(flow: ImageFlow, student: Student, seed: int) -> bool:
+    """Whether log_prob speaks of N(0, I), and not of a prior with weights of its own."""
+    try:
+        return log_prob_finding(flow, student, (), seed, n=500).passed
+    except StudentCodeError:
+        return False
+
+
+def _is_random(student: Student, dequantize: str, x: np.ndarray, count: int, seed: int) -> bool:
+    """Whether the notebook's own noise is another at another seed."""
+    y, again = (student.call(dequantize, x, count, seed=seed + k) for k in (0, 1))
+    return not np.array_equal(np.asarray(y[0]), np.asarray(again[0]))

@@ -14,14 +14,15 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from autograder import assignments, sources
+from autograder import assignments, settings, sources
+from autograder.assignments import is_answered
 from autograder.course import Course, CourseError, trouble
 from autograder.files import write_atomically
-from autograder.grading import copies, outputs, submissions, workers
+from autograder.grading import by_hand, copies, outputs, submissions, workers
 from autograder.grading.cache import Cache, key, kit_version
 from autograder.grading.kernel import KIT
 from autograder.grading.limits import Limits
-from autograder.grading.normalise import Normalised, normalise
+from autograder.grading.normalise import Normalised, is_answer, normalise
 from autograder.grading.record import Recorder, marks, write_beside
 from autograder.grading.submissions import Submission
 from autograder.grading.workers import Item, Job
@@ -29,6 +30,7 @@ from autograder.score import CheckResult
 
 COLUMNS = ("student", "assignment", "exercise", "check", "outcome", "points", "max_points", "measured", "required")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet may take a cell for that begins so
+MOST_SHOWN = 300  # characters of an answer in the table
 BUILD = assignments.ROOT / "autograder" / "handout" / "build.py"  # what makes a handout
 AUDIT_DIFFERENCE = 0.05  # of all points: two trainings of one right solution differ by less
 
@@ -41,7 +43,8 @@ class Graded:
     is no grade, through our fault or because nothing could be read. incomplete: some checks of ours failed.
     stopped: what the student's code did that ended grading early. figures: the last one of each exercise, as base64
     PNG. audited: what training from scratch gave. fresh: new in this run; False where the gradebook had this very
-    submission before.
+    submission before. answers: to written questions, {grade id: text}. written, changed: what people gave by hand, see
+    by_hand.written and by_hand.changes.
     """
 
     student: str
@@ -55,14 +58,34 @@ class Graded:
     audited: str = ""
     fresh: bool = True
     seconds: dict[str, float] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
+    written: list[dict] = field(default_factory=list)
+    changed: list[dict] = field(default_factory=list)
 
     @property
     def points(self) -> float:
-        return round(sum(s["points"] for s in self.scores), 3)
+        """Of the checks, with what people changed in them."""
+        return round(sum(s["points"] for s in (*self.scores, *self.changed)), 3)
 
     @property
     def max_points(self) -> float:
         return sum(s["max_points"] for s in self.scores)
+
+    @property
+    def total(self) -> float:
+        """Of everything, as the gradebook has it."""
+        return round(self.points + sum(w["points"] or 0.0 for w in self.written), 3)
+
+    @property
+    def most_written(self) -> float:
+        return sum(w["max_points"] for w in self.written)
+
+    def with_marks(self, assignment: str, marks: dict[str, by_hand.Mark]) -> "Graded":
+        """The same with what the gradebook says by now. marks: {grade id: Mark} of this student."""
+        if self.not_graded:
+            return self
+        written = by_hand.written(assignment, marks, self.answers, self.scores)
+        return replace(self, written=written, changed=by_hand.changes(assignment, marks, self.scores))
 
 
 @dataclass(frozen=True)
@@ -91,7 +114,7 @@ def prepare(course: Course, assignment: str) -> dict:
     course.configure()
     if not is_prepared(course, assignment):
         release(course, assignment, figures=False)
-        write_atomically(_prepared_mark(course, assignment), _source_version(assignment))
+        write_atomically(_prepared_mark(course, assignment), _source_version(course, assignment))
     return json.loads((course.release / assignment / f"{assignment}.ipynb").read_text(encoding="utf-8"))
 
 
@@ -104,7 +127,7 @@ def recorded(course: Course, assignment: str) -> int:
 def is_prepared(course: Course, assignment: str) -> bool:
     """Whether handout and gradebook are those of the source as it is now."""
     mark, notebook = _prepared_mark(course, assignment), course.release / assignment / f"{assignment}.ipynb"
-    current = mark.exists() and mark.read_text(encoding="ascii") == _source_version(assignment)
+    current = mark.exists() and mark.read_text(encoding="ascii") == _source_version(course, assignment)
     return current and notebook.exists() and course.knows(assignment)
 
 
@@ -112,9 +135,12 @@ def _prepared_mark(course: Course, assignment: str) -> Path:
     return course.root / ".deepul" / "released" / assignment
 
 
-def _source_version(assignment: str) -> str:
-    made_by = [sources.digest(f) for f in sorted(sources.closure(BUILD))]
-    return hashlib.sha256(b"".join([assignments.get(assignment).source.read_bytes(), *made_by])).hexdigest()
+def _source_version(course: Course, assignment: str) -> str:
+    """Of all that a handout is made of: source, settings, points, and what makes it."""
+    here, made_by = assignments.get(assignment), [sources.digest(f) for f in sorted(sources.closure(BUILD))]
+    own = [here.source, here.checks / "assignment.toml", course.root / settings.NAME]
+    texts = [f.read_bytes() if f.exists() else b"" for f in own]
+    return hashlib.sha256(b"\0".join([*texts, *made_by])).hexdigest()
 
 
 def grade(
@@ -133,11 +159,47 @@ def grade(
             run = _Class(course, assignment, handout, options, opened)
             results = {}
             for graded in run.grade(found, recorder):
-                results[graded.student] = graded
-                done(graded)
+                results[graded.student] = _with_marks(graded, assignment, recorder)
+                done(results[graded.student])
             if options.audit:
                 run.audit(results, found)
     return [results[s.student] for s in found]
+
+
+def rehearse(course: Course, assignment: str, found: list[Submission], options: Options) -> list[Graded]:
+    """What grading would give, of which nothing is recorded; results are kept, so that grading is quick afterwards."""
+    with _only_one(course), options.workers() as opened:
+        run = _Class(course, assignment, prepare(course, assignment), options, opened)
+        return [
+            read_scores(student, assignment, result, job.submission.changes)
+            for student, job, result in run.results(found)
+            if job and (result["scores"] or not result["fault"])
+        ]
+
+
+def best(course: Course, assignment: str, attempts: dict[str, list[Submission]], options: Options) -> list[Submission]:
+    """Of each student's attempts the one that earns most; the later one of equals. Nothing is recorded."""
+    several = [replace(s, student=f"{s.student} ({s.attempt})") for a in attempts.values() if len(a) > 1 for s in a]
+    points: dict[str, float] = {}
+    if several:
+        with _only_one(course), options.workers() as opened:
+            run = _Class(course, assignment, prepare(course, assignment), options, opened)
+            for student, job, result in run.results(several):
+                earned = sum(s["points"] for s in result["scores"].values()) if job and result["scores"] else -1.0
+                points[student] = earned
+    return [
+        max(enumerate(mine), key=lambda pair: (points.get(f"{pair[1].student} ({pair[1].attempt})", 0.0), pair[0]))[1]
+        for mine in attempts.values()
+    ]
+
+
+def _with_marks(graded: Graded, assignment: str, recorder: Recorder) -> Graded:
+    """With what people gave by hand, if the gradebook can be read."""
+    try:
+        return graded.with_marks(assignment, recorder.marks_of(graded.student))
+    except SQLAlchemyError as error:
+        problem = f"Points that were given by hand could not be read: {trouble(error)}. Then grade again."
+        return replace(graded, incomplete=True, problems=[problem, *graded.problems])
 
 
 def alike(course: Course, assignment: str, students: Iterable[str]) -> list[copies.Alike]:
@@ -184,6 +246,15 @@ class _Class:
                 yield self._without_grade(student, job is not None, result["fault"], recorder)
             else:
                 yield self._recorded(student, job, result, recorder)
+
+    def results(self, found: list[Submission]) -> Iterator[tuple[str, Job | None, dict]]:
+        """What submissions earn, of which nothing is kept but the results."""
+
+        def read(submission: Submission) -> Normalised:
+            files, left_out = submissions.read(submission, self.assignment)
+            return normalise(files, self.assignment, self.handout, left_out)
+
+        return self._results(found, read)
 
     def _without_grade(self, student: str, was_read: bool, fault: str, recorder: Recorder) -> Graded:
         problem = f"could not be graded: {fault}" if was_read else f"could not be read: {fault}"
@@ -275,8 +346,15 @@ def _without_weights(normal: Normalised) -> Normalised:
 def _keep_submitted(course: Course, assignment: str, submission: Submission, files: dict[str, bytes]) -> None:
     """The submission as it came, in nbgrader's own place. The time of its arrival is not the student's to write."""
     target = course.root / "submitted" / submission.student / assignment
-    if submission.path.resolve() != target.resolve():
-        write_beside(target, {name: content for name, content in files.items() if name != "timestamp.txt"})
+    if submission.path.resolve() == target.resolve():
+        return
+    kept = {name: content for name, content in files.items() if name != "timestamp.txt"}
+    mark = target / "timestamp.txt"
+    if submission.arrived:
+        kept["timestamp.txt"] = f"{submission.arrived}\n".encode()
+    elif mark.is_file():
+        kept["timestamp.txt"] = mark.read_bytes()
+    write_beside(target, kept)
 
 
 def without_grade(student: str, assignment: str, problem: str) -> Graded:
@@ -294,6 +372,7 @@ def read_scores(student: str, assignment: str, result: dict, changes: list[str])
     graded = Graded(student, _plain(list(result["scores"].values())), list(result["problems"]), changes)
     graded.seconds, graded.figures, graded.stopped = result["seconds"], figures(cells), _plain(result["stopped"])
     graded.incomplete = bool(result["fault"])
+    graded.answers = _plain(_answers(cells))
     for exercise in assignments.get(assignment).exercises:
         if exercise.name not in result["scores"]:
             raise RuntimeError(f"{exercise} has no score: the handout has no check for it")
@@ -307,6 +386,16 @@ def read_scores(student: str, assignment: str, result: dict, changes: list[str])
         graded.problems.append(f"Grading stopped early: {result['stopped']}. What was graded until then counts.")
     graded.problems = _plain(graded.problems + changes + _faults(graded) + _oddities(cells))
     return graded
+
+
+def _answers(cells: list[dict]) -> dict[str, str]:
+    """{grade id: text} of the written questions that were answered."""
+    placeholders = {q.id: q.placeholder for e in assignments.every() for q in e.questions}
+    return {
+        _grade_id(c): c["source"]
+        for c in filter(is_answer, cells)
+        if is_answered(c["source"], placeholders.get(_grade_id(c), ""))
+    }
 
 
 UNSHOWN = dict.fromkeys(
@@ -408,7 +497,10 @@ def blank(name: str, number: str, title: str, most: float, outcome: str, points:
 
 
 def rows(assignment: str, results: Iterable[Graded]) -> list[dict]:
-    """One row a student and check, in the order of COLUMNS. Points of what was not graded are empty."""
+    """One row a student and check, in the order of COLUMNS. Points of what was not graded are empty.
+
+    Written answers follow, and what people changed by hand, as a difference: a student's points sum to the gradebook's.
+    """
     return [
         dict(
             student=r.student,
@@ -424,7 +516,19 @@ def rows(assignment: str, results: Iterable[Graded]) -> list[dict]:
         for r in results
         for s in r.scores
         for c in s["checks"]
-    ]
+    ] + [row for r in results for row in _rows_by_hand(assignment, r)]
+
+
+def _rows_by_hand(assignment: str, graded: Graded) -> Iterator[dict]:
+    """The rows of a student's written answers, and of what people changed: the difference."""
+    about = dict(student=graded.student, assignment=assignment, required="")
+    for w in graded.written:
+        points, answer = "" if w["points"] is None else w["points"], w["answer"][:MOST_SHOWN]
+        row = dict(exercise=w["exercise"], check=w["id"], outcome=w["outcome"], points=points, measured=answer)
+        yield about | row | dict(max_points=w["max_points"])
+    for c in graded.changed:
+        row = dict(exercise=c["exercise"], check=c["id"], outcome=by_hand.BY_HAND, points=c["points"])
+        yield about | row | dict(max_points=0.0, measured=c["said"])
 
 
 def write_csv(file: Path, assignment: str, results: Iterable[Graded]) -> None:

@@ -84,10 +84,10 @@ def _key(normal: Normalised, handout: dict) -> str:
 def alike(course: Course, assignment: str, students: Iterable[str], handout: dict) -> list[Alike]:
     """What the submissions of these students share; the most telling first, at most MOST_LISTED."""
     folder = _folder(course, assignment)
-    found = {student: kept for student in students if (kept := _read(folder / f"{student}.json"))}
-    notebooks = same_notebooks(found)
-    weights = same_weights(found, _handed_out(course, assignment))
-    code = similar_code(found, "\n".join(_code(handout["cells"])))
+    traces = {student: kept for student in students if (kept := _read(folder / f"{student}.json"))}
+    notebooks = same_notebooks(traces)
+    weights = same_weights(traces, _handed_out(course, assignment))
+    code = similar_code(traces, "\n".join(_code(handout["cells"])))
     code = [a for a in code if not any(set(a.students) <= set(said.students) for said in notebooks)]
     return [*notebooks, *weights, *code][:MOST_LISTED]
 
@@ -115,12 +115,12 @@ def trace(key: str, normal: Normalised, handout: dict) -> Trace:
 
 
 def _weights(files: dict[str, bytes]) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
+    sizes: dict[str, dict[str, int]] = {}
     for name in sorted(n for n in files if n.endswith(".safetensors")):
-        many = sum(map(len, found.values())) > MOST_TENSORS
+        many = sum(map(len, sizes.values())) > MOST_TENSORS
         if own := _whole(files[name]) if many else tensors(files[name]):
-            found[name] = own
-    return found
+            sizes[name] = own
+    return sizes
 
 
 def _source(cell: dict) -> str:
@@ -156,12 +156,12 @@ def tensors(content: bytes) -> dict[str, int]:
         listed = None
     if listed is None:
         return _whole(content)
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for _, tensor in listed:
         data, size = bytes(tensor["data"]), math.prod(tensor["shape"])
         if size and _is_telling(data, len(data) // size):
-            found[hashlib.sha256(data).hexdigest()] = size
-    return found
+            sizes[hashlib.sha256(data).hexdigest()] = size
+    return sizes
 
 
 def _whole(content: bytes) -> dict[str, int]:
@@ -204,12 +204,12 @@ def same_weights(traces: dict[str, Trace], handed_out: set[str]) -> list[Alike]:
             sizes |= own
             if own:
                 owners[frozenset(own)].setdefault(student, name)
-    found = [
+    same = [
         Alike("weights", tuple(students), f"the weights {_names(students.values())} are the same, number by number")
         for students in owners.values()
         if len(students) > 1
     ]
-    return found + _shared_tensors(owners, sizes)
+    return same + _shared_tensors(owners, sizes)
 
 
 def _names(files: Iterable[str]) -> str:
@@ -228,7 +228,7 @@ def _shared_tensors(owners: dict[frozenset, dict[str, str]], sizes: dict[str, in
         if 1 < len(group) <= COMMON_LEAST  # what more have is what the code makes
         for pair in itertools.combinations(group, 2)
     }
-    found = []
+    alike = []
     for one, other in pairs:
         shared = sum(sizes[d] for d in one & other)
         share = shared / min(sum(sizes[d] for d in one), sum(sizes[d] for d in other))
@@ -236,8 +236,8 @@ def _shared_tensors(owners: dict[frozenset, dict[str, str]], sizes: dict[str, in
         if share >= SAME_WEIGHTS and len(students) > 1:
             files = _names((*owners[one].values(), *owners[other].values()))
             detail = f"{share:.0%} of the numbers in the weights {files} are the same"
-            found.append(Alike("weights", tuple(sorted(students)), detail, share))
-    return sorted(found, key=lambda a: (-a.share, a.students))
+            alike.append(Alike("weights", tuple(sorted(students)), detail, share))
+    return sorted(alike, key=lambda a: (-a.share, a.students))
 
 
 def similar_code(traces: dict[str, Trace], handout: str) -> list[Alike]:

@@ -307,8 +307,8 @@ class _Running:
     def result(self) -> Ran:
         shown = self.outputs.outputs
         if not self.is_idle or self.size > self.room:
-            of = f"over {MOST_OUTPUT // 2**20} MB a cell or {MOST_OUTPUTS // 2**20} MB in all"
-            shown.append(_text(f"[the rest of the output, {of}, was left out]\n"))
+            most = f"over {MOST_OUTPUT // 2**20} MB a cell or {MOST_OUTPUTS // 2**20} MB in all"
+            shown.append(_text(f"[the rest of the output, {most}, was left out]\n"))
         if self.interrupted:
             error = f"time limit: stopped after {self.limit:g} s"
             shown.append({"output_type": "error", "ename": "TimeLimit", "evalue": error, "traceback": [error]})

@@ -5,6 +5,7 @@ Nothing is run here. Whatever was changed is said in words that student and TA b
 
 import copy
 import importlib.metadata
+import itertools
 import json
 import re
 import sys
@@ -13,14 +14,17 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import PurePosixPath
 
+from autograder.assignments import is_answered
 from autograder.course import CourseError
-from autograder.grading import outputs, pictures
+from autograder.files import MANIFEST
+from autograder.grading import choice, outputs, pictures
 from autograder.grading.submissions import is_file_name, shown
 from autograder.notebooks import CHECK_CALL, DRAWN, TRAINED
 
 MOST_NOTEBOOK = 40 * 2**20  # bytes of a notebook, with the outputs that a student left in it
 MOST_SOURCE = 2**18  # characters of one cell: thirty times the longest of the solutions
 MOST_SOURCES = 2**21  # of all cells
+MOST_ANSWER = 20_000  # characters of a written answer: ten pages
 MOST_CHANGES = 40  # said of one submission
 MOST_CELLS = 2000
 MOST_ACTIVE = 2**17  # characters of Markdown made HTML in one notebook: five times the text of an assignment
@@ -56,18 +60,21 @@ def normalise(files: dict[str, bytes], assignment: str, handout: dict, left_out:
 
 
 def _normalised(files: dict[str, bytes], assignment: str, handout: dict, left_out: list[str]) -> Normalised:
-    name, others, misnamed = _notebook_of(files, assignment)
+    name, others, misnamed = _notebook_of(files, assignment, handout)
+    choice.refuse_another(files[name], name, assignment)
     cells, shown_by = _cells(name, files[name])
     handed_in = pictures.handed_in(cells, shown_by)
+    folder = PurePosixPath(name).parent
     rest = {n: content for n, content in files.items() if n != name and n not in others}
-    beside, misplaced = _beside(rest, PurePosixPath(name).parent, f"{assignment}.ipynb")
+    rest, moved = choice.with_weights(rest, folder, assignment)
+    beside, misplaced = _beside(rest, folder, f"{assignment}.ipynb")
     merged = _Merged(cells, handout["cells"])
     as_written = _make_inert(merged.cells, handout["cells"])
     for number, cell in enumerate(merged.cells):
         cell["id"] = f"cell-{number:04d}"
     notebook = {"cells": merged.cells, "metadata": copy.deepcopy(NOTEBOOK), "nbformat": 4, "nbformat_minor": 5}
     outputs_of = {c["id"]: handed_in[id(c)] for c in merged.cells if id(c) in handed_in}
-    changes = [*left_out, *misnamed, *misplaced, *merged.changes, *as_written]
+    changes = [*left_out, *misnamed, *moved, *misplaced, *merged.changes, *as_written]
     return Normalised(notebook, beside, _first(changes), outputs_of)
 
 
@@ -77,18 +84,16 @@ def _first(changes: list[str]) -> list[str]:
     return changes if more <= 0 else [*changes[:MOST_CHANGES], f"… and {more:,} more of this kind."]
 
 
-def _notebook_of(files: dict[str, bytes], assignment: str) -> tuple[str, list[str], list[str]]:
+def _notebook_of(files: dict[str, bytes], assignment: str, handout: dict) -> tuple[str, list[str], list[str]]:
     """(its name, wherever it lies and whatever it is called, those of other notebooks, what is to be said of that)."""
     notebooks = [n for n in files if n.lower().endswith(".ipynb") and not _is_hidden(n)]
     notebooks.sort(key=lambda n: (n.count("/"), n))
     if not notebooks:
         raise CourseError(f"there is no notebook in it (looked for {assignment}.ipynb).")
-    named = [n for n in notebooks if PurePosixPath(n).name == f"{assignment}.ipynb"]
-    alike = [n for n in notebooks if assignment in PurePosixPath(n).name.lower()]
-    chosen = (named or alike or notebooks)[0]
+    chosen = choice.notebook(notebooks, files, assignment, handout) if len(notebooks) > 1 else notebooks[0]
     others = [n for n in notebooks if n != chosen]
     changes = []
-    if not named:
+    if PurePosixPath(chosen).name != f"{assignment}.ipynb":
         changes.append(f"The notebook is called {shown(PurePosixPath(chosen).name)}; taken as {assignment}.ipynb.")
     if others:
         listed = ", ".join(shown(n) for n in others)[:300]
@@ -189,7 +194,7 @@ def _beside(files: dict[str, bytes], folder: PurePosixPath, notebook: str) -> tu
     changes, outside = [], []
     for name, content in files.items():
         path = PurePosixPath(name)
-        if _is_hidden(name):
+        if _is_hidden(name) or path == folder / MANIFEST:  # which `deepul submit` wrote, or somebody else
             continue
         if not path.is_relative_to(folder):
             outside.append(shown(name))
@@ -251,6 +256,10 @@ class _Merged:
         if name not in self._own:
             self._own[name] = cell
             return True
+        if is_answer(self._wanted[name]):
+            _join(self._own[name], cell, self._wanted[name])
+            self.changes.append(f"The cell {name} occurs more than once: the texts were put together, as one answer.")
+            return False
         locked = _locked(self._wanted[name])
         copies = "the first one counts, the copy was left out" if locked else "each copy was run, as in your notebook"
         self.changes.append(f"The cell {name} occurs more than once: {copies}.")
@@ -267,6 +276,18 @@ class _Merged:
                 if same_kind and id(cell) not in taken and _alike(cell["source"], wanted):
                     self._own[name] = cell
                     break
+            else:
+                if is_answer(wanted) and (cell := self._below_question(name, taken)):
+                    self._own[name] = cell
+
+    def _below_question(self, name: str, taken: set[int]) -> dict | None:
+        """An answer that lost its metadata: the student's text right below the question as it was handed out."""
+        place = next(i for i, cell in enumerate(self._course) if _grade_id(cell) == name)
+        question, ours = _source(self._course[place - 1]).strip(), {_source(c).strip() for c in self._course}
+        for asked, cell in itertools.pairwise(self.cells):
+            if asked["source"].strip() == question and cell["cell_type"] == "markdown":
+                return None if id(cell) in taken or cell["source"].strip() in ours else cell
+        return None
 
     def _put_back(self) -> None:
         """Deleted cells, in the place that they have in the handout."""
@@ -323,13 +344,27 @@ class _Merged:
                 self.changes.append(f"The text of the cell {name} was changed, and was put back as it was handed out.")
             source = _source(original)
         restored = _new_cell(kind, source, copy.deepcopy(original["metadata"]))
+        if is_answer(original):
+            restored |= self._answer(name, source, cell.get("attachments", {}))
         cell.clear()
         cell.update(restored)
+
+    def _answer(self, name: str, text: str, attachments: dict) -> dict:
+        """An answer as somebody will read it: bounded; an empty one is one that was not given."""
+        placeholder, length = _source(self._wanted[name]), outputs.length(text)
+        if not is_answered(text, placeholder):
+            return {"source": placeholder}
+        if length > MOST_ANSWER:
+            text = f"{text[:MOST_ANSWER]}\n\n[cut here: the answer has {length:,} characters]"
+            self.changes.append(
+                f"The answer {name} has {length:,} characters; the first {MOST_ANSWER:,} of them are kept."
+            )
+        return {"source": text, "attachments": attachments}
 
     def _move_checks(self) -> None:
         """A check that was moved before the cells that it checks goes back to its place behind them."""
         for name, check in self._own.items():
-            if not _is_grade(check) or not _exercise(check):
+            if not is_grade(check) or not _exercise(check):
                 continue
             last = max(self._checked(name, _exercise(check)), default=-1)
             if self._index(check) < last:
@@ -343,7 +378,8 @@ class _Merged:
         return [
             place
             for place, cell in enumerate(self.cells)
-            if not _is_grade(cell)
+            if not is_grade(cell)
+            and not is_answer(cell)
             and (_exercise(cell) == exercise or _trains(cell, exercise))
             and (_grade_id(cell) or cell["source"].strip() not in behind)
         ]
@@ -353,6 +389,13 @@ def _locked(cell: dict) -> bool:
     """nbgrader's own rule: a cell that is solution and grade is an answer that a TA reads, and stays as written."""
     about = cell["metadata"]["nbgrader"]
     return not about.get("solution") and bool(about.get("grade") or about.get("locked"))
+
+
+def _join(first: dict, second: dict, original: dict) -> None:
+    """The texts of an answer that was split into two cells, or copied: what says nothing is left out."""
+    texts = [c["source"] for c in (first, second) if is_answered(c["source"], _source(original))]
+    first["source"] = "\n\n".join(dict.fromkeys(texts)) or _source(original)
+    first["attachments"] = {**second.get("attachments", {}), **first.get("attachments", {})}
 
 
 def _alike(source: str, wanted: dict) -> bool:
@@ -415,10 +458,6 @@ def _exercise(cell: dict) -> str:
     return cell["metadata"].get("deepul", {}).get("exercise", "")
 
 
-def _is_grade(cell: dict) -> bool:
-    return bool(cell["metadata"].get("nbgrader", {}).get("grade"))
-
-
 def _trains(cell: dict, exercise: str) -> bool:
     """Whether a cell trains something of this exercise."""
     return cell["cell_type"] == "code" and exercise in _trained(cell["source"])
@@ -428,6 +467,12 @@ def checked(cell: dict) -> str | None:
     """The exercise that a grade cell checks; None for every other cell. The course's text, never the student's."""
     call = CHECK_CALL.search(cell["source"]) if is_grade(cell) else None
     return call[1] if call else None
+
+
+def is_answer(cell: dict) -> bool:
+    """Whether a cell of the course's is the answer to a written question: text that people grade."""
+    about = cell["metadata"].get("nbgrader", {})
+    return cell["cell_type"] == "markdown" and bool(about.get("grade") and about.get("solution"))
 
 
 def is_grade(cell: dict) -> bool:

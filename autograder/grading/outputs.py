@@ -117,10 +117,10 @@ def markdown_html(source: str, attachments: dict[str, dict] | None = None) -> st
         return as_written(source)
     renderer = _Renderer(escape=False, exclude_anchor_links=True, attachments=dict(attachments or {}))
     try:
-        made = MarkdownWithMath(renderer=renderer).render(source)
+        rendered = MarkdownWithMath(renderer=renderer).render(source)
     except RecursionError:  # nested as nobody nests
         return as_written(source)
-    return as_written(source) if _is_too_much(made) else clean(made).strip()
+    return as_written(source) if _is_too_much(rendered) else clean(rendered).strip()
 
 
 class _Renderer(IPythonRenderer):
@@ -142,13 +142,13 @@ class _Renderer(IPythonRenderer):
 
 def attached(attachments: object) -> dict[str, dict[str, str]]:
     """The pictures among a cell's attachments, {name: {media type: base64}}."""
-    found: dict[str, dict[str, str]] = {}
+    pictures: dict[str, dict[str, str]] = {}
     for name, data in attachments.items() if isinstance(attachments, dict) else ():
         for kind, value in data.items() if isinstance(data, dict) else ():
             text = _text(value) or ""
             if kind in PICTURES and len(text) <= MOST_TEXT and (picture := _picture(text, PICTURES[kind])):
-                found[name] = {kind: picture}
-    return found
+                pictures[name] = {kind: picture}
+    return pictures
 
 
 def raw(source: str) -> str:

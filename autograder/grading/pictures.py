@@ -10,7 +10,7 @@ import ast
 import re
 import symtable
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -87,7 +87,7 @@ def handed_in(cells: list[dict], raw: list) -> dict[int, list[dict]]:
 
     raw: for each cell whatever the student's notebook has under "outputs".
     """
-    found: dict[int, list[dict]] = {}
+    shown_by: dict[int, list[dict]] = {}
     room = MOST_SHOWN
     for cell, listed in zip(cells, raw, strict=True):
         if cell["cell_type"] != "code" or not isinstance(listed, list) or not SHOWS.search(cell["source"]):
@@ -96,8 +96,8 @@ def handed_in(cells: list[dict], raw: list) -> dict[int, list[dict]]:
             shown = _shown(output) if isinstance(output, dict) and room > 0 else None
             if shown and _size(shown) <= room:
                 room -= _size(shown)
-                found.setdefault(id(cell), []).append(shown)
-    return found
+                shown_by.setdefault(id(cell), []).append(shown)
+    return shown_by
 
 
 def labelled(own: list[dict]) -> list[dict]:
@@ -177,31 +177,30 @@ def _read(source: str) -> _Cell:
 
 def _of_scopes_within(table: symtable.SymbolTable) -> set[str]:
     """Names of the notebook that functions and classes take, whenever they run."""
-    found, ask = set(), [(inner, inner.get_name() in COMPREHENSIONS) for inner in table.get_children()]
-    while ask:
-        inner, at_once = ask.pop()  # a comprehension of the cell itself is run with it
-        found |= set() if at_once else {s.get_name() for s in inner.get_symbols() if s.is_global()}
-        ask += [(deeper, at_once and deeper.get_name() in COMPREHENSIONS) for deeper in inner.get_children()]
-    return found
+    names, scopes = set(), [(inner, inner.get_name() in COMPREHENSIONS) for inner in table.get_children()]
+    while scopes:
+        inner, at_once = scopes.pop()  # a comprehension of the cell itself is run with it
+        names |= set() if at_once else {s.get_name() for s in inner.get_symbols() if s.is_global()}
+        scopes += [(deeper, at_once and deeper.get_name() in COMPREHENSIONS) for deeper in inner.get_children()]
+    return names
 
 
 def _taken(body: list[ast.stmt], bound: set[str]) -> set[str]:
     """Names that statements take before they have given them a value themselves; `bound` grows by those they give."""
-    found: set[str] = set()
+    taken: set[str] = set()
     for statement in body:
         match statement:
             case ast.With(items=items, body=inner):
-                found |= {n for item in items for n in _loaded(item)} - bound | _taken(inner, bound)
-            case ast.For(
-                target=target, iter=over, body=inner, orelse=after
-            ):  # perhaps not once: what it gives is no gift
-                found |= (_loaded(over) | _loaded(target)) - bound
-                found |= _taken(inner, bound | _names(target)) | _taken(after, set(bound))
+                taken |= {n for item in items for n in _loaded(item)} - bound | _taken(inner, bound)
+            case ast.For(target=target, iter=over, body=inner, orelse=after):
+                # Perhaps it does not run once, so the names that it gives cannot be counted on.
+                taken |= (_loaded(over) | _loaded(target)) - bound
+                taken |= _taken(inner, bound | _names(target)) | _taken(after, set(bound))
             case _:
-                found |= _loaded(statement) - bound
+                taken |= _loaded(statement) - bound
         if isinstance(statement, ast.Assign):
             bound |= {name for target in statement.targets for name in _names(target)}
-    return found
+    return taken
 
 
 def _names(target: ast.expr) -> set[str]:
@@ -210,25 +209,46 @@ def _names(target: ast.expr) -> set[str]:
 
 def _loaded(node: ast.AST) -> set[str]:
     """Names that a statement takes when it is run itself, without those that functions take when they are called."""
-    found, ask = set(), [node]
-    while ask:
-        node = ask.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            ask += [*node.args.defaults, *filter(None, node.args.kw_defaults), *getattr(node, "decorator_list", ())]
-        elif isinstance(node, ast.ClassDef):
-            ask += [*node.decorator_list, *node.bases, *node.keywords]
-        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
-            found.add(node.id)
-        elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-            first, own = node.generators[0].iter, {n for g in node.generators for n in _names(g.target)}
-            within = [n for n in ast.iter_child_nodes(node) if n is not node.generators[0]]
-            within += [node.generators[0].target, *node.generators[0].ifs]
-            found |= _loaded(first) | {n for part in within for n in _loaded(part)} - own
-        else:
-            if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-                found.add(node.target.id)
-            ask += ast.iter_child_nodes(node)
-    return found
+    loaded: set[str] = set()
+    pending = [node]
+    while pending:  # no recursion: a long sum is a deep tree
+        node = pending.pop()
+        match node:
+            case ast.Name():
+                loaded |= set() if isinstance(node.ctx, ast.Store) else {node.id}
+            case ast.AugAssign(target=ast.Name(id=name)):
+                loaded.add(name)
+            case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+                loaded |= _of_comprehension(node)
+        pending += _run_with(node)
+    return loaded
+
+
+def _run_with(node: ast.AST) -> Iterable[ast.AST]:
+    """The parts of a node that are run when it is; a comprehension is looked at by itself."""
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            return [*_defaults(node.args), *node.decorator_list]
+        case ast.Lambda():
+            return _defaults(node.args)
+        case ast.ClassDef():
+            return [*node.decorator_list, *node.bases, *node.keywords]
+        case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+            return ()
+    return ast.iter_child_nodes(node)
+
+
+def _defaults(arguments: ast.arguments) -> list[ast.expr]:
+    """What is computed when a function is defined."""
+    return [*arguments.defaults, *(d for d in arguments.kw_defaults if d is not None)]
+
+
+def _of_comprehension(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> set[str]:
+    """What the first iterable takes comes from outside, and so do other names, but for those that it binds itself."""
+    first = node.generators[0]
+    own = {name for generator in node.generators for name in _names(generator.target)}
+    within = [n for n in ast.iter_child_nodes(node) if n is not first]
+    return _loaded(first.iter) | {n for part in (*within, first.target, *first.ifs) for n in _loaded(part)} - own
 
 
 def _targets(target: ast.expr) -> list[ast.expr]:
@@ -237,38 +257,38 @@ def _targets(target: ast.expr) -> list[ast.expr]:
 
 def _functions(cells: list[_Cell]) -> dict[str, set[str]]:
     """{name of a function, class or method of the notebook: what the bodies of all that are called so mention}."""
-    found: dict[str, set[str]] = {}
+    mentions: dict[str, set[str]] = {}
     for cell in cells:
         for node in ast.walk(cell.tree) if cell.tree else ():
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                found.setdefault(node.name, set()).update(_mentioned(node))
+                mentions.setdefault(node.name, set()).update(_mentioned(node))
             elif isinstance(node, ast.ClassDef):  # its methods count when they are called; made, it calls this one
-                found.setdefault(node.name, set()).update({".__init__"}, *map(_mentioned, node.bases))
-    return found
+                mentions.setdefault(node.name, set()).update({".__init__"}, *map(_mentioned, node.bases))
+    return mentions
 
 
 def _mentioned(node: ast.AST) -> set[str]:
     """Names in a piece of code that may be called there or handed on to be called, methods as `.name`."""
-    found = set()
+    names = set()
     for n in ast.walk(node):
         if isinstance(n, ast.Name):
-            found.add(n.id)
+            names.add(n.id)
         elif isinstance(n, ast.Attribute):
-            found.add(f".{n.attr}")
+            names.add(f".{n.attr}")
         elif isinstance(n, ast.Global | ast.Nonlocal):
-            found.add("global")
-    return found
+            names.add("global")
+    return names
 
 
 def _comes_to(names: Collection[str], functions: dict[str, set[str]]) -> set[str]:
     """All names that the calls of these may come to."""
-    found, ask = set(), list(names)
-    while ask:
-        name = ask.pop()
-        if name not in found:
-            found.add(name)
-            ask += functions.get(name.removeprefix("."), ())
-    return found
+    reached, pending = set(), list(names)
+    while pending:
+        name = pending.pop()
+        if name not in reached:
+            reached.add(name)
+            pending += functions.get(name.removeprefix("."), ())
+    return reached
 
 
 def _only_shows(cell: _Cell, functions: dict[str, set[str]]) -> bool:
@@ -283,8 +303,8 @@ def _only_shows(cell: _Cell, functions: dict[str, set[str]]) -> bool:
 
 def _is_plot(statement: ast.AST) -> bool:
     call = statement.value if isinstance(statement, ast.Expr) else None
-    of = call.func if isinstance(call, ast.Call) else None
-    return isinstance(of, ast.Attribute) and isinstance(of.value, ast.Name) and of.value.id == "plots"
+    function = call.func if isinstance(call, ast.Call) else None
+    return isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "plots"
 
 
 def _is_print(statement: ast.AST) -> bool:

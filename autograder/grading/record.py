@@ -9,6 +9,7 @@ from pathlib import Path
 
 from autograder.course import Course
 from autograder.files import write_atomically
+from autograder.grading import by_hand
 from autograder.grading.normalise import checked
 from autograder.grading.submissions import is_file_name
 from autograder.score import MIME
@@ -50,6 +51,10 @@ class Recorder:
             raise
         self._known.add(student)
         write_atomically(self._mark(student), key)
+
+    def marks_of(self, student: str) -> dict[str, by_hand.Mark]:
+        """What the gradebook has of a student, people's points with it: {grade id: Mark}."""
+        return by_hand.of(self._gradebook, self.assignment, student).get(student, {})
 
     def remove(self, student: str) -> None:
         """There is no grade: an older one must not stand in its place. A TA's manual grades and comments stay."""

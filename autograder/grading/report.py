@@ -6,7 +6,7 @@ import io
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -14,15 +14,17 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from autograder import assignments, display
+from autograder import assignments, display, notebooks
 from autograder.course import Course, trouble
 from autograder.files import write_atomically
-from autograder.grading import batch
+from autograder.grading import batch, by_hand
 from autograder.grading.batch import Graded
 from autograder.grading.copies import Alike
+from autograder.handout import source
 
 BINS = 10
 PAGE_SHARE = 0.1  # of the time that passes may go into writing the page: that of a large class has many megabytes
+CHANGED = ("student", "exercise", "check", "before", "now", "max_points", "measured")
 ALIKE = ("group", "what", "share", "student", "detail")
 
 
@@ -37,52 +39,57 @@ class Report:
     def __init__(self, course: Course, assignment: str, folder: Path, students: Sequence[str]):
         self.folder, self.assignment, self.students = folder, assignment, students
         self.problem = ""
-        self._kept = course.root / ".deepul" / "results" / assignment
+        self._kept = kept(course, assignment)
+        self._before = {s: earlier for s in students if (earlier := earlier_result(course, assignment, s))}
         self._page = Page(folder / "report", assignment)
         self._lines: dict[str, str] = {}
+        self._now: dict[str, Graded] = {}
         self._page_again = 0.0  # not before this time
-        for student in students:
-            if earlier := self._earlier(student):
-                self._show(earlier)
+        marks = by_hand.read(course, assignment)
+        for student, earlier in self._before.items():
+            self._show(earlier.with_marks(assignment, marks.get(student, {})))
 
-    def _earlier(self, student: str) -> Graded | None:
-        try:
-            return Graded(**json.loads((self._kept / f"{student}.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):  # none, or one of another version of the kit
-            return None
+    @property
+    def changes(self) -> list[dict]:
+        """What the last results differ in from those of the run before: a row for each check, of COLUMNS `CHANGED`."""
+        return changes(self._before.values(), self._now.values())
 
     def add(self, graded: Graded) -> None:
         """Write everything anew, with one student's result."""
         self._take(graded)
-        self._write()
+        self._write_all()
 
     def finish(self, results: list[Graded], alike: list[Alike]) -> None:
         """Write everything a last time, with what is known only at the end."""
         self.problem, self._page.alike = "", alike
         for graded in results:
             self._take(graded)
-        self._try(lambda: _write_alike(self.folder / "alike.csv", alike))
+        self.write(lambda: _write_alike(self.folder / "alike.csv", alike))
+        if self._before:
+            self.write(lambda: _write_rows(self.folder / "changes.csv", CHANGED, self.changes))
         self._page_again = 0.0
-        self._write()
+        self._write_all()
 
     def _take(self, graded: Graded) -> None:
-        self._try(lambda: write_atomically(self._kept / f"{graded.student}.json", json.dumps(asdict(graded))))
+        self._now[graded.student] = graded
+        self.write(lambda: write_atomically(self._kept / f"{graded.student}.json", json.dumps(asdict(graded))))
         self._show(graded)
 
     def _show(self, graded: Graded) -> None:
         self._lines[graded.student] = batch.csv_lines(self.assignment, graded)
-        self._try(lambda: self._page.add(graded))
+        self.write(lambda: self._page.add(graded))
 
-    def _write(self) -> None:
+    def _write_all(self) -> None:
         self._page.order = [s for s in self.students if s in self._lines]
         text = batch.HEADER + "".join(self._lines[s] for s in self._page.order)
-        self._try(lambda: write_atomically(self.folder / "grades.csv", text))
+        self.write(lambda: write_atomically(self.folder / "grades.csv", text))
         began = time.monotonic()
         if began >= self._page_again:
-            self._try(self._page.write)
+            self.write(self._page.write)
             self._page_again = time.monotonic() + (time.monotonic() - began) / PAGE_SHARE
 
-    def _try(self, write) -> None:
+    def write(self, write: Callable[[], object]) -> None:
+        """Write something; what hinders it becomes `problem`."""
         try:
             write()
         except OSError as error:
@@ -128,6 +135,9 @@ class Page:
         page = self._template("report").render(
             assignment=self.assignment,
             exercises=assignments.get(self.assignment).exercises,
+            open=sum(w["outcome"] == by_hand.OPEN for r in graded for w in r.written),
+            most_written=max((r.most_written for r in graded), default=0),
+            rubrics=rubrics(self.assignment),
             results=results,
             graded=graded,
             students=[self._parts[s] for s in self.order],
@@ -145,30 +155,81 @@ class Page:
 
     @cached_property
     def _environment(self):
-        from jinja2 import Environment, FileSystemLoader, select_autoescape
+        environment = display.templates(Path(__file__).parent)
+        environment.filters["anchor"] = lambda student: quote(student, safe="")
+        environment.filters["table"] = lambda score: Markup(display.score_html(score, style=False))
+        environment.globals |= dict(figure=_figure, colours=display.COLOURS, style=Markup(display.STYLE))
+        return environment
 
-        made = Environment(
-            loader=FileSystemLoader(Path(__file__).parent),
-            autoescape=select_autoescape(["j2"]),
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        made.filters["number"] = display.number
-        made.filters["anchor"] = lambda student: quote(student, safe="")
-        made.filters["table"] = lambda score: Markup(display.score_html(score, style=False))
-        made.globals |= dict(figure=_figure, colours=display.COLOURS, style=Markup(display.STYLE))
-        return made
+
+def rubrics(assignment: str) -> list[tuple[str, str, str]]:
+    """(number, model answer, rubric) of each written question, as the source has them, if it is there."""
+    here = assignments.get(assignment)
+    if not here.source.exists():
+        return []
+    cells = notebooks.read(here.source)
+    return [(q.number, *source.answer(cells[k])) for k, q in source.questions(here, cells).items()]
+
+
+def kept(course: Course, assignment: str) -> Path:
+    """Where the results of a class are kept, a file a student."""
+    return course.root / ".deepul" / "results" / assignment
+
+
+def earlier_result(course: Course, assignment: str, student: str) -> Graded | None:
+    """What the last run gave a student; None where there was none, or one of another version of the kit."""
+    try:
+        return Graded(**json.loads((kept(course, assignment) / f"{student}.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def changes(before: Iterable[Graded], now: Iterable[Graded]) -> list[dict]:
+    """The checks whose points changed, and those that are new or gone; empty points: not graded, or no such check."""
+    earlier = {g.student: _points(g) for g in before}
+    rows = []
+    for graded in now:
+        if graded.student not in earlier:
+            continue
+        old, new = earlier[graded.student], _points(graded)
+        for key in dict.fromkeys([*new, *old]):
+            was, (points, most, measured) = old.get(key, NOTHING)[0], new.get(key, NOTHING)
+            if was != points:
+                row = dict(zip(CHANGED, (graded.student, *key, was, points, most, measured), strict=True))
+                rows.append({k: "" if v is None else v for k, v in row.items()})
+    return rows
+
+
+NOTHING: tuple[float | None, float, str] = (None, 0.0, "")
+
+
+def _points(graded: Graded) -> dict[tuple[str, str], tuple[float | None, float, str]]:
+    checks = [(s["exercise"], c) for s in graded.scores for c in s["checks"]]
+    return {
+        (exercise, c["title"]): (None if c["points"] is None else round(c["points"], 3), c["max_points"], c["measured"])
+        for exercise, c in checks
+    }
+
+
+def _write_rows(file: Path, columns: Sequence[str], rows: Iterable[dict]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    writer.writerows(map(batch.no_formula, rows))
+    write_atomically(file, text.getvalue())
 
 
 def _write_alike(file: Path, alike: list[Alike]) -> None:
     """One line a student of each group."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ALIKE)
-    writer.writeheader()
-    for group, found in enumerate(alike, 1):
-        about = dict(group=group, what=found.what, share=round(found.share, 3), detail=found.detail)
-        writer.writerows(batch.no_formula(about | dict(student=student)) for student in found.students)
-    write_atomically(file, text.getvalue())
+    _write_rows(
+        file,
+        ALIKE,
+        (
+            dict(group=group, what=found.what, share=round(found.share, 3), detail=found.detail, student=student)
+            for group, found in enumerate(alike, 1)
+            for student in found.students
+        ),
+    )
 
 
 def _figure(student: str, exercise: str) -> str:

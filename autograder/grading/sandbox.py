@@ -48,6 +48,31 @@ SYSTEM = (
     "/etc/localtime",
     "/etc/alternatives",
 )
+ISOLATE = (
+    "--die-with-parent",
+    "--new-session",
+    "--clearenv",
+    "--unshare-pid",
+    "--unshare-net",
+    "--unshare-ipc",
+    "--unshare-uts",
+    "--unshare-cgroup-try",
+)
+ENVIRONMENT = {
+    "PYTHONPATH": "/kit",
+    "HOME": "/tmp",
+    "USER": "student",
+    "LANG": "C.UTF-8",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONHASHSEED": "0",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "MPLCONFIGDIR": "/tmp",
+    "IPYTHONDIR": "/tmp/ipython",
+    "JUPYTER_CONFIG_DIR": "/tmp",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+}
 FIRST_UID = 60_000  # started by root, each sandbox gets an ordinary user of its own from here on
 WATCH = 0.1  # seconds between two looks at what a kernel uses
 GREEDY = 5  # so many looks in a row at which more threads ran, or could have run, than it has a share for
@@ -301,12 +326,12 @@ class _Use:
         self._seen = {task: _scheduled(task) for task in tasks}
 
     def look(self, tasks: list[int]) -> None:
-        found = {task: _scheduled(task) for task in tasks}
-        for task, (ran, waited) in found.items():
+        scheduled = {task: _scheduled(task) for task in tasks}
+        for task, (ran, waited) in scheduled.items():
             ran_before, waited_before = self._seen.get(task, (0.0, 0.0))
             self.ran += max(0.0, ran - ran_before)
             self.waited += max(0.0, waited - waited_before)
-        self._seen = found
+        self._seen = scheduled
 
 
 def _ending(code: int) -> str:
@@ -330,63 +355,60 @@ def command(exchange: Path) -> list[str]:
     bwrap = shutil.which("bwrap")
     if not bwrap:
         raise SandboxError(HOW_TO_INSTALL)
-    mounts: list[tuple[str, ...]] = [("ro-bind", p, p) for p in SYSTEM if os.path.exists(p) and not os.path.islink(p)]
+    in_venv = sys.prefix != sys.base_prefix
+    python = f"/venv/{Path(sys.executable).relative_to(sys.prefix)}" if in_venv else sys.executable
+    words = [bwrap, *ISOLATE]
+    words += ["--cap-add", "ALL"] if os.getuid() == 0 else ["--unshare-user"]
+    words += _mount_words([*_of_system(in_venv), *_of_kit(), *_of_its_own(exchange)])
+    words += ["--remount-ro", "/", "--remount-ro", "/dev", "--chdir", "/student"]
+    for name, value in {"PATH": f"{Path(python).parent}:/usr/bin:/bin", **ENVIRONMENT}.items():
+        words += ["--setenv", name, value]
+    return [*words, python, "-P", "-m", "autograder.grading.zygote"]
+
+
+Mount = tuple[str, ...]  # the kind, from where if from anywhere, and to where
+
+
+def _of_system(in_venv: bool) -> list[Mount]:
+    """The system's programs and libraries, Python, and its packages."""
+    mounts: list[Mount] = [("ro-bind", p, p) for p in SYSTEM if os.path.exists(p) and not os.path.islink(p)]
     mounts += [("symlink", os.readlink(p), p) for p in SYSTEM if os.path.islink(p)]
     if Path(sys.base_prefix) != Path("/usr"):
         mounts.append(("ro-bind", sys.base_prefix, sys.base_prefix))
-    python = sys.executable
-    if sys.prefix != sys.base_prefix:  # a virtual environment
+    if in_venv:
         mounts.append(("ro-bind", sys.prefix, "/venv"))
-        python = f"/venv/{Path(sys.executable).relative_to(sys.prefix)}"
-    titles = [str((a.checks / "assignment.toml").relative_to(ROOT)) for a in assignments.every()]  # for errors' words
-    mounts += [("ro-bind", str(ROOT / f), f"/kit/{f}") for f in (*VISIBLE, *titles) if (ROOT / f).exists()]
-    mounts += [
+    return mounts
+
+
+def _of_kit() -> list[Mount]:
+    """What a notebook imports of the kit, and the titles of exercises, for errors' words."""
+    titles = [str((a.checks / "assignment.toml").relative_to(ROOT)) for a in assignments.every()]
+    return [("ro-bind", str(ROOT / f), f"/kit/{f}") for f in (*VISIBLE, *titles) if (ROOT / f).exists()]
+
+
+def _of_its_own(exchange: Path) -> list[Mount]:
+    return [
         ("bind", "/proc", "/proc"),
         ("dev", "/dev"),
         ("tmpfs", "/tmp"),
         ("dir", "/student"),
         ("bind", str(exchange), "/exchange"),
     ]
-    words = [
-        bwrap,
-        "--die-with-parent",
-        "--new-session",
-        "--clearenv",
-        "--unshare-pid",
-        "--unshare-net",
-        "--unshare-ipc",
-        "--unshare-uts",
-        "--unshare-cgroup-try",
-    ]
-    words += ["--cap-add", "ALL"] if os.getuid() == 0 else ["--unshare-user"]
-    seen: set[Path] = set()
+
+
+def _mount_words(mounts: list[Mount]) -> list[str]:
+    """The mounts in bubblewrap's words, each behind the folders that it lies in, which everybody may read."""
+    words: list[str] = []
+    seen: set[Path] = {Path("/")}
     for kind, *places in mounts:
-        for parent in reversed(Path(places[-1]).parents):
-            if parent not in seen and str(parent) != "/":
+        place = Path(places[-1])
+        for parent in reversed(place.parents):
+            if parent not in seen:
                 seen.add(parent)
                 words += ["--perms", "0755", "--dir", str(parent)]
         words += [f"--{kind}", *places]
-        seen.add(Path(places[-1]))
-    words += ["--remount-ro", "/", "--remount-ro", "/dev", "--chdir", "/student"]
-    environment = {
-        "PATH": f"{Path(python).parent}:/usr/bin:/bin",
-        "PYTHONPATH": "/kit",
-        "HOME": "/tmp",
-        "USER": "student",
-        "LANG": "C.UTF-8",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONHASHSEED": "0",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "MPLCONFIGDIR": "/tmp",
-        "IPYTHONDIR": "/tmp/ipython",
-        "JUPYTER_CONFIG_DIR": "/tmp",
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-    }
-    for name, value in environment.items():
-        words += ["--setenv", name, value]
-    return [*words, python, "-P", "-m", "autograder.grading.zygote"]
+        seen.add(place)
+    return words
 
 
 def explained(said: str) -> str:
@@ -409,25 +431,25 @@ def _sweep() -> None:
 
 def _descendants(pid: int) -> list[int]:
     """The processes that `pid` started, and theirs."""
-    found, ask = [], [pid]
-    while ask:
-        parent = ask.pop()
+    descendants, pending = [], [pid]
+    while pending:
+        parent = pending.pop()
         with contextlib.suppress(OSError):  # it ended while we looked
             for task in os.listdir(f"/proc/{parent}/task"):
                 with contextlib.suppress(OSError):
                     children = [int(c) for c in Path(f"/proc/{parent}/task/{task}/children").read_text().split()]
-                    found += children
-                    ask += children
-    return found
+                    descendants += children
+                    pending += children
+    return descendants
 
 
 def _tasks(processes: Iterable[int]) -> list[int]:
     """The threads of some processes."""
-    found: list[int] = []
+    tasks: list[int] = []
     for process in processes:
         with contextlib.suppress(OSError):  # it ended while we looked
-            found += map(int, os.listdir(f"/proc/{process}/task"))
-    return found
+            tasks += map(int, os.listdir(f"/proc/{process}/task"))
+    return tasks
 
 
 def _scheduled(task: int) -> tuple[float, float]:

@@ -22,6 +22,7 @@ import signal
 import stat
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from autograder.grading import seccomp
 
@@ -144,40 +145,45 @@ def do_signal(pid: int, signal: int) -> dict:
 def do_ended(keeper: int) -> dict:
     """How a kernel ended: an exit code, or minus the number of a signal; waits for the end."""
     _, status = os.waitpid(keeper, 0)
-    code = os.waitstatus_to_exitcode(status)
-    return {"code": code - 256 if code > 128 else code}
+    return {"code": _from_byte(os.waitstatus_to_exitcode(status))}
 
 
-def _keep(name: str, uid: int | None, limits: dict, seed: int, tell: int) -> None:
+# How a kernel ended is handed on by the exit code of its keeper, which is one byte: the end by a signal is negative, in
+# two's complement.
+
+
+def _to_byte(code: int) -> int:
+    return code % 256
+
+
+def _from_byte(byte: int) -> int:
+    return byte - 256 if byte > 128 else byte
+
+
+def _keep(name: str, uid: int | None, limits: dict, seed: int, tell: int) -> NoReturn:
     """Become an ordinary user in namespaces of its own, fork the kernel, and end as it ends."""
     _disconnect_all_but(tell)
     try:
         if uid is not None:  # started by root: limits bind only an ordinary user
-            os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
-            libc.prctl(SET_DUMPABLE, 1, 0, 0, 0)
+            _become(uid)
         uid, gid = os.getuid(), os.getgid()
         _call(libc.unshare, NEWUSER | NEWNS | NEWPID | NEWIPC | NEWUTS)
         _map_ids(STUDENT_ID, uid, STUDENT_ID, gid)
-        bound, tell_bound = os.pipe()
-        kernel = os.fork()
-        if kernel == 0:
-            os.close(bound)
-            _become_kernel(name, limits, seed, tell, tell_bound)
-        os.close(tell_bound)
-        if os.read(bound, 1):
-            # The kernel's sockets are there, and it has no privileges any more: this process still has them, and takes
-            # away what the kernel need not see from now on.
-            _call(libc.umount2, str(EXCHANGE).encode(), DETACH)
-            _tell(tell, pid=kernel)
+        kernel = _start_kernel(name, limits, seed, tell)
     except OSError as error:
         _tell(tell, error=f"no sandbox of its own: {error}")
         os._exit(1)
     os.close(tell)
     _, status = os.waitpid(kernel, 0)
-    code = os.waitstatus_to_exitcode(status)
-    os._exit(code if code >= 0 else 256 + code)
+    os._exit(_to_byte(os.waitstatus_to_exitcode(status)))
+
+
+def _become(uid: int) -> None:
+    """Be this user, and nobody else, from now on."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    libc.prctl(SET_DUMPABLE, 1, 0, 0, 0)
 
 
 def _map_ids(uid: int, outer_uid: int, gid: int, outer_gid: int) -> None:
@@ -187,17 +193,26 @@ def _map_ids(uid: int, outer_uid: int, gid: int, outer_gid: int) -> None:
     Path("/proc/self/gid_map").write_text(f"{gid} {outer_gid} 1")
 
 
-def _become_kernel(name: str, limits: dict, seed: int, tell: int, tell_bound: int) -> None:
+def _start_kernel(name: str, limits: dict, seed: int, tell: int) -> int:
+    """Fork the kernel, and tell its process id when it listens."""
+    bound, tell_bound = os.pipe()
+    kernel = os.fork()
+    if kernel == 0:
+        os.close(bound)
+        _become_kernel(name, limits, seed, tell, tell_bound)
+    os.close(tell_bound)
+    if os.read(bound, 1):
+        # The kernel's sockets are there, and it has no privileges any more: this process still has them, and takes
+        # away what the kernel need not see from now on.
+        _call(libc.umount2, str(EXCHANGE).encode(), DETACH)
+        _tell(tell, pid=kernel)
+    return kernel
+
+
+def _become_kernel(name: str, limits: dict, seed: int, tell: int, tell_bound: int) -> NoReturn:
     code = 1
     try:
-        try:
-            _wall_off(EXCHANGE / name, limits)
-            _silence()
-            _give_up_privileges(limits)  # before there is a second thread, which would keep them
-            app = _kernel(EXCHANGE / "connection.json", seed)
-        except BaseException as error:
-            _tell(tell, error=f"{type(error).__name__}: {error}")
-            raise
+        app = _walled_off_kernel(name, limits, seed, tell)
         os.write(tell_bound, b"1")
         os.close(tell_bound)
         os.close(tell)
@@ -205,6 +220,18 @@ def _become_kernel(name: str, limits: dict, seed: int, tell: int, tell_bound: in
         code = 0
     finally:
         os._exit(code)
+
+
+def _walled_off_kernel(name: str, limits: dict, seed: int, tell: int):
+    """A kernel that listens, and has no privileges; what keeps it from that is told."""
+    try:
+        _wall_off(EXCHANGE / name, limits)
+        _silence()
+        _give_up_privileges(limits)  # before there is a second thread, which would keep them
+        return _kernel(EXCHANGE / "connection.json", seed)
+    except BaseException as error:
+        _tell(tell, error=f"{type(error).__name__}: {error}")
+        raise
 
 
 def _tell(pipe: int, **said) -> None:

@@ -16,15 +16,17 @@ from typing import Any
 
 from nbgrader.preprocessors import ClearSolutions
 
-from autograder import assignments, notebooks
-from autograder.assignments import Assignment, Exercise
+from autograder import assignments, notebooks, settings
+from autograder.assignments import Assignment, Exercise, Question
 from autograder.course import Course, SourceError
-from autograder.handout import source
+from autograder.handout import opening, source
 from autograder.notebooks import Cell
+from autograder.settings import DEFAULTS, CourseSettings
 
 # Two renderings of the same figure differ by less than this (root mean square over pixels of 0 … 1): one
 # sample more or less in a bin, on a processor that rounds otherwise.
 SAME_PICTURE = 0.02
+OPENING, CLOSING = "opening", "hand-in"  # the ids of cells that a release adds end so
 
 
 def problems(assignment: Assignment) -> list[str]:
@@ -85,9 +87,10 @@ def release(course: Course, assignment: str, figures: bool = True, kit: str = ""
     It is made aside, looked over, and swapped in: where anything fails, the one from before stays as it is. The
     course's gradebook learns the assignment and its points. figures: draw the expected figures anew from the reference
     artifacts; without, those already released are kept. kit: a git address from which the notebook gets the kit where
-    it stands alone. Raises SourceError, and CourseError.
+    it stands alone. Raises SourceError, SettingsError and CourseError.
     """
     course.configure()
+    own = settings.read(course.root)
     cells = [replace(cell, source=source.addressed(cell.source, kit)) for cell in read_source(assignment)]
     folder = course.source / assignment
     shutil.rmtree(folder, ignore_errors=True)
@@ -97,7 +100,7 @@ def release(course: Course, assignment: str, figures: bool = True, kit: str = ""
         shutil.copytree(kept, folder / "figures", dirs_exist_ok=True)
     if figures:
         draw_figures(assignment, cells, folder / "figures")
-    write_source(assignment, folder / f"{assignment}.ipynb", kit)
+    write_source(assignment, folder / f"{assignment}.ipynb", own, kit)
     with tempfile.TemporaryDirectory(dir=_beside(course.release), prefix=".aside-") as aside:
         replace(course, release=Path(aside)).generate_assignment(assignment)
         made = Path(aside) / assignment
@@ -115,7 +118,7 @@ def _beside(folder: Path) -> Path:
 def _look_over(assignment: str, cells: list[Cell], made: Path, before: Path) -> None:
     """Raises SourceError for a handout that gives away a line of a solution."""
     handout = notebooks.read(made / f"{assignment}.ipynb")
-    lines = source.leaks(cells, handout)
+    lines = source.leaks(cells, handout, opening.closing(assignments.get(assignment))[1])
     if lines:
         raise SourceError(
             f"The handout of {assignment} would give away {len(lines)} lines, and was not released; the first: "
@@ -152,27 +155,62 @@ def _swap(made: Path, target: Path) -> None:
     made.rename(target)
 
 
-def write_source(assignment: str, target: Path, kit: str = "") -> None:
-    """The source as nbgrader reads it: an .ipynb with its metadata, the same bytes every time. kit: see `release`."""
+def write_source(assignment: str, target: Path, own: CourseSettings = DEFAULTS, kit: str = "") -> None:
+    """The source as nbgrader reads it: an .ipynb with its metadata, the same bytes every time. kit: see `release`.
+
+    own: the course's settings: what the notebook says of it, and whether written questions have points.
+    """
     import jupytext
     import nbformat
 
-    notebook = jupytext.read(assignments.get(assignment).source, fmt="py:percent")
+    here = assignments.get(assignment)
+    notebook = jupytext.read(here.source, fmt="py:percent")
     notebook.metadata = {"kernelspec": notebook.metadata["kernelspec"], "language_info": {"name": "python"}}
+    answers = source.questions(here, [Cell(c.cell_type, c.source) for c in notebook.cells])
+    counted = own.of(assignment).written == "points"
     exercise = None
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"{assignment}-{number:03d}"
         exercise = _heading(cell, assignment) or exercise
-        if cell.cell_type == "code":
+        if number in answers:
+            _answer_cell(cell, answers[number], counted)
+        elif number + 1 in answers:
+            worth = f"{answers[number + 1].points:g} points, graded by hand" if counted else "no points"
+            cell.source = source.QUESTION.sub(rf"\g<0> ({worth})", cell.source)
+        elif cell.cell_type == "code":
             cell.source = source.addressed(cell.source, kit)
-            own = cell.metadata.get("nbgrader")  # a grade cell of the instructor's own, without check(…)
-            cell.metadata = _metadata(cell.source, exercise) or ({"nbgrader": own} if own else {})
+            grade = cell.metadata.get("nbgrader")  # a grade cell of the instructor's own, without check(…)
+            cell.metadata = _metadata(cell.source, exercise) or ({"nbgrader": grade} if grade else {})
+    notebook.cells.insert(1, _made("markdown", opening.opening(here, own), f"{assignment}-{OPENING}"))
+    text, code = opening.closing(here)
+    notebook.cells.append(_made("markdown", text, f"{assignment}-{CLOSING}"))
+    notebook.cells.append(_made("code", code, f"{assignment}-{CLOSING}-code"))
     nbformat.write(notebook, target)
 
 
-def check_name(source: str) -> str | None:
-    found = notebooks.CHECK_CALL.search(source)
-    return found[1] if found else None
+def _made(kind: str, text: str, name: str):
+    """A cell that is in no source."""
+    from nbformat import v4
+
+    make = v4.new_code_cell if kind == "code" else v4.new_markdown_cell
+    return make(text, id=name, metadata={"deepul": {"made": True}})
+
+
+def _answer_cell(cell, question: Question, counted: bool) -> None:
+    """The cell of a written question's answer: nbgrader's manually graded answer, or a plain one without points."""
+    cell.metadata = {"deletable": False, "deepul": {"exercise": question.exercise.name, "answer": question.id}}
+    if counted:
+        cell.metadata["nbgrader"] = {
+            "schema_version": 3,
+            "task": False,
+            "locked": False,
+            "solution": True,
+            "grade": True,
+            "grade_id": question.id,
+            "points": question.points,
+        }
+    else:
+        cell.source = question.placeholder
 
 
 def _heading(cell, assignment: str) -> Exercise | None:
@@ -187,7 +225,7 @@ def _heading(cell, assignment: str) -> Exercise | None:
 
 def _metadata(text: str, exercise: Exercise | None) -> dict:
     """nbgrader's metadata of a code cell: a solution, a check, or (none) one that students may change freely."""
-    name, solution = check_name(text), "### BEGIN SOLUTION" in text
+    name, solution = notebooks.check_name(text), "### BEGIN SOLUTION" in text
     if not name and not solution:
         return {}
     assert exercise is not None, "such a cell stands below the heading of its exercise"
@@ -210,6 +248,11 @@ class ClearToStubs(ClearSolutions):
     def _replace_solution_region(self, cell, language: str) -> bool:
         if "### BEGIN SOLUTION" not in cell.source:
             return False
+        if cell.cell_type == "markdown":
+            answer = cell.metadata["deepul"]["answer"]
+            questions = assignments.get_exercise(cell.metadata["deepul"]["exercise"]).questions
+            cell.source = next(q.placeholder for q in questions if q.id == answer)
+            return True
         exercise = assignments.get_exercise(cell.metadata["deepul"]["exercise"])
         self.code_stub = self.code_stub | {language: "raise NotImplementedError(@)"}
         replaced = super()._replace_solution_region(cell, language)
@@ -239,7 +282,7 @@ def draw_figures(assignment: str, cells: list[notebooks.Cell], folder: Path) -> 
     already there is left alone. Raises SourceError where the notebook fails or shows no figure.
     """
     here = assignments.get(assignment)
-    untrained = [name for name in source.trained(cells) if not (here.artifacts / f"{name}.safetensors").exists()]
+    untrained = [name for name in notebooks.trained(cells) if not (here.artifacts / f"{name}.safetensors").exists()]
     if untrained:
         raise SourceError(
             f"There are no reference weights for {', '.join(untrained)}: run deepul calibrate {assignment} first, or "

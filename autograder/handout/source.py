@@ -4,7 +4,6 @@ The one mistake that must never happen is a solution in a handout, by a mistyped
 a marker and is none is named; and what comes out in the end is compared with the source, line by line.
 """
 
-import ast
 import difflib
 import json
 import re
@@ -12,11 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autograder import notebooks
-from autograder.assignments import Assignment
+from autograder.assignments import Assignment, Question
 from autograder.notebooks import Cell
 
 HEADING = re.compile(r"^## Exercise (\S+) · (.+)$", re.MULTILINE)
 FIGURE = re.compile(r"!\[[^\]]*\]\(figures/([\w.-]+\.png)\)")
+QUESTION = re.compile(r"^### Question (\S+)$", re.MULTILINE)
+RUBRIC = re.compile(r"^\*\*Rubric", re.MULTILINE)
 # The first code cell of every notebook, as it stands in this file: how it finds the kit.
 FIRST_CELL = (Path(__file__).parent / "first_cell.py").read_text(encoding="utf-8").rstrip()
 NO_ADDRESS = 'KIT = ""'
@@ -35,6 +36,7 @@ def problems(assignment: Assignment, cells: list[Cell]) -> list[str]:
         *_markers(cells),
         *_headings(assignment, cells),
         *_checks(assignment, cells),
+        *_questions(assignment, cells),
         *_figures(cells),
     ]
 
@@ -59,15 +61,12 @@ def _markers(cells: list[Cell]) -> Iterator[str]:
         for line in cell.source.splitlines():
             marker = MARKER.match(line)
             if not marker:
-                comment = COMMENT.search(line) if cell.kind == "code" else None
-                if comment and _is_mistyped(*comment.groups()):
+                if _is_near_marker(line, cell.kind):
                     yield (
                         f"{where}: {line.strip()!r} looks like a marker and is none; a marker is ### BEGIN SOLUTION "
                         "or ### END SOLUTION, letter by letter."
                     )
                 continue
-            if cell.kind != "code":
-                yield f"{where}: a solution begins or ends in a text; markers belong into code."
             if begun == (marker[1] == "BEGIN"):
                 what = "stands inside of a solution." if begun else "ends what never began."
                 yield f"{where}: {line.strip()} {what}"
@@ -78,12 +77,28 @@ def _markers(cells: list[Cell]) -> Iterator[str]:
             yield f"{where}: the cell with check(…) must hold no solution."
 
 
+def _is_near_marker(line: str, kind: str) -> bool:
+    """Whether a line that is no marker was to be one: a comment of code, a heading or a short line of text."""
+    if kind == "code":
+        comment = COMMENT.search(line)
+        return bool(comment) and _is_mistyped(*comment.groups())  # type: ignore[union-attr]  # there is one
+    words = _words(line)
+    if len(words) >= SHORT:
+        return False
+    heading = line.lstrip().startswith("#") and any(_are_alike(w, "solution") for w in words.split())
+    return heading or _are_alike(words, "begin solution", "end solution")
+
+
 def _is_mistyped(hashes: str, comment: str) -> bool:
     """Three hashes begin nothing but a marker, and no short comment of the course's speaks of a solution."""
-    words = re.sub(r"[\W_]+", " ", comment).strip().lower()
+    words = _words(comment)
     if len(hashes) == 3 or len(words) >= SHORT:
         return len(hashes) == 3
     return _are_alike(words, "begin solution", "end solution") or any(_are_alike(w, "solution") for w in words.split())
+
+
+def _words(text: str) -> str:
+    return re.sub(r"[\W_]+", " ", text).strip().lower()
 
 
 def _are_alike(words: str, *others: str) -> bool:
@@ -126,6 +141,58 @@ def _checks(assignment: Assignment, cells: list[Cell]) -> Iterator[str]:
             yield f"{exercise} has no solution: nothing stands between ### BEGIN SOLUTION and ### END SOLUTION."
 
 
+def is_answer(cell: Cell) -> bool:
+    """Whether a cell of the source holds the model answer to a written question."""
+    return cell.kind == "markdown" and any(map(MARKER.match, cell.source.splitlines()))
+
+
+def answer(cell: Cell) -> tuple[str, str]:
+    """(the model answer, its rubric) of such a cell."""
+    text = "\n".join(line for line in cell.source.splitlines() if not MARKER.match(line)).strip()
+    found = RUBRIC.search(text)
+    place = found.start() if found else len(text)
+    return text[:place].strip(), text[place:].strip()
+
+
+def questions(assignment: Assignment, cells: list[Cell]) -> dict[int, Question]:
+    """The question that each answer cell belongs to, by the place of the cell: by exercise, in their order."""
+    found, here = {}, None
+    left: dict[str, list[Question]] = {e.number: list(e.questions) for e in assignment.exercises}
+    for number, cell in enumerate(cells):
+        heading = HEADING.search(cell.source) if cell.kind == "markdown" else None
+        here = heading[1] if heading else here
+        if is_answer(cell) and left.get(here or ""):
+            found[number] = left[here or ""].pop(0)
+    return found
+
+
+def _questions(assignment: Assignment, cells: list[Cell]) -> Iterator[str]:
+    """Each written question has its heading, and behind it a cell with nothing but a model answer and its rubric."""
+    belongs = questions(assignment, cells)
+    for number, cell in enumerate(cells):
+        if not is_answer(cell):
+            continue
+        where = _where(number, cell)
+        lines = [line for line in cell.source.splitlines() if line.strip()]
+        if not (MARKER.match(lines[0]) and MARKER.match(lines[-1])) or len(lines) < 3:
+            yield f"{where}: the cell of an answer begins with ### BEGIN SOLUTION and ends with ### END SOLUTION."
+        elif not all(answer(cell)):
+            yield f"{where}: there is no model answer, or no rubric: a paragraph that begins with **Rubric."
+        if number not in belongs:
+            yield f"{where} answers a question more than its exercise has by written = […] in assignment.toml."
+            continue
+        asked = QUESTION.findall(cells[number - 1].source) if cells[number - 1].kind == "markdown" else []
+        if asked != [belongs[number].number]:
+            wanted = f"### Question {belongs[number].number}"
+            yield f"{where}: the cell before it must hold the heading {wanted}, and no other question's."
+    for question in assignment.questions:
+        if question not in belongs.values():
+            yield f"{question} of assignment.toml has no cell with a model answer under the heading of its exercise."
+    headings = [n for c in cells if c.kind == "markdown" for n in QUESTION.findall(c.source)]
+    for name in sorted(set(headings) - {q.number for q in assignment.questions}):
+        yield f"The heading ### Question {name} belongs to no question of assignment.toml (written = […])."
+
+
 def _figures(cells: list[Cell]) -> Iterator[str]:
     """A figure that the prose shows is what the nearest code cell before it ends in."""
     for number, cell in enumerate(cells):
@@ -139,19 +206,24 @@ def _where(number: int, cell: Cell) -> str:
     return f"Cell {number} ({first[:60]!r})"
 
 
-def leaks(source: list[Cell], handout: list[Cell]) -> list[str]:
-    """Lines of the code of a handout that are in no part of the source that is given to students.
+def leaks(source: list[Cell], handout: list[Cell], added: str = "") -> list[str]:
+    """Lines of a handout that are in no part of the source that is given to students. added: code that a release adds.
 
-    Made from a source in order there is none: what a handout has, stands outside of the solutions, or is a stub.
+    Made from a source in order there is none: what the code of a handout has, stands outside of the solutions, or is a
+    stub; and its text has no line of a model answer.
     """
-    given = {line.strip() for cell in source for line in _outside(cell)}
+    given = {line.strip() for cell in source for line in _outside(cell)} | set(added.splitlines())
+    answers = {line.strip() for cell in source if is_answer(cell) for line in cell.source.splitlines()} - given
     return [
         line.strip()
         for cell in handout
-        if cell.kind == "code"
         for line in cell.source.splitlines()
-        if (line.strip() not in given and not STUB.match(line)) or "SOLUTION" in line
+        if "SOLUTION" in line or (_is_new(line, given) if cell.kind == "code" else line.strip() in answers)
     ]
+
+
+def _is_new(line: str, given: set[str]) -> bool:
+    return line.strip() not in given and not STUB.match(line)
 
 
 def _outside(cell: Cell) -> Iterator[str]:
@@ -166,18 +238,3 @@ def _outside(cell: Cell) -> Iterator[str]:
 def stubs(handout: list[Cell]) -> set[str]:
     """What a handout asks for: names such as "MADE.sample"."""
     return {name for cell in handout if cell.kind == "code" for name in NOT_IMPLEMENTED.findall(cell.source)}
-
-
-def trained(cells: list[Cell]) -> list[str]:
-    """The names that these cells train under, whatever their settings: not what stands behind an `if`."""
-    names: list = []
-    for cell in cells:
-        if cell.kind == "code" and notebooks.TRAINED.search(cell.source):
-            tree = ast.parse(notebooks.MAGIC.sub("pass", cell.source))
-            always = [
-                part for statement in tree.body if not isinstance(statement, ast.If) for part in ast.walk(statement)
-            ]
-            for call in (part for part in always if isinstance(part, ast.Call)):
-                if getattr(call.func, "id", "") == "trained" and isinstance(call.args[0], ast.Constant):
-                    names.append(call.args[0].value)
-    return list(dict.fromkeys(names))

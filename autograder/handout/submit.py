@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from autograder import assignments, notebooks
+from autograder.handout.source import answer
 from autograder.notebooks import Cell
 
 
@@ -23,21 +24,31 @@ def write_submission(
     artifacts: Collection[str] = (),
     change: Callable[[str], str] = lambda source: source,
 ) -> None:
-    """Write a submission into the folder `target`: the handout with some exercises' solutions filled in.
+    """Write a submission into the folder `target`: the handout with some exercises' solutions and answers filled in.
 
-    handout: a released notebook. cells: the solution's cells, perhaps changed; the n-th fills the n-th.
-    solved: exercises to fill in; the others keep their stubs. artifacts: exercises whose reference weights (and
-    samples) are handed in too. change: a last change to the source of every filled cell.
+    handout: a released notebook. cells: the solution's cells, perhaps changed; the n-th fills the n-th of those that
+    the release did not add. solved: exercises to fill in; the others keep their stubs. artifacts: exercises whose
+    reference weights (and samples) are handed in too. change: a last change to the source of every filled cell.
     """
     notebook = json.loads(handout.read_text(encoding="utf-8"))
-    for cell, filled in zip(notebook["cells"], cells, strict=True):
-        if cell["metadata"].get("nbgrader", {}).get("solution") and cell["metadata"]["deepul"]["exercise"] in solved:
+    for cell, filled in zip(from_source(notebook["cells"]), cells, strict=True):
+        about = cell["metadata"].get("deepul", {})
+        if about.get("exercise") not in solved:
+            continue
+        if "answer" in about:
+            cell["source"] = answer(filled)[0].splitlines(keepends=True)
+        elif cell["metadata"].get("nbgrader", {}).get("solution"):
             cell["source"] = change(without_markers(filled.source)).splitlines(keepends=True)
     (target / "artifacts").mkdir(parents=True, exist_ok=True)
     (target / handout.name).write_text(json.dumps(notebook, indent=1), encoding="utf-8")
     for file in sorted(assignments.get(handout.stem).artifacts.glob("*.safetensors")):
         if file.name.split(".")[0] in artifacts:
             shutil.copy(file, target / "artifacts")
+
+
+def from_source(cells: list[dict]) -> list[dict]:
+    """The cells of a handout that are cells of its source: without those that the release added."""
+    return [cell for cell in cells if not cell["metadata"].get("deepul", {}).get("made")]
 
 
 def without_markers(source: str) -> str:

@@ -18,12 +18,13 @@ import platform
 import shutil
 import statistics
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from autograder import assignments, environment, notebooks, runner
-from autograder.assignments import ROOT, Exercise
+from autograder.assignments import ROOT, Assignment, Exercise
 from autograder.course import SourceError
 from autograder.files import write_atomically
 from autograder.handout.submit import solution_cells
@@ -40,6 +41,18 @@ class _Open(dict):
 
     def __missing__(self, key):
         return {"mean": 0.0, "sd": 0.0}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The loss of one training: in `unit`, above `limit` where one is known. promised: what is said to be enough."""
+
+    excess: float
+    limit: float | None
+    baseline: float
+    unit: str
+    promised: float | None
+    seconds: float
 
 
 def calibrate(
@@ -72,11 +85,15 @@ def calibrate(
 
 def _recipe(exercise: Exercise, reference: dict, progress: Callable[[str], None]) -> None:
     """Note what the stated recipe of an exercise reaches: {"mean", "sd", "runs", "seconds"}."""
-    for stated in changes.variants(exercise.assignment.name):
-        if (stated.exercise, stated.name) == (exercise.name, RECIPE):
-            for key, summary in _train(exercise, RECIPE_SEEDS, progress, stated).items():
-                reference[key]["recipe"] = {k: summary[k] for k in ("mean", "sd", "runs", "seconds")}
-                reference[key] |= {k: v for k, v in summary.items() if k == "promised"}
+    variants = changes.variants(exercise.assignment.name)
+    stated = next((v for v in variants if (v.exercise, v.name) == (exercise.name, RECIPE)), None)
+    if stated is None:
+        return
+    for key, summary in _train(exercise, RECIPE_SEEDS, progress, stated).items():
+        entry = reference[key]
+        entry["recipe"] = {k: summary[k] for k in ("mean", "sd", "runs", "seconds")}
+        if "promised" in summary:
+            entry["promised"] = summary["promised"]
 
 
 def seeds_needed(reference: dict, most: int = 100) -> int:
@@ -93,71 +110,86 @@ def full_up_to(reference: dict) -> float:
     return max(loss.threshold(reference, reference["baseline"]), -np.inf if promised is None else promised)
 
 
+def of_exercise(reference: dict, exercise: Exercise) -> dict[str, dict]:
+    """The references of one exercise among those of its assignment."""
+    return {key: entry for key, entry in reference.items() if key.split(".")[0] == exercise.name}
+
+
 def last_time(reference: dict, exercise: Exercise) -> int:
     """How many seeds the references of an exercise are of; SEEDS for a new one."""
-    runs = [len(r["runs"]) for k, r in reference.items() if k.split(".")[0] == exercise.name]
-    return max(runs, default=SEEDS)
+    return max((len(entry["runs"]) for entry in of_exercise(reference, exercise).values()), default=SEEDS)
 
 
 def results() -> str:
     """What the solutions of all homeworks reach, as a page in Markdown."""
-    parts = [
+    head = (
         "# What the solutions reach\n\nMeans over seeds on held-out data, with their standard deviation; thresholds "
         "follow from them\n(`autograder/properties/loss.py`). The baseline is a naive model's loss, where points end. "
         "Seconds are those of one training\non a single thread. Written by `deepul calibrate`; from the "
         "references as they are by `python -m autograder.proof.calibrate`.\n"
+    )
+    lines = [line for name in assignments.names() for line in _section(assignments.get(name))]
+    return "\n".join([head, *lines]) + "\n"
+
+
+def _section(assignment: Assignment) -> list[str]:
+    """What the solutions of one assignment reach: a heading and a table."""
+    reference = runner.references(assignment.name)
+    seconds = sum(entry["seconds"] for key, entry in reference.items() if not key.startswith("_"))
+    return [
+        f"\n## {assignment.name}: {seconds / 60:.1f} minutes of training\n",
+        "| exercise | mean ± sd | seeds | stated recipe | full points up to | unit | limit, nats | baseline "
+        "| seconds |\n|---|---|---|---|---|---|---|---|---|",
+        *(_row(e, key, entry) for e in assignment.exercises for key, entry in of_exercise(reference, e).items()),
     ]
-    for assignment in assignments.names():
-        reference = runner.references(assignment)
-        seconds = sum(r["seconds"] for k, r in reference.items() if not k.startswith("_"))
-        parts += [
-            f"\n## {assignment}: {seconds / 60:.1f} minutes of training\n",
-            "| exercise | mean ± sd | seeds | stated recipe | full points up to | unit | limit, nats | baseline "
-            "| seconds |\n|---|---|---|---|---|---|---|---|---|",
-        ]
-        for exercise in assignments.get(assignment).exercises:
-            for key, r in reference.items():
-                if key.split(".")[0] == exercise.name:
-                    limit = "" if r["limit"] is None else f"{r['limit']:.4f}"
-                    unit = r["unit"].replace("|", "\\|")
-                    recipe = f"{r['recipe']['mean']:.4f} ± {r['recipe']['sd']:.4f}" if "recipe" in r else ""
-                    found = (f"{r['mean']:.4f} ± {r['sd']:.4f}", len(r["runs"]), recipe, f"{full_up_to(r):.4f}", unit)
-                    ends = (limit, f"{r['baseline']:.4f}", r["seconds"] or "")
-                    row = " | ".join(str(v) for v in (f"{exercise.number} `{key}`", *found, *ends))
-                    parts.append(f"| {row} |")
-    return "\n".join(parts) + "\n"
+
+
+def _row(exercise: Exercise, key: str, entry: dict) -> str:
+    cells = (
+        f"{exercise.number} `{key}`",
+        f"{entry['mean']:.4f} ± {entry['sd']:.4f}",
+        len(entry["runs"]),
+        "{mean:.4f} ± {sd:.4f}".format_map(entry["recipe"]) if "recipe" in entry else "",
+        f"{full_up_to(entry):.4f}",
+        entry["unit"].replace("|", "\\|"),
+        "" if entry["limit"] is None else f"{entry['limit']:.4f}",
+        f"{entry['baseline']:.4f}",
+        entry["seconds"] or "",
+    )
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def _train(
     exercise: Exercise, seeds: int, progress: Callable[[str], None], variant: changes.Variant | None = None
-) -> dict:
+) -> dict[str, dict]:
     """{reference key: its summary}, of the solution or of a variant of it.
 
     What was trained is kept in build/calibrate as long as the section's code is the same: a calibration that was
     interrupted goes on.
     """
-    runs: dict[str, list[dict]] = {}
     cells = solution_cells(exercise.assignment.name)
     cells = notebooks.section(changes.apply(variant, cells) if variant else cells, exercise.number)
     code = [c.source for c in cells if c.kind == "code"]
     digest = hashlib.sha256("\0".join([*code, importlib.metadata.version("torch")]).encode()).hexdigest()[:12]
     kept = ROOT / "build" / "calibrate" / f"{exercise.name}-{digest}"
     what = f"{exercise.name}, {variant.name}" if variant else exercise.name
+    runs: dict[str, list[Measurement]] = {}
     for seed in range(seeds):
         folder = kept / str(seed)
+        progress(f"{what}: training with seed {seed}")
         with environment.variables(DEEPUL_SEED=str(seed)):
-            progress(f"{what}: training with seed {seed}")
-            measured, seconds = _one_run(exercise, cells, folder, seed)
+            measured = _one_run(exercise, cells, folder, seed)
         if seed == 0 and not variant:
             _keep_artifacts(folder, exercise.assignment.artifacts)
-        for key, values in measured.items():
-            runs.setdefault(key, []).append(values | {"seconds": seconds.get(key, 0.0)})
-            took = f" in {seconds[key]:.1f} s" if key in seconds else ""
-            progress(f"  {key}: {values['excess']:.4f} {values['unit']}{took}")
-    return {key: _summary(values) for key, values in runs.items()}
+        for key, run in measured.items():
+            runs.setdefault(key, []).append(run)
+            took = f" in {run.seconds:.1f} s" if run.seconds else ""
+            progress(f"  {key}: {run.excess:.4f} {run.unit}{took}")
+    return {key: _summary(of_key) for key, of_key in runs.items()}
 
 
-def _one_run(exercise: Exercise, cells: list[notebooks.Cell], artifacts: Path, seed: int) -> tuple:
+def _one_run(exercise: Exercise, cells: list[notebooks.Cell], artifacts: Path, seed: int) -> dict[str, Measurement]:
+    """Train under one seed, or read what was trained: {reference key: what it reached}."""
     folder = exercise.assignment.solution
     with contextlib.redirect_stdout(io.StringIO()):
         ran = notebooks.run_cells(cells, folder, artifacts, exercise.assignment.name)
@@ -168,20 +200,23 @@ def _one_run(exercise: Exercise, cells: list[notebooks.Cell], artifacts: Path, s
     wrong = [r for r in session.results if r.outcome in ("failed", "skipped", "not graded")]
     if wrong:
         raise SourceError(f"the solution of {exercise} fails “{wrong[0].title}”: {wrong[0].measured}{wrong[0].fault}")
-    return session.measured, {name: history.seconds for name, history in ran.session.histories.items()}
+    seconds = {name: history.seconds for name, history in ran.session.histories.items()}
+    return {key: Measurement(**values, seconds=seconds.get(key, 0.0)) for key, values in session.measured.items()}
 
 
-def _summary(runs: list[dict]) -> dict:
-    excess = [r["excess"] for r in runs]
-    return {
+def _summary(runs: list[Measurement]) -> dict:
+    """Of several seeds, as it stands in reference.json."""
+    first, excess = runs[0], [run.excess for run in runs]
+    summary = {
         "mean": round(statistics.fmean(excess), 6),
         "sd": round(statistics.stdev(excess), 6) if len(excess) > 1 else 0.0,
         "runs": [round(e, 6) for e in excess],
-        "limit": None if runs[0]["limit"] is None else round(runs[0]["limit"], 6),
-        "baseline": round(runs[0]["baseline"], 6),
-        "seconds": round(statistics.median(r["seconds"] for r in runs), 1),
-        "unit": runs[0]["unit"] + ("" if runs[0]["limit"] is None else " above the limit"),
-    } | ({} if runs[0].get("promised") is None else {"promised": runs[0]["promised"]})
+        "limit": None if first.limit is None else round(first.limit, 6),
+        "baseline": round(first.baseline, 6),
+        "seconds": round(statistics.median(run.seconds for run in runs), 1),
+        "unit": first.unit + ("" if first.limit is None else " above the limit"),
+    }
+    return summary if first.promised is None else summary | {"promised": first.promised}
 
 
 def _versions() -> dict:
@@ -196,9 +231,9 @@ def _versions() -> dict:
     }
 
 
-def _keep_artifacts(made: Path, target: Path) -> None:
+def _keep_artifacts(trained: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
-    for file in made.glob("*.safetensors"):
+    for file in trained.glob("*.safetensors"):
         if ".previous." not in file.name:
             shutil.copyfile(file, target / file.name)
 

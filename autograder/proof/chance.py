@@ -11,7 +11,6 @@ import numpy as np
 from autograder.properties.finding import Finding
 
 TARGET = 1e-3  # a right answer may lose a check by chance this often
-EULER = 0.5772156649015329
 
 
 def strain(finding: Finding) -> float:
@@ -44,5 +43,5 @@ def rate(strains: list[float], draws: list[int]) -> float:
     scale = np.sqrt(6) / np.pi * x.std(ddof=1) if len(x) > 1 else 0.0
     if not scale:
         return 0.0
-    place = (x - scale * np.log(n)).mean() - EULER * scale
+    place = (x - scale * np.log(n)).mean() - np.euler_gamma * scale
     return float(min(1.0, np.exp((place - 1) / scale)))

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
-from autograder import sources
+from autograder import settings, sources
 from autograder.assignments import ROOT, Assignment
 from autograder.course import Course, SourceError
 from autograder.files import write_atomically
@@ -38,20 +39,24 @@ def problems(assignment: Assignment) -> list[str]:
     The record is written where nothing does.
     """
     with tempfile.TemporaryDirectory() as scratch:
+        course = Course.at(Path(scratch) / "course")
+        if _settings().exists():
+            course.root.mkdir(parents=True)
+            shutil.copy(_settings(), course.root)
         try:
-            made = build.release(Course.at(Path(scratch) / "course"), assignment.name)
-        except SourceError as error:
+            fresh = build.release(course, assignment.name)
+        except (SourceError, settings.SettingsError) as error:
             return [str(error)]
-        found = _differences(assignment, made)
-        if not found:
-            found = _by_itself(assignment, Path(scratch) / "bundle")
-    if not found:
+        differences = _differences(assignment, fresh)
+        if not differences:
+            differences = _by_itself(assignment, Path(scratch) / "bundle")
+    if not differences:
         write_atomically(_record(assignment), json.dumps({"key": key(assignment)}) + "\n")
-    return found
+    return differences
 
 
-def _differences(assignment: Assignment, made: Path) -> list[str]:
-    here, there = _contents(made), _contents(assignment.handout)
+def _differences(assignment: Assignment, fresh: Path) -> list[str]:
+    here, there = _contents(fresh), _contents(assignment.handout)
     names = [name for name in sorted(here.keys() | there.keys()) if here.get(name) != there.get(name)]
     return [f"{name} is not what the source makes: deepul release {assignment}, and commit it." for name in names]
 
@@ -81,7 +86,7 @@ def key(assignment: Assignment) -> str:
     made_by |= sources.closure(ROOT / "autograder" / "handout" / "bundle.py")
     plots = (ROOT / "deepul_utils" / "plots").rglob("*.py")
     tests = {f for e in assignment.exercises for f in sources.closure(e.test_file)}
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(_settings().read_bytes() if _settings().exists() else b"")
     for file in sorted({*made_by, *plots, *tests, *sources.data()}):
         digest.update(sources.digest(file))
     own = [
@@ -93,6 +98,11 @@ def key(assignment: Assignment) -> str:
     for file in sorted(f for f in own if f.is_file()):
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _settings() -> Path:
+    """Of the kit's own course, whose handouts are the committed ones."""
+    return ROOT / settings.NAME
 
 
 def _record(assignment: Assignment) -> Path:

@@ -17,14 +17,21 @@ FEWEST_SEEDS, FEWEST_VARIANTS = 3, 2
 def problems(assignment: str) -> list[str]:
     """What is not in order: a sentence each, of what stands first, first."""
     here = assignments.get(assignment)
-    found = build.problems(here)
-    if found:  # the rest asks for what these are to name
-        return found
+    issues = build.problems(here)
+    if issues:  # the rest asks for what these are to name
+        return issues
     cells = notebooks.read(here.source)
-    return [p for e in here.exercises for p in _of(e, notebooks.section(cells, e.number))] + _changes_match(here, cells)
+    of_exercises = [p for e in here.exercises for p in _of(e, notebooks.section(cells, e.number))]
+    return of_exercises + _changes_match(here, cells) + _figures_exist(here, cells)
 
 
 def _of(exercise: Exercise, cells: list[Cell]) -> Iterator[str]:
+    yield from _proved(exercise)
+    yield from _calibrated(exercise, notebooks.trained(cells))
+
+
+def _proved(exercise: Exercise) -> Iterator[str]:
+    """Whether there is a mutant for each check, a check for each mutant, and a right answer of another design."""
     assignment = exercise.assignment.name
     tests = {t.__name__.removeprefix("test_"): t for t in build.tests_of(exercise)}
     mutants = [m for m in changes.mutants(assignment) if m.exercise == exercise.name]
@@ -37,11 +44,15 @@ def _of(exercise: Exercise, cells: list[Cell]) -> Iterator[str]:
     variants = [v for v in changes.variants(assignment) if v.exercise == exercise.name]
     if len(variants) < FEWEST_VARIANTS:
         yield f"{exercise} has {len(variants)} variants, right answers of another design; {FEWEST_VARIANTS} at least."
-    trained = source.trained(cells)
+
+
+def _calibrated(exercise: Exercise, trained: list[str]) -> Iterator[str]:
+    """Whether what the exercise trains has reference weights, and losses of enough seeds."""
+    assignment = exercise.assignment
     for name in trained:
-        if not (exercise.assignment.artifacts / f"{name}.safetensors").exists():
+        if not (assignment.artifacts / f"{name}.safetensors").exists():
             yield f"{exercise}: there are no reference weights for {name}: deepul calibrate {assignment}."
-    references = {k: r for k, r in runner.references(assignment).items() if k.split(".")[0] == exercise.name}
+    references = {k: r for k, r in runner.references(assignment.name).items() if k.split(".")[0] == exercise.name}
     if trained and not references:
         yield f"{exercise} has no reference losses: deepul calibrate {assignment}."
     for key, reference in references.items():
@@ -51,15 +62,19 @@ def _of(exercise: Exercise, cells: list[Cell]) -> Iterator[str]:
 
 def _changes_match(assignment: Assignment, cells: list[Cell]) -> list[str]:
     """Of mutants and variants: whether each edit is found once in the source."""
-    found = []
+    issues = []
     every: list[changes.Mutant | changes.Variant]
     every = [*changes.mutants(assignment.name), *changes.variants(assignment.name)]
     for change in every:
         try:
             changes.apply(change, cells)
         except ValueError as error:
-            found.append(str(error))
+            issues.append(str(error))
+    return issues
+
+
+def _figures_exist(assignment: Assignment, cells: list[Cell]) -> list[str]:
+    """Whether each figure that the text shows was made."""
     shown = {f for c in cells if c.kind == "markdown" for f in source.FIGURE.findall(c.source)}
     there = {f.name for f in (assignment.handout / "figures").glob("*.png")}
-    found += [f"The figure {name} was not made yet: deepul release {assignment}." for name in sorted(shown - there)]
-    return found
+    return [f"The figure {name} was not made yet: deepul release {assignment}." for name in sorted(shown - there)]

@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from autograder import assignments
+from autograder import assignments, display
 from autograder.proof import changes
 from autograder.proof.validate import Verdict, false_failures
 
@@ -29,7 +29,7 @@ def table(exercise: str, verdicts: list[Verdict]) -> Table:
     """
     rows = rows_of(exercise, verdicts)
     checks = checks_of(exercise, verdicts)
-    found = Table(
+    grid = Table(
         "mutant",
         "lost",
         "meant",
@@ -42,14 +42,14 @@ def table(exercise: str, verdicts: list[Verdict]) -> Table:
     for row in rows:
         colours = {"meant": "green", "missed": "bold red", "also": "yellow"}
         cells = [f"[{colours.get(c, 'dim')}]{SYMBOLS[c]}[/]" for c in row["cells"]]
-        found.add_row(row["name"], f"{row['lost']:g}", f"{row['meant']:g}", *cells)
+        grid.add_row(row["name"], f"{row['lost']:g}", f"{row['meant']:g}", *cells)
     often = of_chance(exercise, verdicts)
-    found.caption = "\n".join(
+    grid.caption = "\n".join(
         f"{k} {c.replace('_', ' ')}" + (f" (fails by chance: {often[c]:.0e})" if often.get(c, 0) > NEVER else "")
         for k, c in enumerate(checks, 1)
     )
-    found.caption_justify = "left"
-    return found
+    grid.caption_justify = "left"
+    return grid
 
 
 def checks_of(exercise: str, verdicts: list[Verdict]) -> list[str]:
@@ -85,14 +85,6 @@ def of_chance(exercise: str, verdicts: list[Verdict]) -> dict[str, float]:
 
 def page(file: Path, assignment: str, verdicts: list[Verdict], weak: list[str]) -> Path:
     """Write the matrices of an assignment as an HTML page."""
-    from jinja2 import Environment, FileSystemLoader, select_autoescape
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=select_autoescape(["j2"]),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     differences = {v.name: v.difference for v in changes.variants(assignment)}
     sections = [
         {
@@ -105,15 +97,19 @@ def page(file: Path, assignment: str, verdicts: list[Verdict], weak: list[str]) 
         for e in assignments.get(assignment).exercises
         if any(v.exercise == e.name for v in verdicts)
     ]
-    text = environment.get_template("matrix.html.j2").render(
-        assignment=assignment,
-        sections=sections,
-        weak=weak,
-        symbols=SYMBOLS,
-        differences=differences,
-        problems=[v for v in verdicts if v.problem],
-        verdicts=verdicts,
-        never=NEVER,
+    text = (
+        display.templates(Path(__file__).parent)
+        .get_template("matrix.html.j2")
+        .render(
+            assignment=assignment,
+            sections=sections,
+            weak=weak,
+            symbols=SYMBOLS,
+            differences=differences,
+            problems=[v for v in verdicts if v.problem],
+            verdicts=verdicts,
+            never=NEVER,
+        )
     )
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")

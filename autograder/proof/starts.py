@@ -23,8 +23,8 @@ WEIGHTS: dict[str, Callable[[torch.Tensor], object]] = {
 
 def of_exercise(exercise: str) -> list[Start]:
     """Every start, and two of them with frozen masks."""
-    found = [Start(name, exercise, name, False) for name in WEIGHTS]
-    return found + [Start(f"{name}, frozen masks", exercise, name, True) for name in ("torch's own", "he-normal")]
+    starts = [Start(name, exercise, name, False) for name in WEIGHTS]
+    return starts + [Start(f"{name}, frozen masks", exercise, name, True) for name in ("torch's own", "he-normal")]
 
 
 def initialise(start: Start) -> Callable[[nn.Module, int], None]:

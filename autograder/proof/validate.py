@@ -95,13 +95,13 @@ class Verdict:
 
 def cases(assignment: str, exercise: str = "") -> list[Case]:
     """All cases of an assignment, or of one of its exercises."""
-    found = []
+    every = []
     for e in assignments.get(assignment).chosen(exercise):
-        found += [Case(e, "solution"), Case(e, "blank")]
-        found += [Case(e, "mutant", m) for m in changes.mutants(assignment) if m.exercise == e.name]
-        found += [Case(e, "variant", v) for v in changes.variants(assignment) if v.exercise == e.name]
-        found += [Case(e, "start", s) for s in starts.of_exercise(e.name)]
-    return found
+        every += [Case(e, "solution"), Case(e, "blank")]
+        every += [Case(e, "mutant", m) for m in changes.mutants(assignment) if m.exercise == e.name]
+        every += [Case(e, "variant", v) for v in changes.variants(assignment) if v.exercise == e.name]
+        every += [Case(e, "start", s) for s in starts.of_exercise(e.name)]
+    return every
 
 
 @contextlib.contextmanager
@@ -224,20 +224,20 @@ def salts_of(case: Case) -> int:
 
 def _note(strain: dict[str, float], session: runner.Session) -> None:
     for check, findings in session.findings.items():
-        went = chance.largest(findings)
-        if went is not None:
-            strain[check] = max(strain.get(check, 0.0), float(f"{went:.3g}"))
+        nearest = chance.largest(findings)
+        if nearest is not None:
+            strain[check] = max(strain.get(check, 0.0), float(f"{nearest:.3g}"))
 
 
 def _missed(case: Case, student: LocalStudent, salt: str) -> str:
     """ "" where the check that is meant for the mutant catches it under this salt; a statistic, under nearly all."""
-    found = _meant(case, student, salt)
-    if _is_seen(found):
+    meant = _meant(case, student, salt)
+    if _is_seen(meant):
         return ""
     missed = [s for s in SALTS if not _is_seen(_meant(case, student, s))]
-    if found.statistic and len(missed) <= STATISTIC * len(SALTS):
+    if meant.statistic and len(missed) <= STATISTIC * len(SALTS):
         return ""
-    return f"is not caught by “{found.title}”, nor under {len(missed) - 1} others of {len(SALTS)}"
+    return f"is not caught by “{meant.title}”, nor under {len(missed) - 1} others of {len(SALTS)}"
 
 
 @contextlib.contextmanager
@@ -333,20 +333,20 @@ def _one_thread() -> None:
 
 def weaknesses(assignment: str, verdicts: list[Verdict]) -> list[str]:
     """What the verdicts leave unproved: checks that are meant for no mutant, or that right answers fail by chance."""
-    found = []
+    weak = []
     for exercise in assignments.get(assignment).exercises:
         here = [v for v in verdicts if v.exercise == exercise.name]
         if not here:
             continue
         meant = {m.caught_by for m in changes.mutants(assignment) if m.exercise == exercise.name}
         checks = next(v.outcomes for v in here if v.kind == "solution")
-        found += [f"{exercise.name}: no mutant is meant for the check {c}" for c in checks if c not in meant]
-        found += [
+        weak += [f"{exercise.name}: no mutant is meant for the check {c}" for c in checks if c not in meant]
+        weak += [
             f"{exercise.name}: a right answer fails the check {c} by chance once in {1 / often:.0f}"
             for c, often in false_failures(here).items()
             if often > chance.TARGET
         ]
-    return found
+    return weak
 
 
 def false_failures(verdicts: list[Verdict]) -> dict[str, float]:
@@ -355,11 +355,11 @@ def false_failures(verdicts: list[Verdict]) -> dict[str, float]:
     Designs that draw the very same numbers under a salt are one draw: an equal strain counts once. What takes fewer
     than FEWEST values, such as a count of latents, is no statistic of the draw, and is left out.
     """
-    went: dict[str, dict[float, int]] = {}
+    strains: dict[str, dict[float, int]] = {}
     for verdict in verdicts:
         for check, strain in verdict.strain.items():
-            went.setdefault(check, {}).setdefault(strain, verdict.salts)
-    return {check: chance.rate(list(r), list(r.values())) for check, r in went.items() if len(r) >= FEWEST}
+            strains.setdefault(check, {}).setdefault(strain, verdict.salts)
+    return {check: chance.rate(list(r), list(r.values())) for check, r in strains.items() if len(r) >= FEWEST}
 
 
 def is_current(verdict: Verdict, case: Case) -> bool:

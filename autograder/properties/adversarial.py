@@ -60,16 +60,18 @@ def discriminator_loss_is_right(loss: Callable[[np.ndarray, np.ndarray], float],
     def right(real, fake):
         return softplus(-real).mean() + softplus(fake).mean()
 
-    return _at_logits(loss, right, {
+    slips = {
         "Data and samples are exchanged: data should be called data.": lambda r, f: right(-r, -f),
         "Its sign is wrong: it is minimised, so it is minus the logarithms.": lambda r, f: -right(r, f),
         "It is half of the sum of both means.": lambda r, f: right(r, f) / 2,
-        "It is summed over the batch: it is a mean over data plus a mean over samples.":
-            lambda r, f: len(r) * right(r, f),
+        "It is summed over the batch: it is a mean over data plus a mean over samples.": lambda r, f: (
+            len(r) * right(r, f)
+        ),
         "The term of the samples is missing.": lambda r, f: softplus(-r).mean(),
         "The term of the data is missing.": lambda r, f: softplus(f).mean(),
         "The samples are called data, too.": lambda r, f: softplus(-r).mean() + softplus(-f).mean(),
-    }, 2, "the discriminator's loss", seed)  # fmt: skip
+    }
+    return _at_logits(loss, right, slips, 2, "the discriminator's loss", seed)
 
 
 def generator_loss_is_right(loss: Callable[[np.ndarray], float], saturating: bool, seed: int = 0) -> Finding:
@@ -78,13 +80,14 @@ def generator_loss_is_right(loss: Callable[[np.ndarray], float], saturating: boo
     right, other = (minimax, better) if saturating else (better, minimax)
     names = ("minimax", "non-saturating")
     name, theirs = names if saturating else names[::-1]
-    return _at_logits(loss, right, {
+    does = "is what the discriminator minimises for samples" if saturating else "drives samples away from the data"
+    slips = {
         f"This is the {theirs} loss.": other,
-        "Its sign is wrong: this is what the discriminator minimises for samples."
-        if saturating else "Its sign is wrong: this drives samples away from the data.": lambda f: -right(f),
+        f"Its sign is wrong: this {does}.": lambda f: -right(f),
         "It is summed over the batch, and should be a mean.": lambda f: len(f) * right(f),
         "Its sign is wrong, and it is the other loss.": lambda f: -other(f),
-    }, 1, f"the {name} loss", seed)  # fmt: skip
+    }
+    return _at_logits(loss, right, slips, 1, f"the {name} loss", seed)
 
 
 def _at_logits(loss: Callable, right: Callable, slips: dict[str, Callable], inputs: int, name: str, seed: int):
@@ -141,13 +144,13 @@ def are_logits(said: np.ndarray) -> Finding:
     measured = f"discriminators with random weights say {low:.3g} to {high:.3g}, also of points far away"
     if not np.isfinite(said).all():
         return Finding(0.0, "what they say is nan or infinite", required)
-    slips = {
-        "A sigmoid at the discriminator's end: the losses take σ themselves. Its last layer is linear.":
-            low >= 0 and high <= 1,
-        "A tanh at the discriminator's end? Its last layer is linear.": low >= -1 and high <= 1,
-        "An activation at the discriminator's end? Its last layer is linear.": low >= 0 or high <= 0,
-    }  # fmt: skip
-    slip = next((s for s, holds in slips.items() if holds), "")
+    slip = ""
+    if low >= 0 and high <= 1:
+        slip = "A sigmoid at the discriminator's end: the losses take σ themselves. Its last layer is linear."
+    elif low >= -1 and high <= 1:
+        slip = "A tanh at the discriminator's end? Its last layer is linear."
+    elif low >= 0 or high <= 0:
+        slip = "An activation at the discriminator's end? Its last layer is linear."
     return Finding(float(not slip), measured, required, slip=slip)
 
 
@@ -236,8 +239,8 @@ def moves_alone(moved: dict, part: str) -> Finding:
         return Finding(0.0, f"it moves {strays[0]}", required)
     still = [k for k, v in own.items() if not np.abs(v).max(initial=0) > 0]
     if len(still) == len(own):
-        return Finding(0.0, f"it does not move self.{part} at all", required,
-                       slip="Is there a backward() before optimizer.step()? Or are its gradients cut off?")  # fmt: skip
+        slip = "Is there a backward() before optimizer.step()? Or are its gradients cut off?"
+        return Finding(0.0, f"it does not move self.{part} at all", required, slip=slip)
     return Finding(1.0, f"it moves self.{part}", required)
 
 
@@ -245,8 +248,8 @@ def leaves_none(left: dict, part: str) -> Finding:
     """After a step no parameter of self.part has a gradient, of {parameter: the gradient left, or None}."""
     found = [k for k, g in left.items() if k.startswith(f"{part}.") and g is not None and np.any(g)]
     measured = f"it leaves a gradient in {found[0]}" if found else f"it leaves none in self.{part}"
-    return Finding(float(not found), measured, f"no gradient in self.{part}",
-                   slip="The samples are constants of this step: detach them." if found else "")  # fmt: skip
+    slip = "The samples are constants of this step: detach them." if found else ""
+    return Finding(float(not found), measured, f"no gradient in self.{part}", slip=slip)
 
 
 def same_direction(got: dict, wanted: dict, what: str, slip: str = "") -> Finding:
@@ -294,9 +297,12 @@ def _flat(grads: dict, like: dict) -> np.ndarray:
 
 def combined(*weighted: tuple[float, dict]) -> dict:
     """Σ weight · gradient, parameter by parameter; none where all have none."""
-    keys = dict.fromkeys(k for _, grads in weighted for k in grads)
-    return {k: sum((w * g[k] for w, g in weighted if g.get(k) is not None), start=np.float64(0))
-            if any(g.get(k) is not None for _, g in weighted) else None for k in keys}  # fmt: skip
+    terms = {k: [] for _, grads in weighted for k in grads}  # type: dict[str, list]
+    for weight, grads in weighted:
+        for k, grad in grads.items():
+            if grad is not None:
+                terms[k].append(weight * grad)
+    return {k: sum(parts, start=np.float64(0)) if parts else None for k, parts in terms.items()}
 
 
 def only_of(grads: dict, part: str, parameters: dict) -> Finding:
@@ -369,24 +375,28 @@ def penalty_is_right(got: list[float], slopes: list[np.ndarray]) -> Finding:
 
     slopes: ∇f at the points, (B, D) each.
     """
+    slips = {
+        "The norm is not diminished by one.": lambda n: (n**2).mean(),
+        "The square is missing: (‖∇f‖ − 1)².": lambda n: (n - 1).mean(),
+        "The square is missing: (‖∇f‖ − 1)², no absolute value.": lambda n: np.abs(n - 1).mean(),
+        "It takes ‖∇f‖² for ‖∇f‖: a root is missing.": lambda n: ((n**2 - 1) ** 2).mean(),
+        "It is (‖∇f‖² − 1): the square belongs outside.": lambda n: (n**2 - 1).mean(),
+        "One norm over the whole batch: every example has its own, over dimension 1.": lambda n: (
+            (np.sqrt((n**2).sum()) - 1) ** 2
+        ),
+        "The mean of the norms is penalised, not every norm by itself.": lambda n: (n.mean() - 1) ** 2,
+        "It is summed over the batch, and should be a mean.": lambda n: ((n - 1) ** 2).sum(),
+        "Slopes below one cost nothing here; they should be one.": lambda n: (np.maximum(n - 1, 0) ** 2).mean(),
+        "The slope is of the mean over the batch, smaller by its size: take it of the sum.": lambda n: (
+            (n / len(n) - 1) ** 2
+        ).mean(),
+    }
     norms = [np.linalg.norm(s.astype(np.float64), axis=1) for s in slopes]
-    return formula("the penalty", np.asarray(got), np.array([((n - 1) ** 2).mean() for n in norms]), {
-        "The norm is not diminished by one.": np.array([(n**2).mean() for n in norms]),
-        "The square is missing: (‖∇f‖ − 1)².": np.array([(n - 1).mean() for n in norms]),
-        "The square is missing: (‖∇f‖ − 1)², no absolute value.": np.array([np.abs(n - 1).mean() for n in norms]),
-        "It takes ‖∇f‖² for ‖∇f‖: a root is missing.": np.array([((n**2 - 1) ** 2).mean() for n in norms]),
-        "It is (‖∇f‖² − 1): the square belongs outside.": np.array([(n**2 - 1).mean() for n in norms]),
-        "One norm over the whole batch: every example has its own, over dimension 1.":
-            np.array([(np.sqrt((n**2).sum()) - 1) ** 2 for n in norms]),
-        "The mean of the norms is penalised, not every norm by itself.": np.array([(n.mean() - 1) ** 2 for n in norms]),
-        "It is summed over the batch, and should be a mean.": np.array([((n - 1) ** 2).sum() for n in norms]),
-        "Slopes below one cost nothing here; they should be one.":
-            np.array([(np.maximum(n - 1, 0) ** 2).mean() for n in norms]),
-        "The slope is of the mean over the batch, smaller by its size: take it of the sum.":
-            np.array([((n / len(n) - 1) ** 2).mean() for n in norms]),
-        "The norm is over one dimension, not over both.":
-            np.array([((np.abs(s[:, 0].astype(np.float64)) - 1) ** 2).mean() for s in slopes]),
-    }, of="batches")  # fmt: skip
+    values = {said: np.array([slip(n) for n in norms]) for said, slip in slips.items()}
+    of_one_dimension = np.array([((np.abs(s[:, 0].astype(np.float64)) - 1) ** 2).mean() for s in slopes])
+    values["The norm is over one dimension, not over both."] = of_one_dimension
+    right = np.array([((n - 1) ** 2).mean() for n in norms])
+    return formula("the penalty", np.asarray(got), right, values, of="batches")
 
 
 def interpolates(got: np.ndarray, penalties: Callable[[np.ndarray], np.ndarray], pairs: int, seed: int = 0) -> Finding:
@@ -419,10 +429,11 @@ def interpolates(got: np.ndarray, penalties: Callable[[np.ndarray], np.ndarray],
         "x̂ is always in the middle.": draws(lambda: np.full((1, 1), 0.5)),
         "x̂ is the data: nothing is interpolated.": draws(lambda: np.ones((1, 1))),
         "x̂ is the sample: nothing is interpolated.": draws(lambda: np.zeros((1, 1))),
-        "Every coordinate has an ε of its own: x̂ lies in a box, not on the line.":
-            draws(lambda: rng.uniform(size=(pairs, D))),
+        "Every coordinate has an ε of its own: x̂ lies in a box, not on the line.": draws(
+            lambda: rng.uniform(size=(pairs, D))
+        ),
         "ε is normal: it should be even on [0, 1].": draws(lambda: rng.normal(size=(pairs, 1))),
-    }  # fmt: skip
+    }
     fits = {said: float(ks_2samp(*_shaken(got, v)).pvalue) for said, v in slips.items()}
     best = max(fits, key=fits.get)  # type: ignore[arg-type]  # each has its value
     measured += f", should be {wanted.mean():.3g} ± {wanted.std():.2g}"

@@ -232,6 +232,21 @@ def typical(samples: np.ndarray, log_p: np.ndarray) -> Finding:
     return Finding(float(ok), f"samples are {nats} (p = {p_value:.2g})", required, p_value, TYPICAL, "p-value")
 
 
+def as_probable(log_p: np.ndarray, fresh: np.ndarray) -> Finding:
+    """Samples are as probable under a model as those that it draws now: log-probabilities of both, (n,) and (m,).
+
+    For a model that tells no conditionals; where it tells them, `typical` sees more.
+    """
+    from scipy.stats import ks_2samp
+
+    required = f"as probable as the model's own draws (p > {TYPICAL:g})"
+    if not np.isfinite(log_p).all():
+        return Finding(0.0, "the model gives some of the samples no probability at all", required)
+    p_value = float(ks_2samp(log_p, fresh).pvalue)
+    medians = f"log p of the samples is {np.median(log_p):.4g}, of what it draws now {np.median(fresh):.4g} (medians)"
+    return Finding(float(p_value > TYPICAL), medians, required, p_value, TYPICAL, "p-value")
+
+
 def in_loops(moved: np.ndarray) -> np.ndarray:
     """The outputs that depend on their own input, directly or through others."""
     reach = moved.copy()

@@ -155,8 +155,8 @@ def _log_det_slip(got: np.ndarray, wanted: np.ndarray, jac: np.ndarray, allowed:
             "It has half of the terms twice, or all of them: it is twice what it should be.": 2 * wanted,
             "It is log|det| of the diagonal only, but the Jacobian is not triangular.": np.log(np.abs(diagonal)).sum(1),
         }
-    found = (said for said, value in answers.items() if said and (np.abs(got - value) <= allowed).all())
-    return next(found, "")
+    mistakes = (said for said, value in answers.items() if said and (np.abs(got - value) <= allowed).all())
+    return next(mistakes, "")
 
 
 def is_triangular(jac: np.ndarray) -> Finding:
@@ -225,7 +225,7 @@ def grows(few: int, many: int, name: str, of: str) -> Finding:
     return Finding(float(many > few), measured, required, slip="" if many > few else slip)
 
 
-def strain(jac: np.ndarray) -> float:
+def condition(jac: np.ndarray) -> float:
     """‖J‖ ‖J⁻¹‖ at its worst over J (B, D, D): how many times an error may grow on the way there and back."""
     if not np.isfinite(jac).all():
         return float("inf")
@@ -359,17 +359,17 @@ def integrates_to_one_on_the_line(log_prob: LogProb, grid: np.ndarray, rounds: i
     middle = _float32((x[1:] + x[:-1]) / 2)
     p, p_middle = asked(x)[0], asked(middle)[0]
     parts = np.array([x[:-1], middle, x[1:], p[:-1], p_middle, p[1:], p[:-1], p_middle, p[1:]])
-    done = 0.0
+    mass = 0.0
     for _ in range(rounds):
         halves = _halved(parts, asked)
         finer = _simpson(halves).reshape(2, -1)
         settled = np.abs(finer.sum(axis=0) - _simpson(parts)) <= CDF_TOLERANCE / 1e4
-        done += float(finer[:, settled].sum())
+        mass += float(finer[:, settled].sum())
         parts = halves[:, np.tile(~settled, 2)]
         if not parts.shape[1]:
             break
         parts = parts[:, np.argsort(-np.nan_to_num(_simpson(parts), nan=np.inf))[:4000]]
-    return _is_one(done + float(_simpson(parts).sum()), CDF_TOLERANCE, "line")
+    return _is_one(mass + float(_simpson(parts).sum()), CDF_TOLERANCE, "line")
 
 
 def _halved(parts: np.ndarray, asked: Callable) -> np.ndarray:
@@ -489,8 +489,8 @@ def box_of(latents: Map, low: float, high: float, reach: float = 1e3, cells: int
         inside = ((z > low) & (z < high)).all(axis=2)
     box = []
     for other in (1, 0):
-        found = np.flatnonzero(inside.any(axis=other))  # type: ignore[call-overload]  # it is an array
-        first, last = (found[0], found[-1]) if len(found) else (0, cells - 1)
+        occupied = np.flatnonzero(inside.any(axis=other))  # type: ignore[call-overload]  # it is an array
+        first, last = (occupied[0], occupied[-1]) if len(occupied) else (0, cells - 1)
         box.append((float(axis[max(first - 2, 0)]), float(axis[min(last + 2, cells - 1)])))
     return tuple(box)
 
@@ -615,8 +615,8 @@ def _density_slip(got, log_base, log_slope, D: int, base: str, z, allowed) -> st
             "It is zero everywhere: the log-density of z alone. Add log_det.": 0 * right,
             f"It is {several}." if D > 1 else "": right / D,
         }
-    found = (said for said, value in answers.items() if said and (np.abs(got - value) <= allowed).all())
-    return next(found, "")
+    mistakes = (said for said, value in answers.items() if said and (np.abs(got - value) <= allowed).all())
+    return next(mistakes, "")
 
 
 def covers_the_base(latents: Map, dims: int, base: str, seed: int = 0) -> Finding:
@@ -692,13 +692,13 @@ def latents_are_normal(z: np.ndarray) -> Finding:
     if z.shape[1] > 1:
         squared = (z.astype(np.float64) ** 2).sum(axis=1)
         tests["the radius"] = float(kstest(chi2.cdf(squared, z.shape[1]), "uniform").pvalue)
-    found = _latents(tests, z, required)
+    finding = _latents(tests, z, required)
     spread = float(np.sqrt(np.mean(z.astype(np.float64) ** 2)))
-    if found.passed or spread < STRETCHED:
-        return found
+    if finding.passed or spread < STRETCHED:
+        return finding
     return replace(
-        found,
-        measured=f"{found.measured}; their spread is {spread:.3g}",
+        finding,
+        measured=f"{finding.measured}; their spread is {spread:.3g}",
         slip=(
             "The latents lie far outside N(0, I): the flow only stretches. Is the base density in the loss, "
             "−mean(log N(z; 0, I) + log_det), and not −log_det alone?"

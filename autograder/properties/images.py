@@ -99,8 +99,8 @@ def squares_become_channels(x: np.ndarray, z: np.ndarray) -> Finding:
     B, C, H, W = x.shape
     required = "at every pixel the numbers of its square of 2 × 2 pixels, each once"
     squares = x.reshape(B, C, H // 2, 2, W // 2, 2).transpose(0, 2, 4, 1, 3, 5).reshape(B, H // 2, W // 2, -1)
-    found = z.transpose(0, 2, 3, 1)
-    wrong = (np.sort(squares, axis=-1) != np.sort(found, axis=-1)).any(axis=-1)
+    channels = z.transpose(0, 2, 3, 1)
+    wrong = (np.sort(squares, axis=-1) != np.sort(channels, axis=-1)).any(axis=-1)
     if not np.array_equal(np.sort(x.ravel()), np.sort(z.ravel())):
         return Finding(0.0, "numbers are lost, changed or doubled", required)
     measured = f"{int(wrong.sum())} of {wrong.size} pixels hold numbers of other squares" if wrong.any() else "all do"
@@ -144,12 +144,12 @@ def samples_are_of(got: np.ndarray, wanted: np.ndarray, levels: int, seed: int) 
         "how far sampled levels are from the middle": lambda x: np.abs(x - (levels - 1) / 2).mean(axis=1),
         "a sum over sampled pixels": lambda x: x @ weights,
     }
-    found = [
+    findings = [
         same_distribution(look(got), look(wanted), name, "that of z ~ N(0, I), brought back")
         for name, look in looks.items()
     ]
-    worst = min(found, key=lambda finding: finding.value or 0.0)
-    p_value = min(1.0, len(found) * (worst.value or 0.0))
+    worst = min(findings, key=lambda finding: finding.value or 0.0)
+    p_value = min(1.0, len(findings) * (worst.value or 0.0))
     return replace(worst, share=float(p_value > P_VALUE), value=p_value)
 
 

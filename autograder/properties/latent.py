@@ -70,8 +70,8 @@ def kl_of(got: np.ndarray, mu: np.ndarray, log_sigma: np.ndarray) -> Finding:
     """got (B,) is KL(N(μ, σ²) ‖ N(0, I)) of these Gaussians (B, D)."""
     m, s = mu.astype(np.float64), log_sigma.astype(np.float64)
     sigma, dims = np.exp(s), mu.shape[1]
-    right = gaussian_kl(m, s)
-    return formula("KL", got, right, {
+    right, other_way = gaussian_kl(m, s), s + (1 + m**2) / (2 * sigma**2) - 0.5
+    slips = {
         "Its sign is wrong: a divergence is never negative.": -right,
         "It is averaged over the dimensions of z, and must be summed.": right / dims,
         "It takes log σ for σ.": (-np.log(np.abs(s)) + s**2 / 2 + m**2 / 2 - 0.5).sum(1),
@@ -79,10 +79,10 @@ def kl_of(got: np.ndarray, mu: np.ndarray, log_sigma: np.ndarray) -> Finding:
         "It reads log σ as log σ².": (-s / 2 + sigma / 2 + m**2 / 2 - 0.5).sum(1),
         "The ½ that is taken away in each dimension is missing.": right + dims / 2,
         "The sign of log σ is wrong.": right + 2 * s.sum(1),
-        "It is the divergence the other way round, of the prior from q.":
-            (s + (1 + m**2) / (2 * sigma**2) - 0.5).sum(1),
+        "It is the divergence the other way round, of the prior from q.": other_way.sum(1),
         "It is twice the divergence: is a ½ missing?": 2 * right,
-    })  # fmt: skip
+    }
+    return formula("KL", got, right, slips)
 
 
 def nll_is_right(nll: Callable, dims: int, seed: int = 0) -> Finding:
@@ -93,7 +93,7 @@ def nll_is_right(nll: Callable, dims: int, seed: int = 0) -> Finding:
     x = (m + 1.5 * sigma * rng.normal(size=m.shape)).astype(np.float32)
     right, squares = gaussian_nll(x, m, s), (x - m) ** 2
     constant = 0.5 * np.log(2 * np.pi)
-    return formula("the reconstruction term", nll(x, mu, log_sigma), right, {
+    slips = {
         "A constant is missing: ½ log 2π in every dimension.": right - dims * constant,
         "There is one ½ log 2π too few or too many: it belongs to every dimension.": right - (dims - 1) * constant,
         "It is averaged over the dimensions of x, and must be summed.": right / dims,
@@ -104,7 +104,8 @@ def nll_is_right(nll: Callable, dims: int, seed: int = 0) -> Finding:
         "log σ is missing.": right - s.sum(1),
         "It takes log σ for σ.": (constant + np.log(np.abs(s)) + squares / (2 * s**2)).sum(1),
         "It is the squared error alone.": squares.sum(1),
-    })  # fmt: skip
+    }
+    return formula("the reconstruction term", nll(x, mu, log_sigma), right, slips)
 
 
 def formula(
@@ -143,8 +144,8 @@ def noise_is_fresh(draw: Callable[[np.ndarray, np.ndarray, int], np.ndarray], di
     p_value = min(1.0, len(tests) * tests[worst])
     ok = p_value > P_VALUE
     measured = f"(z − μ)/σ of {len(mu):,} draws: {worst} has p = {tests[worst]:.2g}"
-    return Finding(float(ok), measured, required, p_value, P_VALUE, "p-value",
-                   slip="" if ok else _noise_slip(residuals, sigma, log_sigma))  # fmt: skip
+    slip = "" if ok else _noise_slip(residuals, sigma, log_sigma)
+    return Finding(float(ok), measured, required, p_value, P_VALUE, "p-value", slip=slip)
 
 
 def normal_p_values(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
@@ -177,11 +178,13 @@ def _noise_slip(residuals: list[np.ndarray], sigma: np.ndarray, log_sigma: np.nd
     noise = first / sigma
     if np.allclose(first, second, atol=1e-5):
         return "Two calls draw the same noise: it must be new every time."
-    for scale, said in (
-        (np.ones_like(sigma), "The noise is not multiplied by σ."), (sigma**2, "The noise is multiplied by σ², not σ."),
-        (np.sqrt(sigma), "log σ is read as log σ²: the noise is multiplied by √σ."),
-        (np.abs(log_sigma), "The noise is multiplied by log σ, not by σ."),
-    ):  # fmt: skip
+    scales = {
+        "The noise is not multiplied by σ.": np.ones_like(sigma),
+        "The noise is multiplied by σ², not σ.": sigma**2,
+        "log σ is read as log σ²: the noise is multiplied by √σ.": np.sqrt(sigma),
+        "The noise is multiplied by log σ, not by σ.": np.abs(log_sigma),
+    }
+    for said, scale in scales.items():
         if kstest((first / scale).ravel(), "norm").pvalue > 1e-3:
             return said
     if np.abs(noise - noise[:1]).max() < 1e-3 * np.abs(noise).max():
@@ -234,8 +237,8 @@ def gradient_is_of_the_loss(value: Callable, gradient: Callable, x: np.ndarray, 
     measured = f"the gradient differs from the slope of the loss by {error:.1%} at one example in ten and more"
     if not along.any() and difference.any():
         measured = "no gradient arrives"
-    return Finding(float(error <= GRADIENT_TOLERANCE), measured, f"at most {GRADIENT_TOLERANCE:.0%}", error,
-                   GRADIENT_TOLERANCE)  # fmt: skip
+    required = f"at most {GRADIENT_TOLERANCE:.0%}"
+    return Finding(float(error <= GRADIENT_TOLERANCE), measured, required, error, GRADIENT_TOLERANCE)
 
 
 # ---- two ways to draw the same thing -------------------------------------------------------------------
@@ -298,9 +301,14 @@ def ill_conditioned(encode: Callable, decode: Callable, x: np.ndarray, seed: int
 
 
 def importance_weighted(
-    x: np.ndarray, encode: Callable, decode: Callable, k: int, seed: int = 0, nll: Callable = gaussian_nll,
+    x: np.ndarray,
+    encode: Callable,
+    decode: Callable,
+    k: int,
+    seed: int = 0,
+    nll: Callable = gaussian_nll,
     draw: Callable | None = None,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """−log (1/K) Σ_k p(x | z_k) p(z_k) / q(z_k | x): (B, D) -> (B,). K = 1 is a draw of −ELBO.
 
     nll: −log of a Gaussian density; draw: of z from μ and log σ. Ours, unless others are given.
@@ -356,8 +364,8 @@ def in_order(bounds: dict[str, np.ndarray]) -> Finding:
         rise = values[k + 1] - values[k]
         allowed = ERRORS * rise.std() / np.sqrt(len(rise)) + ORDER_TOLERANCE
         if rise.mean() / allowed > strain:
-            strain, worst = rise.mean() / allowed, f"{names[k]} {values[k].mean():.3f} is below {names[k + 1]} " \
-                f"{values[k + 1].mean():.3f}"  # fmt: skip
+            strain = rise.mean() / allowed
+            worst = f"{names[k]} {values[k].mean():.3f} is below {names[k + 1]} {values[k + 1].mean():.3f}"
     ok = strain <= 1
     return Finding(float(ok), measured if ok else worst, required, strain, 1.0)
 
@@ -402,23 +410,25 @@ def _simplest(p_values: dict):
     return agree[0] if agree else max(p_values, key=p_values.get)  # type: ignore[arg-type]  # each has its value
 
 
-def unit_gaussian(got: np.ndarray, squares: dict[str, Callable[[], np.ndarray]], dims: int) -> tuple[Finding, Finding]:
+def unit_gaussian(
+    got: np.ndarray, squares: dict[str, Callable[[], np.ndarray]], dims: int, part: str = "pixel"
+) -> tuple[Finding, Finding]:
     """Draws of a reconstruction term, (n,), are d/2 log 2π + ½ ‖x − μ_x(z)‖², and their z are μ + σ ε.
 
     squares: what gives ‖x − μ_x(z)‖² of the z of `noises`, (n,) each; of the wrong ones it is asked where the right
-    ones do not agree. Two findings: the formula is right
-    with one noise or another, and the noise is with one formula or another.
+    ones do not agree. part: what an example is made of. Two findings: the formula is right with one noise or
+    another, and the noise is with one formula or another.
     """
     constant = 0.5 * np.log(2 * np.pi) * dims
     formulas = {
         "": lambda s: constant + s / 2,
         "The constant d/2 · log 2π is missing.": lambda s: s / 2,
         "The ½ before the squares is missing.": lambda s: constant + s,
-        "The squares are averaged over the pixels, and must be summed.": lambda s: constant + s / dims / 2,
-        "It is the mean squared error: sum over the pixels, halve, and add the constant.": lambda s: s / dims,
+        f"The squares are averaged over the {part}s, and must be summed.": lambda s: constant + s / dims / 2,
+        f"It is the mean squared error: sum over the {part}s, halve, and add the constant.": lambda s: s / dims,
         "It is the squared error: halve it, and add the constant.": lambda s: s,
-        "One ½ log 2π is not enough: every pixel has its own.": lambda s: constant / dims + s / 2,
-        "Everything is divided by the number of pixels: it must be summed.": lambda s: (constant + s / 2) / dims,
+        f"One ½ log 2π is not enough: every {part} has its own.": lambda s: constant / dims + s / 2,
+        f"Everything is divided by the number of {part}s: it must be summed.": lambda s: (constant + s / 2) / dims,
         "Its sign is wrong: it is the negative logarithm.": lambda s: -constant - s / 2,
     }
     required = f"d/2 log 2π + ½ ‖x − μ_x(z)‖², z = μ_z + σ_z ε (p > {P_VALUE:g})"
@@ -429,8 +439,8 @@ def unit_gaussian(got: np.ndarray, squares: dict[str, Callable[[], np.ndarray]],
     right = squares[""]()
     p = p_of_same(got, formulas[""](right))
     if p > P_VALUE:
-        fine = Finding(1.0, f"the reconstruction term: p = {p:.2g} over {len(got):,} draws", required, p, P_VALUE,
-                       "p-value")  # fmt: skip
+        measured = f"the reconstruction term: p = {p:.2g} over {len(got):,} draws"
+        fine = Finding(1.0, measured, required, p, P_VALUE, "p-value")
         return fine, fine
     every = {noise: draw() for noise, draw in squares.items()}
     p_values = {(f, n): p_of_same(got, formulas[f](every[n])) for f in formulas for n in every}
@@ -598,20 +608,35 @@ def larger_gap(
     factors and both codes, `replicates` times. factors: int (n, F), called `names`. The mean, because one factor or
     another lies along a latent by luck; where the means differ by less, nothing holds.
     """
-    rng, n = np.random.default_rng(0), len(factors)
-    places = [information.binned(c) for c in (codes, others)]
     here, there = (information.gaps(c, factors) for c in (codes, others))
-    drawn = np.empty((replicates, factors.shape[1]))
-    for k in range(replicates):
-        weights = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
-        gaps = [information.gaps_of(information.of_binned(p, factors, weights)) for p in places]
-        drawn[k] = gaps[0] - gaps[1].mean()
-    away = (here - there.mean()) / np.maximum(drawn.std(axis=0, ddof=1), 1e-6)  # in standard deviations
-    larger = here.mean() - there.mean() > DEVIATIONS * drawn.mean(axis=1).std(ddof=1)
-    low = int(away.argmin())
+    lead = here - there.mean()  # (F,)
+    leads = _leads_drawn_again(codes, others, factors, replicates)  # (replicates, F)
+    away = lead / np.maximum(leads.std(axis=0, ddof=1), 1e-6)  # in standard deviations
+    on_average = lead.mean() > DEVIATIONS * leads.mean(axis=1).std(ddof=1)
     said = ", ".join(f"{name} {a:.2f} against {b:.2f}" for name, a, b in zip(names, here, there, strict=True))
-    plot = {"kind": "bars", "series": {"gap": here, "the other's": there}, "x": "factor"}
-    measured = f"gaps of {said}; {names[low]} is {away[low]:.1f} standard deviations above their mean"
-    required = f"every gap above the other's mean, by {DEVIATIONS:g} standard deviations"
-    share = float(larger * (away > DEVIATIONS).mean())
-    return Finding(share, measured, required, float(away[low]), DEVIATIONS, "at least", plot=plot)
+    least = int(away.argmin())
+    return Finding(
+        float(on_average * (away > DEVIATIONS).mean()),
+        f"gaps of {said}; {names[least]} is {away[least]:.1f} standard deviations above their mean",
+        f"every gap above the other's mean, by {DEVIATIONS:g} standard deviations",
+        float(away[least]),
+        DEVIATIONS,
+        "at least",
+        {"kind": "bars", "series": {"gap": here, "the other's": there}, "x": "factor"},
+    )
+
+
+def _leads_drawn_again(codes: np.ndarray, others: np.ndarray, factors: np.ndarray, replicates: int) -> np.ndarray:
+    """How far each gap in `codes` is above the mean gap in `others`, of images drawn with replacement: (replicates, F).
+
+    What is drawn is how often each image counts, so that the latents are put into bins once.
+    """
+    n, rng = len(factors), np.random.default_rng(0)
+    bins, others_bins = information.binned(codes), information.binned(others)
+
+    def lead(counts: np.ndarray) -> np.ndarray:
+        gaps, theirs = (information.gaps_of(information.of_binned(b, factors, counts)) for b in (bins, others_bins))
+        return gaps - theirs.mean()
+
+    drawn = (np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64) for _ in range(replicates))
+    return np.stack([lead(counts) for counts in drawn])

@@ -122,7 +122,7 @@ def stretching_changes_nothing(said: np.ndarray, stretched: np.ndarray, grads: d
     if off <= SINGULAR:
         return Finding(1.0, f"all {len(kernels)} are", required, off, SINGULAR)
     along = {k: knows_sigma(np.zeros_like(W) if grads.get(k) is None else grads[k], W) for k, W in kernels.items()}
-    plain = [name for name, found in along.items() if not found.passed]
+    plain = [name for name, finding in along.items() if not finding.passed]
     slip = ""
     if 0 < len(plain) < len(kernels):
         slip = f"{plain[0]} is not divided by its σ: every layer with weights is a SpectralConv2d, the last one too."

@@ -75,15 +75,15 @@ def carry_it(measure: Callable[[str, int], float], share: Callable[[float], floa
     return Finding(1.0, f"{what} rests on its weights", required)
 
 
-def carry(found: Finding, again: Callable[[int], Finding | None]) -> Finding:
+def carry(finding: Finding, again: Callable[[int], Finding | None]) -> Finding:
     """What was found of a trained model, unless it holds as well with its weights shuffled, again(number).
 
     None: with these weights it is no model.
     """
     for k in range(SHUFFLES):
         other = again(k)
-        if other is None or other.share <= MOST * found.share:
-            return found
+        if other is None or other.share <= MOST * finding.share:
+            return finding
     if TYPE_CHECKING:
         assert other is not None
-    return Finding(0.0, f"with all weights shuffled, too: {other.measured}", found.required, slip=SLIP)
+    return Finding(0.0, f"with all weights shuffled, too: {other.measured}", finding.required, slip=SLIP)

@@ -113,15 +113,15 @@ def _copy(response, file, here: int, total: int | None) -> None:
 
 
 def _start(response) -> int | None:
-    found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    return int(found[1]) if found else None
+    match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return int(match[1]) if match else None
 
 
 def _total(response) -> int | None:
     """The size of the whole file, as far as the server says."""
-    found = re.search(r"/(\d+)$", response.headers.get("Content-Range", ""))
-    if found:
-        return int(found[1])
+    match = re.search(r"/(\d+)$", response.headers.get("Content-Range", ""))
+    if match:
+        return int(match[1])
     length = response.headers.get("Content-Length", "")
     return int(length) if length.isdigit() and response.status_code == 200 else None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepul_utils.images.image_set import ImageSet, quantised
+from deepul_utils.images.image_set import ImageSet, quantized
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 CELL = 40  # pixels: side of one cell of the sheet; the digit fills 32 of them
@@ -40,7 +40,7 @@ class Glyphs(ImageSet):
         for start in range(0, n, BLOCK):
             rows = slice(start, start + BLOCK)
             x[rows, 0] = _warped(typeface[rows] * 10 + y[rows], jitter[rows])
-        return quantised(x, self.levels), y
+        return quantized(x, self.levels), y
 
 
 @cache

@@ -66,6 +66,6 @@ class ImageSet:
         raise NotImplementedError
 
 
-def quantised(x: np.ndarray, levels: int) -> np.ndarray:
+def quantized(x: np.ndarray, levels: int) -> np.ndarray:
     """uint8 with 256 levels → with `levels`, a power of two: ⌊x · levels / 256⌋."""
     return x >> np.uint8(8 - (levels.bit_length() - 1))

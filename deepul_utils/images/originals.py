@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from deepul_utils.images import downloads
-from deepul_utils.images.image_set import ImageSet, quantised
+from deepul_utils.images.image_set import ImageSet, quantized
 from deepul_utils.toy.distribution import SPLITS
 
 Pair = tuple[np.ndarray, np.ndarray]  # images, uint8 (N, C, 32, 32); labels, int64 (N,)
@@ -43,7 +43,7 @@ class Original(ImageSet):
         if n > len(y):
             raise ValueError(f"{self.name} has {len(y):,} {split} images, not {n:,}.")
         which = rng.permutation(len(y))[:n]
-        return quantised(x[which], self.levels), y[which]
+        return quantized(x[which], self.levels), y[which]
 
     def _read(self, paths: dict[str, Path]) -> tuple[Pair, Pair]:
         """(training images, test images) of the archives."""

@@ -40,9 +40,9 @@ def get(name: str) -> Distribution:
         close = difflib.get_close_matches(str(name), BUILDERS, n=1, cutoff=0.4)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"There is no toy set called {name!r}.{hint} Sets: {', '.join(BUILDERS)}.")
-    found = BUILDERS[name]()
-    found.name, found.about = name, BUILDERS[name].__doc__
-    return found
+    distribution = BUILDERS[name]()
+    distribution.name, distribution.about = name, BUILDERS[name].__doc__
+    return distribution
 
 
 @cache

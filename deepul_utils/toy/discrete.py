@@ -45,7 +45,7 @@ class DiscreteDistribution:
         return self.pmf.sum(axis=tuple(d for d in range(self.dims) if d != dim))
 
     def sample(self, n: int, seed: int | np.random.Generator = 0, split: str = "train") -> np.ndarray:
-        """n draws, int64 (n, dims) in 0 … bins − 1: the source's draws of this seed and split, quantised."""
+        """n draws, int64 (n, dims) in 0 … bins − 1: the source's draws of this seed and split, quantized."""
         # In double precision: a draw rounded to float32 could cross into an empty cell of the checkerboard.
         x = self.source.draw(check_count(n), stream(self.name, seed, split))
         lo, hi = np.array(self.source.support).T

@@ -14,10 +14,32 @@ from deepul_utils.training.runs import STEPS_WATCHED, Run
 from deepul_utils.training.sessions import Kept, Session
 
 __all__ = [
-    "CHECKPOINT_SECONDS", "STEPS_WATCHED", "Checkpoint", "Diverged", "Film", "History", "Interrupted", "Kept", "Run",
-    "Session", "copied", "device", "drawn", "evaluate", "exercise_of", "fit", "get_ready", "history", "notes", "play",
-    "progress", "seed_everything", "seeded", "session", "trained",
-]  # fmt: skip
+    "CHECKPOINT_SECONDS",
+    "STEPS_WATCHED",
+    "Checkpoint",
+    "Diverged",
+    "Film",
+    "History",
+    "Interrupted",
+    "Kept",
+    "Run",
+    "Session",
+    "copied",
+    "device",
+    "drawn",
+    "evaluate",
+    "exercise_of",
+    "fit",
+    "get_ready",
+    "history",
+    "notes",
+    "play",
+    "progress",
+    "seed_everything",
+    "seeded",
+    "session",
+    "trained",
+]
 
 notes = origins.notes  # what to know of the trained models behind a check
 

@@ -63,8 +63,11 @@ def _load(name: str, file: Path, model: nn.Module) -> History:
 
 
 def _require_fit(name: str, file: Path, stored: dict, wanted: dict) -> None:
-    shapes = [f"{k} is {tuple(stored[k].shape)}, should be {tuple(wanted[k].shape)}"
-              for k in stored.keys() & wanted.keys() if stored[k].shape != wanted[k].shape]  # fmt: skip
+    shapes = [
+        f"{k} is {tuple(stored[k].shape)}, should be {tuple(wanted[k].shape)}"
+        for k in stored.keys() & wanted.keys()
+        if stored[k].shape != wanted[k].shape
+    ]
     problems = {
         "missing": sorted(wanted.keys() - stored.keys()),
         "unexpected": sorted(stored.keys() - wanted.keys()),

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from deepul_utils import devices, training
 from deepul_utils.errors import Diverged, KitError
+from deepul_utils.training import arguments
 from deepul_utils.training.checkpoints import _settings
 from deepul_utils.training.histories import Film, History, _note_settings
 from deepul_utils.training.interrupts import _deferred_interrupt, get_ready
@@ -25,6 +26,7 @@ def progress(iterable: Iterable | None, description: str = "", **options):
     return tqdm(iterable, **(defaults | options))
 
 
+@arguments.called_as(arguments.FIT)
 def fit(
     model: nn.Module,
     loss: Callable[..., Tensor],
@@ -43,9 +45,11 @@ def fit(
     loss: batch -> scalar mean over the batch. train, valid: arrays or tensors, examples first, or tuples of such,
     as (images, labels): then the loss takes as many arguments. scheduler: stepped after every step. clip: largest
     norm of the gradient. valid is evaluated `evaluations` times.
-    Inside `trained`, an interrupted run goes on where it stopped. Raises KitError if the loss is no finite
-    scalar, or if an interrupted run had other settings.
+    Inside `trained`, an interrupted run goes on where it stopped. Raises KitError for arguments that do not fit
+    together, as an optimiser of another model, if the loss is no finite scalar, or if an interrupted run had other
+    settings.
     """
+    _require_all(model, loss, train, valid, optimizer, scheduler, steps, batch_size, evaluations)
     get_ready()
     train = _tensors(train)
     batches = _Batches(len(train[0]), batch_size)
@@ -88,6 +92,21 @@ def fit(
     return history
 
 
+def _require_all(model, loss, train, valid, optimizer, scheduler, steps, batch_size, evaluations) -> None:
+    """Raises KitError, before a step is taken, for arguments of `fit` that would end in an error later."""
+    arguments.require_model(model, arguments.FIT)
+    arguments.require_data(train, "The data of fit", arguments.FIT)
+    arguments.require_loss(loss, _tensors(train))
+    if valid is not None:
+        arguments.require_data(valid, "valid", arguments.FIT)
+        arguments.require_valid(_tensors(valid), _tensors(train))
+    for value, name, least in (steps, "steps", 0), (batch_size, "batch_size", 1), (evaluations, "evaluations", 1):
+        arguments.require_count(value, name, least)
+    arguments.require_optimizer(optimizer, model)
+    if scheduler is not None:
+        arguments.require_scheduler(scheduler, (optimizer,), steps)
+
+
 def _standard_error(losses: list[float], batch: int, examples: int, last: int = 200) -> float:
     """Of a mean over so many examples, from how much the means over batches scatter: σ̂/√n with σ̂ = s √B.
 
@@ -98,6 +117,7 @@ def _standard_error(losses: list[float], batch: int, examples: int, last: int = 
     return float(scatter * (batch / examples) ** 0.5)
 
 
+@arguments.called_as(arguments.PLAY)
 def play(
     model: Any,
     data,
@@ -114,9 +134,11 @@ def play(
     model: has discriminator_loss(x) of a batch of data and generator_loss(n) of so many samples, both to be
     minimised. optimizers: the discriminator's, then the generator's. schedulers: stepped after every round. frame:
     what a Film takes of it.
-    Inside `trained`, an interrupted game goes on where it stopped. Raises KitError if a loss is no finite scalar, if
-    the optimisers are in the wrong order, or if an interrupted game had other settings.
+    Inside `trained`, an interrupted game goes on where it stopped. Raises KitError for arguments that do not fit
+    together, if a loss is no finite scalar, if the optimisers are in the wrong order, or if an interrupted game had
+    other settings.
     """
+    _require_game(model, data, optimizers, schedulers, rounds, batch_size, discriminator_steps)
     get_ready()
     (data,) = _tensors(data)
     of_discriminator, of_generator = optimizers
@@ -157,6 +179,27 @@ def play(
     return history
 
 
+def _require_game(model, data, optimizers, schedulers, rounds, batch_size, discriminator_steps) -> None:
+    """Raises KitError, before a round is played, for arguments of `play` that would end in an error later."""
+    arguments.require_model(model, arguments.PLAY)
+    arguments.require_data(data, "The data of play", arguments.PLAY)
+    arguments.require_one_part(_tensors(data))
+    for name in ("discriminator_loss", "generator_loss"):
+        if not callable(getattr(model, name, None)):
+            raise KitError(f"{type(model).__name__} has no {name}: play asks the model for both losses.")
+    if not isinstance(optimizers, tuple | list) or len(optimizers) != 2:
+        raise KitError("play takes two optimisers, the discriminator's and the generator's: optimizers=(…, …).")
+    for optimizer in optimizers:
+        arguments.require_optimizer(optimizer, model)
+    arguments.require_count(rounds, "rounds", 0)
+    arguments.require_count(batch_size, "batch_size")
+    arguments.require_count(discriminator_steps, "discriminator_steps")
+    if not isinstance(schedulers, tuple | list):
+        raise KitError("play takes its schedulers as a tuple, one for each optimiser: schedulers=(…, …).")
+    for scheduler in schedulers:
+        arguments.require_scheduler(scheduler, tuple(optimizers), rounds, "rounds")
+
+
 def _descend(loss: Tensor, optimizer: torch.optim.Optimizer, player: str, step: int) -> float:
     """One step of one player."""
     _require_scalar(loss, step)
@@ -174,7 +217,8 @@ def _descend(loss: Tensor, optimizer: torch.optim.Optimizer, player: str, step: 
 
 def _require_scalar(value, step: int) -> None:
     if not isinstance(value, Tensor) or value.numel() != 1:
-        got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        many = isinstance(value, Tensor)
+        got = f"shape {tuple(value.shape)}: end it in .mean()" if many else type(value).__name__
         raise KitError(f"The loss must be one number, the mean over the batch; got {got}.")
     if not value.requires_grad:
         raise KitError(

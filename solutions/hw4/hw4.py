@@ -22,7 +22,8 @@
 # each with a known rate of error, and the losses as the theorems that they are.
 #
 # **How this notebook works.** Each exercise has the same steps: *why*, *write*, *look*, *train*, *see*,
-# *check*. You write the code where it says `NotImplementedError`. `check("…")` runs the very checks that
+# *check*; the contents pane on the left lists them. You write the code where it says `NotImplementedError`; the hardest
+# steps have hints that unfold. `check("…")` runs the very checks that
 # grade you, as often as you like; at grading time only the seeds and the held-out data are new. It is worth calling
 # before everything is written: what is there is judged, what is missing is named. `check("gan1d", only="loss")` runs
 # the checks with that word in their title.
@@ -86,22 +87,33 @@ seed_everything(0)
 #
 # For a given $G$ the best discriminator is $D^*(x) = p(x) / (p(x) + p_G(x))$: it knows the ratio of two densities that
 # it has never seen. With it the value is $2\,\mathrm{JS}(p \,\|\, p_G) - \log 4$, so the best generator has $p_G = p$,
-# and then $D^* = \tfrac12$ everywhere. (What are both losses then? You will see them as dashed lines.)
+# and then $D^* = \tfrac12$ everywhere. ($\mathrm{JS}$ is the Jensen–Shannon divergence, the mean of the two KL
+# divergences from $p$ and from $p_G$ to $\frac12 (p + p_G)$: zero for $p_G = p$ only. What are both losses then? You
+# will see them as dashed lines.)
 #
-# **The generator's loss.** Early on samples are easy to tell, $D(G(z)) \approx 0$, and
-# $\log(1 - D(G(z)))$ is flat there: the generator learns nothing just when it has most to learn. The
-# **non-saturating** loss $-\log D(G(z))$ has the same fixed point and its steepest slope where the other has none.
+# **The generator's loss.** Early on samples are easy to tell, $D(G(z)) \approx 0$, and $\log(1 - D(G(z)))$ is flat
+# there: the generator learns nothing just when it has most to learn. The **non-saturating** loss $-\log D(G(z))$ has
+# the same fixed point and its steepest slope where the other has none. (The lecture notes, section 10.4, have the first
+# only, without a name.)
 #
 # $$\mathcal{L}_D = -\mathbb{E}\left[\log D(x)\right] - \mathbb{E}\left[\log(1 - D(G(z)))\right], \qquad
 #   \mathcal{L}_G^{\text{minimax}} = \mathbb{E}\left[\log(1 - D(G(z)))\right], \qquad
 #   \mathcal{L}_G^{\text{ns}} = -\mathbb{E}\left[\log D(G(z))\right].$$
+#
+# *The paper:* Goodfellow et al., *Generative Adversarial Networks*, 2014
+# ([arXiv:1406.2661](https://arxiv.org/abs/1406.2661)), sections 3 and 4. *Further reading:* Arjovsky and Bottou,
+# *Towards Principled Methods for Training Generative Adversarial Networks*, 2017
+# ([arXiv:1701.04862](https://arxiv.org/abs/1701.04862)), on vanishing gradients; Mescheder, Geiger and Nowozin, *Which
+# Training Methods for GANs do actually Converge?*, 2018 ([arXiv:1801.04406](https://arxiv.org/abs/1801.04406)).
 
 # %%
 bumps = toy.get("three_bumps")
 plots.distribution(bumps)
 
 # %% [markdown]
-# **Write** the three losses. They are given logits, of any size: $\sigma(100)$ is 1 in float32, and $\log(1 - 1)$ is
+# ### Write
+#
+# The three losses. They are given logits, of any size: $\sigma(100)$ is 1 in float32, and $\log(1 - 1)$ is
 # $-\infty$, but $-\log(1 - \sigma(\ell)) = \log(1 + e^{\ell})$ is simply 100. `F.softplus` computes that. Then
 # `check("gan1d", only="loss")` looks at these three.
 
@@ -129,7 +141,9 @@ def nonsaturating_loss(fake: torch.Tensor) -> torch.Tensor:
 
 
 # %% [markdown]
-# **Look** at the slope of both losses against the logit of a sample: what pushes the generator. On the left the
+# ### Look
+#
+# The slope of both losses against the logit of a sample: what pushes the generator. On the left the
 # discriminator is sure that the sample is none of the data.
 
 # %%
@@ -147,12 +161,43 @@ plots.curves(
 #
 # ![slopes of the minimax and of the non-saturating loss](figures/gan1d_slopes.png)
 #
+# ### Write
+#
 # Now the two players, and one step of each. A step draws noise, computes the player's loss, and moves *that player*
 # with its optimiser. Two things are easy to get wrong. In the discriminator's step the samples are constants: `detach`
-# them, or gradients run back into the generator, for nothing. And gradients that an earlier step left behind must be
-# cleared before `backward`: the generator's step leaves some in the discriminator. The discriminator ends in a linear
-# layer, with no sigmoid after it: the losses are of logits. (Batch normalisation is at home in the generator. In this
-# discriminator, whether data and samples come in one batch or in two, it often loses just what tells them apart.)
+# them, or gradients run back into the generator and are computed in vain. And gradients that an earlier step left
+# behind must be cleared before `backward`: the generator's step leaves some in the discriminator. The discriminator
+# ends in a linear layer, with no sigmoid after it: the losses are of logits. (Batch normalisation is at home in the
+# generator. In this discriminator, whether data and samples come in one batch or in two, it often loses just what tells
+# them apart.)
+#
+# **Hints** for the two steps, one after the other:
+#
+# <details>
+# <summary>Hint 1: the idea</summary>
+#
+# Noise, loss, old gradients away, `backward`, one step of the optimiser. Who moves is decided by the optimiser alone:
+# it was made of one player's parameters. What differs is through whom the gradient has to run.
+#
+# </details>
+#
+# <details>
+# <summary>Hint 2: the shape of the answer</summary>
+#
+# The discriminator's step: as many samples as data, cut off from the generator; two batches of logits;
+# `discriminator_loss`. The generator's: new noise, samples, their logits, one of the two other losses; the gradient
+# runs through the discriminator into the generator, so nothing is cut off. Both return the loss, without its graph.
+#
+# </details>
+#
+# <details>
+# <summary>Hint 3: the last nudge</summary>
+#
+# `zero_grad` of the optimiser that is given, just before `backward`: it clears what the other player's step left.
+# `no_grad` around the discriminator in the generator's step would cut the path that the gradient needs; around the
+# generator in the discriminator's step it is as good as `detach`.
+#
+# </details>
 
 
 # %%
@@ -207,9 +252,12 @@ class GAN1d(nn.Module):
 
 
 # %% [markdown]
-# **Train** them in turns: in every round a few steps of the discriminator, each on a new batch of data, then one of the
-# generator. Games are restless where a single loss would settle, and a few tricks calm them; each has a switch below.
-# How near the samples come to the data, in the $W_1$ of below, is 0.032 with all of them (the mean of ten seeds).
+# ### Train
+#
+# In turns: in every round a few steps of the discriminator, each on a new batch of data, then one of the generator.
+# Games are restless where a single loss would settle, and a few tricks calm them; each has a switch below. How near the
+# samples come to the data, in the distance $W_1$ that is explained under *See*, is 0.032 with all of them (the mean of
+# ten seeds).
 #
 # - *A learning rate that falls to zero* in the second half: the players stop circling around the fixed point. Without
 #   (`decay=False`) the distance is 0.095.
@@ -219,14 +267,16 @@ class GAN1d(nn.Module):
 #   following. With one it is 0.044.
 # - The *non-saturating* loss. In one dimension the minimax loss comes as near, 0.031.
 #
-# **Recipe.** Adam for both players with a learning rate of `8e-3` and `betas=(0.0, 0.9)`; 2,500 rounds, each of two
+# *The recipe:* Adam for both players with a learning rate of `8e-3` and `betas=(0.0, 0.9)`; 2,500 rounds, each of two
 # steps of the discriminator and one of the generator, with batches of 512; the rate stays as it is for the first half
 # of the rounds, and falls from there on a straight line to zero. Ten seconds on two cores. (Usual rates for GANs, as
 # 2e-4, are far too small for so few rounds. At this one plain ReLUs may die in a discriminator; `nn.LeakyReLU(0.2)`
 # lives.)
 #
-# `torch.as_tensor(bumps.sample(100_000, seed=0))` are data to draw batches from, and `progress(range(rounds))` shows a
-# bar. `film.look(r)` before round $r$, and `film.look(rounds)` at the end, take a picture of both players now and then.
+# Write the loop yourself this once. `torch.as_tensor(bumps.sample(100_000, seed=0))` are data to draw batches from, and
+# `progress(range(rounds))` shows a bar. Append the losses of every round to `losses`, as floats; of two discriminator's
+# steps, the last. `LambdaLR(optimizer, f)` multiplies the rate by $f(r)$ in round $r$. `film.look(r)` before round $r$,
+# and `film.look(rounds)` at the end, take a picture of both players now and then.
 
 # %%
 line = torch.linspace(-5, 5, 200)[:, None]
@@ -267,6 +317,8 @@ plots.game_history(training.history("gan1d"), fixed_point={"D": np.log(4), "G": 
 # ![losses of both players](figures/gan1d_losses.png)
 #
 # These curves say little about how good the samples are: in a game no loss has to fall. Look at the players instead.
+#
+# ### See
 
 # %%
 plots.game_1d(bumps, training.history("gan1d").frames, line)
@@ -292,8 +344,29 @@ print(f"W₁ {distance:.3f} standard deviations, D within {off:.3f} of ½ on the
 
 # %% [markdown]
 # *To try:* switch a trick off, `trained("gan1d.momentum", GAN1d(), fit=lambda gan: train_gan1d(gan, momentum=0.5))`,
-# and watch the film. What does the minimax loss do in the first pictures, and why does it recover here, in one
-# dimension?
+# and watch the film; or play with the minimax loss, `saturating=True`.
+
+# %% [markdown]
+# ### Question 4.1
+#
+# With the minimax loss the generator lowers $\log(1 - D(G(z)))$. Why does it hardly learn in the first pictures, and
+# why does it recover here, in one dimension?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# With $D = \sigma(a)$ the slope of $\log(1 - \sigma(a))$ in the logit $a$ is $-\sigma(a) = -D$. At the start $D$ tells
+# samples from data with ease, $D(G(z)) \approx 0$, so the gradient is nearly zero just where the samples are bad. The
+# other loss, $-\log D$, has slope $-(1 - D) \approx -1$ there. In one dimension samples and data lie on the same line
+# and overlap, and $D$ is a small smooth network: its logit stays finite and leans towards the data everywhere, so the
+# gradient is small but points the right way. Adam divides by the size of the gradients, and makes steps of them all
+# the same. In many dimensions the two do not meet, $D$ becomes perfect, and nothing is left to follow.
+#
+# **Rubric.** *2 points:* the gradient vanishes as $D(G(z)) \to 0$, with the slope or in words, **and** a reason for
+# the recovery (overlap on a line, finite logits, or Adam's scaling). *1 point:* one of the two.
+# ### END SOLUTION
+
+# %% [markdown]
+# ### Check
 
 # %%
 check("gan1d")
@@ -317,14 +390,21 @@ check("gan1d")
 #   \qquad \hat x = \epsilon\, x + (1 - \epsilon)\, G(z), \quad \epsilon \sim U[0, 1],$$
 #
 # with an $\epsilon$ of its own for every pair. And $\mathcal{L}_G = -\mathbb{E}\left[f(G(z))\right]$. A critic has no
-# sigmoid: only differences of $f$ count.
+# sigmoid: only differences of $f$ count. ($\nabla f(\hat x)$ is the derivative by the *input*, not by the weights.)
+#
+# *The papers:* Arjovsky, Chintala and Bottou, *Wasserstein GAN*, 2017
+# ([arXiv:1701.07875](https://arxiv.org/abs/1701.07875)); Gulrajani et al., *Improved Training of Wasserstein GANs*,
+# 2017 ([arXiv:1704.00028](https://arxiv.org/abs/1704.00028)), Algorithm 1. *Further reading:* Lucic et al., *Are GANs
+# Created Equal? A Large-Scale Study*, 2017 ([arXiv:1711.10337](https://arxiv.org/abs/1711.10337)).
 
 # %%
 eight, smiley = toy.get("eight_gaussians"), toy.get("smiley")
 plots.gallery(["eight_gaussians", "smiley"])
 
 # %% [markdown]
-# **Write** the game of before for points in the plane. From here on the kit's `play` takes the steps; you write both
+# ### Write
+#
+# The game of 4.1 for points in the plane. From here on the kit's `play` takes the steps; you write both
 # losses, as functions of the model alone. `discriminator_loss` draws its own samples, as many as there are data.
 
 
@@ -374,6 +454,33 @@ class GAN2d(nn.Module):
 # %% [markdown]
 # The critic's game has the same networks. In the penalty, `torch.autograd.grad` gives $\nabla f(\hat x)$; it must keep
 # its own graph (`create_graph=True`), since the penalty's gradient is a gradient of a gradient.
+#
+# **Hints** for `gradient_penalty`, one after the other:
+#
+# <details>
+# <summary>Hint 1: the idea</summary>
+#
+# Make the points $\hat x$ first, and tell torch that you will ask for derivatives by them. Then ask for the derivative
+# of the critic's outputs by these inputs.
+#
+# </details>
+#
+# <details>
+# <summary>Hint 2: the shape of the answer</summary>
+#
+# $\hat x$ is (B, 2), with an $\epsilon$ of shape (B, 1). The critic judges every point by itself, so the derivative of
+# the *sum* of its B outputs has, in each row, the slope at that row's point: (B, 2). Its lengths are (B,), the result
+# is a mean of (B,).
+#
+# </details>
+#
+# <details>
+# <summary>Hint 3: the last nudge</summary>
+#
+# $\hat x$ has to be a leaf: `detach` it, then `requires_grad_()`. `torch.autograd.grad` returns a tuple, even of one.
+# The length is taken row by row, `norm(dim=1)`, not over the whole batch; the square comes after one was taken off.
+#
+# </details>
 
 
 # %%
@@ -405,7 +512,9 @@ class WGAN2d(GAN2d):
 
 
 # %% [markdown]
-# **Look** at the penalty of critics whose slope you know. A linear critic $f(x) = w \cdot x$ has the slope $w$
+# ### Look
+#
+# The penalty of critics whose slope you know. A linear critic $f(x) = w \cdot x$ has the slope $w$
 # everywhere, and the penalty $(\lVert w \rVert - 1)^2$, wherever $\hat x$ is.
 
 # %%
@@ -417,13 +526,35 @@ for w in ((1.0, 0.0), (3.0, 4.0), (0.3, 0.4)):
     print(f"w = {w}: penalty {value:.3f}, should be {(np.hypot(*w) - 1) ** 2:.3f}")
 
 # %% [markdown]
-# **Train.** `play(gan, x, optimizers=(…, …), schedulers=(…, …), rounds=…, batch_size=…, discriminator_steps=…,
-# frame=frame)` plays with data `x`, a tensor: the optimisers are the discriminator's and the generator's, and the
-# schedulers are stepped after every round. `frame` is what the film shows.
+# ### Train
 #
-# **Recipe**, that of 4.1: Adam for both with a learning rate of `8e-3` and `betas=(0.0, 0.9)`, two steps of the critic
-# a round, batches of 256, a rate that stays for the first half of the rounds and then falls on a straight line to zero;
-# 3,000 rounds for the eight Gaussians, 2,000 for the smiley. Half a minute on two cores, all three games together.
+# With `play`, which is the loop of 4.1 for any model that has `discriminator_loss(x)` and `generator_loss(n)`. A whole
+# call:
+#
+# ```python
+# of_d = torch.optim.Adam(gan.discriminator.parameters(), lr=1e-3)
+# of_g = torch.optim.Adam(gan.generator.parameters(), lr=1e-3)
+# history = play(
+#     gan,
+#     x,  # the data: one tensor, examples first
+#     optimizers=(of_d, of_g),  # the discriminator's first
+#     schedulers=(schedule_d, schedule_g),  # may be left out
+#     rounds=100,
+#     batch_size=128,
+#     discriminator_steps=1,  # in a round, each on a new batch
+#     frame=frame,  # may be left out; what the film shows
+# )
+# ```
+#
+# Schedulers are stepped after every round. `play` draws its batches itself, so it takes no `Dataset` and no
+# `DataLoader`. It returns a `History`, and so does a training function: `history.train` are the losses of the
+# discriminator, `history.generator` those of the generator, `history.frames` is the film. What `play` cannot take it
+# says in a sentence: optimisers in the wrong order or of another model, a loss that is no single number or became nan.
+#
+# *The recipe,* that of 4.1: 100,000 samples, Adam for both with a learning rate of `8e-3` and `betas=(0.0, 0.9)`, two
+# steps of the critic a round, batches of 256, a rate that stays for the first half of the rounds and then falls on a
+# straight line to zero; 3,000 rounds for the eight Gaussians, 2,000 for the smiley. Half a minute on two cores, all
+# three games together.
 #
 # The penalty counts little, $\lambda = 0.2$. In images $\lambda = 10$ is usual; but the penalty also holds where a
 # slope below one would be right, near the data at the end of the game, and with much of it the samples go on moving. Of
@@ -487,13 +618,24 @@ plots.game_history(training.history("gan2d.eight"))
 #
 # ![losses of critic and generator](figures/gan2d_losses.png)
 #
-# Without the penalty, minus the critic's loss would be an estimate of $W_1$: unlike the losses of 4.1 this one says
-# something, and falls to near nothing. (The generator's says nothing: $f$ is known up to a constant.)
+# The critic's loss is *minus* an estimate of $W_1$, plus the penalty. So it starts far below zero, and while the game
+# goes well it **rises**, towards zero, where the critic finds no difference any more; a little above zero is the
+# penalty. Unlike the losses of 4.1 this one says something. (The generator's says nothing, although it falls here: $f$
+# is known up to a constant.)
 #
-# **See** samples of all three. A *good* sample lies within four standard deviations of a mode of the eight Gaussians; a
-# mode is *covered* if its share of the good ones is more than a quarter of what it should be. Full points need 95 %
-# good samples, in all eight modes; and for the smiley a root of the energy distance, which is zero for equal
-# distributions only, of 0.20 at most. (For a Gaussian of the same mean and variances it is 0.29.)
+# ### See
+#
+# Samples of all three. A *good* sample lies within four standard deviations of a mode of the eight Gaussians; a mode is
+# *covered* if its share of the good ones is more than a quarter of what it should be. Full points need 95 % good
+# samples, in all eight modes.
+#
+# The smiley has no modes to count. There the **energy distance** compares samples $X$ with data $Y$,
+#
+# $$2\, \mathbb{E}\lVert X - Y \rVert - \mathbb{E}\lVert X - X' \rVert - \mathbb{E}\lVert Y - Y' \rVert ,$$
+#
+# with $X'$ and $Y'$ other draws of the same two distributions. It is zero for equal distributions, and positive for all
+# others. Full points need a root of it of 0.20 at most. (For a Gaussian with the mean and the variances of the data it
+# is 0.29.)
 
 # %%
 samples = {"GAN": (eight, plain.sample(2000)), "WGAN-GP": (eight, wgan_eight.sample(2000)),
@@ -514,8 +656,25 @@ for name in ("GAN", "WGAN-GP"):
     print(f"{name:8} {good.float().mean():.1%} good samples, {covered} of 8 modes, rarest {shares.min():.1%}")
 
 # %% [markdown]
-# *Questions to think about:* whence the thin lines of bad samples between modes? $G$ is a smooth map of one round blob.
-# And what becomes of the critic's contours at the end, when there is nothing left to tell apart?
+# ### Question 4.2
+#
+# Where do the thin lines of bad samples between modes come from? ($G$ is a smooth map of one round blob.) And what
+# becomes of the critic's contours at the end, when there is nothing left to tell apart?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# $z$ comes from one connected blob and $G$ is continuous, so the samples are connected, too, while the modes are
+# islands. Between noise that goes to one mode and noise that goes to its neighbour there is noise that goes in
+# between. A steep $G$ makes the share of such samples small, never zero. When both distributions are equal, the
+# difference of the critic's means is zero for every $f$, so only the penalty is left: every function with slope one is
+# as good as every other. The contours say nothing then. They follow the chance of each batch, and wander.
+#
+# **Rubric.** *2 points:* a continuous image of a connected set is connected, **and** that at the end every critic (of
+# slope one) is as good, so its contours are arbitrary. *1 point:* one of the two.
+# ### END SOLUTION
+
+# %% [markdown]
+# ### Check
 
 # %%
 check("gan2d")
@@ -524,8 +683,9 @@ check("gan2d")
 # ---
 # ## Exercise 4.3 · Images: DCGAN with a spectrally normalised discriminator
 #
-# **Why.** On images a penalty at every step is dear. **Spectral normalisation** bounds the slope by construction: a
-# layer $h \mapsto W h$ stretches nothing by more than its largest singular value $\sigma(W)$, so
+# **Why.** On images a penalty at every step is expensive: a gradient of a gradient. **Spectral normalisation** bounds
+# the slope by construction: a layer $h \mapsto W h$ stretches nothing by more than its largest singular value
+# $\sigma(W)$, so
 #
 # $$\hat W = W / \sigma(W) \qquad\text{has}\qquad \sigma(\hat W) = 1,$$
 #
@@ -539,7 +699,15 @@ check("gan2d")
 # constants for the gradient, $\sigma = u^\top W v$ is *not*: the gradient of $\hat W$ also says what becomes of
 # $\sigma$. Of a convolution's kernel $(C_{out}, C_{in}, k, k)$, $W$ is the matrix $C_{out} \times C_{in} k k$: one row
 # an output channel. (A pixel lies in several patches, so the convolution itself may stretch by more than $\sigma(W)$,
-# by $k$ / stride of it at most: a bound all the same.)
+# by $k$ / stride times as much at most: a bound all the same.)
+#
+# *The papers:* Radford, Metz and Chintala, *Unsupervised Representation Learning with Deep Convolutional Generative
+# Adversarial Networks*, 2015 ([arXiv:1511.06434](https://arxiv.org/abs/1511.06434)); Miyato et al., *Spectral
+# Normalization for Generative Adversarial Networks*, 2018 ([arXiv:1802.05957](https://arxiv.org/abs/1802.05957)),
+# Algorithm 1. *Further reading:* on the stretch of a convolution, Sedghi, Gupta and Long, *The Singular Values of
+# Convolutional Layers*, 2018 ([arXiv:1805.10408](https://arxiv.org/abs/1805.10408)); and Brock, Donahue and Simonyan,
+# *Large Scale GAN Training for High Fidelity Natural Image Synthesis*, 2018
+# ([arXiv:1809.11096](https://arxiv.org/abs/1809.11096)), where all of this led.
 
 # %%
 glyphs = images.get("glyphs32", levels=256)
@@ -547,10 +715,39 @@ train_x = torch.as_tensor(2 * glyphs.unit(glyphs.sample(20_000)) - 1)
 plots.images((train_x[:24] + 1) / 2, columns=12)
 
 # %% [markdown]
-# **Write** the convolution. In training mode every call takes one step of power iteration before it uses $\sigma$; in
+# ### Write
+#
+# The convolution. In training mode every call takes one step of power iteration before it uses $\sigma$; in
 # eval mode $u$ stays as it is. Give $u$ its new value with `self.u = …`: written over in place, it would be lost to the
 # graph of the call before, whose gradient still needs it. (Torch has this as `nn.utils.parametrizations.spectral_norm`;
 # any layer that uses $W / \sigma(W)$ passes, but here the point is to write it.) Then `check("dcgan", only="kernels")`.
+#
+# **Hints** for `sigma`, one after the other:
+#
+# <details>
+# <summary>Hint 1: the idea</summary>
+#
+# Two things happen here, and only one of them is seen by the gradient: $u$ and $v$ are improved, as mere numbers; then
+# $\sigma$ is computed from them and from the weights.
+#
+# </details>
+#
+# <details>
+# <summary>Hint 2: the shape of the answer</summary>
+#
+# $W$ is the kernel with its last three dimensions made one: (out, in · k · k). $u$ is (out,), $v$ is (in · k · k,), and
+# $u^\top W v$ a single number. Improving is for training mode; in eval mode $v$ is computed from the $u$ that is there.
+#
+# </details>
+#
+# <details>
+# <summary>Hint 3: the last nudge</summary>
+#
+# Put the improvement under `no_grad`, and the product after it. $v$ from $u$; in training mode a new $u$ from that $v$,
+# assigned to `self.u`, and $v$ once more from the new $u$, so that both belong together. `F.normalize(…, dim=0)` makes
+# a vector of unit length, and `@` multiplies vectors and matrices.
+#
+# </details>
 
 
 # %%
@@ -581,7 +778,9 @@ class SpectralConv2d(nn.Conv2d):
 
 
 # %% [markdown]
-# **Look:** power iteration against the singular values that NumPy finds, and the largest singular value of the kernel
+# ### Look
+#
+# Power iteration against the singular values that NumPy finds, and the largest singular value of the kernel
 # that is really used.
 
 # %%
@@ -595,13 +794,16 @@ plots.curves(
 )  # fmt: skip
 
 # %% [markdown]
+# ### Write
+#
 # Now both players. *DCGAN*: the generator goes from a vector to $4 \times 4$, and by transposed convolutions with
 # stride 2 to 8 and 16 pixels a side, each followed by batch normalisation and ReLU; then on to 32, and `tanh` keeps to
 # $[-1, 1]$. The discriminator goes the other way with leaky ReLUs. Every layer of it that has weights is a
 # `SpectralConv2d`, the last one too, and there is no batch normalisation: it must judge every image by itself. (For the
 # step between 16 and 32 pixels a side `nn.PixelShuffle(2)`, which turns four channels into squares of $2 \times 2$
 # pixels, and `nn.PixelUnshuffle(2)` are fast on a CPU; convolutions with stride 2 do as well.) Their losses are
-# **hinges**, which stop caring about what is right by more than one:
+# **hinges** (Lim and Ye, *Geometric GAN*, 2017, [arXiv:1705.02894](https://arxiv.org/abs/1705.02894)): what is right by
+# more than one counts no more.
 #
 # $$\mathcal{L}_D = \mathbb{E}\left[\max(0, 1 - f(x))\right] + \mathbb{E}\left[\max(0, 1 + f(G(z)))\right], \qquad
 #   \mathcal{L}_G = -\mathbb{E}\left[f(G(z))\right].$$
@@ -657,12 +859,14 @@ class DCGAN(nn.Module):
 
 
 # %% [markdown]
-# **Train.** The tricks matter more than in the plane: with `momentum=0.5`, the usual choice for DCGANs, the Fréchet
-# distance of below is 270 in place of 92, with `decay=False` 178, and without spectral normalisation 239 (means of four
-# seeds). One step of the discriminator for each of the generator is enough; two do as well.
+# ### Train
 #
-# **Recipe.** Adam for both players with a learning rate of `4e-3` and `betas=(0.0, 0.9)`; 2,500 rounds with batches of
-# 32; the rate stays for the first half of the rounds, and falls from there on a straight line to zero. One to three
+# The tricks matter more than in the plane: with `momentum=0.5`, the usual choice for DCGANs, the Fréchet distance,
+# which is explained at the end, is 270 in place of 92, with `decay=False` 178, and without spectral normalisation 239
+# (means of four seeds). One step of the discriminator for each of the generator is enough; two do as well.
+#
+# *The recipe:* Adam for both players with a learning rate of `4e-3` and `betas=(0.0, 0.9)`; 2,500 rounds with batches
+# of 32; the rate stays for the first half of the rounds, and falls from there on a straight line to zero. One to three
 # minutes on two cores. (The rate is twenty times the usual `2e-4`: with that, so few rounds lead nowhere. The
 # initialisation matters little: torch's own, or $\mathcal{N}(0, 0.02^2)$ as in the paper.)
 
@@ -697,7 +901,9 @@ plots.game_history(training.history("dcgan"))
 #
 # ![losses of both players](figures/dcgan_losses.png)
 #
-# **See** the same twelve codes in the course of training,
+# ### See
+#
+# The same twelve codes in the course of training,
 
 # %%
 film = training.history("dcgan").frames
@@ -719,8 +925,9 @@ plots.images(sampled[:84], columns=14)
 #
 # ![samples](figures/dcgan_samples.png)
 #
-# **Interpolations.** Noise of 32 dimensions lies near a sphere of radius $\sqrt{32}$, so walk along the sphere. Are the
-# images between two samples digits, too?
+# **Interpolations.** Noise of 32 dimensions lies near a sphere of radius $\sqrt{32}$, so walk along the sphere (White,
+# *Sampling Generative Networks*, 2016, [arXiv:1609.04468](https://arxiv.org/abs/1609.04468)). Are the images between
+# two samples digits, too?
 
 
 # %%
@@ -742,9 +949,11 @@ plots.images(torch.cat(walks), columns=12)
 # ![walks from one sample to another](figures/dcgan_walks.png)
 #
 # **How good are they?** What is graded are images $G(z)$ of new noise, in eval mode. A small classifier of digits comes
-# with the kit. The **Fréchet distance** compares samples and images in its features, as if both were Gaussian:
-# $\lVert \mu_1 - \mu_2 \rVert^2 + \operatorname{tr}\left(\Sigma_1 + \Sigma_2 - 2 (\Sigma_1 \Sigma_2)^{1/2}\right)$.
-# And does every digit come up?
+# with the kit. The **Fréchet distance** (Heusel et al., 2017, [arXiv:1706.08500](https://arxiv.org/abs/1706.08500),
+# where the features are those of a large network) compares samples and images in its features, as if both were
+# Gaussian:
+# $\lVert \mu_1 - \mu_2 \rVert^2 + \operatorname{tr}\left(\Sigma_1 + \Sigma_2 - 2 (\Sigma_1 \Sigma_2)^{1/2}\right)$. And
+# does every digit come up?
 #
 # For scale, with 2,000 pictures of each kind beside other images of the data: held-out images are at 17 ± 4 (a finite
 # number of them is never at 0), images blurred by one pixel at 176 ± 11, samples of the VAE of 3.2 at 540 ± 31, and
@@ -761,9 +970,73 @@ plots.image_rows({"samples": sampled[:12], "nearest training image": (train_x[ne
 # Expected:
 #
 # ![samples above their nearest training images](figures/dcgan_nearest.png)
+
+# %% [markdown]
+# ### Question 4.3
 #
-# *Questions to think about:* what would the lower row show if the generator had learned images by heart? And what would
-# the VAE of 3.2 have to do to draw edges as sharp as these?
+# What would the lower row show if the generator had learned images by heart? And what would the VAE of 3.2 have to do
+# to draw edges as sharp as these?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# The nearest training image would be the sample itself, pixel by pixel: distances would be near zero, much smaller
+# than those of held-out images to their nearest training images. (Pixels do not see a copy that is moved a little.)
+# The VAE's decoder gives a mean with unit variance, and everything that $z$ leaves open is averaged, an edge over all
+# places where it may be. So it would have to leave less open, with more latents and a smaller or learned variance, or
+# have a decoder that draws instead of averaging: an autoregressive one, codes with a prior as in 3.4, or a
+# discriminator's loss.
+#
+# **Rubric.** *2 points:* the sample itself (or distances below those of held-out images), **and** the VAE's blur is a
+# mean over what $z$ does not say, with one way out. *1 point:* one of the two.
+# ### END SOLUTION
+
+# %% [markdown]
+# ### Check
 
 # %%
 check("dcgan")
+
+# %% [markdown]
+# ---
+# ## Go bigger (optional)
+#
+# Nothing here is graded. Your DCGAN on real handwriting: MNIST, 54,000 images for training, padded to $32 \times 32$.
+# Set `GO_BIGGER = True` on a machine with a GPU, and run the cell; the first time it downloads 12 MB.
+#
+# | | |
+# |---|---|
+# | model | `DCGAN` with 64 latents and width 64, four times as wide as above |
+# | recipe | Adam with `betas=(0.0, 0.9)` and a rate of 1e-3 for both; 20,000 rounds with batches of 64, one step each |
+# | rate | stays for the first half of the rounds, and falls from there on a straight line to zero |
+# | time | about 15 minutes on a T4 (as on Colab), 8 on an A100, which has too little to do |
+# | memory | 2 GB |
+#
+# Time and memory are *estimates* from what a round takes, 30 GFLOP in some hundred small operations; nobody has run it,
+# and games are restless: if yours breaks off, halve the rate. The sets `svhn` and `cifar10` have three channels, for
+# which both networks need another first or last layer.
+#
+# Within `with torch.device(…):` every new tensor and every new layer is made on the GPU, also inside your methods.
+# The weights are kept in `artifacts/bigger.…`; delete these files before you hand in.
+
+# %%
+GO_BIGGER = False
+ROUNDS = 20_000
+
+if GO_BIGGER and not training.session.grading:
+    from IPython.display import display
+
+    with torch.device(training.device()):
+        mnist = images.get("mnist32", levels=256)
+        handwriting = torch.as_tensor(2 * mnist.unit(mnist.sample(54_000)) - 1)
+        big = DCGAN(latents=64, width=64)
+
+        def train_big(gan: DCGAN):
+            both = tuple(
+                torch.optim.Adam(player.parameters(), lr=1e-3, betas=(0.0, 0.9))
+                for player in (gan.discriminator, gan.generator)
+            )
+            falling = [torch.optim.lr_scheduler.LambdaLR(o, lambda r: min(1.0, 2 - 2 * r / ROUNDS)) for o in both]
+            return play(gan, handwriting, optimizers=both, schedulers=falling, rounds=ROUNDS, batch_size=64)
+
+        trained("bigger.dcgan", big, fit=train_big)
+        display(plots.images((big.sample(84).cpu() + 1) / 2, columns=14))

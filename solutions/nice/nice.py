@@ -18,10 +18,10 @@
 # *adds*. That makes it exact in both directions, whatever the network, and leaves volumes as they are: a limit that
 # this notebook makes visible.
 #
-# **How this notebook works.** You write the code where it says `NotImplementedError`; `check("nice")` runs the very
-# checks that grade you, as often as you like. Call it before a class is finished, too: what calls a method that is
-# still missing says so and waits, all else is checked. The data have a known density, so losses are reported in *nats
-# above the limit*, its entropy.
+# **How this notebook works.** It has the steps of the homeworks: *why*, *write*, *look*, *train*, *see*, *check*. You
+# write the code where it says `NotImplementedError`; `check("nice")` runs the very checks that grade you, as often as
+# you like. Call it before a class is finished, too: what calls a method that is still missing says so and waits, all
+# else is checked. The data have a known density, so losses are reported in *nats above the limit*, its entropy.
 
 # %%
 # Finds the course's kit: above this folder, installed, or, on Colab and Kaggle, in what you uploaded there.
@@ -82,14 +82,19 @@ seed_everything(0)
 # $$\log p(x) = \sum_i \log p_L(z_i) + \sum_i s_i , \qquad
 #   \log p_L(z) = -z - 2\log\left(1 + e^{-z}\right) .$$
 #
-# The base is the *logistic* distribution in each dimension, which the paper prefers to the normal one.
+# The base is the *logistic* distribution in each dimension, which the paper prefers to the normal one; $\odot$ is the
+# product of elements.
+#
+# *Further reading:* what came next, RealNVP ([arXiv:1605.08803](https://arxiv.org/abs/1605.08803)), is Exercise 2.3.
 
 # %%
 moons = toy.get("moons")
 plots.distribution(moons)
 
 # %% [markdown]
-# **Write** one coupling. `keep` says which of the two dimensions stays; $m$ is an MLP of it.
+# ### Write
+#
+# One coupling. `keep` says which of the two dimensions stays; $m$ is an MLP of it.
 
 
 # %%
@@ -189,7 +194,9 @@ class NICE(nn.Module):
 
 
 # %% [markdown]
-# **Look** at two couplings with random weights: a straight grid goes in. The first moves points up and down, the second
+# ### Look
+#
+# Two couplings with random weights: a straight grid goes in. The first moves points up and down, the second
 # left and right. The cells lean, and all keep their area.
 
 # %%
@@ -197,8 +204,15 @@ flow = NICE(couplings=2).eval()
 plots.latent_space(flow, moons.sample(4000, seed=0))
 
 # %% [markdown]
-# **Train** with maximum likelihood. *The recipe:* Adam, 2,500 steps on 1,024 examples each, `OneCycleLR` with
-# `max_lr=4e-3` and `pct_start=0.1`, six couplings: half a minute.
+# ### Train
+#
+# With maximum likelihood. `fit` is the loop:
+# `fit(model, loss, x, optimizer=…, scheduler=…, valid=…, steps=…, batch_size=…)`, where `loss` is a function of a batch
+# that returns one number, the mean of $-\log p(x)$, and `x` and `valid` are arrays or tensors. It returns
+# a `History` of the losses, which your function returns, too; what it cannot take it says in a sentence.
+#
+# *The recipe:* Adam, 2,500 steps on batches of 1,024, from 500,000 samples, `OneCycleLR` with `max_lr=4e-3` and
+# `pct_start=0.1`, six couplings: half a minute.
 
 
 # %%
@@ -229,7 +243,9 @@ nice = trained("nice", NICE(), fit=train_nice(moons))
 plots.history(training.history("nice"), limit=moons.entropy)
 
 # %% [markdown]
-# **See** what it learned.
+# ### See
+#
+# What it learned.
 
 # %%
 plots.density_2d(moons, nice.log_prob, nice.sample(4000))
@@ -273,9 +289,27 @@ plots.samples_2d({"$x_2$ lost": (moons, lost), "after 200 steps": (moons, found)
 # Expected:
 #
 # ![points with a known first coordinate: the second climbed to a ridge of the density](figures/nice_inpainted.png)
+
+# %% [markdown]
+# ### Question E1
 #
-# *A question to think about:* why do two points with the same $x_1$ end on different moons, and what would you add to
-# the steps to get draws of $p(x_2 \mid x_1)$ in place of its peaks? (The paper adds noise; homework 5 says how much.)
+# Why do two points with the same $x_1$ end on different moons, and what would you add to the steps to get draws of
+# $p(x_2 \mid x_1)$ in place of its peaks? (The paper adds noise; homework 5 says how much.)
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# Where the moons lie above each other $p(x_2 \mid x_1)$ has two peaks. Climbing goes up the slope and ends on the peak
+# in whose basin it began, and the starting points are drawn at random. For draws add noise of the right size to each
+# step, Langevin dynamics: $x_2 \leftarrow x_2 + \frac{\varepsilon}{2}\, \partial_{x_2} \log p(x) +
+# \sqrt{\varepsilon}\, \xi$ with $\xi \sim N(0, 1)$, small $\varepsilon$ and many steps, while $x_1$ stays. It spends
+# as much time at each place as the density says; from one moon to the other it goes seldom, as it must cross the gap.
+#
+# **Rubric.** *2 points:* two peaks with a basin each, **and** noise whose variance is tied to the step (Langevin), in
+# some form. *1 point:* one of the two.
+# ### END SOLUTION
+
+# %% [markdown]
+# ### Check
 
 # %%
 check("nice")

@@ -9,16 +9,19 @@ from autograder.grading import cache
 TABLE = """
 title = "{name} of the course"
 order = {order}
-minutes = 1
 
 [[exercises]]
 name = "{name}_task"
 number = "{number}"
 title = "A task"
+difficulty = 2
+thinking = 45
+training = 0.4
+written = [2, 1.5]
 """
 
 
-BEGUN = 'title = "A"\norder = 1\nminutes = 1\n'
+BEGUN = 'title = "A"\norder = 1\n'
 
 
 @pytest.fixture
@@ -63,13 +66,13 @@ def test_what_is_no_number_is_said(folder, number):
     [
         ("order = 1", "needs title = …, a text"),
         ('title = "A"\norder = "first"', "needs order = …, a number"),
-        ('title = "A"\norder = 1\nminutes = 1', r"needs exercises = …, a list of \[\[exercises\]\]"),
+        ('title = "A"\norder = 1', r"needs exercises = …, a list of \[\[exercises\]\]"),
         (
-            'title = "A"\norder = 1\nminutes = 1\n[[exercises]]\nname = "a"\nnumber = "1"',
+            'title = "A"\norder = 1\n[[exercises]]\nname = "a"\nnumber = "1"',
             'exercise 1 needs title = "…"',
         ),
         (
-            'title = "A"\norder = 1\nminutes = 1\n[[exercises]]\nname = "a b"\nnumber = "1"\ntitle = "t"',
+            'title = "A"\norder = 1\n[[exercises]]\nname = "a b"\nnumber = "1"\ntitle = "t"',
             "the name 'a b'",
         ),
         ("title = ", "cannot be read"),
@@ -82,6 +85,41 @@ def test_a_table_that_is_not_in_order_is_said(folder, tmp_path, text, said):
     assignments.every.cache_clear()
     with pytest.raises(AssignmentError, match=rf"one/assignment\.toml.*{said}"):
         assignments.every()
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "said"),
+    [
+        ("difficulty = 2\n", "", "needs difficulty = …, 1, 2 or 3"),
+        ("difficulty = 2", "difficulty = 4", "needs difficulty = …, 1, 2 or 3"),
+        ("difficulty = 2", "difficulty = true", "needs difficulty = …, 1, 2 or 3"),
+        ("thinking = 45", 'thinking = "long"', "needs thinking = …, a number of minutes"),
+        ("training = 0.4", "training = -1", "needs training = …, a number of minutes"),
+        ("training = 0.4", "training = inf", "needs training = …, a number of minutes"),
+        ("written = [2, 1.5]", "written = 2", "needs written = …, a list of the points"),
+        ("written = [2, 1.5]", "written = [0]", "needs written = …, a list of the points"),
+        ("written = [2, 1.5]", 'written = ["2"]', "needs written = …, a list of the points"),
+    ],
+)
+def test_what_an_exercise_has_besides_is_looked_over(folder, line, instead, said):
+    assert line in TABLE
+    folder("one", text=TABLE.replace(line, instead))
+    with pytest.raises(AssignmentError, match=rf"one/assignment\.toml, exercise 1 {said}"):
+        assignments.every()
+
+
+def test_written_questions_are_numbered_by_their_exercise(folder):
+    folder("one")
+    questions = assignments.get("one").questions
+    assert [q.id for q in questions] == ["answer-one_task", "answer-one_task-2"]
+    assert [str(q) for q in questions] == ["Question 1.1a", "Question 1.1b"]
+    assert [q.points for q in questions] == [2, 1.5]
+    assert len({q.placeholder for q in questions}) == 2
+    folder("two", text=TABLE.replace("written = [2, 1.5]", ""))
+    assert assignments.get("two").questions == ()
+    folder("three", text=TABLE.replace("[2, 1.5]", "[2]"), number="3")
+    assert [q.number for q in assignments.get("three").questions] == ["3"]
+    assert assignments.get("three").minutes == 1
 
 
 def test_two_that_share_an_exercise_and_names_that_are_no_modules_are_said(folder):

@@ -354,3 +354,52 @@ def test_an_instructors_own_grade_cell_counts_and_is_called_not_protected(tmp_pa
         assert graded.points == 35 + points
         assert any("Not protected: the points of the cell own-asserts" in p for p in graded.problems)
     executor.close()
+
+
+def test_of_several_attempts_the_best_is_graded_where_the_course_says_so(handed_in, tmp_path):
+    """Of three attempts the second has most points; the gradebook has it, and when it arrived."""
+    for student, day in (("ada", 1), ("ben", 2), ("blank", 3)):
+        folder = tmp_path / "in" / f"7-{100} - Ada Lovelace - May {day}, 2026 900 AM"
+        if student != "blank":
+            shutil.copytree(handed_in / student, folder)
+        else:
+            write_submission(ROOT / "homeworks" / "hw1" / "hw1.ipynb", folder, solution_cells("hw1"), (), ())
+    course = tmp_path / "course"
+    for attempt, day, exercises in (("last", 3, 0), ("first", 1, 1), ("best", 2, 2)):
+        done = grade(course, tmp_path / "in", "--attempt", attempt)
+        assert done.returncode == 0, done.stdout + done.stderr
+        table, scores = grades(course)
+        assert len({r["exercise"] for r in table if r["outcome"] == "passed"}) == exercises
+        assert list(scores) == ["Ada Lovelace-100"]
+        stamp = course / "submitted" / "Ada Lovelace-100" / "hw1" / "timestamp.txt"
+        assert stamp.read_text(encoding="utf-8").startswith(f"2026-05-0{day} 09:00:00")
+    with (course / "reports" / "hw1" / "files.csv").open(encoding="utf-8") as stream:
+        uses = {r["use"] for r in csv.DictReader(stream)}
+    assert uses == {"graded", "another attempt (1 of 3)", "another attempt (3 of 3)"}
+
+
+def test_what_a_regrade_changes_is_said_before_and_after(handed_in, tmp_path):
+    course, folder = tmp_path / "course", tmp_path / "in"
+    for student in ("ada", "ben"):
+        shutil.copytree(handed_in / student, folder / student)
+    first = grade(course, folder)
+    assert "Changed since the last run" not in first.stdout
+    before = grades(course)[1]
+    nothing = grade(course, folder, "--dry-run")
+    assert "Grading would change nothing for the 2 who were graded before" in " ".join(nothing.stdout.split())
+    shutil.rmtree(folder / "ada")
+    shutil.copytree(handed_in / "ben", folder / "ada")
+    dry = grade(course, folder, "--dry-run")
+    assert "Grading would change:" in dry.stdout
+    assert re.search(r"ada +\+", dry.stdout)
+    assert "ben +" not in dry.stdout.partition("Grading would change:")[2]
+    assert grades(course)[1] == before  # nothing was recorded
+    done = grade(course, folder)
+    assert "Changed since the last run:" in done.stdout
+    scores = grades(course)[1]
+    assert scores["ada"] == scores["ben"] > before["ada"]
+    with (course / "reports" / "hw1" / "changes.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {(r["student"], r["exercise"]) for r in rows} == {("ada", "made")}
+    difference = sum(float(r["now"] or 0) - float(r["before"] or 0) for r in rows)
+    assert difference == pytest.approx(scores["ada"] - before["ada"])

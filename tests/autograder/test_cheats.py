@@ -61,7 +61,7 @@ def undefended(monkeypatch):
     monkeypatch.setattr(weights, "carry", lambda found, again: found)
     monkeypatch.setattr(flow_family, "AGREE", float("inf"))
     monkeypatch.setattr(flows, "is_the_slope", lambda *_: passes)
-    monkeypatch.setattr(autoregressive_family, "sees_no_later_pixel", lambda *_: passes)
+    monkeypatch.setattr(autoregressive_family, "sees_no_later", lambda *_: passes)
 
 
 def of(cheats: list[Cheat]):

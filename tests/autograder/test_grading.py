@@ -23,7 +23,7 @@ from rich.console import Console
 
 from autograder import assignments, cli, demo
 from autograder.course import Course, CourseError
-from autograder.grading import batch, nbgrader_steps, report, submissions, workers
+from autograder.grading import archives, batch, downloads, nbgrader_steps, report, submissions, workers
 from autograder.grading.execute import Execution
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import checked, normalise
@@ -58,7 +58,7 @@ def test_finds_folders_zips_notebooks_and_nbgraders_own_layout(tmp_path):
         archive.writestr("hw1.ipynb", "{}")
     (tmp_path / "grades.csv").touch()
     (tmp_path / ".DS_Store").touch()
-    found = submissions.find(tmp_path, "hw1")
+    found = downloads.find(tmp_path, "hw1").chosen()
     assert {s.student: s.path.name for s in found} == {
         "ada": "ada",
         "ben": "hw1",
@@ -70,18 +70,18 @@ def test_finds_folders_zips_notebooks_and_nbgraders_own_layout(tmp_path):
 def test_every_name_of_a_submission_gives_a_student(tmp_path):
     notebook(tmp_path / "hw1-.ipynb")
     notebook(Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")) / "hw1.ipynb")
-    assert {s.student for s in submissions.find(tmp_path, "hw1")} == {"hw1-", "caf?"}
+    assert set(downloads.find(tmp_path, "hw1").attempts) == {"hw1-", "caf?"}
 
 
 def test_says_what_is_wrong_with_the_folder(tmp_path):
     with pytest.raises(CourseError, match="There is no folder"):
-        submissions.find(tmp_path / "nowhere", "hw1")
+        downloads.find(tmp_path / "nowhere", "hw1")
     with pytest.raises(CourseError, match="holds no submissions"):
-        submissions.find(tmp_path, "hw1")
+        downloads.find(tmp_path, "hw1")
     notebook(tmp_path / "ada" / "hw1.ipynb")
     notebook(tmp_path / "hw1-ada.ipynb")
     with pytest.raises(CourseError, match="both belong to ada"):
-        submissions.find(tmp_path, "hw1")
+        downloads.find(tmp_path, "hw1")
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_one_that_cannot_be_recorded_stops_no_other(course, tmp_path, monkeypatc
         record(self, student, notebook)
 
     monkeypatch.setattr(batch.Recorder, "_grades", failing)
-    found = submissions.find(tmp_path / "in", "hw1")
+    found = downloads.find(tmp_path / "in", "hw1").chosen()
     results = {r.student: r for r in batch.grade(course, "hw1", found)}
     assert len(results) == 3
     (lost,) = [r for r in results.values() if r.incomplete]
@@ -246,18 +246,18 @@ def test_a_name_is_one_that_every_table_and_disk_takes(tmp_path):
         ("e\u0301ve", "\u00e9ve"),
         ("a\u202eb\u200fc", "abc"),
         ("李 明", "李 明"),
-        ("hw1-.x", "x"),
-        ("\u200b", submissions.student_id(tmp_path / "\u200b", "hw1")),
+        (".x", "x"),
+        ("a/b", "a_b"),
     ):
-        assert submissions.student_id(tmp_path / name, "hw1") == student
-    long = [submissions.student_id(tmp_path / ("é" * 120 + end), "hw1") for end in ("a", "b")]
+        assert submissions.student_id(name) == student
+    long = [submissions.student_id("é" * 120 + end) for end in ("a", "b")]
     assert long[0] != long[1]
     assert max(len(name.encode()) for name in long) <= submissions.MOST_STUDENT
-    assert submissions.student_id(tmp_path / "\u200b", "hw1").startswith("no-name-")
+    assert submissions.student_id("\u200b").startswith("no-name-")
     notebook(tmp_path / "e\u0301ve" / "hw1.ipynb")
     notebook(tmp_path / "\u00e9ve" / "hw1.ipynb")
     with pytest.raises(CourseError, match="both belong to \u00e9ve"):
-        submissions.find(tmp_path, "hw1")
+        downloads.find(tmp_path, "hw1")
 
 
 @pytest.mark.parametrize("begins", ["=1+1", "+1", "-2+3", "@x", "\t=1", "\r=1", "\n=1"])
@@ -283,7 +283,9 @@ def test_the_cells_of_a_handout_keep_their_ids_and_points(assignment):
     """A gradebook knows them by these, and so do submissions that are under way."""
     handout = json.loads((assignments.get(assignment).handout / f"{assignment}.ipynb").read_text(encoding="utf-8"))
     marked = [c["metadata"]["nbgrader"] for c in handout["cells"] if "nbgrader" in c["metadata"]]
-    assert {cell["grade_id"]: cell.get("points") for cell in marked} == FROZEN["cells"][assignment]
+    points = {cell["grade_id"]: cell.get("points") for cell in marked}
+    answers = {q.id: q.points for q in assignments.get(assignment).questions}
+    assert points == FROZEN["cells"][assignment] | answers
 
 
 @pytest.mark.slow
@@ -731,12 +733,13 @@ def test_an_archive_that_lists_millions_of_files_is_not_read(tmp_path, monkeypat
     with zipfile.ZipFile(tmp_path / "ben.zip", "w") as archive:
         for k in range(300):
             archive.writestr(f"{k}", "")
-    monkeypatch.setattr(submissions, "MOST_DIRECTORY", 10_000)
+    monkeypatch.setattr(archives, "MOST_DIRECTORY", 10_000)
     monkeypatch.setattr(zipfile, "ZipFile", None)
     with pytest.raises(CourseError, match="lists far more than 2,000 files"):
         read(tmp_path / "ben.zip")
     (tmp_path / "cleo.zip").write_bytes(b"PK")
-    assert submissions._directory_bytes(tmp_path / "cleo.zip") == 0
+    with (tmp_path / "cleo.zip").open("rb") as stream:
+        assert archives._directory_bytes(stream) == 0
 
 
 def test_files_beside_a_graded_notebook_are_shown_not_followed():

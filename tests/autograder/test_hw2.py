@@ -48,7 +48,7 @@ def test_there_are_enough_of_both_and_their_names_differ():
         assert sum(v.exercise == exercise for v in VARIANTS) >= 3
 
 
-# ---- the door to a student's flow ----------------------------------------------------------------------
+# ---- the adapter to a student's flow -------------------------------------------------------------------
 
 
 class Shift(torch.nn.Module):
@@ -175,7 +175,7 @@ def test_what_has_too_much_mass_is_not_counted():
         trained(student, data, wide)
 
 
-# ---- the door to a student's flow of images ------------------------------------------------------------
+# ---- the adapter to a student's flow of images ---------------------------------------------------------
 
 
 class Logistic(torch.nn.Module):

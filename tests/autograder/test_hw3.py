@@ -74,7 +74,7 @@ def test_every_factor_has_its_latent_with_the_larger_beta_only(solution):
     assert (gaps["beta_vae"].min(axis=0) - gaps["beta_vae.plain"].max(axis=0) > 3 * spread).all()
 
 
-# ---- the door to a student's VAE -----------------------------------------------------------------------
+# ---- the adapter to a student's VAE --------------------------------------------------------------------
 
 
 class Constant(torch.nn.Module):
@@ -111,3 +111,57 @@ def test_what_is_no_vae_is_said(broken, said):
     with pytest.raises(StudentCodeError) as error:
         vae_of(broken).encode(np.ones((3, 2), dtype=np.float32))
     assert said in error.value.message
+
+
+# ---- what the suite of VAEs measures -------------------------------------------------------------------
+
+
+class Known(torch.nn.Module):
+    """q(z | x) = N(μ, I) with one latent, the mean of x, and μ_x(z) = (z, z): its bound is known."""
+
+    def encode(self, x):
+        mu = x.mean(dim=1, keepdim=True)
+        return mu, torch.zeros_like(mu)
+
+    def decode(self, z):
+        return z.expand(-1, 2)
+
+
+def test_the_bound_of_a_trained_vae_is_that_of_its_formulas():
+    known = family.UnitVAE(LocalStudent({"Known": Known}, {}).new("Known"), (2,), 1)
+    x = np.tile(np.array([[1.0, 3.0]], dtype=np.float32), (20_000, 1))
+    # E ‖x − (z, z)‖² = 1 + 1 + 2 with z ~ N(2, 1); the KL is μ²/2.
+    exact = np.log(2 * np.pi) + 4 / 2 + 2**2 / 2
+    assert family.bound(known, x, seed=1).mean() == pytest.approx(exact, abs=0.05)
+
+
+def test_the_naive_vae_is_the_mean_example_with_unit_variance():
+    x = 3 + 2 * np.random.default_rng(0).normal(size=(50_000, 4))
+    assert family.mean_example_nats(x) == pytest.approx(4 * (0.5 * np.log(2 * np.pi) + 2), rel=0.01)
+
+
+class Seen(Known):
+    """One with another σ_z, whose decoder sees so much of the code."""
+
+    def __init__(self, log_sigma: float, seen: float):
+        super().__init__()
+        self.log_sigma, self.seen = log_sigma, seen
+
+    def encode(self, x):
+        mu, zero = super().encode(x)
+        return mu, zero + self.log_sigma
+
+    def decode(self, z):
+        return super().decode(self.seen * z)
+
+
+def test_a_model_is_telling_where_sigma_is_not_one_and_its_code_is_seen():
+    x = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
+    models = {"telling": (-1.0, 1.0), "σ is one": (0.0, 1.0), "hidden": (-1.0, 1e-3), "huge": (-1.0, 1e3)}
+    student = LocalStudent({"Seen": Seen}, {})
+    made = {name: family.UnitVAE(student.new("Seen", *how, perturb=0), (2,), 1) for name, how in models.items()}
+    far = {name: model.ill_conditioned(x, 0) for name, model in made.items()}
+    assert [name for name, amount in far.items() if amount == 0] == ["telling"]
+    assert (
+        family.best_conditioned(lambda seed, size: list(made.values())[(seed // 1000 + 1) % 4], x, 0) is made["telling"]
+    )

@@ -8,7 +8,8 @@ from torch import nn
 from autograder import assignments, runner
 from autograder.assignments import ROOT
 from autograder.assignments.hw4 import test_gan1d
-from autograder.families.games import DRAWS, Game, decided, logistic
+from autograder.families import games as family
+from autograder.families.games import DRAWS, LOGISTIC, NON_SATURATING, Game, Objective, decided, logistic
 from autograder.notebooks import run_notebook
 from autograder.proof import changes
 from autograder.properties import adversarial, loss
@@ -66,7 +67,7 @@ def test_twenty_seeds_reach_full_points_but_for_one():
     assert (np.array(reference["gan1d"]["runs"]) < 0.10).all()
 
 
-# ---- the door to a student's game ----------------------------------------------------------------------
+# ---- the adapter to a student's game -------------------------------------------------------------------
 
 
 class Linear(nn.Module):
@@ -155,3 +156,52 @@ def test_a_game_that_does_not_heed_its_noise_is_passed_over():
 
     game, _ = decided(make, lambda g, z: g.by_generator(z, lambda f: f), seed=0)
     assert game in made[3:]
+
+
+# ---- losses that draw their own noise ------------------------------------------------------------------
+
+SLIPS = [(objective, said) for objective in (LOGISTIC, NON_SATURATING) for said in objective.slips]
+
+
+def two_of_logits(objective: Objective) -> list[tuple[np.ndarray, ...]]:
+    """Logits of the same batch of data, and of samples of two draws; or of samples alone."""
+    rng = np.random.default_rng(0)
+    real, *fakes = 2 + rng.normal(size=256), *(rng.normal(1, 2, size=(40, 256)) for _ in range(2))
+    return [(real, fake) if objective is LOGISTIC else (fake,) for fake in fakes]
+
+
+def sigma(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+def test_an_objective_is_its_formula_of_other_draws():
+    (real, fake), (_, other) = two_of_logits(LOGISTIC)
+    of_data, of_samples = -np.log(sigma(real)).mean(), -np.log(1 - sigma(other)).mean(axis=1)
+    assert LOGISTIC.is_that_of(of_data + of_samples, real, fake).passed
+    assert not LOGISTIC.is_that_of(of_data + 1.5 * of_samples, real, fake).passed
+    as_if_data = -np.log(sigma(other)).mean(axis=1)
+    assert NON_SATURATING.is_that_of(as_if_data, fake).passed
+    assert not NON_SATURATING.is_that_of(1.5 * as_if_data, fake).passed
+
+
+@pytest.mark.parametrize(("objective", "said"), SLIPS)
+def test_a_slip_in_an_objective_is_named(objective, said):
+    logits, others = two_of_logits(objective)
+    found = objective.is_that_of(objective.slips[said](*others), *logits)
+    assert not found.passed
+    assert found.slip == said
+
+
+def test_what_a_discriminator_says_of_batches_is_the_same_one_by_one():
+    game = game_of()
+    said = game.of_batches(calls=3, size=4, seed=5)
+    assert said.shape == (3, 4)
+    np.testing.assert_allclose(said.ravel(), game.discriminator(game.fakes(12, seed=6)), rtol=1e-6)
+
+
+def test_the_naive_game_has_the_mean_and_the_spread_of_the_data():
+    x = np.random.default_rng(0).normal([1.0, -2.0], [3.0, 0.5], size=(4000, 2))
+    blob = family.blob(x, seed=1)
+    assert blob.mean(axis=0) == pytest.approx(x.mean(axis=0), abs=0.2)
+    assert blob.std(axis=0) == pytest.approx(x.std(axis=0), rel=0.05)
+    assert family.energy_root(blob, x) < 0.1 < family.energy_root(blob + 1, x)

@@ -7,6 +7,7 @@ import time
 import warnings
 import zipfile
 from collections.abc import Callable
+from pathlib import PurePosixPath
 
 import nbformat
 import pytest
@@ -15,8 +16,8 @@ from hypothesis import strategies as st
 
 from autograder.assignments import ROOT
 from autograder.course import CourseError
+from autograder.grading import downloads, submissions
 from autograder.grading import normalise as module
-from autograder.grading import submissions
 from autograder.grading.normalise import Normalised, normalise
 
 HANDOUT = json.loads((ROOT / "homeworks" / "hw1" / "hw1.ipynb").read_text(encoding="utf-8"))
@@ -410,6 +411,56 @@ def test_of_two_notebooks_the_one_of_the_right_name_counts():
     assert normal.changes[0] == "The notebook is called my_hw1_final.ipynb; taken as hw1.ipynb."
 
 
+def solved_notebook(handout: dict, exercises=("logistic_mixture",)) -> bytes:
+    """A copy of the handout in which one definition is written."""
+    cells = [dict(c) for c in handout["cells"]]
+    for cell in cells:
+        if "class DiscretizedLogisticMixture" in "".join(cell["source"]):
+            cell["source"] = "class DiscretizedLogisticMixture(nn.Module):\n    levels = 3\n"
+    return json.dumps(handout | {"cells": cells}).encode()
+
+
+def test_a_blank_beside_a_filled_notebook_never_counts():
+    filled = solved_notebook(HANDOUT)
+    for name in ("hw1 (1).ipynb", "Copy of hw1.ipynb", "sub/mine.ipynb"):
+        normal = normalise({"hw1.ipynb": NOTEBOOK, name: filled}, "hw1", HANDOUT)
+        assert "levels = 3" in json.dumps(normal.notebook), name
+        assert f"graded was {name}, left out: hw1.ipynb" in "\n".join(normal.changes)
+    normal = normalise({"hw1.ipynb": filled, "zz/hw1.ipynb": NOTEBOOK}, "hw1", HANDOUT)
+    assert "levels = 3" in json.dumps(normal.notebook)
+
+
+def test_another_assignment_is_no_wrong_answer_of_this_one():
+    other = json.loads((ROOT / "homeworks" / "hw2" / "hw2.ipynb").read_text(encoding="utf-8"))
+    with pytest.raises(CourseError, match=r"hw1\.ipynb is hw2, handed in as hw1\. Ask the student for hw1"):
+        normalise({"hw1.ipynb": json.dumps(other).encode()}, "hw1", HANDOUT)
+    normal = normalise({"hw1.ipynb": json.dumps(other).encode(), "b.ipynb": NOTEBOOK}, "hw1", HANDOUT)
+    assert "graded was b.ipynb" in "\n".join(normal.changes)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "made.smiley.safetensors",
+        "weights/made.smiley.safetensors",
+        "made.smiley (1).safetensors",
+        "../artifacts/made.smiley.safetensors",
+    ],
+)
+def test_weights_are_found_wherever_they_lie(name):
+    files = {"in/hw1.ipynb": NOTEBOOK, str(PurePosixPath("in") / name).replace("in/../", ""): b"w"}
+    normal = normalise(files, "hw1", HANDOUT)
+    assert normal.files == {"artifacts/made.smiley.safetensors": b"w"}
+    assert any("was taken as artifacts/made.smiley.safetensors" in c for c in normal.changes)
+
+
+@pytest.mark.parametrize("name", ["hw2/artifacts/made.smiley.safetensors", "other.safetensors"])
+def test_weights_of_something_else_are_none(name):
+    normal = normalise({"hw1.ipynb": NOTEBOOK, "artifacts/made.smiley.safetensors": b"w", name: b"x"}, "hw1", HANDOUT)
+    assert normal.files["artifacts/made.smiley.safetensors"] == b"w"
+    assert "artifacts/other.safetensors" not in normal.files
+
+
 def test_a_nested_folder_is_the_folder_and_what_is_outside_is_said():
     files = {"ada/hw1/hw1.ipynb": NOTEBOOK, "ada/hw1/artifacts/made.safetensors": b"w", "ada/hw10/b.txt": b"b"}
     normal = normalise(files, "hw1", HANDOUT)
@@ -552,7 +603,7 @@ def test_endings_in_capitals_are_found_and_a_link_is_not_followed(tmp_path):
     (secret / "hw1" / "hw1.ipynb").write_text("solutions")
     archive(folder / "ADA.ZIP", [("hw1.ipynb", NOTEBOOK)])
     os.symlink(secret, folder / "eve")
-    found = {s.student: s for s in submissions.find(folder, "hw1")}
+    found = {s.student: s for s in downloads.find(folder, "hw1").chosen()}
     assert set(found) == {"ADA", "eve"}
     assert read(found["ADA"].path)[0] == {"hw1.ipynb": NOTEBOOK}
     with pytest.raises(CourseError, match="eve is a link to somewhere else"):

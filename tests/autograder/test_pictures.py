@@ -158,6 +158,7 @@ NESTED = {
     "calls": "f" + "()" * 100_000,
     "attributes": "a" + ".b" * 100_000,
     "sums": "1" + "+1" * 100_000,
+    "sums that can be read": "1" + "+1" * 2000,
     "brackets": "(" * 100_000,
     "lambdas": "lambda:" * 30_000 + "1",
     "a zero byte": "\0",

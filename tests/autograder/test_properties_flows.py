@@ -195,10 +195,10 @@ def test_more_layers_have_more_parameters():
     assert "[layer] * n" in shared.slip
 
 
-def test_strain_is_how_errors_grow():
-    assert flows.strain(np.tile(np.eye(2), (3, 1, 1))) == pytest.approx(1)
-    assert flows.strain(np.array([np.diag([1.0, 1e-3]), np.eye(2)])) == pytest.approx(1e3)
-    assert flows.strain(np.zeros((1, 2, 2))) == flows.strain(np.full((1, 2, 2), np.nan)) == np.inf
+def test_the_condition_is_how_errors_grow():
+    assert flows.condition(np.tile(np.eye(2), (3, 1, 1))) == pytest.approx(1)
+    assert flows.condition(np.array([np.diag([1.0, 1e-3]), np.eye(2)])) == pytest.approx(1e3)
+    assert flows.condition(np.zeros((1, 2, 2))) == flows.condition(np.full((1, 2, 2), np.nan)) == np.inf
 
 
 def test_keeps():

@@ -33,7 +33,7 @@ def test_is_exactly():
     assert not passed(images.is_exactly(wrong, wanted, "t", "formula"))
 
 
-# ---- dequantisation ------------------------------------------------------------------------------------
+# ---- dequantization ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(5))

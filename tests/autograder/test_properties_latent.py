@@ -503,6 +503,18 @@ def test_every_gap_is_larger_along_the_factors_than_across_them(seed):
     assert 0 < partly.share < 1
 
 
+def test_how_far_the_gaps_are_apart_is_what_it_always_was():
+    """Frozen numbers: how many standard deviations the least gap is above the mean of the others."""
+    factors, codes = factors_and_codes(0)
+    across = turned(turned(codes, (0, 1)), (1, 2))
+    for own, other, share, away in (
+        (codes, across, 1, 88.51278934547),
+        (turned(codes, (0, 1)), across, 1 / 3, -25.238112),
+    ):
+        found = latent.larger_gap(own, other, factors, ("a", "b", "c"))
+        assert (found.share, found.value) == pytest.approx((share, away), rel=1e-6)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_gap_is_larger_than_that_of_the_same_latents_with_other_noise(seed):
     factors, codes = factors_and_codes(seed)

@@ -185,7 +185,7 @@ def test_another_gradient_is_no_slope(change):
 
 
 class Told:
-    """Logits (B, C, H, W, levels) of an image model: of the sum of what is seen, times how much of it."""
+    """Logits (B, *shape, levels) of a model: of the sum of what is seen, times how much of it."""
 
     label = "told"
 
@@ -194,23 +194,37 @@ class Told:
         self.w = np.random.default_rng(5).normal(size=(np.prod(shape), np.prod(shape)))
 
     def call(self, method, x, *labels):
-        rows = family.as_rows(x)
+        rows = family.as_rows(self.shape, x)
         seen = rows @ (self.w * self.sees).T
-        logits = np.stack([0 * seen, np.sin(seen), np.cos(2 * seen)], axis=-1)
-        return np.moveaxis(logits.reshape(len(x), *self.shape[1:], self.shape[0], 3), 3, 1)
+        logits = [family.as_examples(self.shape, f) for f in (0 * seen, np.sin(seen), np.cos(2 * seen))]
+        return np.stack(logits, axis=-1)
 
 
-@pytest.mark.parametrize("shape", [(1, 4, 5), (3, 3, 4)])
+def sees_no_later(shape, sees, seed: int = 0, *labels, order=None):
+    """Of a model with these dependences; shape: of an example."""
+    model = family.Conditionals(Told(shape, sees), shape, 3, order=order)
+    return family.sees_no_later(model, RNG.integers(3, size=(30, int(np.prod(shape)))), seed, *labels)
+
+
+@pytest.mark.parametrize("shape", [(12,), (1, 4, 5), (3, 3, 4), (2, 3, 2, 2)])
 def test_a_model_that_sees_nothing_later_passes_and_one_that_does_does_not(shape):
     D = int(np.prod(shape))
     before = np.tri(D, k=-1)
-    x = RNG.integers(3, size=(30, *shape))
     for seed in range(5):
-        assert family.sees_no_later_pixel(Told(shape, before), x, 3, seed).passed
-        assert not family.sees_no_later_pixel(Told(shape, before + np.eye(D)), x, 3, seed).passed
-        assert not family.sees_no_later_pixel(Told(shape, np.ones((D, D))), x, 3, seed).passed
-        assert not family.sees_no_later_pixel(Told(shape, before + np.eye(D, k=5)), x, 3, seed).passed
-        assert family.sees_no_later_pixel(Told(shape, before), x, 3, seed, np.zeros(30, dtype=int)).passed
+        assert sees_no_later(shape, before, seed).passed
+        assert not sees_no_later(shape, before + np.eye(D), seed).passed
+        assert not sees_no_later(shape, np.ones((D, D)), seed).passed
+        assert not sees_no_later(shape, before + np.eye(D, k=5), seed).passed
+        assert sees_no_later(shape, before, seed, np.zeros(30, dtype=int)).passed
+
+
+def test_a_sequence_in_another_order_sees_what_is_drawn_before():
+    backwards = np.arange(12)[::-1]
+    after = np.tri(12, k=-1).T
+    assert sees_no_later((12,), np.tri(12, k=-1)).measured == "the trained model sees no later value"
+    assert not sees_no_later((12,), after).passed
+    assert sees_no_later((12,), after, order=backwards).passed
+    assert not sees_no_later((12,), after + np.eye(12), order=backwards).passed
 
 
 def test_colours_of_a_pixel_may_come_in_any_order_but_in_no_circle():
@@ -221,9 +235,8 @@ def test_colours_of_a_pixel_may_come_in_any_order_but_in_no_circle():
     colour = np.arange(D) % 3
     backwards = same & (colour[:, None] < colour)
     circle = same & ((colour[:, None] + 1) % 3 == colour)
-    x = RNG.integers(3, size=(30, *shape))
-    assert family.sees_no_later_pixel(Told(shape, before | backwards), x, 3, 0).passed
-    found = family.sees_no_later_pixel(Told(shape, before | circle), x, 3, 0)
+    assert sees_no_later(shape, before | backwards).passed
+    found = sees_no_later(shape, before | circle)
     assert found.measured == "the trained model tells a pixel’s colour of itself"
 
 

@@ -274,6 +274,55 @@ def test_a_loss_is_graded_by_its_reference(run):
     assert run(tests)["one"].outcome == "not graded"  # no reference: our fault
 
 
+class Trained(LocalStudent):
+    """One whose trained model is worth the same whatever its weights are."""
+
+    def trained(self, name, of="", precise=False):
+        self.used.add(name)
+
+    def weights(self, name):
+        return {}
+
+
+def test_what_a_model_without_foundation_earned_is_withdrawn_and_what_failed_anyway_keeps_its_own_words(run):
+    results = run(
+        """
+        @points(2, "The loss")
+        def test_loss(student, graded):
+            student.trained("made.moons")
+            graded("made.moons", lambda: 0.3, limit=4.0, baseline=0.5, few=lambda: 0.3)
+        @points(4, "Earned in part")
+        def test_partly(student):
+            student.trained("made.moons")
+            require(found(0.5, "half"))
+        @points(4, "Failed of itself")
+        @hint("look here")
+        def test_failed(student):
+            student.trained("made.moons")
+            require(found(0, "nothing of it"))
+        @points(1, "Not gradable")
+        def test_fault(student):
+            student.trained("made.moons")
+            raise TypeError("ours")
+        @points(1, "Of another model")
+        def test_other(student):
+            student.trained("made.smiley")
+            require(found(1, "good"))
+    """,
+        student=Trained({}, {}),
+        references={"made.moons": {"mean": 0.1, "sd": 0.0}},
+    )
+    assert sum(r.points or 0 for r in results.values()) == results["other"].points == 1
+    for name in ("loss", "partly"):
+        assert results[name].outcome == "failed"
+        assert results[name].measured.endswith("is as good with the weights that it begins with")
+        assert "does not come from the trained weights" in results[name].hint
+    failed, fault = results["failed"], results["fault"]
+    assert (failed.outcome, failed.measured, failed.hint) == ("failed", "nothing of it", "look here")
+    assert failed.plot["series"] == {"nothing of it": [1]}
+    assert (fault.outcome, fault.points) == ("not graded", None)
+
+
 # ---- what is around it ---------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from autograder import student as door
+from autograder import student as module
 from autograder.student import LocalStudent, TimeLimit, time_limit
 from autograder.workbench import StudentCodeError, Workbench, decode, encode
 
@@ -309,7 +309,7 @@ def test_requests_are_json(namespace):
     """The same messages work between processes."""
     bench, sent = Workbench(namespace, {}), []
 
-    class Wire(door.Student):
+    class Wire(module.Student):
         def request(self, message, arrays, limit):
             sent.append(json.dumps(message))
             for array in arrays:
@@ -351,12 +351,12 @@ def interrupts():
 @pytest.mark.usefixtures("interrupts")
 def test_the_limit_without_alarms():
     """As on Windows."""
-    with pytest.raises(TimeLimit), door._interrupt_main(0.2):
+    with pytest.raises(TimeLimit), module._interrupt_main(0.2):
         sum(1 for _ in itertools.count())
-    with door._interrupt_main(0.2):
+    with module._interrupt_main(0.2):
         pass
     time.sleep(0.3)
-    with pytest.raises(KeyboardInterrupt), door._interrupt_main(5):
+    with pytest.raises(KeyboardInterrupt), module._interrupt_main(5):
         raise KeyboardInterrupt
 
 
@@ -707,7 +707,7 @@ def test_wrong_results(model, method, kind, said):
 @pytest.mark.parametrize("value", [3, 2.5, True, "text", {"a": 1}, np.zeros((5, 5))], ids=str)
 def test_what_is_no_array_of_the_shape(value):
     with pytest.raises(StudentCodeError, match="should"):
-        door.expect(value, (5,), "it")
+        module.expect(value, (5,), "it")
 
 
 # ---- samples -------------------------------------------------------------------------------------------
@@ -849,7 +849,7 @@ def test_what_students_print_is_kept_and_goes_nowhere(namespace, student, capfd)
 
 
 def test_the_door_needs_no_signal_where_there_is_none(monkeypatch, student):
-    monkeypatch.delattr(door.signal, "setitimer")
+    monkeypatch.delattr(module.signal, "setitimer")
     assert student.call("double", np.ones(1), limit=5).tolist() == [2]
     with slip("time limit", "loop took longer than 0.2 s"):
         student.call("loop", 30, limit=0.2)

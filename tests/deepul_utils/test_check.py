@@ -196,10 +196,20 @@ def test_the_next_check_does_not_show_what_this_one_printed():
 def test_a_check_leaves_the_notebook_as_it_was(monkeypatch):
     def state():
         return (
-            dict(os.environ), list(sys.path), os.getcwd(), list(warnings.filters), random.getstate(),
-            randomness._random_state()["numpy"], torch.get_rng_state().tolist(), sys.stdout, sys.stderr,
-            torch.is_grad_enabled(), list(sys.meta_path), sys.excepthook, torch.get_num_threads(),
-        )  # fmt: skip
+            dict(os.environ),
+            list(sys.path),
+            os.getcwd(),
+            list(warnings.filters),
+            random.getstate(),
+            randomness._random_state()["numpy"],
+            torch.get_rng_state().tolist(),
+            sys.stdout,
+            sys.stderr,
+            torch.is_grad_enabled(),
+            list(sys.meta_path),
+            sys.excepthook,
+            torch.get_num_threads(),
+        )
 
     checked(MADE)  # imports what it needs
     before = state()

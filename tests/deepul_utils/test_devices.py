@@ -45,10 +45,14 @@ def untrained(exercise: assignments.Exercise) -> LocalStudent:
     return LocalStudent(namespace, {})
 
 
-@pytest.mark.parametrize("name", [
-    pytest.param(e.name, marks=[] if e.name in QUICK else [pytest.mark.slow])
-    for a in CORE for e in assignments.get(a).exercises
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(e.name, marks=[] if e.name in QUICK else [pytest.mark.slow])
+        for a in CORE
+        for e in assignments.get(a).exercises
+    ],
+)
 def test_check_works_whatever_the_default_device_is(name):
     """`torch.set_default_device("cuda")` makes no check fail that passes without it, nor one of ours."""
     exercise = assignments.get_exercise(name)
@@ -153,9 +157,14 @@ def test_samples_are_where_the_model_is_whether_drawn_or_loaded(monkeypatch):
         asked.clear()
 
 
-@pytest.mark.parametrize("ask", [
-    lambda model: model.log_prob, lambda model: lambda x: model.log_prob(x), lambda model: partial(model.log_prob),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda model: model.log_prob,
+        lambda model: lambda x: model.log_prob(x),
+        lambda model: partial(model.log_prob),
+    ],
+)
 def test_a_function_is_asked_where_its_model_is(ask):
     model = Line().to(META)
     function = ask(model)
@@ -219,8 +228,10 @@ def gpu(monkeypatch):
 
 def test_code_that_runs_on_the_gpu_only_is_checked_there_in_single_precision(gpu):
     bench = Workbench({"OnGpu": OnGpu}, {})
-    number, _ = bench.handle(dict(do="construct", name="OnGpu", args=[], kwargs={}, seed=0, noise=1, perturb=0.0,
-                                  biases=None, precise=True), [])  # fmt: skip
+    number, _ = bench.handle(
+        dict(do="construct", name="OnGpu", args=[], kwargs={}, seed=0, noise=1, perturb=0.0, biases=None, precise=True),
+        [],
+    )
     ask = dict(do="call", target=number, method="log_prob", args=[{"array": 0}], kwargs={}, seed=0)
     for _ in range(2):
         _, (found,) = bench.handle(ask, [np.ones((3, 1))])
@@ -248,11 +259,13 @@ def test_other_mistakes_are_not_tried_again(gpu):
 
 def test_without_an_accelerator_nothing_is_tried_again():
     bench = Workbench({"OnGpu": OnGpu}, {})
-    number, _ = bench.handle(dict(do="construct", name="OnGpu", args=[], kwargs={}, seed=0, noise=1, perturb=0.0,
-                                  biases=None), [])  # fmt: skip
+    number, _ = bench.handle(
+        dict(do="construct", name="OnGpu", args=[], kwargs={}, seed=0, noise=1, perturb=0.0, biases=None), []
+    )
     with pytest.raises(StudentCodeError, match="same device"):
-        bench.handle(dict(do="call", target=number, method="log_prob", args=[{"array": 0}], kwargs={}, seed=0),
-                     [np.ones((3, 1))])  # fmt: skip
+        bench.handle(
+            dict(do="call", target=number, method="log_prob", args=[{"array": 0}], kwargs={}, seed=0), [np.ones((3, 1))]
+        )
 
 
 def test_a_run_that_was_interrupted_on_a_gpu_goes_on_without_one(monkeypatch):

@@ -73,9 +73,18 @@ def test_turns_losses_and_mode():
 
 def test_settings_of_both_players(folder):
     expected = dict(
-        rounds=ROUNDS, batch=8, discriminator_steps=3, optimizer="Adam", lr=0.01, betas=[0.9, 0.999], weight_decay=0.0,
-        generator_optimizer="Adam", generator_lr=0.02, generator_betas=[0.5, 0.9], generator_weight_decay=0.0,
-    )  # fmt: skip
+        rounds=ROUNDS,
+        batch=8,
+        discriminator_steps=3,
+        optimizer="Adam",
+        lr=0.01,
+        betas=[0.9, 0.999],
+        weight_decay=0.0,
+        generator_optimizer="Adam",
+        generator_lr=0.02,
+        generator_betas=[0.5, 0.9],
+        generator_weight_decay=0.0,
+    )
 
     def both(game):
         slow = torch.optim.Adam(game.discriminator.parameters(), lr=1e-2)
@@ -86,8 +95,9 @@ def test_settings_of_both_players(folder):
 
     def by_play(game):
         pair = both(game)
-        return play(game, DATA, optimizers=pair, rounds=ROUNDS, batch_size=8, discriminator_steps=3,
-                    schedulers=falling(pair))  # fmt: skip
+        return play(
+            game, DATA, optimizers=pair, rounds=ROUNDS, batch_size=8, discriminator_steps=3, schedulers=falling(pair)
+        )
 
     def by_hand(game):
         pair = both(game)

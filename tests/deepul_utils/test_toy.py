@@ -175,7 +175,7 @@ def test_levels_follow_the_pmf(name, split):
     assert fits(levels, grid.pmf) > P_VALUE
 
 
-def test_levels_are_the_quantised_samples():
+def test_levels_are_the_quantized_samples():
     x, levels = toy.get("smiley").sample(500, seed=5), toy.discrete("smiley", 25).sample(500, seed=5)
     centers = toy.discrete("smiley", 25).centers(0)
     assert np.abs(centers[levels] - x).max() <= 0.16 + 1e-6  # half a bin

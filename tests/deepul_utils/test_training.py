@@ -80,9 +80,12 @@ def cosine(model, loss):
 
 
 RECIPES = {
-    "adam": plain, "sgd": sgd, "adam with one cycle": one_cycle, "adamw with numpy's cosine": cosine,
+    "adam": plain,
+    "sgd": sgd,
+    "adam with one cycle": one_cycle,
+    "adamw with numpy's cosine": cosine,
     "no valid": lambda model, loss: plain(model, loss, valid=None),
-}  # fmt: skip
+}
 
 
 def new(hidden: int = 4) -> Net:
@@ -159,10 +162,22 @@ def test_a_history_that_is_not_there():
 
 @pytest.mark.parametrize(
     "result",
-    [None, [2.0, 1.0], np.array([2.0, 1.0]), torch.tensor([2.0, 1.0]), [torch.tensor(2.0, requires_grad=True), 1],
-     ([2.0, 1.0], [3.0]), {"train": [1.0]}, 3.0, "done", new(), torch.ones(2, 2), [None]],
+    [
+        None,
+        [2.0, 1.0],
+        np.array([2.0, 1.0]),
+        torch.tensor([2.0, 1.0]),
+        [torch.tensor(2.0, requires_grad=True), 1],
+        ([2.0, 1.0], [3.0]),
+        {"train": [1.0]},
+        3.0,
+        "done",
+        new(),
+        torch.ones(2, 2),
+        [None],
+    ],
     ids=lambda r: type(r).__name__,
-)  # fmt: skip
+)
 def test_no_return_value_of_the_training_function_loses_the_weights(folder, result):
     def train(model):
         plain(model)
@@ -242,9 +257,11 @@ class Malice:
 
 def write_damaged(file: Path, how: str) -> None:
     content = {
-        "empty": b"", "text": b"hello", "truncated": file.read_bytes()[:200] if file.exists() else b"PK",
+        "empty": b"",
+        "text": b"hello",
+        "truncated": file.read_bytes()[:200] if file.exists() else b"PK",
         "pickle": pickle.dumps(Malice()),
-    }[how]  # fmt: skip
+    }[how]
     file.write_bytes(content)
 
 
@@ -300,9 +317,11 @@ def diverge(model):
 
 @pytest.mark.parametrize(
     ("fails", "said"),
-    [(spoil, r"Exercise 1\.2: training ended with nan or infinite values in net.0.bias; not saved"),
-     (diverge, r"The loss became nan at step 1\. .* lower the learning rate")],
-)  # fmt: skip
+    [
+        (spoil, r"Exercise 1\.2: training ended with nan or infinite values in net.0.bias; not saved"),
+        (diverge, r"The loss became nan at step 1\. .* lower the learning rate"),
+    ],
+)
 def test_nan_is_refused_and_nothing_is_saved(folder, monkeypatch, fails, said):
     monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0)
     with pytest.raises(KitError, match=said):
@@ -1266,9 +1285,14 @@ def test_fit_takes_images_with_their_labels():
     x[:, 0] += 3.0 * y
     model = nn.Linear(2, 3)
     history = fit(
-        model, lambda a, b: nn.functional.cross_entropy(model(a), b), (x, y.numpy()), steps=200, batch_size=50,
-        optimizer=torch.optim.Adam(model.parameters(), lr=0.1), valid=(x, y),
-    )  # fmt: skip
+        model,
+        lambda a, b: nn.functional.cross_entropy(model(a), b),
+        (x, y.numpy()),
+        steps=200,
+        batch_size=50,
+        optimizer=torch.optim.Adam(model.parameters(), lr=0.1),
+        valid=(x, y),
+    )
     assert history.valid[-1] < 0.35 < history.valid[0]
     assert (model(x).argmax(1) == y).float().mean() > 0.85
     with pytest.raises(KitError, match=r"as many examples each; got \[400, 3\]"):

@@ -6,8 +6,9 @@ import numpy as np
 
 from autograder.checks import Recipe, hint, points, require
 from autograder.families import autoregressive as family
-from autograder.families.autoregressive import Rows
-from autograder.properties import autoregressive, discrete, hygiene, layers
+from autograder.families import image_samples
+from autograder.families.autoregressive import Conditionals
+from autograder.properties import autoregressive
 from autograder.properties.finding import Finding
 from deepul_utils import images
 
@@ -15,32 +16,41 @@ DATA = images.get("shapes32", levels=4)
 LEVELS = 3  # of the small instances: 1 × 2 pixels in colour have 3⁶ = 729 states
 PAIR, SQUARE, PIXEL = (3, 1, 2), (3, 2, 2), (3, 1, 1)
 TALL = (3, 8, 3)  # too large to count its states, higher and wider than the first layers reach
-HELD_OUT, EXAMPLES = 200, 60
+EXAMPLES = 60
 NETWORKS = 20  # random ones that must see everything together; with few channels a path is often shut
-CANDIDATES, SHARPEST = 12, 2  # networks of one pixel that are drawn, and those where a colour tells most of the next
+CANDIDATES = 12  # networks of one pixel that are drawn; those count where a colour tells most of the next
 COLOURS = ("red", "green", "blue")
-
-RECIPE = Recipe("Adam", lr=1e-2, steps=2000, batch=16)
 
 
 def small(
-    student, seed: int, shape: tuple[int, int, int] = PAIR, width: int = 12, depth: int = 2, **strength: float
-) -> Rows:
+    student, seed: int, shape: tuple[int, ...] = PAIR, width: int = 12, depth: int = 2, **strength: float
+) -> Conditionals:
     """A colour PixelCNN of tiny images with random weights; its variables are R, G, B of pixel 1, then of pixel 2 …"""
     made = student.new("ColorPixelCNN", shape=shape, levels=LEVELS, width=width, depth=depth, seed=seed, **strength)
-    return Rows(made, shape, LEVELS)
+    return Conditionals(made, shape, LEVELS)
 
 
-@points(4, "Each value depends only on earlier values")
-@hint(
+suite = family.Suite(
+    exercise="color_pixelcnn",
+    of="ColorPixelCNN",
+    small=small,
+    data=(DATA,),
+    variable="value",
+    before="value",
+    says="logits(x) is (B, 3, H, W, levels) and log_prob(x) is (B,)",
+    wide={"shape": SQUARE},
+    deep={"depth": 4},
+    tall={"shape": TALL, "depth": 4, "perturb": 4.0, "biases": 0.2},
+    whole={"shape": (3, 16, 16)},
+    recipe=Recipe("Adam", lr=1e-2, steps=2000, batch=16),
+)
+
+test_each_value_depends_only_on_earlier_values = suite.causal(
+    4,
     "Some output sees itself or what comes after it. At the kernel's centre kind A shows a group the groups before it, "
     "kind B its own, too; are the outputs R, G, B in the order of the groups? A norm may go over the channels of one "
-    "colour at a pixel, not of all three."
+    "colour at a pixel, not of all three.",
 )
-def test_each_value_depends_only_on_earlier_values(student, seed):
-    for k in range(2):
-        made = small(student, seed + k, SQUARE)
-        require(autoregressive.is_strict_order(made.logits, made.dims, LEVELS, seed, mixed=family.MIXED))
 
 
 @points(3.5, "Green sees red and blue sees both")
@@ -51,90 +61,52 @@ def test_green_sees_red_and_blue_sees_both(student, seed):
     require(found if found.passed else order_of_colours(networks, found, seed))
 
 
-@points(0.5, "Every layer has weights of its own")
-@hint(layers.SHARED)
-def test_every_layer_has_weights_of_its_own(student, seed):
-    made = small(student, seed, depth=4).handle
-    require(layers.are_their_own(made.call("state_dict"), made.parameters()))
-
-
-@points(0.5, "Every example for itself")
-@hint("logits(x) is (B, 3, H, W, levels) and log_prob(x) is (B,), each row of its own image alone.")
-def test_every_example_for_itself(student, seed):
-    made, x = small(student, seed), discrete.states(6, LEVELS)[::9].copy()
-    require(hygiene.rows_are_independent(made.logits, x))
-    require(hygiene.rows_are_independent(made.log_prob, x))
-
-
-@points(0.5, "Called with one example")
-@hint("logits(x) is (B, 3, H, W, levels) and log_prob(x) is (B,), also where B is one.")
-def test_called_with_one_example(student, seed):
-    made, x = small(student, seed), discrete.states(6, LEVELS)[::9].copy()
-    require(hygiene.one_example(made.logits, x))
-    require(hygiene.one_example(made.log_prob, x))
-
-
-@points(2, "Probabilities sum to one")
-@hint(
+test_every_layer_has_weights_of_its_own = suite.own_layers(0.5)
+test_every_example_for_itself = suite.every_example(0.5)
+test_called_with_one_example = suite.one_example(0.5)
+test_probabilities_sum_to_one = suite.sums_to_one(
+    2,
     "Over all 729 images of two pixels p sums to one: softmax over the levels, pick the one that the channel has, sum "
-    "over pixels and channels."
+    "over pixels and channels.",
 )
-def test_probabilities_sum_to_one(student, seed):
-    for k in range(2):
-        require(discrete.sums_to_one(small(student, seed + k).log_prob, 6, LEVELS, seed))
+test_exact_for_images_that_are_hardly_possible = suite.exact_far(1)
 
 
-@points(1, "Exact for images that are hardly possible")
-@hint(autoregressive.FLOORED)
-def test_exact_for_images_that_are_hardly_possible(student, seed):
-    def build(strength: float) -> Rows:
-        return small(student, seed, (3, 16, 16), perturb=strength)
-
-    require(family.exact_far(small(student, seed), build, seed))
+def pixels_and_a_pair(student, seed: int) -> list[Conditionals]:
+    """Strong networks: of one pixel, where a colour tells most of the next, and of two."""
+    pixels = [small(student, seed + k, PIXEL, 36, 1, perturb=6.0, biases=0.2) for k in range(CANDIDATES)]
+    return [*family.sharpest(pixels, seed), small(student, seed, perturb=3.0, biases=0.2)]
 
 
-@points(3, "Samples follow the conditionals", needs=test_each_value_depends_only_on_earlier_values)
-@hint("In every pixel draw R, then G given R, then B given both: a forward pass for each of the three.")
-def test_samples_follow_the_density(student, seed):
-    drawn = [small(student, seed + k, PIXEL, width=36, depth=1, perturb=6.0, biases=0.2) for k in range(CANDIDATES)]
-    chosen = autoregressive.sharpest([made.logits for made in drawn], 3, LEVELS, SHARPEST, seed)
-    for made in [*(drawn[k] for k in chosen), small(student, seed, perturb=3.0, biases=0.2)]:
-        found = discrete.sampler_matches(made.sample(5000, seed), autoregressive.chain_rule(made.logits), LEVELS, seed)
-        require(family.in_eval_mode(made, found, seed))
-    tall = (small(student, seed + k, TALL, depth=4, perturb=4.0, biases=0.2) for k in range(2))
-    require(family.samplers_of(tall, 24, seed))
+test_samples_follow_the_density = suite.samples(
+    3,
+    "In every pixel draw R, then G given R, then B given both: a forward pass for each of the three.",
+    count=5000,
+    models=pixels_and_a_pair,
+    tall=(2, 24),
+    needs=test_each_value_depends_only_on_earlier_values,
+)
+test_trained_close_to_the_limit = suite.trained(
+    3,
+    "Train longer, let the learning rate fall towards the end, or add blocks.",
+    baseline=lambda: image_samples.markov_nats(DATA.sample(5000), 4),
+    needs=test_each_value_depends_only_on_earlier_values,
+)
 
 
-@points(3, "Trained: close to the limit", needs=test_each_value_depends_only_on_earlier_values)
-@hint("Train longer, let the learning rate fall towards the end, or add blocks.")
-def test_trained_close_to_the_limit(student, graded, held_out, seed):
-    x = held_out(DATA, HELD_OUT).astype(np.int64)
-
-    def excess(n: int = HELD_OUT) -> float:
-        return -family.log_probs(trained(student), x[:n], DATA.levels).mean() - DATA.entropy
-
-    require(family.sees_no_later_pixel(trained(student), x, DATA.levels, seed))
-    baseline = family.markov_nats(DATA.sample(5000), 4) - DATA.entropy
-    graded("color_pixelcnn", excess, limit=DATA.entropy, baseline=baseline, recipe=RECIPE,
-           few=lambda: excess(family.FEW))  # fmt: skip
+def as_often_without_a_flaw(samples: np.ndarray, model: Conditionals, seed: int, graded) -> None:
+    data = model.rows(DATA.sample(EXAMPLES, seed=seed, split="test").astype(np.int64))
+    require(image_samples.as_flawed(samples, DATA, model.densities(data)))
 
 
-@points(2, "Saved samples are the model’s own", needs=test_each_value_depends_only_on_earlier_values)
-@hint('Draw them with the trained model, in eval mode: drawn("color_pixelcnn", lambda: color_pixelcnn.sample(36)).')
-def test_saved_samples_are_the_models_own(student, held_out, seed):
-    samples, model = family.saved(student, "color_pixelcnn", DATA, 16), trained(student)
-    require(hygiene.in_range(samples, 4))
-    samples = samples[:36]
-    require(family.sees_no_later_pixel(model, samples, 4, seed))
-    log_p = family.log_conditionals(model, samples, 4)
-    require(autoregressive.knows_something(log_p))
-    require(autoregressive.typical(family.as_rows(samples), log_p))
-    data = held_out(DATA, EXAMPLES).astype(np.int64)
-    require(family.as_flawed(samples, DATA, family.log_probs(model, data, DATA.levels)))
-
-
-def trained(student):
-    return student.trained("color_pixelcnn", "ColorPixelCNN")
+test_saved_samples_are_the_models_own = suite.own_samples(
+    2,
+    'Draw them with the trained model, in eval mode: drawn("color_pixelcnn", lambda: color_pixelcnn.sample(36)).',
+    fewest=16,
+    most=36,
+    last=as_often_without_a_flaw,
+    needs=test_each_value_depends_only_on_earlier_values,
+)
 
 
 def order_of_colours(networks: list, found: Finding, seed: int) -> Finding:

@@ -1,11 +1,12 @@
 """Exercise 1.1: a mixture of discretised logistics is a density on its levels, and its sampler draws from it."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from autograder.checks import Recipe, hint, points, require
+from autograder.families import autoregressive as family
+from autograder.families.autoregressive import Model
 from autograder.properties import discrete, hygiene
 from autograder.properties.finding import Finding
 from deepul_utils import toy
@@ -19,7 +20,6 @@ SHARP = 40  # mixtures with parameters of all sizes: some have components that a
 DEEP, DEEPEST = -15.0, -30.0
 FLAT = 1e-4  # nats a level
 
-RECIPE = Recipe("Adam", lr=0.05, steps=1500, batch=1024)
 UNITS = (
     "The sum changes with the number of levels: {few:.3g} of 12 levels, {many:.3g} of 96. The bins are too wide or "
     "too narrow: two units are mixed. Where the levels span [−1, 1] they are δ = 2 / (L − 1) apart: half a bin is "
@@ -27,38 +27,56 @@ UNITS = (
 )
 
 
-def small(student, seed: int, perturb: float = 2.0, levels: int = LEVELS):
+def small(student, seed: int, perturb: float = 2.0, levels: int = LEVELS) -> Model:
     """A small mixture with random parameters, wide enough to leave mass on both edges."""
-    return student.new("DiscretizedLogisticMixture", levels=levels, components=COMPONENTS, seed=seed, perturb=perturb)
+    return mixture(student, seed, levels, COMPONENTS, perturb)
 
 
-def sharp(student, seed: int):
+def sharp(student, seed: int) -> Model:
     """A mixture that is far from most of its levels. Of two: with one, k / (K − 1) divides by zero."""
-    return student.new("DiscretizedLogisticMixture", levels=MANY, components=2, seed=seed, perturb=10.0)
+    return mixture(student, seed, MANY, 2, perturb=10.0)
 
 
-@points(4, "Probabilities sum to one")
-@hint(
+def mixture(student, seed: int, levels: int, components: int, perturb: float) -> Model:
+    made = student.new("DiscretizedLogisticMixture", levels=levels, components=components, seed=seed, perturb=perturb)
+    return Model(made, (1,), levels)
+
+
+def mixed_units(student, seed: int) -> str:
+    """The slip, if the sum of the probabilities changes with the number of levels."""
+    few, many = (mean_total(student, seed, levels) for levels in (LEVELS, 8 * LEVELS))
+    known = np.isfinite([few, many]).all() and min(few, many) > 0
+    return UNITS.format(few=few, many=many) if known and max(few / many, many / few) > 2 else ""
+
+
+def mean_total(student, seed: int, levels: int) -> float:
+    """The sum of the probabilities of a few mixtures of so many levels, on average."""
+    log_p = [small(student, seed + k, 1.0, levels).log_prob(discrete.states(1, levels)) for k in range(3)]
+    return float(np.mean([np.exp(np.minimum(values, 30)).sum() for values in log_p]))
+
+
+suite = family.Suite(
+    exercise="logistic_mixture",
+    of="DiscretizedLogisticMixture",
+    small=small,
+    data=(DATA,),
+    adapter=Model,
+    says="log_prob takes int64 (B, 1) and gives (B,)",
+    recipe=Recipe("Adam", lr=0.05, steps=1500, batch=1024),
+)
+
+test_probabilities_sum_to_one = suite.sums_to_one(
+    4,
     "A level's mass is a difference of two CDFs, half a level to either side of it. The edge bins reach to infinity: "
     "level 0 takes all mass below its upper edge, level L − 1 all mass above its lower edge. The weights π sum to one "
-    "(softmax over the components) and stand inside the logarithm: logsumexp of log π + log P."
+    "(softmax over the components) and stand inside the logarithm: logsumexp of log π + log P.",
+    models=lambda student, seed: (small(student, seed + k, perturb=1.0 + k) for k in range(5)),
+    explain=mixed_units,
 )
-def test_probabilities_sum_to_one(student, seed):
-    for k in range(5):
-        found = discrete.sums_to_one(small(student, seed + k, perturb=1.0 + k).log_prob, 1, LEVELS, seed)
-        require(found if found.passed else replace(found, slip=mixed_units(student, seed)))
-
-
-@points(0.5, "Every example for itself")
-@hint("log_prob takes int64 (B, 1) and gives one number an example, (B,).")
-def test_every_example_for_itself(student, seed):
-    require(hygiene.rows_are_independent(small(student, seed).log_prob, discrete.states(1, LEVELS)))
-
-
-@points(0.5, "Called with one example")
-@hint("log_prob takes int64 (B, 1) and gives (B,), also where B is one.")
-def test_called_with_one_example(student, seed):
-    require(hygiene.one_example(small(student, seed).log_prob, discrete.states(1, LEVELS)))
+test_every_example_for_itself = suite.every_example(
+    0.5, "log_prob takes int64 (B, 1) and gives one number an example, (B,)."
+)
+test_called_with_one_example = suite.one_example(0.5)
 
 
 @points(1, "Finite far from every component")
@@ -81,47 +99,47 @@ def test_the_tails_go_on_falling(student, seed):
     require(tails([sharp(student, seed + k).log_prob(discrete.states(1, MANY)) for k in range(SHARP)]))
 
 
-@points(3, "Samples follow the density", needs=test_probabilities_sum_to_one)
-@hint("Draw a component by its weight π, then μ + s · logit(u), round to the nearest level, clip at both ends.")
-def test_samples_follow_the_density(student, seed):
-    for k in range(3):
-        mixture = small(student, seed + k)
-        samples = mixture.sample(4000, 1, seed=seed + k, integer=True)
-        require(discrete.sampler_matches(samples, mixture.log_prob, LEVELS, seed))
+test_samples_follow_the_density = suite.samples(
+    3,
+    "Draw a component by its weight π, then μ + s · logit(u), round to the nearest level, clip at both ends.",
+    title="Samples follow the density",
+    count=4000,
+    models=lambda student, seed: (small(student, seed + k) for k in range(3)),
+    needs=test_probabilities_sum_to_one,
+)
 
 
-@points(5, "Trained: close to the limit")
-@hint("Train longer, let the learning rate fall towards the end, or use more components.")
-def test_trained_close_to_the_limit(student, graded, seed):
-    def excess() -> float:
-        made = student.trained("logistic_mixture", "DiscretizedLogisticMixture")
-        return discrete.excess_nats(made.log_prob, DATA.pmf, seed)
-
-    require(is_no_table(*(small(student, seed, levels=levels).parameters() for levels in (LEVELS, 8 * LEVELS))))
-    baseline = min(np.log(100) - DATA.entropy, one_logistic())
-    graded("logistic_mixture", excess, limit=DATA.entropy, baseline=baseline, recipe=RECIPE, few=excess)
-
-
-def is_no_table(few: dict, many: dict) -> Finding:
-    """Parameters of a mixture of few levels, and of one of many: logistics have as many, whatever the levels."""
-    few, many = (sum(values.size for values in of.values()) for of in (few, many))
+def is_no_table(student, seed: int) -> None:
+    """Of few levels and of many: logistics have as many parameters, whatever the levels."""
+    made = [small(student, seed, levels=levels).handle.parameters() for levels in (LEVELS, 8 * LEVELS)]
+    few, many = (sum(values.size for values in of.values()) for of in made)
     measured = f"{few} parameters with {LEVELS} levels, {many} with {8 * LEVELS}"
-    return Finding(
-        float(many <= few), measured, "weight, mean and scale of every component, whatever the levels",
-        slip="This is a table of levels: the exercise is about logistics, whose parameters are few.",
-    )  # fmt: skip
+    slip = "This is a table of levels: the exercise is about logistics, whose parameters are few."
+    required = "weight, mean and scale of every component, whatever the levels"
+    require(Finding(float(many <= few), measured, required, slip=slip))
 
 
-def mixed_units(student, seed: int) -> str:
-    """The slip, if the sum of the probabilities changes with the number of levels."""
-    totals = [
-        np.mean([np.exp(np.minimum(small(student, seed + k, 1.0, n).log_prob(discrete.states(1, n)), 30)).sum()
-                 for k in range(3)])
-        for n in (LEVELS, 8 * LEVELS)
-    ]  # fmt: skip
-    few, many = totals
-    grows = np.isfinite(totals).all() and min(totals) > 0 and max(few / many, many / few) > 2
-    return UNITS.format(few=few, many=many) if grows else ""
+def one_logistic() -> float:
+    """The naive baseline: nats of the best single discretised logistic, by direct search."""
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
+    edges = np.concatenate([[-np.inf], np.arange(99) + 0.5, [np.inf]])
+
+    def excess(parameters: np.ndarray) -> float:
+        mu, log_s = parameters
+        q = np.diff(expit((edges - mu) / np.exp(log_s)))
+        return float(np.sum(DATA.pmf * (np.log(DATA.pmf) - np.log(q))))
+
+    return minimize(excess, x0=[50.0, 3.0], method="Nelder-Mead").fun + DATA.entropy
+
+
+test_trained_close_to_the_limit = suite.trained(
+    5,
+    "Train longer, let the learning rate fall towards the end, or use more components.",
+    baseline=lambda: min(np.log(100), one_logistic()),
+    first=is_no_table,
+)
 
 
 def tails(mixtures: list[np.ndarray]) -> Finding:
@@ -146,18 +164,3 @@ def tails(mixtures: list[np.ndarray]) -> Finding:
     if not floors:
         return Finding(1.0, "the tails go on falling", required)
     return Finding(0.0, f"in several mixtures log P stops falling at {floors[-1]:.1f}", required)
-
-
-def one_logistic() -> float:
-    """The naive baseline: nats above the limit of the best single discretised logistic, by direct search."""
-    from scipy.optimize import minimize
-    from scipy.special import expit
-
-    edges = np.concatenate([[-np.inf], np.arange(99) + 0.5, [np.inf]])
-
-    def excess(parameters: np.ndarray) -> float:
-        mu, log_s = parameters
-        q = np.diff(expit((edges - mu) / np.exp(log_s)))
-        return float(np.sum(DATA.pmf * (np.log(DATA.pmf) - np.log(q))))
-
-    return minimize(excess, x0=[50.0, 3.0], method="Nelder-Mead").fun

@@ -19,9 +19,13 @@ def small(student, seed: int) -> Flow:
 
 
 suite = family.Suite(
-    exercise="ar_flow", of="ARFlow", base=UNIFORM, small=small, sets=("smiley", "moons"),
+    exercise="ar_flow",
+    of="ARFlow",
+    base=UNIFORM,
+    small=small,
+    sets=("smiley", "moons"),
     recipe=Recipe(optimizer="Adam", lr=2e-2, steps=3500, batch=1024),
-)  # fmt: skip
+)
 
 test_shapes = suite.shapes(0.5)
 test_called_with_one_example = suite.one_example(0.5)

@@ -23,9 +23,17 @@ def small(student, seed: int) -> Flow:
 
 
 suite = family.Suite(
-    exercise="cdf_flow", of="CDFFlow", base=UNIFORM, small=small, sets=(DATA.name,), networks=5, box=NEAR, cells=CELLS,
-    places=lambda flow, seed: around(DATA, 100, seed), recipe=Recipe(optimizer="Adam", lr=0.05, steps=1500, batch=1024),
-)  # fmt: skip
+    exercise="cdf_flow",
+    of="CDFFlow",
+    base=UNIFORM,
+    small=small,
+    sets=(DATA.name,),
+    networks=5,
+    box=NEAR,
+    cells=CELLS,
+    places=lambda flow, seed: around(DATA, 100, seed),
+    recipe=Recipe(optimizer="Adam", lr=0.05, steps=1500, batch=1024),
+)
 
 test_shapes = suite.shapes(0.5)
 test_called_with_one_example = suite.one_example(0.5)

@@ -5,7 +5,7 @@ import numpy as np
 from autograder.checks import Recipe, hint, points, require
 from autograder.families import image_flows as family
 from autograder.families.image_flows import ImageFlow
-from autograder.properties import flows, hygiene
+from autograder.properties import flows
 from autograder.properties import images as on_images
 from autograder.properties.finding import Finding
 from autograder.student import expect
@@ -15,7 +15,6 @@ from deepul_utils import images
 DATA = images.get("digits32", levels=16)
 TINY, WIDE = (1, 4, 4), (6, 4, 4)
 LEVELS, CHANNELS = 16, 6
-RECIPE = Recipe(optimizer="Adam", lr=5e-3, steps=1500, batch=32)
 
 
 def layer(student, name: str, *args, seed: int, begin=lambda flow: None) -> ImageFlow:
@@ -51,16 +50,23 @@ def batch(seed: int, n: int = 64) -> np.ndarray:
     return (mean + np.exp(spread / 3) * rng.normal(size=(n, *WIDE))).astype(np.float32)
 
 
-@points(0.5, "Shapes and parameters")
-@hint("forward takes reals (B, C, H, W) and gives z of the same shape and log_det (B,), one row an image.")
-def test_shapes_and_parameters(student, seed):
+def parts(student, seed: int) -> list[ImageFlow]:
+    """Every layer, and flows of one scale and of two."""
+    return [*layers(student, seed), small(student, seed, scales=1), small(student, seed, scales=2)]
+
+
+suite = family.Suite(
+    exercise="glow",
+    of="Glow",
+    data=DATA,
+    small=small,
+    recipe=Recipe(optimizer="Adam", lr=5e-3, steps=1500, batch=32),
+    learned_prior=True,
+)
+
+
+def has_so_many_steps(student) -> None:
     require(flows.grows(parameters(student, 1), parameters(student, 2), "Glow", "steps"))
-    flow = small(student, seed)
-    t = flow.reals(50, seed)
-    z, log_det = flow.forward(t)
-    require(hygiene.finite(np.concatenate([z.ravel(), log_det]), "of random images"))
-    require(hygiene.rows_are_independent(flow.latents, t))
-    require(hygiene.rows_are_independent(flow.log_det, t))
 
 
 def parameters(student, steps: int) -> int:
@@ -69,14 +75,8 @@ def parameters(student, steps: int) -> int:
     return sum(values.size for values in made.parameters().values())
 
 
-@points(0.5, "Called with one example")
-@hint("One image is a batch, too: forward takes (1, C, H, W) and gives as much, and log_det (1,).")
-def test_called_with_one_example(student, seed):
-    flow = small(student, seed)
-    t = flow.reals(5, seed)
-    require(hygiene.one_example(flow.latents, t))
-    for part in (flow, *layers(student, seed)):
-        require(hygiene.one_example(part.log_det, part.reals(5, seed)))
+test_shapes_and_parameters = suite.shapes(0.5, "Shapes and parameters", first=has_so_many_steps)
+test_called_with_one_example = suite.one_example(0.5, layers)
 
 
 @points(2, "ActNorm starts from its first batch")
@@ -187,74 +187,25 @@ def test_coupling_keeps_one_half_of_the_channels(student, seed):
     require(on_images.keeps_half_the_channels(made.latents, made.reals(30, seed), WIDE))
 
 
-@points(3, "log_det is that of the Jacobian")
-@hint(
+test_log_det_is_that_of_the_jacobian = suite.log_det(
+    3,
     "ActNorm: H · W · Σ l. Convolution: H · W · Σ log|s|. Coupling: the sum of log σ. A squeeze has 0, and those of a "
-    "composition add."
+    "composition add.",
+    parts,
 )
-def test_log_det_is_that_of_the_jacobian(student, seed):
-    for flow in (*layers(student, seed), small(student, seed, scales=1), small(student, seed, scales=2)):
-        require(family.log_det_finding(flow, seed))
-
-
-@points(2, "inverse undoes forward")
-@hint(
+test_inverse_undoes_forward = suite.inverse(
+    2,
     "Each layer is undone by its own inverse, the last one first: (z − μ) ∘ exp(−log σ), the inverse matrix, "
-    "z ∘ exp(−l) − b; and a squeeze where forward has an unsqueeze."
+    "z ∘ exp(−l) − b; and a squeeze where forward has an unsqueeze.",
+    parts,
 )
-def test_inverse_undoes_forward(student, seed):
-    for flow in (*layers(student, seed), small(student, seed, scales=1), small(student, seed, scales=2)):
-        for found in family.inverse_findings(flow, seed):
-            require(found)
-
-
-@points(1, "log_prob adds the base density and all log_dets")
-@hint("log p(x) = log N(z; 0, I) + the log_det of to_reals + that of forward, each once; sums over the image, in nats.")
-def test_log_prob_adds_base_and_all_log_dets(student, seed):
-    found = family.log_prob_finding(small(student, seed), student, (), seed)
-    require(found if found.passed else family.log_prob_finding(at_the_start(student, seed), student, (), seed))
-    flow, x = small(student, seed), family.levels(100, TINY, LEVELS, seed)
-    require(on_images.is_drawn_anew(flow.log_prob(x, seed), flow.log_prob(x, seed + 1), "log_prob"))
-
-
-def at_the_start(student, seed: int) -> ImageFlow:
-    """A Glow as it begins, after its first batch.
-
-    A learned prior begins as N(0, I). With random weights it is another, which nobody but the student knows.
-    """
-    return small(student, seed, sizes=(0.0,))
-
-
-def has_a_normal_base(flow: ImageFlow, student, seed: int) -> bool:
-    """Whether log_prob speaks of N(0, I), and not of a prior with weights of its own."""
-    try:
-        return family.log_prob_finding(flow, student, (), seed, n=500).passed
-    except StudentCodeError:
-        return False
-
-
-@points(1, "Trained: bits per dimension")
-@hint("Train longer, let the learning rate rise first and fall to zero, or take more steps and wider networks.")
-def test_trained_bits_per_dimension(student, graded, held_out, seed):
-    invertible = family.inverts(small(student, seed), seed)
-    family.grade(graded, "glow", lambda: trained(student), DATA, held_out, seed, invertible, RECIPE)
-
-
-@points(0.5, "Samples follow the density")
-@hint("Draw z from N(0, I), then inverse, then tensors.to_levels.")
-def test_samples_follow_the_density(student, seed):
-    require(family.sampler_finding(at_the_start(student, seed), seed))
-    flow = small(student, seed)
-    if has_a_normal_base(flow, student, seed):
-        require(family.sampler_finding(flow, seed))
-
-
-@points(0.5, "Samples look like the data")
-@hint("Samples of the trained flow are no digits yet: was it trained long enough, and on the data as they are?")
-def test_samples_look_like_the_data(student, held_out, seed, rests):
-    x = held_out(DATA, family.SAMPLES)
-    rests(lambda: family.samples_finding(trained(student), DATA, x, seed))
-
-
-def trained(student) -> ImageFlow:
-    return ImageFlow(student.trained("glow", "Glow"), DATA.shape, LEVELS)
+test_log_prob_adds_base_and_all_log_dets = suite.log_prob(
+    1, "log p(x) = log N(z; 0, I) + the log_det of to_reals + that of forward, each once; sums over the image, in nats."
+)
+test_trained_bits_per_dimension = suite.trained(
+    1, "Train longer, let the learning rate rise first and fall to zero, or take more steps and wider networks."
+)
+test_samples_follow_the_density = suite.samples(0.5, "Draw z from N(0, I), then inverse, then tensors.to_levels.")
+test_samples_look_like_the_data = suite.near_the_data(
+    0.5, "Samples of the trained flow are no digits yet: was it trained long enough, and on the data as they are?"
+)

@@ -28,10 +28,16 @@ def every(student, seed: int) -> list[Flow]:
 
 
 suite = family.Suite(
-    exercise="realnvp", of="RealNVP", base=NORMAL, small=small, parts=every, sets=("smiley", "moons"), networks=2,
+    exercise="realnvp",
+    of="RealNVP",
+    base=NORMAL,
+    small=small,
+    parts=every,
+    sets=("smiley", "moons"),
+    networks=2,
     places=lambda flow, seed: around(toy.get("moons"), 100, seed),
     recipe=Recipe(optimizer="Adam", lr=4e-3, steps=3500, batch=1024),
-)  # fmt: skip
+)
 test_shapes = suite.shapes(0.5)
 test_called_with_one_example = suite.one_example(0.5)
 

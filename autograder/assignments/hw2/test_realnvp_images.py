@@ -1,11 +1,13 @@
 """Exercise 2.4: levels become reals, masks choose halves, and the flow of images has the log_det of its Jacobian."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from autograder.checks import Recipe, hint, points, require
 from autograder.families import image_flows as family
 from autograder.families.image_flows import ALPHA, ImageFlow
-from autograder.properties import flows, hygiene
+from autograder.properties import flows
 from autograder.properties import images as on_images
 from deepul_utils import images
 
@@ -13,9 +15,6 @@ DATA = images.get("digits32", levels=16)
 TINY, WIDE = (1, 4, 4), (4, 4, 4)
 LEVELS = 16
 KINDS = ("checkerboard", "channel")
-
-
-RECIPE = Recipe(optimizer="Adam", lr=5e-3, steps=1000, batch=32)
 
 
 def small(student, seed: int, scales: int = 2, sizes: tuple[float, ...] = family.SIZES) -> ImageFlow:
@@ -29,25 +28,30 @@ def coupling(student, kind: str, keep: int, seed: int) -> ImageFlow:
     return family.drawn(student, "MaskedCoupling", WIDE, LEVELS, seed, kind, keep, WIDE, 8)
 
 
-@points(0.5, "Shapes")
-@hint("forward takes reals (B, C, H, W) and gives z of the same shape and log_det (B,), one row an image.")
-def test_shapes(student, seed):
-    flow = small(student, seed)
-    t = flow.reals(50, seed)
-    z, log_det = flow.forward(t)
-    require(hygiene.finite(np.concatenate([z.ravel(), log_det]), "of random images"))
-    require(hygiene.rows_are_independent(flow.latents, t))
-    require(hygiene.rows_are_independent(flow.log_det, t))
+def layers(student, seed: int) -> list[ImageFlow]:
+    return [coupling(student, "channel", 1, seed)]
 
 
-@points(0.5, "Called with one example")
-@hint("One image is a batch, too: forward takes (1, C, H, W) and gives as much, and log_det (1,).")
-def test_called_with_one_example(student, seed):
-    flow = small(student, seed)
-    t = flow.reals(5, seed)
-    require(hygiene.one_example(flow.latents, t))
-    for part in (flow, coupling(student, "channel", 1, seed)):
-        require(hygiene.one_example(part.log_det, part.reals(5, seed)))
+def parts(student, seed: int) -> Iterator[ImageFlow]:
+    """Couplings of every kind, and flows of one scale and of two."""
+    for kind in KINDS:
+        for keep in (0, 1):
+            yield coupling(student, kind, keep, seed)
+    for scales in (1, 2):
+        yield small(student, seed, scales)
+
+
+suite = family.Suite(
+    exercise="realnvp_images",
+    of="ImageRealNVP",
+    data=DATA,
+    small=small,
+    recipe=Recipe(optimizer="Adam", lr=5e-3, steps=1000, batch=32),
+    own=("dequantize", "to_logits"),
+)
+
+test_shapes = suite.shapes(0.5)
+test_called_with_one_example = suite.one_example(0.5, layers)
 
 
 @points(2, "dequantize adds uniform noise")
@@ -113,17 +117,12 @@ def test_coupling_keeps_what_the_mask_keeps(student, seed):
             require(on_images.keeps_where(flow.latents, flow.reals(20, seed), mask.ravel()))
 
 
-@points(3.5, "log_det is that of the Jacobian")
-@hint(
+test_log_det_is_that_of_the_jacobian = suite.log_det(
+    3.5,
     "A coupling's log_det is the sum of log σ over all numbers that it changes; those of a composition add. A squeeze "
-    "only moves numbers: its log_det is 0."
+    "only moves numbers: its log_det is 0.",
+    parts,
 )
-def test_log_det_is_that_of_the_jacobian(student, seed):
-    for kind in KINDS:
-        for keep in (0, 1):
-            require(family.log_det_finding(coupling(student, kind, keep, seed), seed))
-    for scales in (1, 2):
-        require(family.log_det_finding(small(student, seed, scales), seed))
 
 
 @points(1, "Every z depends on every x")
@@ -144,35 +143,28 @@ def parameters(student, scales: int) -> int:
     return sum(values.size for values in made.parameters().values())
 
 
-@points(2.5, "inverse undoes forward")
-@hint(
-    "x = (z − μ) ∘ exp(−log σ), in that order; the layers in reverse order, the last one first; and a squeeze where "
-    "forward has an unsqueeze."
-)
-def test_inverse_undoes_forward(student, seed):
+def kept_on_the_way_back(student, seed: int) -> Iterator[ImageFlow]:
+    """Couplings of either kind, which are required to keep backwards what their mask keeps; and whole flows."""
     for kind, keep in (("checkerboard", 1), ("channel", 0)):
         flow, mask = coupling(student, kind, keep, seed), family.mask(student, kind, WIDE, keep)
         require(on_images.keeps_where(flow.inverse, flow.reals(20, seed), mask.ravel()))
-        for found in family.inverse_findings(flow, seed):
-            require(found)
+        yield flow
     for scales in (1, 2):
-        for found in family.inverse_findings(small(student, seed, scales), seed):
-            require(found)
+        yield small(student, seed, scales)
 
 
-@points(2, "log_prob adds the base density and all log_dets")
-@hint(
-    "log p(x) = log N(z; 0, I) + the log_dets of dequantize, to_logits and forward, each once: sums over the image, in "
-    "nats, and with noise u that is drawn anew at every call."
+test_inverse_undoes_forward = suite.inverse(
+    2.5,
+    "x = (z − μ) ∘ exp(−log σ), in that order; the layers in reverse order, the last one first; and a squeeze where "
+    "forward has an unsqueeze.",
+    kept_on_the_way_back,
 )
-def test_log_prob_adds_base_and_all_log_dets(student, seed):
-    parts = ("dequantize", "to_logits")
-    for k in range(2):
-        require(family.log_prob_finding(small(student, seed + k), student, parts, seed + k))
-    flow, x = small(student, seed), family.levels(100, TINY, LEVELS, seed)
-    y, again = (student.call("dequantize", x, LEVELS, seed=seed + k) for k in (0, 1))
-    if not np.array_equal(np.asarray(y[0]), np.asarray(again[0])):  # if its noise is fixed, that has a check of its own
-        require(on_images.is_drawn_anew(flow.log_prob(x, seed), flow.log_prob(x, seed + 1), "log_prob"))
+test_log_prob_adds_base_and_all_log_dets = suite.log_prob(
+    2,
+    "log p(x) = log N(z; 0, I) + the log_dets of dequantize, to_logits and forward, each once: sums over the image, in "
+    "nats, and with noise u that is drawn anew at every call.",
+    networks=2,
+)
 
 
 @points(1, "Interpolation is straight in latent space")
@@ -187,26 +179,12 @@ def test_interpolation_is_straight_in_latent_space(student, seed):
     require(on_images.is_exactly(z, (1 - w) * z_a + w * z_b, "z on the way", "on the straight line", 5e-3))
 
 
-@points(0.5, "Samples follow the density")
-@hint("Draw z from N(0, I); then inverse, from_logits, times levels, rounded down, within 0 … levels − 1.")
-def test_samples_follow_the_density(student, seed):
-    for sizes in (family.SIZES, family.GENTLE):
-        require(family.sampler_finding(small(student, seed, sizes=sizes), seed))
-
-
-@points(0.5, "Samples look like the data")
-@hint("Samples of the trained flow are no digits yet: was it trained long enough, and on the data as they are?")
-def test_samples_look_like_the_data(student, held_out, seed, rests):
-    x = held_out(DATA, family.SAMPLES)
-    rests(lambda: family.samples_finding(trained(student), DATA, x, seed))
-
-
-@points(3, "Trained: bits per dimension")
-@hint("Train longer, let the learning rate rise first and fall to zero, or use wider networks and more couplings.")
-def test_trained_bits_per_dimension(student, graded, held_out, seed):
-    invertible = family.inverts(small(student, seed), seed)
-    family.grade(graded, "realnvp_images", lambda: trained(student), DATA, held_out, seed, invertible, RECIPE)
-
-
-def trained(student) -> ImageFlow:
-    return ImageFlow(student.trained("realnvp_images", "ImageRealNVP"), DATA.shape, LEVELS)
+test_samples_follow_the_density = suite.samples(
+    0.5, "Draw z from N(0, I); then inverse, from_logits, times levels, rounded down, within 0 … levels − 1."
+)
+test_samples_look_like_the_data = suite.near_the_data(
+    0.5, "Samples of the trained flow are no digits yet: was it trained long enough, and on the data as they are?"
+)
+test_trained_bits_per_dimension = suite.trained(
+    3, "Train longer, let the learning rate rise first and fall to zero, or use wider networks and more couplings."
+)

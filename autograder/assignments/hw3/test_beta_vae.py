@@ -1,11 +1,12 @@
 """Exercise 3.3: the β objective, and latents that each tell of one factor."""
 
-from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
 from autograder.checks import Recipe, hint, points, require
-from autograder.families.latent import ImageVAE, best_conditioned
+from autograder.families import latent as family
+from autograder.families.latent import BATCH, UnitVAE, batches
 from autograder.properties import hygiene, latent
 from autograder.student import expect
 from deepul_utils import images, information
@@ -14,13 +15,11 @@ DATA = images.get("shapes32", levels=2)
 SHAPE, LATENTS = (1, 32, 32), 8
 FACTORS = ("size", "x", "y")
 TINY = {"latents": 3, "width": 4}
-MODELS = 2  # random models, so that a σ near one in a single model hides no slip
-DRAWS = 800  # of a random number whose distribution is compared
-HELD_OUT, REBUILT, BATCH = 8000, 1500, 500
+HELD_OUT, REBUILT = 8000, 1500
 RECIPE = Recipe("Adam", lr=3e-3, steps=1600, batch=64)  # of the second part, with β itself
 
 
-class Objective(ImageVAE):
+class Objective(UnitVAE):
     def loss(self, x: np.ndarray, beta: float, seed: int) -> np.ndarray:
         what = f"{self.handle.label}.loss(x, {beta:g})"
         return expect(self.handle.call("loss", x, beta=beta, seed=seed), (len(x),), what)
@@ -31,17 +30,36 @@ def small(student, seed: int, size: float = 1.0) -> Objective:
     return Objective(student.new("BetaVAE", seed=seed, perturb=size, **TINY), SHAPE, TINY["latents"])
 
 
-def expressive(student, seed: int) -> Objective:
-    """One whose σ_z are not near one, and whose codes are seen in its pictures."""
-    return best_conditioned(lambda seed, size: small(student, seed, size), pictures(20, seed)[0], seed)
-
-
 def pictures(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Squares in [−1, 1], and their FACTORS (n, 3), drawn as in the notebook."""
     _, factors = DATA.sample_labelled(n, seed=seed, split="test")
     factors[:, 1] = factors[:, 0] // 2
     factors[:, 0], factors[:, 3] = 0, 4 + factors[:, 3] // 2
     return 2 * DATA.unit(DATA.render(factors)) - 1, factors[:, 1:]
+
+
+def squares(n: int, seed: int) -> np.ndarray:
+    return pictures(n, seed)[0]
+
+
+def reconstruction_term(model: Objective, x: np.ndarray, seed: int) -> list[np.ndarray]:
+    """The loss at β = 0; of one that has the whole KL in it, whatever β is, the rest. The KL has its own check."""
+    loss = model.loss(x, 0.0, seed).astype(np.float64)
+    return [loss, loss - latent.gaussian_kl(*model.encode(x))]
+
+
+expressive = family.expressive(small, squares)
+suite = family.Suite(
+    exercise="beta_vae",
+    of="BetaVAE",
+    shape=SHAPE,
+    latents=LATENTS,
+    examples=squares,
+    small=small,
+    telling=expressive,
+    terms=reconstruction_term,
+    recipe=RECIPE,
+)
 
 
 @points(0.5, "Shape of the loss")
@@ -62,19 +80,15 @@ def test_beta_weighs_the_kl(student, seed):
     require(latent.slope_is_the_kl(at, mu, log_sigma))
 
 
-@points(2, "The reconstruction has no β")
-@hint("d/2 · log 2π + ½ ‖x − μ_x(z)‖², summed over the pixels, whatever β is.")
-def test_reconstruction_has_no_beta(student, seed):
-    """Whatever noise is in z: the next check asks for that."""
-    for finding, _ in reconstructions(student, seed, 1):
-        require(finding)
-
-
-@points(1, "Codes are drawn: z = μ + σ ε")
-@hint("z = μ_z + σ_z ε, also in eval mode: a fresh draw of ε ~ N(0, I) for every example and every latent.")
-def test_codes_are_drawn(student, seed):
-    for _, finding in reconstructions(student, seed, MODELS):
-        require(finding)
+test_reconstruction_has_no_beta = suite.reconstruction(
+    2,
+    "d/2 · log 2π + ½ ‖x − μ_x(z)‖², summed over the pixels, whatever β is.",
+    title="The reconstruction has no β",
+    name="reconstruction_has_no_beta",
+)
+test_codes_are_drawn = suite.codes_are_drawn(
+    1, "z = μ_z + σ_z ε, also in eval mode: a fresh draw of ε ~ N(0, I) for every example and every latent."
+)
 
 
 @points(0.5, "Called with one example")
@@ -90,56 +104,38 @@ def test_factors_lie_along_latents(student, graded, seed):
     def short(n: int = HELD_OUT) -> float:
         return 1 - information.gaps(codes(student, "beta_vae", seed, n), pictures(HELD_OUT, seed)[1][:n]).mean()
 
-    graded("beta_vae", short, limit=None, baseline=1.0, unit="short of a mutual-information gap of one",
-           recipe=RECIPE, few=lambda: short(4 * BATCH))  # fmt: skip
+    unit = "short of a mutual-information gap of one"
+    graded("beta_vae", short, limit=None, baseline=1.0, unit=unit, recipe=RECIPE, few=partial(short, 4 * BATCH))
 
 
 @points(2, "Trained: dearer codes cost squares")
 @hint("A dearer code says less: with a larger β pictures come back worse than with β = 1, yet better than a mean.")
 def test_dearer_codes_cost_squares(student, seed):
-    x = pictures(REBUILT, seed)[0]
-    squares = {
+    x = squares(REBUILT, seed)
+    errors = {
         "half the squares left by the mean picture": (x - x.mean(axis=0)) ** 2 / 2,
         "the squares with your β": (x - rebuilt(student, "beta_vae", x)) ** 2,
         "with β = 1": (x - rebuilt(student, "beta_vae.plain", x)) ** 2,
     }
-    require(latent.in_order({name: s.sum(axis=(1, 2, 3)) for name, s in squares.items()}))
+    require(latent.in_order({name: e.sum(axis=(1, 2, 3)) for name, e in errors.items()}))
 
 
 @points(2, "Trained: more disentangled than with β = 1")
 @hint("With a larger β a latent that tells of two factors, or tells little, does not earn its price.")
 def test_more_than_with_beta_one(student, seed):
     factors = pictures(HELD_OUT, seed)[1]
-    require(latent.larger_gap(*(codes(student, name, seed) for name in ("beta_vae", "beta_vae.plain")), factors,
-                              FACTORS))  # fmt: skip
-
-
-def reconstructions(student, seed: int, models: int) -> Iterator[tuple]:
-    """The two findings of latent.unit_gaussian for the loss at β = 0, for a few random models.
-
-    A loss that has the whole KL in it, whatever β is, is judged without: the KL has a check of its own.
-    """
-    for k in range(models):
-        model = expressive(student, seed + k)
-        x, squares = model.by_noise(pictures(20, seed + k)[0], DRAWS, seed + k)
-        many = np.repeat(x, DRAWS, axis=0)
-        got, kl = model.loss(many, 0.0, seed).astype(np.float64), latent.gaussian_kl(*model.encode(many))
-        found = [latent.unit_gaussian(loss, squares, x.size) for loss in (got, got - kl)]
-        yield found[1] if found[1][0].passed and not found[0][0].passed else found[0]
+    own, plain = (codes(student, name, seed) for name in ("beta_vae", "beta_vae.plain"))
+    require(latent.larger_gap(own, plain, factors, FACTORS))
 
 
 def codes(student, name: str, seed: int, n: int = HELD_OUT) -> np.ndarray:
     """A draw z of q(z | x) for held-out pictures, (n, LATENTS)."""
-    model = ImageVAE(student.trained(name, "BetaVAE"), SHAPE, LATENTS)
+    model = UnitVAE(student.trained(name, "BetaVAE"), SHAPE, LATENTS)
     mu, log_sigma = np.concatenate([model.encode(part) for part in batches(pictures(HELD_OUT, seed)[0][:n])], axis=1)
     return mu + np.exp(log_sigma) * np.random.default_rng(seed).normal(size=mu.shape)
 
 
 def rebuilt(student, name: str, x: np.ndarray) -> np.ndarray:
     """x decoded from its μ_z, (n, 1, 32, 32)."""
-    model = ImageVAE(student.trained(name, "BetaVAE"), SHAPE, LATENTS)
+    model = UnitVAE(student.trained(name, "BetaVAE"), SHAPE, LATENTS)
     return np.concatenate([model.decode(model.encode(part)[0]) for part in batches(x)])
-
-
-def batches(x: np.ndarray) -> list[np.ndarray]:
-    return np.split(x, range(BATCH, len(x), BATCH))

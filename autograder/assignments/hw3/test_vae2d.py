@@ -1,8 +1,11 @@
 """Exercise 3.1: both terms of the bound are right, the noise is, and the bounds come in their order."""
 
+from functools import partial
+
 import numpy as np
 
 from autograder.checks import Recipe, hint, points, require
+from autograder.families import latent as family
 from autograder.families.latent import VAE, either, gradient_or_none, telling
 from autograder.properties import hygiene, latent
 from autograder.student import expect
@@ -23,14 +26,11 @@ RECIPE_MOONS = Recipe("Adam", lr=1e-2, steps=3000, batch=512)
 
 def small(student, seed: int, precise: bool = False) -> VAE:
     """A small VAE with random weights, of a few the best: its σ are neither all one, nor 0 or ∞ to a float."""
-    tried = {}
-    for k, size in enumerate(SIZES):
-        new = student.new("VAE2d", hidden=HIDDEN, seed=seed + 1000 * k, perturb=size, precise=precise)
-        vae = VAE(new, (2,), 2)
-        tried[k] = vae, latent.ill_conditioned(vae.encode, vae.decode, points_around(100, seed), seed)
-        if not tried[k][1]:
-            break
-    return min(tried.values(), key=lambda t: t[1])[0]
+
+    def new(number: int, size: float) -> VAE:
+        return VAE(student.new("VAE2d", hidden=HIDDEN, seed=number, perturb=size, precise=precise), (2,), 2)
+
+    return family.best_conditioned(new, points_around(100, seed), seed, SIZES)
 
 
 def trained(student, name: str) -> VAE:
@@ -41,13 +41,12 @@ def points_around(n: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(n, 2)).astype(np.float32)
 
 
-@points(0.5, "Shapes of encoder and decoder")
-@hint("encode, decode: μ and log σ, (B, 2) each, finite, and each row of its own example alone.")
-def test_shapes(student, seed):
-    vae, x = small(student, seed), points_around(50, seed)
-    for rows, name in ((vae.rows, "encoder"), (lambda z: np.concatenate(vae.decode(z), axis=1), "decoder")):
-        require(hygiene.finite(rows(x), f"from the {name}"))
-        require(hygiene.rows_are_independent(rows, x))
+suite = family.Suite(
+    exercise="vae2d", of="VAE2d", shape=(2,), latents=2, examples=points_around, small=small, recipe=RECIPE
+)
+test_shapes = suite.shapes(
+    0.5, "encode, decode: μ and log σ, (B, 2) each, finite, and each row of its own example alone.", n=50
+)
 
 
 @points(4, "The KL is the closed form")
@@ -78,21 +77,25 @@ def test_noise_is_scaled_and_fresh(student, seed):
 )
 def test_gradient_reaches_the_encoder(student, seed):
     ones = np.ones((100, 2), dtype=np.float32)
-    require(latent.passes_the_gradient(
-        lambda mu, log_sigma: drawn(student, mu, log_sigma, seed),
-        lambda mu, log_sigma, k: gradient_or_none(
-            lambda: student.gradient("reparameterize", mu, log_sigma, argument=k, cotangent=ones, seed=seed), mu),
-        *latent.gaussians(100, 2, seed), seed,
-    ))  # fmt: skip
+
+    def draw(mu: np.ndarray, log_sigma: np.ndarray) -> np.ndarray:
+        return drawn(student, mu, log_sigma, seed)
+
+    def gradient(mu: np.ndarray, log_sigma: np.ndarray, k: int) -> np.ndarray:
+        of = partial(student.gradient, "reparameterize", mu, log_sigma, argument=k, cotangent=ones, seed=seed)
+        return gradient_or_none(of, mu)
+
+    require(latent.passes_the_gradient(draw, gradient, *latent.gaussians(100, 2, seed), seed))
     x = points_around(200, seed)
     for k in range(4):  # in a single one the code may hardly matter
         vae = small(student, seed + k, precise=True)
         for output in (0, 1):
-            require(latent.gradient_is_of_the_loss(
-                lambda x, vae=vae, output=output: vae.elbo_terms(x, seed)[output],
-                lambda x, vae=vae, output=output: vae.handle.gradient("elbo_terms", x, output=output, seed=seed),
-                x, seed,
-            ))  # fmt: skip
+            slope = partial(vae.handle.gradient, "elbo_terms", output=output, seed=seed)
+            require(latent.gradient_is_of_the_loss(partial(term, vae, output, seed), slope, x, seed))
+
+
+def term(vae: VAE, output: int, seed: int, x: np.ndarray) -> np.ndarray:
+    return vae.elbo_terms(x, seed)[output]
 
 
 @points(4, "elbo_terms are those of encoder and decoder")
@@ -133,23 +136,22 @@ def test_importance_weighted_bound(student, seed):
         require(bound_agrees(student, vae, here, weighted(vae, np.repeat(here, DRAWS, axis=0), k, seed), k, seed))
     first = np.random.default_rng(seed).permutation(DRAWS) < DRAWS // 2
     got = weighted(vae, np.where(first[:, None], here, there), k, seed)
+    slip = (
+        "It mixes the examples: draws of one count for another. x.repeat_interleave(k, dim=0) goes with .view(B, k) "
+        "and dim=1; x.repeat(k, 1) goes with .view(k, B) and dim=0."
+    )
     for point, part in ((here, got[first]), (there, got[~first])):
-        require(bound_agrees(
-            student, vae, point, part, k, seed, " among other points",
-            "It mixes the examples: draws of one count for another. x.repeat_interleave(k, dim=0) goes with "
-            ".view(B, k) and dim=1; x.repeat(k, 1) goes with .view(k, B) and dim=0.",
-        ))  # fmt: skip
+        require(bound_agrees(student, vae, point, part, k, seed, " among other points", slip))
 
 
-@points(0.5, "Called with one example")
-@hint("A batch of one keeps its dimension: (1, 2), (1,).")
-def test_called_with_one_example(student, seed):
-    vae, x = small(student, seed), points_around(4, seed)
-    require(hygiene.one_example(vae.rows, x))
-    require(hygiene.one_example(lambda z: np.concatenate(vae.decode(z), axis=1), x))
-    require(hygiene.finite(np.stack(vae.elbo_terms(x[:1])), "in both terms"))
-    require(hygiene.finite(weighted(vae, x[:1], 3, seed), "of importance_weighted"))
-    require(hygiene.finite(vae.sample(1, seed), "of one sample"))
+def one_of_each(vae: VAE, x: np.ndarray, seed: int):
+    yield weighted(vae, x[:1], 3, seed), "of importance_weighted"
+    yield vae.sample(1, seed), "of one sample"
+
+
+test_called_with_one_example = suite.one_example(
+    0.5, "A batch of one keeps its dimension: (1, 2), (1,).", more=one_of_each
+)
 
 
 @points(0.5, "Finite far from the data")
@@ -186,9 +188,8 @@ def test_bounds_come_in_their_order(student, seed):
     marginal = latent.Marginal(model.decode)  # before the model sees the points
     x = data.sample(BOUNDED, seed=seed, split="test")
     bounds = {f"with {k}": latent.importance_weighted(x, model.encode, model.decode, k, seed) for k in (4, K)}
-    require(latent.in_order({
-        "−ELBO": sum(model.elbo_terms(x, seed)), **bounds, "−log p": -marginal.log_prob(x), "limit": -data.log_prob(x),
-    }))  # fmt: skip
+    elbo = {"−ELBO": sum(model.elbo_terms(x, seed))}
+    require(latent.in_order(elbo | bounds | {"−log p": -marginal.log_prob(x), "limit": -data.log_prob(x)}))
 
 
 @points(2, "Trained: the bound is tight on the axis-aligned Gaussian")
@@ -233,8 +234,14 @@ def grade(student, graded, name: str, k: int, seed: int, recipe: Recipe) -> None
     best = over.argsort()[:BOUNDED]  # where it claims most, it may claim no more than the density has
     require(latent.none_far_below((over - log_p)[best], -marginal.log_prob(x[best])))
     used = latent.used_latents(*vae.encode(x[:1000])) >= {"axis": 0, "rotated": 1, "moons": 2}[name]
-    graded(f"vae2d.{name}", lambda: over.mean(), limit=data.entropy, baseline=independent(data),
-           recipe=recipe if used else None, few=lambda: excess(1000).mean())  # fmt: skip
+    graded(
+        f"vae2d.{name}",
+        lambda: over.mean(),
+        limit=data.entropy,
+        baseline=independent(data),
+        recipe=recipe if used else None,
+        few=lambda: excess(1000).mean(),
+    )
 
 
 def independent(data) -> float:
@@ -288,8 +295,7 @@ def noise_agrees(student, got: np.ndarray, mu: np.ndarray, log_sigma: np.ndarray
     )
 
 
-def bound_agrees(student, vae: VAE, x: np.ndarray, got: np.ndarray, k: int, seed: int, where: str = "",
-                 slip: str = ""):  # fmt: skip
+def bound_agrees(student, vae: VAE, x: np.ndarray, got: np.ndarray, k: int, seed: int, where: str = "", slip: str = ""):
     """`got` are draws of the bound at x: by our formulas and noise, or by the student's own."""
     many = np.repeat(x, DRAWS, axis=0)
 

@@ -1,12 +1,17 @@
 """Exercise 3.4: nearest codes, gradients that flow where they must and nowhere else, and a prior over the codes."""
 
+from functools import partial
+
 import numpy as np
 
 from autograder.checks import Recipe, hint, points, require
-from autograder.families.latent import either, gradient_or_none, several
+from autograder.families import codes as family
+from autograder.families.codes import Quantizer
+from autograder.families.latent import either, several
 from autograder.properties import autoregressive, discrete, hygiene, latent
+from autograder.properties.adversarial import combined
+from autograder.properties.finding import Finding
 from autograder.student import expect, whole
-from autograder.workbench import StudentCodeError
 from deepul_utils import classifier, images
 
 DATA = images.get("shapes32", levels=4)
@@ -26,47 +31,12 @@ def colours(n: int, seed: int) -> np.ndarray:
     return 2 * DATA.unit(DATA.sample(n, seed=seed, split="test")) - 1
 
 
-class Quantizer:
-    """A small quantiser with random codes, and its codebook."""
+def quantizer(student, seed: int) -> Quantizer:
+    """A small quantiser with random codes."""
+    return Quantizer(student.new("VectorQuantizer", CODES, DIMS, seed=seed, perturb=0.5), CODES, DIMS)
 
-    def __init__(self, student, seed: int):
-        self.handle = student.new("VectorQuantizer", CODES, DIMS, seed=seed, perturb=0.5)
-        self.codebook = expect(self.handle.parameters().get("codebook"), (CODES, DIMS), "VectorQuantizer.codebook")
 
-    def nearest(self, z: np.ndarray) -> np.ndarray:
-        B, _, H, W = z.shape
-        what = "VectorQuantizer.nearest(z)"
-        return whole(expect(self.handle.call("nearest", z), (B, H, W), what), what)
-
-    def lookup(self, k: np.ndarray) -> np.ndarray:
-        B, H, W = k.shape
-        return expect(self.handle.call("lookup", k), (B, DIMS, H, W), "VectorQuantizer.lookup(k)")
-
-    def forward(self, z: np.ndarray) -> list[np.ndarray]:
-        names = ("z_q", "codebook loss", "commitment loss")
-        return several(self.handle.call("forward", z), names, (z.shape, (), ()), "VectorQuantizer.forward(z)")
-
-    def chosen(self, z: np.ndarray) -> np.ndarray:
-        """e_k at every place, by the student's own choice of k; `lookup` is a question of its own."""
-        try:
-            return self.lookup(self.nearest(z))
-        except StudentCodeError:
-            return np.moveaxis(self.codebook[self.nearest(z)], -1, 1)
-
-    def by_z(self, z: np.ndarray, output: int, cotangent=None) -> np.ndarray:
-        """Gradient of one of forward's results by z; zero where none arrives."""
-        return gradient_or_none(lambda: self.handle.gradient("forward", z, output=output, cotangent=cotangent), z)
-
-    def by_codebook(self, z: np.ndarray, output: int, cotangent=None) -> np.ndarray:
-        def gradient() -> np.ndarray:
-            of = self.handle.gradient("forward", z, output=output, wrt="parameters", cotangent=cotangent)["codebook"]
-            return np.zeros_like(self.codebook) if of is None else of
-
-        return gradient_or_none(gradient, self.codebook)
-
-    def flows(self, z: np.ndarray) -> list[tuple[bool, bool]]:
-        """Of z_q, the codebook loss and the commitment loss: does its gradient reach z, and does it the codebook?"""
-        return [(bool(np.any(self.by_z(z, k))), bool(np.any(self.by_codebook(z, k)))) for k in range(3)]
+suite = family.Suite(small=quantizer)
 
 
 class Small:
@@ -119,51 +89,21 @@ def test_shapes(student, seed):
     require(hygiene.rows_are_independent(made.encode, x))
 
 
-@points(3, "Codes are the nearest")
-@hint("The code with the smallest ‖z − e_j‖² at every place, the vectors along dimension 1.")
-def test_codes_are_the_nearest(student, seed):
-    for k in range(3):
-        made, z = Quantizer(student, seed + k), vectors(seed + k)
-        require(latent.nearest_codes(rows(z), made.nearest(z).ravel(), made.codebook))
-
-
-@points(1, "Codes are looked up")
-@hint("lookup(k) gives e_k at every place, the vectors along dimension 1: (B, dims, H, W).")
-def test_codes_are_looked_up(student, seed):
-    made, k = Quantizer(student, seed), np.random.default_rng(seed).integers(CODES, size=(5, 4, 3))
-    wanted = np.moveaxis(made.codebook[k], -1, 1)
-    require(latent.same_arrays(made.lookup(k), wanted, "lookup(k)", "the code's vector at every place"))
-
-
-@points(3.5, "Straight-through gradient")
-@hint("z + (e_k − z).detach(): its value is e_k, its gradient goes to z unchanged, and none of it to the codebook.")
-def test_straight_through(student, seed):
-    made, z = Quantizer(student, seed), vectors(seed)
-    require(latent.same_arrays(made.forward(z)[0], made.chosen(z), "z_q", "the nearest code"))
-    cotangent = np.random.default_rng(seed).normal(size=z.shape).astype(np.float32)
-    require(latent.same_gradient(made.by_z(z, 0, cotangent), cotangent, "the gradient of z_q by z"))
-    by = made.by_codebook(z, 0, cotangent)
-    require(latent.same_gradient(by, np.zeros_like(made.codebook), "the gradient of z_q by the codebook"))
-
-
-@points(4, "Each loss moves its own side")
-@hint(
-    "The codebook loss stops the gradient at z, the commitment loss at e: means of the same squares, with the detach "
-    "on different sides."
+test_codes_are_the_nearest = suite.nearest(
+    3, "The code with the smallest ‖z − e_j‖² at every place, the vectors along dimension 1."
 )
-def test_each_loss_moves_its_own_side(student, seed):
-    made, z = Quantizer(student, seed), vectors(seed)
-    e = made.chosen(z)
-    squares = np.array(((z - e).astype(np.float64) ** 2).mean())
-    towards_z = np.zeros_like(made.codebook)
-    np.add.at(towards_z, made.nearest(z).ravel(), 2 * rows(e - z) / z.size)
-    zero = np.zeros_like(made.codebook)
-    for output, name, by_codes, by_z in ((1, "the codebook loss", towards_z, 0 * z),
-                                         (2, "the commitment loss", zero, 2 * (z - e) / z.size)):  # fmt: skip
-        require(latent.same_arrays(made.forward(z)[output], squares, name, "the mean of ‖z − e_k‖² over all entries"))
-        got = made.by_codebook(z, output)
-        require(latent.same_gradient(got, by_codes, f"the gradient of {name} by the codebook"))
-        require(latent.same_gradient(made.by_z(z, output), by_z, f"the gradient of {name} by z"))
+test_codes_are_looked_up = suite.looked_up(
+    1, "lookup(k) gives e_k at every place, the vectors along dimension 1: (B, dims, H, W)."
+)
+test_straight_through = suite.straight_through(
+    3.5,
+    "z + (e_k − z).detach(): its value is e_k, its gradient goes to z unchanged, and none of it to the codebook.",
+)
+test_each_loss_moves_its_own_side = suite.losses(
+    4,
+    "The codebook loss stops the gradient at z, the commitment loss at e: means of the same squares, with the detach "
+    "on different sides.",
+)
 
 
 @points(3, "The three losses add up")
@@ -177,14 +117,14 @@ def test_the_three_losses_add_up(student, seed):
     codebook = {key for key in parts[0] if key.endswith("codebook")}
     decoder = {key for key, grad in made.moved("decode", made.encode(x)).items() if moved(grad)} - codebook
     encoder = {key for part in parts for key, grad in part.items() if moved(grad)} - decoder - codebook
-    flows = Quantizer(student, seed).flows(vectors(seed))
+    own_quantizer = quantizer(student, seed)
+    flows = own_quantizer.flows(own_quantizer.vectors(seed))
     names = ("the reconstruction", "the codebook loss", "the commitment loss")
     for grads, (to_z, to_codes), own, name in zip(parts, flows, (decoder, set(), set()), names, strict=True):
         own = own | (encoder if to_z else set()) | (codebook if to_codes else set())
         require(latent.moves(grads, own, name))
     for beta in (0.25, 2.0):
-        total = {key: sum(w * part[key] for w, part in zip((1, 1, beta), parts, strict=True) if part[key] is not None)
-                 for key in parts[0]}  # fmt: skip
+        total = combined((1, parts[0]), (1, parts[1]), (beta, parts[2]))
         require(latent.same_gradients(made.moved("loss", x, beta=beta), total, "the whole loss"))
 
 
@@ -245,8 +185,8 @@ def test_images_come_back_from_their_codes(student, graded, seed):
         model = trained(student)
         return ((x[:n] - decoded(model, encoded(model, x[:n]))) ** 2).mean()
 
-    graded("vqvae", error, limit=None, baseline=float(training.var(axis=0).mean()), unit="mean squares", recipe=RECIPE,
-           few=lambda: error(100))  # fmt: skip
+    baseline, few = float(training.var(axis=0).mean()), partial(error, 100)
+    graded("vqvae", error, limit=None, baseline=baseline, unit="mean squares", recipe=RECIPE, few=few)
 
 
 @points(2, "Trained: most codes are used")
@@ -261,18 +201,21 @@ def test_the_prior_needs_few_bits_a_code(student, graded, seed):
     """By the prior's logits, normalised here: a log_prob that is none costs where it is asked for."""
     codes, prior = encoded(trained(student), colours(HELD_OUT, seed)), trained_prior(student)
     log_p = log_conditionals(prior, codes)
-    require(either(
-        lambda: sees_no_later_code(prior, codes[:CAUSAL], log_p[:CAUSAL]),
-        lambda: autoregressive.is_strict_order(  # another order than the raster's
-            lambda k: log_conditionals(prior, k.reshape(-1, 8, 8)), codes[0].size, FULL, seed),
-    ))  # fmt: skip
+
+    def in_another_order() -> Finding:
+        def of_rows(k: np.ndarray) -> np.ndarray:
+            return log_conditionals(prior, k.reshape(-1, 8, 8))
+
+        return autoregressive.is_strict_order(of_rows, codes[0].size, FULL, seed)
+
+    require(either(lambda: sees_no_later_code(prior, codes[:CAUSAL], log_p[:CAUSAL]), in_another_order))
 
     def bits(codes: np.ndarray = codes) -> float:
         flat, log_p = codes.reshape(len(codes), -1, 1), log_conditionals(trained_prior(student), codes)
         return -np.take_along_axis(log_p, flat, axis=-1).sum(axis=(1, 2)).mean() / (codes[0].size * np.log(2))
 
-    graded("vqvae.prior", bits, limit=None, baseline=float(np.log2(FULL)), unit="bits a code", recipe=RECIPE_PRIOR,
-           few=lambda: bits(codes[:100]))  # fmt: skip
+    baseline, few = float(np.log2(FULL)), partial(bits, codes[:100])
+    graded("vqvae.prior", bits, limit=None, baseline=baseline, unit="bits a code", recipe=RECIPE_PRIOR, few=few)
 
 
 @points(2, "Trained: samples are shapes")
@@ -286,10 +229,8 @@ def test_samples_are_shapes(student, graded, seed):
     x = decoded(trained(student), codes)
     even = np.random.default_rng(seed).integers(FULL, size=codes.shape)
     baseline = no_shape(decoded(trained(student), even))
-    graded(
-        "vqvae.samples", lambda: no_shape(x), limit=None, baseline=baseline,
-        unit="mean squares from the shape they look like",
-    )  # fmt: skip
+    unit = "mean squares from the shape they look like"
+    graded("vqvae.samples", partial(no_shape, x), limit=None, baseline=baseline, unit=unit)
 
 
 def trained(student):
@@ -316,10 +257,8 @@ def samples_agree(prior: Prior, drawn: np.ndarray, seed: int):
         parts = [picked(prior.logits(np.where(np.arange(x.shape[1]) < i, x, 0)), x)[:, i] for i in places]
         return np.sum(parts, axis=0)
 
-    return either(*(
-        lambda log_prob=log_prob: discrete.sampler_matches(drawn, log_prob, LEVELS, seed)
-        for log_prob in (of_logits, place_by_place, prior.log_prob)
-    ))  # fmt: skip
+    densities = (of_logits, place_by_place, prior.log_prob)
+    return either(*(partial(discrete.sampler_matches, drawn, log_prob, LEVELS, seed) for log_prob in densities))
 
 
 def picked(logits: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -337,19 +276,8 @@ def sees_no_later_code(prior, codes: np.ndarray, log_p: np.ndarray):
     changed = np.where(later[:, None], 0, codes.reshape(n, -1))  # (places, n, places)
     among = log_conditionals(prior, changed.reshape(-1, H, W)).reshape(H * W, n, H * W, -1)
     places = np.arange(H * W)
-    return latent.same_arrays(
-        among[places, :, places].swapaxes(0, 1), log_p, "what the trained prior says of a place",
-        "the same, whatever codes come later",
-    )  # fmt: skip
-
-
-def vectors(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(5, DIMS, 4, 3)).astype(np.float32)
-
-
-def rows(z: np.ndarray) -> np.ndarray:
-    """(B, D, H, W) -> (B · H · W, D)."""
-    return np.moveaxis(z, 1, -1).reshape(-1, z.shape[1])
+    got, name = among[places, :, places].swapaxes(0, 1), "what the trained prior says of a place"
+    return latent.same_arrays(got, log_p, name, "the same, whatever codes come later")
 
 
 def encoded(handle, x: np.ndarray) -> np.ndarray:

@@ -1,12 +1,13 @@
 """Exercise 4.3: kernels divided by their largest singular value, hinge losses, and images that are digits."""
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
 
 from autograder.checks import Recipe, hint, points, require
-from autograder.families.games import Game, draws_like, says_logits
+from autograder.families import games as family
+from autograder.families.games import Game, Objective
 from autograder.properties import adversarial, hygiene, samples, spectral
 from autograder.properties.finding import Finding
 from autograder.student import expect
@@ -19,7 +20,7 @@ KERNELS = ((3, 8, 4), (6, 5, 3), (1, 4, 4))  # in, out, side of small layers
 BATCH, CALLS = 16, 25
 HUGE = 1e4  # so large is the noise on kernels beside which their initial values do not count
 DRAWN, DIVERSE, FEATURES = 2000, 500, 5000
-TRAINING, NEIGHBOURS, COMPARED = 20_000, 150, 400
+TRAINING, NEIGHBOURS = 20_000, 150
 RECIPE = Recipe("Adam", lr=4e-3, steps=2500, batch=32, discriminator_steps=1)
 
 
@@ -38,7 +39,7 @@ def warmed(student, seed: int) -> Game:
 
 
 def trained(student) -> Game:
-    return Game(student.trained("dcgan", "DCGAN"), DATA.shape)
+    return suite.trained(student, "dcgan")
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,11 @@ def shown(student, seen) -> tuple[np.ndarray, np.ndarray]:
 def pictures(n: int, seed: int, split: str = "test") -> np.ndarray:
     """Images in [−1, 1]."""
     return 2 * DATA.unit(DATA.sample(n, seed=seed, split=split)) - 1
+
+
+suite = family.Suite(
+    of="DCGAN", shape=DATA.shape, data=pictures, small=small, artifacts=("dcgan",), batch=BATCH, calls=CALLS
+)
 
 
 class Layer:
@@ -131,11 +137,13 @@ def test_called_with_one_example(student, seed):
     require(hygiene.one_example(game.generator, game.noise(3, seed)))
 
 
-@points(0.5, "The discriminator gives logits")
-@hint("Its last layer is a convolution, and no activation comes after it: hinges have no σ.")
-def test_the_discriminator_gives_logits(student, seed):
-    x = pictures(6, seed)
-    require(says_logits(lambda k: small(student, k, biases=4.0), np.concatenate([x, 100 * x, -100 * x]), seed))
+test_the_discriminator_gives_logits = suite.logits(
+    0.5,
+    "Its last layer is a convolution, and no activation comes after it: hinges have no σ.",
+    n=6,
+    far=100.0,
+    of=partial(small, biases=4.0),
+)
 
 
 @points(8, "Kernels are divided by their spectral norm")
@@ -213,44 +221,33 @@ def test_hinge_losses(student, bent, telling, seed):
     require(one_batch if one_batch.passed else two_batches)
 
 
+GENERATORS = Objective(
+    "−mean f(G(z))",
+    lambda fake: -fake.mean(axis=-1),
+    {
+        "Its sign is wrong: this drives samples away from the data.": lambda fake: fake.mean(axis=-1),
+        "The generator has no hinge: it is −mean f(G(z)).": lambda fake: adversarial.hinge(-fake).mean(axis=-1),
+        "These are the logistic losses of 4.1, not hinges.": family.called_data,
+    },
+)
+
+
 @points(1.5, "The generator’s loss")
 @hint("−mean f(G(z)), of n new samples: no hinge, no logarithm.")
 def test_generators_loss(student, bent, telling, seed):
     for game, train in (*((game, False) for game in bent), (warmed(student, telling), True)):
-        got = losses(game, "generator_loss", BATCH, seed=seed, train=train)
-        fake = batches_of(game, seed, train)
-        require(adversarial.objective_is(got, -fake.mean(axis=1),
-                "−mean f(G(z))", {
-            "Its sign is wrong: this drives samples away from the data.": fake.mean(axis=1),
-            "The generator has no hinge: it is −mean f(G(z)).": adversarial.hinge(-fake).mean(axis=1),
-            "These are the logistic losses of 4.1, not hinges.": adversarial.softplus(-fake).mean(axis=1),
-        }))  # fmt: skip
+        losses = game.losses("generator_loss", BATCH, calls=CALLS, seed=seed, train=train)
+        require(GENERATORS.is_that_of(losses, game.of_batches(CALLS, BATCH, seed, train)))
 
 
-@points(0.5, "In the discriminator’s loss samples are constants")
-@hint("fake = self.generator(…).detach(), or draw them under torch.no_grad().")
-def test_samples_are_constants_of_the_discriminators_loss(student, seed):
-    def find(k: int) -> Finding:
-        game = small(student, seed + k)
-        grads = game.handle.gradient("discriminator_loss", pictures(BATCH, seed), wrt="parameters", seed=seed)
-        return adversarial.only_of(grads, "discriminator", game.handle.parameters())
-
-    # Where all logits lie beyond the bend of the hinge, as by chance they may, it has no gradient at all.
-    require(max((find(k) for k in range(4)), key=lambda found: found.share))
-
-
-@points(1.5, "Samples are G(z) of fresh noise")
-@hint("G(z) of fresh z = self.noise(n), n of them, all of them new: no data, no noise used twice.")
-def test_samples_are_of_the_generator(student, seed):
-    for finding in draws_like([small(student, seed), small(student, seed + 1)], COMPARED, seed):
-        require(finding)
-
-
-@points(0.5, "The generator is a function of its noise")
-@hint("x = G(z), of a network whose only chance is z: no images are kept in it, and nothing is drawn inside.")
-def test_the_generator_is_a_function_of_its_noise(student, seed):
-    for finding in trained(student).is_a_function_of_noise(seed):
-        require(finding)
+# Where all logits lie beyond the bend of the hinge, as by chance they may, it has no gradient at all.
+test_samples_are_constants_of_the_discriminators_loss = suite.samples_are_constants(0.5, tries=4)
+test_samples_are_of_the_generator = suite.samples(
+    1.5, "G(z) of fresh z = self.noise(n), n of them, all of them new: no data, no noise used twice.", n=400
+)
+test_the_generator_is_a_function_of_its_noise = suite.function_of_noise(
+    0.5, "x = G(z), of a network whose only chance is z: no images are kept in it, and nothing is drawn inside."
+)
 
 
 @points(2, "No training image is copied")
@@ -273,8 +270,15 @@ def test_frechet_distance(student, shown, graded, seed):
     def of_few() -> float:
         return distance(judge().features(unit(trained(student).fakes(DIVERSE, seed))))
 
-    graded("dcgan", lambda: distance(shown[0]), limit=None, baseline=reference_features()[1], unit="Fréchet distance",
-           recipe=RECIPE, few=of_few)  # fmt: skip
+    graded(
+        "dcgan",
+        lambda: distance(shown[0]),
+        limit=None,
+        baseline=reference_features()[1],
+        unit="Fréchet distance",
+        recipe=RECIPE,
+        few=of_few,
+    )
 
 
 @points(3, "Trained: every digit comes up", needs=MADE)
@@ -289,29 +293,41 @@ def test_samples_are_diverse(shown, seed):
     require(samples.diversity(shown[0][:DIVERSE], judge().features(unit(pictures(DIVERSE, seed)))))
 
 
+def of_data(logits: np.ndarray, at: float = 1.0) -> np.ndarray:
+    """mean max(0, at − logits) of every batch."""
+    return np.maximum(0, at - logits).mean(axis=-1)
+
+
+def of_samples(logits: np.ndarray, at: float = 1.0) -> np.ndarray:
+    """mean max(0, at + logits) of every batch."""
+    return np.maximum(0, at + logits).mean(axis=-1)
+
+
+HINGE = Objective(
+    "mean max(0, 1 − f(x)) + mean max(0, 1 + f(G(z)))",
+    lambda real, fake: of_data(real) + of_samples(fake),
+    {
+        "Data and samples are exchanged.": lambda real, fake: of_samples(real) + of_data(fake),
+        "It is half of the sum of both means.": lambda real, fake: (of_data(real) + of_samples(fake)) / 2,
+        "There is no hinge: max(0, …) is missing.": lambda real, fake: 2 - real.mean(axis=-1) + fake.mean(axis=-1),
+        "These are the logistic losses of 4.1, not hinges.": family.LOGISTIC.of,
+        "The term of the samples is missing.": lambda real, fake: of_data(real),
+        "The term of the data is missing.": lambda real, fake: of_samples(fake),
+        "The hinge bends at 0: it is max(0, 1 − f(x)).": lambda real, fake: of_data(real, 0) + of_samples(fake, 0),
+    },
+)
+
+
 def is_the_hinge_loss(game: Game, x: np.ndarray, seed: int, train: bool = False, together: bool = False) -> Finding:
     """The discriminator's loss beside ours, CALLS times; together: data and samples in one batch."""
-    hinge, softplus = adversarial.hinge, adversarial.softplus
-    got = losses(game, "discriminator_loss", x, seed=seed, train=train)
-    if train:  # dropout, and batch normalisation where it should not be: what is said of data is chance, too
-        made = [game.generator(z, train) for z in np.split(game.noise(CALLS * BATCH, seed + 1), CALLS)]
-        pairs = [game.judged(x, fake, True, together, seed + 2 * k) for k, fake in enumerate(made)]
-        real, fake = (np.stack(said).astype(np.float64) for said in zip(*pairs, strict=True))
-    else:
-        real, fake = np.tile(game.discriminator(x), (CALLS, 1)), batches_of(game, seed)
-    of_real, of_fake = hinge(-real).mean(axis=1), hinge(fake).mean(axis=1)
-    return adversarial.objective_is(got, of_real + of_fake,
-            "mean max(0, 1 − f(x)) + mean max(0, 1 + f(G(z)))", {
-        "Data and samples are exchanged.": hinge(real).mean(axis=1) + hinge(-fake).mean(axis=1),
-        "It is half of the sum of both means.": (of_real + of_fake) / 2,
-        "There is no hinge: max(0, …) is missing.": 2 - real.mean(axis=1) + fake.mean(axis=1),
-        "These are the logistic losses of 4.1, not hinges.":
-            softplus(-real).mean(axis=1) + softplus(fake).mean(axis=1),
-        "The term of the samples is missing.": of_real,
-        "The term of the data is missing.": of_fake,
-        "The hinge bends at 0: it is max(0, 1 − f(x)).":
-            np.maximum(0, -real).mean(axis=1) + np.maximum(0, fake).mean(axis=1),
-    })  # fmt: skip
+    losses = game.losses("discriminator_loss", x, calls=CALLS, seed=seed, train=train)
+    if not train:
+        real = np.tile(game.discriminator(x), (CALLS, 1))
+        return HINGE.is_that_of(losses, real.astype(np.float64), game.of_batches(CALLS, BATCH, seed))
+    # Dropout, and batch normalisation where it should not be: what is said of data is chance, too.
+    made = [game.generator(z, train) for z in np.split(game.noise(CALLS * BATCH, seed + 1), CALLS)]
+    pairs = [game.judged(x, fake, True, together, seed + 2 * k) for k, fake in enumerate(made)]
+    return HINGE.is_that_of(losses, *(np.stack(said).astype(np.float64) for said in zip(*pairs, strict=True)))
 
 
 def unit(x: np.ndarray) -> np.ndarray:
@@ -363,17 +379,3 @@ def tells_modes_apart(student, seed: int) -> int:
         return abs(evaluating.mean() - training.mean()) / (1e-9 + evaluating.std() + training.std())
 
     return max(range(seed, seed + 4), key=difference)
-
-
-def batches_of(game: Game, seed: int, train: bool = False) -> np.ndarray:
-    """What the discriminator says of CALLS batches of samples, (CALLS, BATCH); train: both are in that mode."""
-    z = game.noise(CALLS * BATCH, seed + 1)
-    if not train:
-        return game.discriminator(game.generator(z)).reshape(CALLS, BATCH).astype(np.float64)
-    said = [game.discriminator(game.generator(b, train), train, seed + k) for k, b in enumerate(np.split(z, CALLS))]
-    return np.stack(said).astype(np.float64)
-
-
-def losses(game: Game, method: str, *arguments, seed: int, **options) -> np.ndarray:
-    """CALLS values of a loss that draws its own noise."""
-    return np.array([game.number(method, *arguments, seed=seed + 10 + k, **options) for k in range(CALLS)])

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from autograder.checks import Recipe, hint, points, require
-from autograder.families.games import DRAWS, Game, decided, draws_like, logistic, of_function, says_logits
+from autograder.families import games as family
+from autograder.families.games import DRAWS, Game, decided, logistic, of_function
 from autograder.properties import adversarial, hygiene, samples
 from autograder.properties.finding import Finding
 from autograder.student import expect
@@ -12,7 +13,7 @@ from deepul_utils import toy
 
 DATA = toy.get("three_bumps")
 LATENTS = 4
-DRAWN, COMPARED = 20_000, 500
+DRAWN = 20_000
 PROMISED = 0.10  # W₁ for full points, in standard deviations of the data
 RATE = 0.1
 RECIPE = Recipe("Adam", lr=8e-3, steps=2500, batch=512, discriminator_steps=2)
@@ -23,12 +24,11 @@ def small(student, seed: int) -> Game:
     return Game(student.new("GAN1d", latents=LATENTS, hidden=16, seed=seed, perturb=1.0), (1,))
 
 
-def trained(student) -> Game:
-    return Game(student.trained("gan1d", "GAN1d"), (1,))
-
-
 def data(n: int, seed: int) -> np.ndarray:
     return DATA.sample(n, seed=seed, split="test")
+
+
+suite = family.Suite(of="GAN1d", shape=(1,), data=data, small=small, artifacts=("gan1d",))
 
 
 @pytest.fixture(scope="module")
@@ -55,31 +55,13 @@ def for_generator(student, session) -> dict[bool, tuple[Game, dict]]:
     return known
 
 
-@points(0.5, "One answer for each example")
-@hint("generator: (B, latents) to (B, 1). discriminator: (B, 1) to (B,), as nn.Flatten(0) makes it.")
-def test_shapes(student, seed):
-    game, x = small(student, seed), data(50, seed)
-    require(hygiene.finite(game.generator(game.noise(50, seed)), "of the generator"))
-    require(hygiene.finite(game.logits(10 * x), "of the discriminator"))
-    require(hygiene.rows_are_independent(game.logits, x))
-    require(hygiene.rows_are_independent(game.generator, game.noise(50, seed)))
-
-
-@points(0.5, "Called with one example")
-@hint(
-    "A batch of one is a batch: squeeze() without a dimension drops it, too; nn.Flatten(0), squeeze(-1), [:, 0] do not."
+test_shapes = suite.shapes(
+    0.5, "generator: (B, latents) to (B, 1). discriminator: (B, 1) to (B,), as nn.Flatten(0) makes it."
 )
-def test_called_with_one_example(student, seed):
-    game = small(student, seed)
-    require(hygiene.one_example(game.discriminator, data(5, seed)))
-    require(hygiene.one_example(game.generator, game.noise(5, seed)))
-
-
-@points(1, "The discriminator gives logits")
-@hint("Its last layer is linear, and nothing comes after it: the losses take σ themselves.")
-def test_the_discriminator_gives_logits(student, seed):
-    x = data(50, seed)
-    require(says_logits(lambda k: small(student, k), np.concatenate([x, 30 * x, -30 * x]), seed))
+test_called_with_one_example = suite.one_example(0.5)
+test_the_discriminator_gives_logits = suite.logits(
+    1, "Its last layer is linear, and nothing comes after it: the losses take σ themselves."
+)
 
 
 @points(4, "Discriminator’s loss")
@@ -111,7 +93,7 @@ def test_discriminator_step(student, for_discriminator, seed):
 
 
 @points(0.5, "In the discriminator’s step samples are constants")
-@hint("fake = self.generator(…).detach(), or draw them under torch.no_grad().")
+@hint(family.CONSTANTS)
 def test_samples_are_constants_of_the_discriminators_step(student, seed):
     game = small(student, seed)
     _, left = game.handle.descend(discriminator_step(data(50, seed)), seed=seed, train=False)
@@ -148,18 +130,12 @@ def test_steps_clear_the_gradients_that_are_there(for_discriminator, for_generat
             require(adversarial.is_as_without(gradient_of(moved), alone, player, other))
 
 
-@points(1.5, "Samples are G(z) of fresh noise")
-@hint("G(z) of fresh z = self.noise(n), n of them: torch.randn, not torch.rand, and no data.")
-def test_samples_are_of_the_generator(student, seed):
-    for finding in draws_like([small(student, seed), small(student, seed + 1)], COMPARED, seed):
-        require(finding)
-
-
-@points(0.5, "The generator is a function of its noise")
-@hint("x = G(z), of a network whose only chance is z: no data are kept in it, and nothing is drawn inside.")
-def test_the_generator_is_a_function_of_its_noise(student, seed):
-    for finding in trained(student).is_a_function_of_noise(seed):
-        require(finding)
+test_samples_are_of_the_generator = suite.samples(
+    1.5, "G(z) of fresh z = self.noise(n), n of them: torch.randn, not torch.rand, and no data."
+)
+test_the_generator_is_a_function_of_its_noise = suite.function_of_noise(
+    0.5, "x = G(z), of a network whose only chance is z: no data are kept in it, and nothing is drawn inside."
+)
 
 
 @points(5, "Trained: samples are where the data are", needs=test_the_generator_is_a_function_of_its_noise)
@@ -168,26 +144,42 @@ def test_samples_are_where_the_data_are(student, graded, seed):
     x = data(DRAWN, seed)
 
     def distance() -> float:
-        made = trained(student).fakes(DRAWN, seed)
+        made = suite.trained(student, "gan1d").fakes(DRAWN, seed)
         require(hygiene.finite(made, "among samples"))
         return samples.wasserstein_1d(made, x) / x.std()
 
     normal = x.mean() + x.std() * np.random.default_rng(seed).normal(size=DRAWN)
     baseline = samples.wasserstein_1d(normal, x) / x.std()
-    graded("gan1d", distance, limit=None, baseline=max(baseline, 2 * PROMISED), unit="standard deviations of W₁",
-           promised=PROMISED, recipe=RECIPE, few=distance)  # fmt: skip
+    graded(
+        "gan1d",
+        distance,
+        limit=None,
+        baseline=max(baseline, 2 * PROMISED),
+        unit="standard deviations of W₁",
+        promised=PROMISED,
+        recipe=RECIPE,
+        few=distance,
+    )
 
 
 @points(3, "Trained: the discriminator is undecided at the end")
 @hint("At the fixed point D is ½ wherever data are. Let the learning rate fall to zero; is D’s last layer linear?")
 def test_the_discriminator_is_undecided_at_the_end(student, graded, seed):
-    game, x = trained(student), data(DRAWN, seed)
+    game, x = suite.trained(student, "gan1d"), data(DRAWN, seed)
     made = game.fakes(DRAWN, seed)
     real, fake = game.discriminator(x), game.discriminator(made)
     # One that never learned is undecided, too.
     require(adversarial.is_nearly_the_best(real, fake, samples.jensen_shannon_1d(x, made)))
-    graded("gan1d.half", lambda: np.abs(adversarial.sigmoid(real) - 0.5).mean(), limit=None, baseline=0.25,
-           unit="from ½, mean |D − ½|", promised=0.05, recipe=RECIPE, artifact="gan1d")  # fmt: skip
+    graded(
+        "gan1d.half",
+        lambda: np.abs(adversarial.sigmoid(real) - 0.5).mean(),
+        limit=None,
+        baseline=0.25,
+        unit="from ½, mean |D − ½|",
+        promised=0.05,
+        recipe=RECIPE,
+        artifact="gan1d",
+    )
 
 
 def discriminator_step(x: np.ndarray) -> tuple:

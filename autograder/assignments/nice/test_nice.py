@@ -73,10 +73,10 @@ def test_the_volume_changes_by_one_factor_everywhere(student, seed):
     require(is_constant(scaled.log_det(x), "of the flow", None))
     # Weights that are random have Σ s ≠ 0: a flow without its scaling has none.
     others = [small(student, seed + k).log_det(x[:1])[0] for k in range(3)]
-    found = np.ptp(others) > SAME
-    measured = "log_det moves with the weights" if found else "log_det is the same, whatever the weights"
+    varies = np.ptp(others) > SAME
+    measured = "log_det moves with the weights" if varies else "log_det is the same, whatever the weights"
     require(
-        Finding(float(found), measured, "Σ s, which is learned", slip="" if found else "Where is the scaling layer?")
+        Finding(float(varies), measured, "Σ s, which is learned", slip="" if varies else "Where is the scaling layer?")
     )
 
 
@@ -112,15 +112,15 @@ def test_inpainting_climbs_and_keeps_what_is_known(student, seed):
         flow = small(student, seed + k)
         x = rng.normal(size=(50, 2)).astype(np.float32)
         known = np.tile([[True, False], [False, True]], (25, 1))
-        found = flow.handle.call("inpaint", x, known, steps=STEPS, rate=RATE, differentiate=True)
-        found = expect(found, x.shape, f"{flow.handle.label}.inpaint(x, known)")
-        require(stays(found, x, known))
-        require(climbs(flow.log_prob(found) - flow.log_prob(x)))
+        inpainted = flow.handle.call("inpaint", x, known, steps=STEPS, rate=RATE, differentiate=True)
+        inpainted = expect(inpainted, x.shape, f"{flow.handle.label}.inpaint(x, known)")
+        require(stays(inpainted, x, known))
+        require(climbs(flow.log_prob(inpainted) - flow.log_prob(x)))
 
 
-def stays(found: np.ndarray, x: np.ndarray, known: np.ndarray) -> Finding:
-    moved = int((found[known] != x[known]).sum())
-    still = not (found[~known] != x[~known]).any()
+def stays(inpainted: np.ndarray, x: np.ndarray, known: np.ndarray) -> Finding:
+    moved = int((inpainted[known] != x[known]).sum())
+    still = not (inpainted[~known] != x[~known]).any()
     measured = (
         f"{moved} known numbers moved" if moved else "nothing moved" if still else "known numbers stay, others move"
     )

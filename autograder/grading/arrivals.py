@@ -1,0 +1,87 @@
+"""What a TA sees of a download before anything is graded: whose it is, what is missing, how long it would train."""
+
+import csv
+import io
+import json
+from pathlib import Path, PurePosixPath
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from autograder import assignments
+from autograder.course import CourseError, trouble
+from autograder.files import write_atomically
+from autograder.grading import archives, choice, submissions
+from autograder.grading.batch import no_formula
+from autograder.grading.downloads import Download, uses
+from autograder.grading.submissions import Submission
+
+COLUMNS = ("file", "student", "use")
+
+
+def write(file: Path, download: Download, chosen: list[Submission]) -> None:
+    """files.csv: what became of every file of a download; a line without a file for who handed in nothing."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(map(no_formula, uses(download, chosen)))
+    writer.writerows(no_formula(dict(file="", student=s, use="handed in nothing")) for s in download.missing)
+    write_atomically(file, text.getvalue())
+
+
+def table(assignment: str, chosen: list[Submission]) -> Table:
+    """One row a student: what would be graded, which weights are missing, and how long they train."""
+    reference = json.loads(assignments.get(assignment).reference.read_text(encoding="utf-8"))
+    needed = {name: r["seconds"] for name, r in reference.items() if not name.startswith("_") and r["seconds"]}
+    shown = Table("student", "graded would be", "when", "weights missing", box=SIMPLE_HEAD)
+    shown.add_column("trains about", justify="right")
+    for one in chosen:
+        what, missing = _looked_into(one, assignment, list(needed))
+        when = ", ".join(filter(None, (str(one.arrived or ""), "late" if one.late else "", one.attempt)))
+        listed = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+        takes = f"{sum(needed[m] for m in missing):.0f} s" if missing else ""
+        shown.add_row(escape(one.student), escape(what), when, listed, takes)
+    return shown
+
+
+def changed(rows: list[dict]) -> Table:
+    """One row for each student whose points changed: old → new, and where. rows: of `report.changes`."""
+    shown = Table("student", box=SIMPLE_HEAD)
+    shown.add_column("change", justify="right", no_wrap=True)
+    shown.add_column("where")
+    for student in dict.fromkeys(r["student"] for r in rows):
+        mine = [r for r in rows if r["student"] == student]
+        difference = sum((r["now"] or 0) - (r["before"] or 0) for r in mine)
+        where = "\n".join(f"{r['exercise']}: {r['check']} {_or_none(r['before'])} → {_or_none(r['now'])}" for r in mine)
+        shown.add_row(escape(student), f"{difference:+g}", escape(where))
+    return shown
+
+
+def _or_none(points) -> str:
+    return "none" if points == "" else f"{points:g}"
+
+
+def _looked_into(one: Submission, assignment: str, artifacts: list[str]) -> tuple[str, list[str]]:
+    """(what would be graded, or why nothing can be; the artifacts that are missing)."""
+    try:
+        files, _ = submissions.read(one, assignment)
+    except CourseError as error:
+        return str(error), []
+    except OSError as error:
+        return trouble(error), []
+    notebooks = sorted(n for n in files if n.lower().endswith(".ipynb") and not archives.is_junk(n))
+    if not notebooks:
+        return "no notebook in it", []
+    here = assignments.get(assignment)
+    handout = json.loads((here.handout / f"{assignment}.ipynb").read_text(encoding="utf-8"))
+    chosen = choice.notebook(notebooks, files, assignment, handout)
+    try:
+        choice.refuse_another(files[chosen], chosen, assignment)
+    except CourseError as error:
+        return str(error), []
+    handed_in = {PurePosixPath(n).name for n in choice.with_weights(files, PurePosixPath(), assignment)[0]}
+    open_ones = choice.unwritten(files[chosen])
+    written = {e.name for e in here.exercises if e.number not in open_ones}
+    missing = [a for a in artifacts if a.split(".")[0] in written and f"{a}.safetensors" not in handed_in]
+    return archives.printable(chosen), missing

@@ -1,0 +1,583 @@
+"""Whose is what in the folder or archive that a learning platform gave a TA; every file of it is accounted for.
+
+How platforms name files: nbgrader's and ilias2nbgrader's documentation, Canvas' `lib/content_zipper.rb`, Moodle's
+`mod/assign/classes/downloader.php`, Gradescope's help pages.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from autograder.course import CourseError
+from autograder.grading import archives
+from autograder.grading.submissions import Part, Submission, is_file_name, student_id
+from autograder.roster import Identity, Roster
+
+MOST_CLASS = 50 * 2**30  # bytes of an unpacked class
+ATTEMPTS = ("last", "first", "best")
+MOST_DEPTH = 3  # folders and archives around a class
+
+RESUBMITTED = re.compile(r"^(?P<stem>.+?)-(?P<number>\d{1,2})(?P<ending>\.[^.]+(?:\.gz|\.bz2)?)$")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something in a download that a student handed in. name: what the student called it; "" for a folder.
+
+    attempt: later ones are larger. adds: an attempt replaces the files that have the same name, and not all others.
+    """
+
+    path: Path
+    who: Identity
+    name: str = ""
+    attempt: tuple = (0,)
+    time: datetime | None = None
+    late: bool = False
+    adds: bool = False
+
+
+@dataclass(frozen=True)
+class Aside:
+    """Something that is graded with nobody's work, and why."""
+
+    path: Path
+    why: str
+    student: str = ""
+
+
+@dataclass
+class Download:
+    """platform: whose names were recognised. attempts: of each student, the earliest first. missing: ids of the roster
+    of whom there is nothing. strangers: ids that are not in the roster.
+    """
+
+    platform: str
+    root: Path
+    attempts: dict[str, list[Submission]]
+    aside: list[Aside] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+
+    def chosen(self, attempt: str = "last") -> list[Submission]:
+        """One submission a student: the last or the first."""
+        return [mine[0 if attempt == "first" else -1] for mine in self.attempts.values()]
+
+
+def find(path: Path, assignment: str, roster: Roster | None = None, scratch: Path | None = None) -> Download:
+    """The submissions in a folder, or in an archive of the whole class, as any platform names them.
+
+    scratch: where archives of a class are unpacked. Raises CourseError where there is no submission, where two things
+    belong to one student and nothing says which is the later one, and for what cannot be read.
+    """
+    if not path.exists():
+        raise CourseError(f"There is no folder {path}. Give the folder or the archive that holds the submissions.")
+    root, listing, aside = _class(path, assignment, scratch or path.parent / f".{path.name}.unpacked")
+    platform, entries, others = _recognised(root, listing, assignment)
+    aside += others
+    if not entries:
+        named = "; ".join(f"{a.path.name}: {a.why}" for a in aside[:5])
+        raise CourseError(
+            f"{path} holds no submissions: no folders, no archives (.zip, .tar.gz) and no notebooks (.ipynb) of "
+            f"students{f' ({named})' if named else ''}."
+        )
+    students = _students(entries, roster, platform)
+    download = Download(platform, root, {}, aside)
+    for student, mine in sorted(students.items()):
+        download.attempts[student] = _attempts(student, mine, root, download.aside)
+    if roster is not None:
+        known = [s.id for s in roster.students]
+        download.missing = [i for i in known if student_id(i) not in download.attempts]
+        download.strangers = [i for i in download.attempts if i not in set(map(student_id, known))]
+    return download
+
+
+def uses(download: Download, chosen: Iterable[Submission]) -> list[dict]:
+    """One row for every file of the download: {"file", "student", "use"}."""
+    used: dict[Path, tuple[str, str]] = {}
+    graded = {s.student: s for s in chosen}
+    for student, attempts in download.attempts.items():
+        for one in attempts:
+            use = "graded" if graded.get(student) == one else f"another attempt ({one.attempt})"
+            for part in (one.path, *(p.path for p in one.beside)):
+                if use == "graded" or part not in used:
+                    used[part] = (student, use)
+    used |= {a.path: (a.student, a.why) for a in download.aside if a.path not in used}
+    rows = []
+    for file in _files(download.root):
+        whose = next((used[p] for p in (file, *file.parents) if p in used), None)
+        student, use = whose or ("", "left behind by an operating system")
+        name = file.relative_to(download.root).as_posix() if file != download.root else file.name
+        rows.append(dict(file=archives.printable(name), student=student, use=use))
+    return rows
+
+
+def _files(root: Path) -> Iterator[Path]:
+    if not root.is_dir():
+        yield root
+    for where, folders, names in os.walk(root):
+        folders.sort()
+        yield from (Path(where, n) for n in sorted(names))
+        yield from (Path(where, n) for n in folders if Path(where, n).is_symlink())
+
+
+# ---- from what a TA has to a folder of a class ---------------------------------------------------------
+
+
+def _class(path: Path, assignment: str, scratch: Path) -> tuple[Path, list[Path], list[Aside]]:
+    """(the folder of the class, what lies in it, what is aside): through one folder, or one archive, around it all."""
+    aside: list[Aside] = []
+    for depth in range(MOST_DEPTH):
+        if path.is_file():
+            if not archives.is_archive(path.name) or not _is_class(_names_in(path), assignment):
+                break
+            path = _unpacked(path, scratch.with_name(f"{scratch.name}-in-{depth}") if depth else scratch, aside)
+        inside = [p for p in sorted(path.iterdir()) if not archives.is_junk(p.name)]
+        if (path / "submitted").is_dir():
+            path = path / "submitted"
+        elif len(inside) == 1 and not inside[0].is_symlink() and _is_around(inside[0], assignment):
+            path = inside[0]
+        else:
+            break
+    if path.is_file():
+        return path, [path], aside
+    listing = [p for p in sorted(path.iterdir()) if not archives.is_junk(p.name)]
+    if (path / f"{assignment}.ipynb").is_file() and (path / "artifacts").is_dir():
+        raise CourseError(
+            f"{path} is one submission, not a class: it has {assignment}.ipynb and artifacts/ in it. Give the folder "
+            f"that holds the students' submissions."
+        )
+    work = [p for p in listing if p.is_dir() or _is_work(p.name)]
+    if work and all(_is_class_archive(p) for p in work):  # one among others is a student's, whatever is in it
+        for number, packed in enumerate(work):
+            opened = _unpacked(packed, scratch.with_name(f"{scratch.name}-{number}"), aside)
+            listing.remove(packed)
+            listing += [p for p in sorted(opened.iterdir()) if not archives.is_junk(p.name)]
+            aside.append(Aside(packed, "unpacked: it holds the submissions of several students"))
+    return path, listing, aside
+
+
+def _is_class_archive(path: Path) -> bool:
+    return not _platform_of(path.name) and any(map(_platform_of, _tops(_names_in(path))))
+
+
+def _is_around(path: Path, assignment: str) -> bool:
+    """Whether the only thing in a download is the class, not one student's work."""
+    if path.is_file():
+        return archives.is_archive(path.name) and not _platform_of(path.name) and _is_class(_names_in(path), assignment)
+    names = [f.relative_to(path).as_posix() for f in _files(path)]
+    return path.is_dir() and not _platform_of(path.name) and _is_class(names, assignment)
+
+
+def _is_class(names: list[str], assignment: str) -> bool:
+    """Whether files of these names are a class: something in a platform's words, or work of several in folders."""
+    names = [n for n in names if not archives.is_junk(n)]
+    tops = _tops(names)
+    if "submitted" in tops or any(map(_platform_of, tops)):
+        return True
+    if len(tops) == 1 and all("/" in n for n in names):
+        return _is_class([n.partition("/")[2] for n in names], assignment)
+    own = [n for n in names if "/" not in n]
+    if any(n.lower() == f"{assignment}.ipynb" for n in own) or "artifacts" in tops:
+        return False
+    handed_in = {n.partition("/")[0] for n in names if _is_work(n)}
+    return len(handed_in) > 1
+
+
+def _tops(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(n.partition("/")[0] for n in names if not archives.is_junk(n)))
+
+
+def _names_in(path: Path) -> list[str]:
+    if not path.is_file() or path.is_symlink() or not archives.is_archive(path.name):
+        return []
+    with path.open("rb") as stream:
+        return archives.names(stream, path.name)
+
+
+def _is_work(name: str) -> bool:
+    return name.lower().endswith(".ipynb") or archives.is_archive(name)
+
+
+def _unpacked(path: Path, scratch: Path, aside: list[Aside]) -> Path:
+    """The contents of an archive of a class, in a folder that is made once; `aside`: what cannot be written."""
+    about = path.stat()
+    mark, version = scratch / ".from.json", json.dumps([str(path.resolve()), about.st_size, about.st_mtime_ns])
+    folder = scratch / "class"
+    if mark.exists() and mark.read_text(encoding="utf-8") == version:
+        return folder
+    shutil.rmtree(scratch, ignore_errors=True)
+    total, left_out = 0, []  # type: int, list[str]
+    with path.open("rb") as stream, archives.readable(path.name):
+        for name, size, content in archives.members(stream, path.name, left_out, MOST_CLASS):
+            total += size
+            if total > MOST_CLASS:
+                raise CourseError(f"{path.name} unpacks to more than {MOST_CLASS // 2**30} GB: that is no class.")
+            name = name.encode("utf-8", "replace").decode()
+            target = folder / name
+            if not is_file_name(name):
+                left_out.append(f"{archives.printable(name)}: no name for a file")
+            elif target.is_dir() or any(p.is_file() for p in target.parents if p != folder):
+                left_out.append(f"{archives.printable(name)}: a file and a folder have one name")
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content())
+    folder.mkdir(parents=True, exist_ok=True)
+    aside += [Aside(path, f"in it, {text}") for text in left_out]
+    mark.write_text(version, encoding="utf-8")
+    return folder
+
+
+# ---- what platforms' names say -------------------------------------------------------------------------
+
+CANVAS = re.compile(r"^(?P<name>\w*?)(?P<late>_LATE)?_(?P<user>\d+)_(?P<attachment>\d+)_(?P<file>.+)$")
+CANVAS_BLIND = re.compile(
+    r"^anon_(?P<anonymous>[A-Za-z0-9]+)(?P<late>_LATE)?(?:_(?P<user>\d+))?_(?P<attachment>\d+)_(?P<file>.+)$"
+)
+MOODLE = re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)(?:_(?P<file>.*))?$", re.DOTALL)
+MOODLE_BLIND = re.compile(r"^Participant[_ ](?P<id>\d+)$")
+BLACKBOARD = re.compile(
+    r"^(?P<before>.+?)_attempt_(?P<time>\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d)(?:_(?P<file>.+)|(?P<receipt>\.txt))$"
+)
+RECEIPT = re.compile(r"^Name:\s*(?P<name>.*?)\s*\((?P<id>[^()]+)\)\s*$", re.MULTILINE)
+BRIGHTSPACE = re.compile(r"^(?P<unit>\d+)-(?P<user>\d+) ?- (?P<name>.+?) ?- (?P<time>.*\d{4}.*)$")
+BRIGHTSPACE_TIMES = ("%b %d, %Y %I%M %p", "%B %d, %Y %I%M %p", "%d %b, %Y %H%M", "%d %B, %Y %H%M", "%d %B %Y %H%M")
+ILIAS = re.compile(r"^(?P<last>[^_]+)_(?P<first>[^_]+)_(?P<login>.+)_(?P<id>\d+)$")
+ILIAS_FILE = re.compile(r"^(?P<time>\d{14})_(?P<file>.+)$")
+GRADESCOPE, GRADESCOPE_ABOUT = re.compile(r"^submission_(?P<id>\d+)$"), "submission_metadata.yml"
+
+Found = dict[Path, Entry | list[Entry] | Aside]
+
+
+def _platform_of(name: str) -> str:
+    """The platform that names something so, of those whose names are like nobody else's."""
+    patterns = dict(
+        moodle=(MOODLE, MOODLE_BLIND),
+        blackboard=(BLACKBOARD,),
+        brightspace=(BRIGHTSPACE,),
+        gradescope=(GRADESCOPE,),
+        canvas=(CANVAS_BLIND, CANVAS),
+    )
+    return next((p for p, known in patterns.items() if any(k.match(name) for k in known)), "")
+
+
+def _recognised(root: Path, listing: list[Path], assignment: str) -> tuple[str, list[Entry], list[Aside]]:
+    """(platform, what was handed in, what is aside): of the platform that has a name for most."""
+    readings = {name: read(listing, assignment) for name, read in READERS.items()}
+    platform = max(readings, key=lambda name: len(readings[name]))
+    found = readings[platform]
+    if 2 * len(found) < sum(not _is_other(p) for p in listing) or not found:
+        platform, found = "", {}
+    entries: list[Entry] = []
+    aside: list[Aside] = []
+    for path in listing:
+        one = found.get(path) or _plain(path, assignment)
+        for each in one if isinstance(one, list) else [one]:
+            (aside if isinstance(each, Aside) else entries).append(each)  # type: ignore[arg-type]
+    return platform, entries, aside
+
+
+def _is_other(path: Path) -> bool:
+    return path.is_file() and not _is_work(path.name)
+
+
+def _plain(path: Path, assignment: str) -> Entry | list[Entry] | Aside:
+    """ "ada" for ada/, ada.zip, hw1-ada.zip and hw1_ada.ipynb; nbgrader's own layout (ada/hw1/hw1.ipynb) works too."""
+    if _is_other(path):
+        return Aside(path, "no folder, no archive and no notebook")
+    if path.is_symlink() or not path.is_dir():
+        label, number = _without_copy(archives.stem(path.name))
+    else:
+        label, number = path.name, 0
+    short = re.sub(rf"^{re.escape(assignment)}[-_ ]", "", label) or label
+    of_a_group = re.sub(r"_\d+$", "", short)
+    who = Identity(short, ids=(short,), names=(short,), group=of_a_group)
+    nested = path / assignment
+    if nested.is_dir() and not path.is_symlink():
+        return Entry(nested, who, time=_timestamp(nested))
+    if path.parent.name == "submitted" and path.is_dir() and not path.is_symlink() and not _holds_work(path):
+        return Aside(path, f"nothing for {assignment}", student_id(short))  # nbgrader's folder, of other assignments
+    return Entry(path, who, attempt=(number,))
+
+
+def _holds_work(folder: Path) -> bool:
+    return any(_is_work(p.name) and p.is_file() for p in folder.iterdir())
+
+
+def _without_copy(stem: str) -> tuple[str, int]:
+    """("ada", 1) of "ada (1)": what browsers make of a file that is there already."""
+    found = re.match(r"^(.+?) ?\((\d{1,3})\)$", stem)
+    return (found[1], int(found[2])) if found else (stem, 0)
+
+
+def _timestamp(folder: Path) -> datetime | None:
+    try:
+        return datetime.fromisoformat((folder / "timestamp.txt").read_text(encoding="utf-8")[:40].strip())
+    except (OSError, ValueError):
+        return None
+
+
+def _canvas(listing: list[Path], assignment: str) -> Found:
+    found: Found = {}
+    for path in listing:
+        one = CANVAS_BLIND.match(path.name) or CANVAS.match(path.name)
+        if one is None or path.is_dir():
+            continue
+        about = one.groupdict()
+        if path.name.endswith(("_text.html", "_link.html")):
+            found[path] = Aside(path, "a text or a link that was entered at Canvas, no file")
+            continue
+        name, number = _resubmitted(about["file"])
+        anonymous, user = about.get("anonymous"), about["user"] or ""
+        label = "-".join(filter(None, (anonymous or about["name"], user)))
+        who = Identity(
+            label,
+            ids=(anonymous,) if anonymous else (),
+            numbers=(user,) if user else (),
+            names=() if anonymous else (about["name"],),
+        )
+        found[path] = Entry(path, who, name, (number, int(about["attachment"])), late=bool(about["late"]), adds=True)
+    return found
+
+
+def _resubmitted(name: str) -> tuple[str, int]:
+    """("hw1.ipynb", 2) of "hw1-2.ipynb"."""
+    found = RESUBMITTED.match(name)
+    return (found["stem"] + found["ending"], int(found["number"])) if found else (name, 0)
+
+
+def _moodle(listing: list[Path], assignment: str) -> Found:
+    found: Found = {}
+    for path in listing:
+        blind, one = MOODLE_BLIND.match(path.name), MOODLE.match(path.name)
+        if blind:
+            who = Identity(f"Participant {blind['id']}", numbers=(blind["id"],))
+            found[path] = Entry(path, who)
+        if one is None:
+            continue
+        if one["kind"] != "file":
+            found[path] = Aside(path, f"entered at Moodle ({one['kind']}), no file")
+            continue
+        name = one["name"].replace("_", " ")
+        is_blind = name == "Participant"
+        who = Identity(
+            f"{name} {one['id']}" if is_blind else f"{name}-{one['id']}",
+            numbers=(one["id"],),
+            names=() if is_blind else (name,),
+            group="" if is_blind else name,
+        )
+        file = "" if path.is_dir() else one["file"] or ""
+        found[path] = Entry(path, who, file, adds=True)
+    return found
+
+
+def _blackboard(listing: list[Path], assignment: str) -> Found:
+    found: Found = {}
+    named = {p: m for p in listing if (m := BLACKBOARD.match(p.name)) and not p.is_dir()}
+    receipts: dict[str, Identity] = {}
+    for path, one in named.items():
+        if not one["receipt"]:
+            continue
+        found[path] = Aside(path, "Blackboard's receipt")
+        with path.open("rb") as stream:
+            said = RECEIPT.search(stream.read(2**16).decode("utf-8-sig", "replace"))
+        if said:
+            receipts[one["before"]] = Identity(said["id"], ids=(said["id"],), names=(said["name"],))
+    for path, one in named.items():
+        if one["receipt"]:
+            continue
+        login = one["before"].rpartition("_")[2]
+        time = datetime.strptime(one["time"], "%Y-%m-%d-%H-%M-%S")
+        who = receipts.get(one["before"], Identity(login, ids=(login,)))
+        found[path] = Entry(path, who, one["file"], (one["time"],), time)
+    return found
+
+
+def _brightspace(listing: list[Path], assignment: str) -> Found:
+    found: Found = {}
+    for path in listing:
+        one = BRIGHTSPACE.match(path.name)
+        if one and path.is_dir():
+            who = Identity(f"{one['name']}-{one['user']}", numbers=(one["user"],), names=(one["name"],))
+            time = _brightspace_time(one["time"])
+            # What cannot be read as a time comes first, in the order of its letters.
+            found[path] = Entry(path, who, attempt=(time is not None, str(time or one["time"])), time=time)
+        elif one is None and path.name.lower() == "index.html":
+            found[path] = Aside(path, "Brightspace's list of what is in the download")
+    return found if any(isinstance(e, Entry) for e in found.values()) else {}
+
+
+def _brightspace_time(text: str) -> datetime | None:
+    for form in BRIGHTSPACE_TIMES:
+        hours = re.sub(r"\b(\d)(\d\d)(?= [AP]M$)", r"0\1\2", text.strip())
+        try:
+            return datetime.strptime(hours, form)
+        except ValueError:
+            continue
+    return None
+
+
+def _ilias(listing: list[Path], assignment: str) -> Found:
+    found: Found = {}
+    for path in listing:
+        one = ILIAS.match(path.name)
+        if one is None or not path.is_dir() or path.is_symlink():
+            continue
+        name = f"{one['first']} {one['last']}"
+        who = Identity(one["login"], ids=(one["login"],), numbers=(one["id"],), names=(name,))
+        stamped = {p: m for p in sorted(path.iterdir()) if (m := ILIAS_FILE.match(p.name)) and p.is_file()}
+        if not stamped:
+            found[path] = Entry(path, who)
+            continue
+        found[path] = [
+            Entry(p, who, m["file"], (m["time"],), datetime.strptime(m["time"], "%Y%m%d%H%M%S"), adds=True)
+            for p, m in stamped.items()
+            if _is_moment(m["time"])
+        ] or Entry(path, who)
+    return found
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.strptime(text, "%Y%m%d%H%M%S")
+    except ValueError:
+        return False
+    return True
+
+
+def _gradescope(listing: list[Path], assignment: str) -> Found:
+    about = next((p for p in listing if p.name == GRADESCOPE_ABOUT and p.is_file()), None)
+    if about is None:
+        return {}
+    known = _metadata(about)
+    found: Found = {about: Aside(about, "Gradescope's list of whose submissions these are")}
+    for path in listing:
+        one = GRADESCOPE.match(path.name)
+        if one is None or not path.is_dir():
+            continue
+        whose = known.get(path.name, {})
+        submitters = [s for s in _plain_keys(whose.get("submitters")) or [] if isinstance(s, dict)]
+        time = whose.get("created_at")
+        time = time if isinstance(time, datetime) else None
+        people = [_submitter(s) for s in submitters] or [Identity(path.name)]
+        found[path] = [Entry(path, who, time=time, attempt=(str(time or ""), int(one["id"]))) for who in people]
+    return found
+
+
+def _submitter(about: dict) -> Identity:
+    name, sid, email = (str(about.get(k) or "") for k in ("name", "sid", "email"))
+    return Identity(sid or email or name, ids=tuple(filter(None, (sid, email))), names=(name,) if name else ())
+
+
+def _metadata(file: Path) -> dict:
+    """{submission: what is said of it}, as Gradescope writes it: with Ruby's symbols for keys, and its own types."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Of types that Python does not know: their plain content."""
+
+    Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
+    Loader.add_multi_constructor("tag:ruby", lambda loader, suffix, node: None)
+    if file.stat().st_size > 2**25:
+        raise CourseError(f"{file} has more than 32 MB: that is no list of submissions.")
+    try:
+        read = yaml.load(file.read_text(encoding="utf-8"), Loader)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise CourseError(f"{file} cannot be read ({str(error).splitlines()[0][:100]}): export again.") from None
+    return _plain_keys(read) if isinstance(read, dict) else {}
+
+
+def _plain_keys(value):
+    if isinstance(value, dict):
+        return {str(k).lstrip(":"): _plain_keys(v) for k, v in value.items()}
+    return [_plain_keys(v) for v in value] if isinstance(value, list) else value
+
+
+READERS: dict[str, Callable[[list[Path], str], Found]] = dict(
+    moodle=_moodle,
+    blackboard=_blackboard,
+    brightspace=_brightspace,
+    gradescope=_gradescope,
+    canvas=_canvas,
+    ilias=_ilias,
+)
+
+
+# ---- students and their attempts -----------------------------------------------------------------------
+
+
+def _students(entries: list[Entry], roster: Roster | None, platform: str) -> dict[str, list[Entry]]:
+    """{id: what is the student's}. Of a group's work each member has a copy."""
+    students: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        who = entry.who
+        known = roster.student(who, platform) if roster else None
+        members = roster.members(who.group) if roster and known is None and who.group else []
+        for label in [s.id for s in members] or [known.id if known else who.label]:
+            students[student_id(label)].append(entry)
+    return students
+
+
+def _attempts(student: str, entries: list[Entry], root: Path, aside: list[Aside]) -> list[Submission]:
+    """A student's attempts, the earliest first. What only an earlier one holds is said in `aside`."""
+    if len(entries) > 1 and all(e.adds for e in entries):
+        return _of_single_files(student, entries, aside)
+    numbers = sorted({e.attempt for e in entries})
+    whole = [[e for e in entries if e.attempt == number] for number in numbers]
+    for same in whole:
+        apart = [e for e in same if not e.name]  # folders, or files of which each is a submission
+        if len(apart) > 1:
+            first, second = (e.path.name if e.path.parent == root else str(e.path) for e in apart[:2])
+            raise CourseError(
+                f"{second} and {first} both belong to {student}, and nothing says which is the later one: keep one of "
+                f"them in {root}."
+            )
+    return [_submission(student, same, k, len(whole)) for k, same in enumerate(whole, 1)]
+
+
+def _of_single_files(student: str, entries: list[Entry], aside: list[Aside]) -> list[Submission]:
+    """Attempts of a platform that lays files side by side: the k-th has the k-th of every name, or its newest."""
+    versions: dict[str, list[Entry]] = defaultdict(list)
+    for entry in sorted(entries, key=lambda e: e.attempt):
+        versions[entry.name or entry.path.name].append(entry)
+    number = max(map(len, versions.values()))
+    aside += [Aside(e.path, "a file of the same name came later", student) for v in versions.values() for e in v[:-1]]
+    return [
+        _submission(student, [same[min(k, len(same) - 1)] for same in versions.values()], k + 1, number)
+        for k in range(number)
+    ]
+
+
+def _submission(student: str, entries: list[Entry], number: int, of: int) -> Submission:
+    # A notebook or a folder before loose files, for what is said of it.
+    first, *others = sorted(entries, key=lambda e: (_is_other(e.path), e.name, e.path.name))
+    times = [e.time for e in entries if e.time]
+    return Submission(
+        student,
+        first.path,
+        tuple(Part(e.path, e.name or e.path.name) for e in others),
+        first.name,
+        max(times, default=None),
+        any(e.late for e in entries),
+        f"{number} of {of}" if of > 1 else "",
+    )
+
+
+def notes(download: Download) -> list[str]:
+    """What a TA reads of a download before it is graded, in a few lines."""
+    said = []
+    counts = Counter(a.why for a in download.aside)
+    said += [f"{n} left aside: {why}" for why, n in counts.most_common()]
+    several = {s: len(a) for s, a in download.attempts.items() if len(a) > 1}
+    if several:
+        said.append(f"{len(several)} handed in several times, {sum(several.values()) - len(several)} other attempts")
+    if download.strangers:
+        said.append(f"not in the roster: {', '.join(download.strangers)}")
+    if download.missing:
+        said.append(f"handed in nothing: {', '.join(download.missing)}")
+    return said

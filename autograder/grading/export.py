@@ -1,0 +1,392 @@
+"""Points as a platform takes them back: its own grade file, filled in, and nothing else changed in it.
+
+What the files look like: Canvas' `lib/gradebook_importer.rb`, Moodle's `mod/assign/feedback/offline`, Brightspace's
+documentation of grade imports.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autograder import assignments
+from autograder.course import Course, CourseError
+from autograder.files import write_atomically
+from autograder.grading.batch import FORMULA, no_formula
+from autograder.roster import Identity, Roster, Student, folded
+
+OWN = ("id", "name", "email", "points", "max_points", "late_penalty", "total", "why_none")
+EXCUSED = "EX"
+POINTS_POSSIBLE = "Points Possible"
+MOST_BYTES = 2**25
+
+
+@dataclass(frozen=True)
+class Final:
+    """What a student has in the end. total: points without the penalty of a late submission; None: there is none, why
+    says the reason.
+    """
+
+    student: str
+    points: float | None
+    penalty: float
+    most: float
+    why: str = ""
+
+    @property
+    def total(self) -> float | None:
+        return None if self.points is None else max(0.0, round(self.points - self.penalty, 3))
+
+
+@dataclass
+class Filled:
+    """A grade file, filled in. without: rows that got nothing, and why. left: students without a row."""
+
+    text: str
+    filled: int = 0
+    without: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+def finals(course: Course, assignment: str) -> list[Final]:
+    """What the gradebook says of every student who handed in: by checks, by hand, and late."""
+    if not course.knows(assignment):
+        raise CourseError(
+            f"Nothing of {assignment} was graded in {course.root}: `deepul grade {assignment}` comes first."
+        )
+    with course.gradebook() as gradebook:
+        return [
+            _final(s.student.id, s)
+            for s in sorted(gradebook.assignment_submissions(assignment), key=lambda s: s.student.id)
+        ]
+
+
+def _final(student: str, submission) -> Final:
+    grades = [g for n in submission.notebooks for g in n.grades]
+    open_ones = [g for g in grades if g.auto_score is None and g.manual_score is None and g.max_score]
+    why = ""
+    if any(g.name.startswith("check-") for g in open_ones):
+        why = "could not be graded"
+    elif open_ones or any(g.needs_manual_grade for g in grades):
+        why = f"{len(open_ones)} answers are to be graded by hand (formgrader)"
+    points = None if why else submission.score
+    return Final(student, points, submission.late_submission_penalty or 0.0, submission.max_score, why)
+
+
+def own_table(known: list[Final], roster: Roster | None) -> str:
+    """The kit's own table: a row for everyone in the roster, and for everyone else who handed in."""
+    people = {s.id: s for s in roster.students} if roster else {}
+    by_id = {f.student: f for f in known}
+    text = io.StringIO()
+    writer = csv.DictWriter(text, OWN)
+    writer.writeheader()
+    for student in dict.fromkeys([*people, *by_id]):
+        person, final = people.get(student, Student(student)), by_id.get(student)
+        row: dict[str, object] = dict(id=student, name=person.name, email=person.email, why_none="handed in nothing")
+        if final:
+            none = final.points is None
+            row |= dict(
+                points="" if none else final.points,
+                max_points=final.most,
+                late_penalty=final.penalty,
+                total="" if none else final.total,
+                why_none=final.why,
+            )
+        writer.writerow(no_formula(row))
+    return text.getvalue()
+
+
+def fill(
+    platform: str,
+    content: bytes,
+    assignment: str,
+    known: list[Final],
+    roster: Roster | None = None,
+    column: str = "",
+    scale: bool = False,
+) -> Filled:
+    """A platform's own grade file with the totals in it. column: the header of theirs, where it is not plain.
+
+    Raises CourseError where the file is not one of the platform's, or the column is not known, or its points differ
+    and are not to be scaled.
+    """
+    table = _table(content, platform)
+    sheet = SHEETS[platform](table, assignment, column)
+    roster = roster or _roster_of(known)
+    most = max((f.most for f in known), default=0.0)
+    factor = _factor(sheet.most, most, platform, scale)
+    by_id = {f.student: f for f in known}
+    filled, used = Filled(""), set()
+    for number in sheet.rows:
+        row = table.rows[number]
+        who = sheet.who(row)
+        student = roster.student(who, platform)
+        final = by_id.get(student.id) if student else None
+        name = who.names[0] if who.names else who.label
+        if row[sheet.column].strip().upper() == EXCUSED:
+            filled.without.append(f"{name}: excused")
+        elif final is None:
+            filled.without.append(f"{name}: {'handed in nothing' if student else 'not known here'}")
+        elif final.total is None:
+            filled.without.append(f"{name}: {final.why}")
+        else:
+            row[sheet.column] = _number(final.total * factor, sheet.comma)
+            filled.filled += 1
+        used |= {student.id} if student else set()
+        for cell in sheet.texts:  # a spreadsheet that opens the file takes no name for a formula
+            row[cell] = f"'{row[cell]}" if row[cell].startswith(FORMULA) else row[cell]
+    filled.left = [f.student for f in known if f.student not in used]
+    filled.text = table.written()
+    return filled
+
+
+def _roster_of(known: list[Final]) -> Roster:
+    """Without a roster: by the ids that a download gave, which are a name and the platform's number."""
+    students = []
+    for final in known:
+        named = re.match(r"^(.*)[- ](\w+)$", final.student, re.DOTALL)
+        number = named[2] if named and any(c.isdigit() for c in named[2]) else ""
+        lms: dict[str, tuple[str, ...]] = {"lms": (number,)} if number else {}
+        students.append(Student(final.student, named[1] if named and number else final.student, lms=lms))
+    return Roster(students)
+
+
+def _factor(theirs: float | None, ours: float, platform: str, scale: bool) -> float:
+    if not theirs or not ours or theirs == ours:
+        return 1.0
+    if not scale:
+        raise CourseError(
+            f"{platform.title()} has {theirs:g} points for this, and the gradebook {ours:g}. Change one of them, or "
+            f"add --scale: then {ours:g} points here are {theirs:g} there."
+        )
+    return theirs / ours
+
+
+def _number(value: float, comma: bool) -> str:
+    text = f"{round(value, 2):g}" if abs(value) < 1e5 else f"{value:.2f}"
+    return text.replace(".", ",") if comma else text
+
+
+# ---- the files of platforms ----------------------------------------------------------------------------
+
+
+@dataclass
+class Table:
+    """A CSV file, which is written as it was read: its separator, its line ends, its byte order mark."""
+
+    header: list[str]
+    rows: list[list[str]]
+    separator: str
+    line_end: str
+    mark: bool
+
+    def written(self) -> str:
+        text = io.StringIO()
+        writer = csv.writer(text, delimiter=self.separator, lineterminator=self.line_end)
+        writer.writerows([self.header, *self.rows])
+        return ("\ufeff" if self.mark else "") + text.getvalue()
+
+
+@dataclass
+class Sheet:
+    """Where things stand in a grade file. rows: of students. who: what a row says of its student. most: the points that
+    the platform has for it. texts: columns of names.
+    """
+
+    column: int
+    rows: list[int]
+    who: Callable[[list[str]], Identity]
+    texts: list[int]
+    most: float | None = None
+    comma: bool = False
+
+
+def _table(content: bytes, platform: str) -> Table:
+    if len(content) > MOST_BYTES:
+        raise CourseError(f"The file has {len(content) / 2**20:.0f} MB: that is no grade file.")
+    try:
+        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8")
+    except UnicodeDecodeError:
+        where = platform.title()
+        raise CourseError(
+            f"The file is no UTF-8: export it from {where} again, and do not save it elsewhere."
+        ) from None
+    mark = text.startswith("\ufeff")
+    text = text.removeprefix("\ufeff")
+    first = text.partition("\n")[0]
+    separator = max(",;\t", key=first.count)
+    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    rows = [r for r in rows if any(c.strip() for c in r)]
+    if len(rows) < 2:
+        raise CourseError("The file has no rows: export it from the platform, with its students in it.")
+    width = max(map(len, rows))
+    header, *others = [r + [""] * (width - len(r)) for r in rows]
+    return Table(header, others, separator, "\r\n" if first.endswith("\r") else "\n", mark)
+
+
+def _find(table: Table, names: tuple[str, ...], what: str, platform: str) -> int:
+    """The column with one of these headers. Raises CourseError."""
+    wanted = [folded(n) for n in names]
+    for number, title in enumerate(table.header):
+        if folded(title) in wanted:
+            return number
+    raise CourseError(
+        f"This is no grade file of {platform}: there is no column {what}. Its columns: {_listed(table.header)}. "
+        f"Export it from {platform}, and give it with --file."
+    )
+
+
+def _listed(titles: list[str]) -> str:
+    return ", ".join(f"“{t}”" for t in titles if t.strip())[:400]
+
+
+def _grade_column(table: Table, assignment: str, column: str, candidates: list[int], platform: str) -> int:
+    """The assignment's column: the one that is asked for, or the only one that is called like it."""
+    titles = {k: table.header[k] for k in candidates}
+    if column:
+        found = [k for k, title in titles.items() if column.strip() in (title, title.strip())]
+    else:
+        here = assignments.get(assignment)
+        names = (folded(assignment), folded(here.title))
+        plain = {k: folded(re.sub(r"\(\d+\)\s*$|Points Grade.*$", "", title)) for k, title in titles.items()}
+        found = [k for k, t in plain.items() if t in names] or [
+            k for k, t in plain.items() if any(re.search(rf"(?<![a-z0-9]){re.escape(n)}(?![0-9])", t) for n in names)
+        ]
+    if len(found) != 1:
+        many = "several columns are" if found else "no column is"
+        raise CourseError(
+            f"{many} {'called ' + column if column else 'plainly that of ' + assignment} in this file of {platform}. "
+            f"Say which with --column; there are: {_listed(list(titles.values()))}."
+        )
+    return found[0]
+
+
+def _value(text: str) -> float | None:
+    try:
+        return float(text.strip().strip("()").replace(",", "."))
+    except ValueError:
+        return None
+
+
+def _canvas(table: Table, assignment: str, column: str) -> Sheet:
+    student = _find(table, ("Student", "Student Name"), "Student", "Canvas")
+    number = _find(table, ("ID",), "ID", "Canvas")
+    last = next((k for k, t in enumerate(table.header) if folded(t) == "section"), number)
+    ids = [k for k in range(last) if k not in (student, number) and re.search(r"SIS|Login", table.header[k])]
+    chosen = _grade_column(table, assignment, column, list(range(last + 1, len(table.header))), "Canvas")
+    heads = [k for k, row in enumerate(table.rows) if row[student].strip().startswith(POINTS_POSSIBLE)]
+    rows = [k for k, row in enumerate(table.rows) if k not in heads and row[number].strip()]
+    most = _value(table.rows[heads[0]][chosen]) if heads else None
+    comma = any(re.fullmatch(r"\s*\d+,\d+\s*", cell) for row in table.rows for cell in row[last + 1 :])
+
+    def who(row: list[str]) -> Identity:
+        return Identity(row[number], tuple(row[k] for k in ids if row[k]), (row[number],), (row[student],))
+
+    return Sheet(chosen, rows, who, [student], most, comma)
+
+
+def _moodle(table: Table, assignment: str, column: str) -> Sheet:
+    """The headers are in the site's language: columns are known by what stands in them."""
+    cells = list(zip(*table.rows, strict=True))
+    identifiers = [k for k, c in enumerate(cells) if all(re.fullmatch(r"\D+\d+", text.strip()) for text in c)]
+    limits = [k for k, c in enumerate(cells) if k and len({_value(t) for t in c}) == 1 and _value(c[0]) is not None]
+    if not identifiers or not (limits or column):
+        raise CourseError(
+            "This is no grading worksheet of Moodle: there is no column of identifiers (Participant 123), or none with "
+            f"the maximum grade. Its columns: {_listed(table.header)}. Download it at “Submissions → Download grading "
+            "worksheet”, and give it with --file."
+        )
+    identifier = identifiers[0]
+    if column:
+        chosen = _grade_column(table, assignment, column, list(range(len(table.header))), "Moodle")
+    else:
+        chosen = limits[0] - 1
+    mails = [k for k, c in enumerate(cells) if any("@" in t for t in c)]
+    names = [k for k in range(identifier + 1, chosen) if k not in mails][:1]
+    most = _value(cells[limits[0]][0]) if limits else None
+    comma = any("," in cells[k][0] for k in limits)
+
+    def who(row: list[str]) -> Identity:
+        found = re.search(r"\d+", row[identifier])
+        number = found[0] if found else ""
+        return Identity(
+            row[identifier], tuple(row[k] for k in mails if row[k]), (number,), tuple(row[k] for k in names)
+        )
+
+    return Sheet(chosen, list(range(len(table.rows))), who, names, most, comma)
+
+
+def _brightspace(table: Table, assignment: str, column: str) -> Sheet:
+    keys = [k for k, t in enumerate(table.header) if folded(t) in ("orgdefinedid", "username", "email")]
+    if not keys or "endoflineindicator" not in map(folded, table.header):
+        raise CourseError(
+            "This is no grade file of Brightspace: it needs OrgDefinedId or Username, and an End-of-Line Indicator. "
+            f"Its columns: {_listed(table.header)}. Export it there, and give it with --file."
+        )
+    grades = [k for k, t in enumerate(table.header) if "Points Grade" in t]
+    chosen = _grade_column(table, assignment, column, grades, "Brightspace")
+    limit = re.search(r"MaxPoints:\s*([\d.]+)", table.header[chosen])
+    first = [k for k, t in enumerate(table.header) if folded(t) in ("firstname", "lastname")]
+
+    def who(row: list[str]) -> Identity:
+        ids = tuple(row[k].removeprefix("#") for k in keys if row[k].removeprefix("#"))
+        name = " ".join(row[k] for k in sorted(first, key=lambda k: folded(table.header[k]))).strip()
+        return Identity(ids[0] if ids else name, ids, ids, (name,) if name else ())
+
+    most = float(limit[1]) if limit else None
+    return Sheet(chosen, list(range(len(table.rows))), who, first, most)
+
+
+def _gradescope(table: Table, assignment: str, column: str) -> Sheet:
+    mail = _find(table, ("Email",), "Email", "Gradescope")
+    sid = [k for k, t in enumerate(table.header) if folded(t) in ("sid", "studentid")]
+    names = [k for k, t in enumerate(table.header) if folded(t) in ("firstname", "lastname", "name")]
+    grades = [k for k, t in enumerate(table.header) if k not in (mail, *sid, *names)]
+    total = [k for k in grades if folded(table.header[k]) in ("totalscore", "score")]
+    chosen = total[0] if total and not column else _grade_column(table, assignment, column, grades, "Gradescope")
+    limit = [k for k, t in enumerate(table.header) if folded(t) == "maxpoints"]
+    values = {_value(row[limit[0]]) for row in table.rows} - {None} if limit else set()
+
+    def who(row: list[str]) -> Identity:
+        name = " ".join(row[k] for k in sorted(names, key=lambda k: folded(table.header[k])))
+        return Identity(row[mail], tuple(row[k] for k in (*sid, mail) if row[k]), (), (name,) if name else ())
+
+    return Sheet(chosen, list(range(len(table.rows))), who, names, values.pop() if len(values) == 1 else None)
+
+
+SHEETS = dict(canvas=_canvas, moodle=_moodle, brightspace=_brightspace, gradescope=_gradescope)
+PLATFORMS = ("csv", *SHEETS)
+
+
+def write(
+    course: Course,
+    assignment: str,
+    platform: str,
+    file: Path | None,
+    target: Path,
+    roster: Roster | None,
+    column: str = "",
+    scale: bool = False,
+) -> Filled:
+    """Write the grade file that a platform takes. Raises CourseError."""
+    known = finals(course, assignment)
+    if platform == "csv":
+        filled = Filled(
+            own_table(known, roster),
+            sum(f.total is not None for f in known),
+            [f"{f.student}: {f.why}" for f in known if f.total is None],
+        )
+    elif file is None:
+        raise CourseError(
+            f"{platform.title()} takes its own file, filled in: export its grades there, and give that with --file."
+        )
+    else:
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise CourseError(f"{file} cannot be read: {error.strerror}.") from None
+        filled = fill(platform, content, assignment, known, roster, column, scale)
+    write_atomically(target, filled.text)
+    return filled

@@ -1,0 +1,264 @@
+"""A whole homework at a glance: what each exercise earns, what is open, what is not trained, what is handed in."""
+
+import html
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autograder import assignments, notebooks
+from autograder.assignments import Assignment, Exercise, is_answered
+from autograder.display import STYLE, number, wrapped
+from autograder.files import MOST_BYTES, MOST_FILE, MOST_FILES
+from autograder.notebooks import Cell
+
+# Of the artifacts, what training keeps for itself: states to go on from, weights from before, half-written files.
+KEPT_BACK = re.compile(r"^\.|\.checkpoint\.pt$|\.previous\.safetensors$")
+IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+(\w+)[\w.]*[ \t]+import\b|import[ \t]+(\w+))", re.MULTILINE)
+
+
+@dataclass
+class Row:
+    """An exercise: its Score.to_json(), or why there is none; what its training left, and its written questions.
+
+    answers: (number, whether it is answered, points; None where the course gives none).
+    """
+
+    exercise: Exercise
+    score: dict | None = None
+    error: str = ""
+    training: list[str] = field(default_factory=list)
+    answers: list[tuple[str, bool, float | None]] = field(default_factory=list)
+
+    @property
+    def points(self) -> float:
+        return self.score["points"] if self.score else 0.0
+
+    @property
+    def said(self) -> str:
+        """Where it stands, in a sentence or two."""
+        return self.score["headline"] if self.score else f"It could not be checked: {self.error}"
+
+    @property
+    def notes(self) -> list[str]:
+        """What to look at beside the checks: training that is missing, or that another version of the code made."""
+        return self.training + (self.score["notes"] if self.score else [])
+
+
+@dataclass
+class Homework:
+    """All exercises of an assignment. notebook: the saved file, None if there is none. files: {name: bytes} handed in.
+
+    problems: what keeps it from being handed in as it is.
+    """
+
+    assignment: Assignment
+    rows: list[Row]
+    notebook: Path | None = None
+    files: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def points(self) -> float:
+        return round(sum(row.points for row in self.rows), 3)
+
+    @property
+    def max_points(self) -> float:
+        return sum(e.points for e in self.assignment.exercises)
+
+    @property
+    def size(self) -> int:
+        """Bytes of what is handed in, before it is packed."""
+        return sum(self.files.values())
+
+    @property
+    def written(self) -> str:
+        """How many of the written questions are answered, and what they are worth."""
+        answers = [answer for row in self.rows for answer in row.answers]
+        done = sum(answered for _, answered, _ in answers)
+        worth = sum(points or 0.0 for _, _, points in answers)
+        graded = f" ({number(worth)} points, graded by hand)" if worth else " (no points)"
+        return f"{done} of {len(answers)} written questions answered{graded}" if answers else ""
+
+    @property
+    def footer(self) -> str:
+        """One line about what is handed in."""
+        if self.notebook is None:
+            return self.written
+        size = f"{len(self.files)} files to hand in, {self.size / 2**20:.1f} MB"
+        return " · ".join(filter(None, (self.written, size)))
+
+    def __repr__(self) -> str:
+        return text(self)
+
+    def _repr_html_(self) -> str:
+        return table(self)
+
+
+def overview(
+    assignment: Assignment,
+    notebook: Path | None,
+    folder: Path,
+    score: Callable[[Exercise], dict],
+    exercises: Callable[[tuple[Exercise, ...]], Iterator[Exercise]] = iter,
+) -> Homework:
+    """The homework as it stands: score(exercise) is Score.to_json(), and may raise. folder: of the artifacts.
+
+    notebook: the file that is saved. exercises: goes through them, and may show how far it is. What goes wrong in one
+    exercise is said in its row, and the others stand beside it.
+    """
+    cells = saved(notebook)
+    rows = []
+    for exercise in exercises(assignment.exercises):
+        row = Row(exercise, training=_training(exercise, cells, folder), answers=_answers(exercise, notebook))
+        try:
+            row.score = score(exercise)
+        except Exception as error:  # whatever it is, it is of this exercise alone
+            row.error = f"{type(error).__name__}: {str(error).strip().splitlines()[-1] if str(error).strip() else '–'}"
+        rows.append(row)
+    files = {name: path.stat().st_size for name, path in handed_in(notebook, assignment, folder).items()}
+    return Homework(assignment, rows, notebook, files, list(_too_large(files)))
+
+
+def saved(notebook: Path | None) -> list[Cell]:
+    """The cells of a notebook as it is saved; none where there is none that can be read."""
+    try:
+        return notebooks.read(notebook) if notebook else []
+    except (OSError, ValueError):
+        return []
+
+
+def assignment_of(notebook: Path | None) -> Assignment | None:
+    """The assignment that a notebook belongs to, by the exercises that its cells are marked with, or by its checks."""
+    for cell in _raw_cells(notebook):
+        name = _about(cell).get("exercise")
+        found = name if isinstance(name, str) else notebooks.check_name(_source(cell))
+        if found in {e.name for a in assignments.every() for e in a.exercises}:
+            return assignments.get_exercise(found).assignment
+    return None
+
+
+def handed_in(notebook: Path | None, assignment: Assignment, folder: Path) -> dict[str, Path]:
+    """{name in the zip: file}: the notebook, its artifacts, and modules beside it that it imports; no links.
+
+    folder: of the artifacts. Whatever else lies there (a student's home, perhaps) is left alone.
+    """
+    if notebook is None:
+        return {}
+    found = {f"{assignment}.ipynb": notebook}
+    for path in sorted(folder.glob("*")):
+        if not KEPT_BACK.search(path.name) and path.is_file() and not path.is_symlink():
+            found[f"artifacts/{path.name}"] = path
+    imports = [m for c in saved(notebook) if c.kind == "code" for m in IMPORT.findall(c.source)]
+    for name in sorted({first or second for first, second in imports} - {"autograder", "deepul_utils"}):
+        for path in [notebook.parent / f"{name}.py", *sorted((notebook.parent / name).glob("*.py"))]:
+            if path.is_file() and not path.is_symlink():
+                found[path.relative_to(notebook.parent).as_posix()] = path
+    return found
+
+
+def _too_large(files: dict[str, int]) -> Iterator[str]:
+    for name, size in files.items():
+        if size > MOST_FILE:
+            yield f"{name} has {size / 2**20:.0f} MB; a grader takes files of {MOST_FILE // 2**20} MB at most."
+    if (total := sum(files.values())) > MOST_BYTES:
+        yield f"All files together have {total / 2**20:.0f} MB; a grader takes {MOST_BYTES // 2**20} MB at most."
+    if len(files) > MOST_FILES:
+        yield f"There are {len(files):,} files; a grader takes {MOST_FILES:,} at most."
+
+
+def _training(exercise: Exercise, cells: list[Cell], folder: Path) -> list[str]:
+    """What the notebook trains or draws for an exercise and is not there, or not finished."""
+    said = []
+    of_exercise = [c for c in notebooks.section(cells, exercise.number) if c.kind == "code"]
+    for name in (n for n in notebooks.trained(of_exercise) if n.split(".")[0] == exercise.name):
+        if not (folder / f"{name}.safetensors").exists():
+            said.append(f"{name} is not trained: artifacts/{name}.safetensors is missing. Run its cell.")
+        elif list(folder.glob(f"{name}.*.checkpoint.pt")):
+            said.append(f"{name}: a training was interrupted; the weights from before count. Run its cell to go on.")
+    names = {n for c in of_exercise for n in notebooks.DRAWN.findall(c.source) if n.split(".")[0] == exercise.name}
+    for name in sorted(names):
+        if (folder / f"{name}.safetensors").exists() and not (folder / f"{name}.samples.safetensors").exists():
+            said.append(f"{name}: no samples are drawn yet. Run its cell.")
+    return said
+
+
+def _answers(exercise: Exercise, notebook: Path | None) -> list[tuple[str, bool, float | None]]:
+    """(number, whether it is answered in the saved notebook, points) of each written question."""
+    texts: dict[str, list[str]] = {}
+    graded: set[str] = set()
+    for cell in _raw_cells(notebook):
+        name = _about(cell).get("answer")
+        if isinstance(name, str):
+            texts.setdefault(name, []).append(_source(cell))
+            if "nbgrader" in cell["metadata"]:
+                graded.add(name)
+    return [
+        (q.number, any(is_answered(t, q.placeholder) for t in texts[q.id]), q.points if q.id in graded else None)
+        for q in exercise.questions
+        if q.id in texts
+    ]
+
+
+def _raw_cells(notebook: Path | None) -> list[dict]:
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"] if notebook else []
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [c for c in cells if isinstance(c, dict)] if isinstance(cells, list) else []
+
+
+def _about(cell: dict) -> dict:
+    metadata = cell.get("metadata")
+    found = metadata.get("deepul") if isinstance(metadata, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _source(cell: dict) -> str:
+    source = cell.get("source")
+    return "".join(map(str, source)) if isinstance(source, list) else str(source or "")
+
+
+def _shown_answers(row: Row) -> str:
+    return ", ".join(f"{name} {'answered' if done else 'open'}" for name, done, _ in row.answers)
+
+
+def table(homework: Homework) -> str:
+    """HTML in the colours of the page: dark themes have others."""
+    share = homework.points / homework.max_points if homework.max_points else 0
+    rows = "".join(_row(row) for row in homework.rows)
+    problems = "".join(f"<div class='hint'>{html.escape(problem)}</div>" for problem in homework.problems)
+    return (
+        f"{STYLE}<div class='deepul'><div class='head'><b>{html.escape(homework.assignment.title)}</b>"
+        f"<span>{html.escape(homework.footer)}</span>"
+        f"<span class='pts'>{number(homework.points)} / {number(homework.max_points)}</span></div>"
+        f"<div class='bar'><i style='width:{100 * share:.1f}%'></i></div>{problems}"
+        "<table><tr><th>Exercise</th><th>Where it stands</th><th>Written</th><th class='num'>Points</th></tr>"
+        f"{rows}</table></div>"
+    )
+
+
+def _row(row: Row) -> str:
+    notes = "".join(f"<div class='hint'>{html.escape(note)}</div>" for note in row.notes)
+    name = html.escape(f"{row.exercise.number} {row.exercise.title}")
+    call = html.escape(f'check("{row.exercise.name}")')
+    return (
+        f"<tr><td class='name'>{name}<div class='req'><code>{call}</code></div></td>"
+        f"<td>{html.escape(row.said)}{notes}</td><td>{html.escape(_shown_answers(row))}</td>"
+        f"<td class='num'>{number(row.points)} / {number(row.exercise.points)}</td></tr>"
+    )
+
+
+def text(homework: Homework) -> str:
+    """The same for a terminal, in 80 columns."""
+    earned = f"{number(homework.points)} / {number(homework.max_points)}"
+    lines = wrapped(f"{homework.assignment.title}: {earned}")
+    for row in homework.rows:
+        name = f"{row.exercise.number} {row.exercise.title}"
+        lines += wrapped(name, f"  {number(row.points):>5} / {number(row.exercise.points):<4}  ")
+        below = [row.said, *(f"! {note}" for note in row.notes)]
+        below += [f"written: {_shown_answers(row)}"] if row.answers else []
+        lines += [line for said in below for line in wrapped(said, " " * 16)]
+    lines += [line for problem in homework.problems for line in wrapped(problem, "  ! ")]
+    return "\n".join([*lines, *wrapped(homework.footer)])

@@ -1,0 +1,200 @@
+"""Who is in the course: roster.csv, by which the names that platforms give become the course's own ids."""
+
+import csv
+import io
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from autograder.course import CourseError
+
+FILE = "roster.csv"
+ID = ("id", "student_id", "student", "orgdefinedid", "sis_user_id")
+NAME, FIRST, LAST = ("name", "full_name"), ("first_name", "firstname"), ("last_name", "lastname", "surname")
+EMAIL, GROUP, EXTENSION = ("email", "e_mail", "mail", "email_address"), ("group", "team"), ("extension", "extended_to")
+PLATFORMS = ("canvas", "moodle", "blackboard", "brightspace", "ilias", "gradescope")
+OF_A_PLATFORM = re.compile(rf"lms|login|user|sid$|_id$|{'|'.join(PLATFORMS)}")
+MOST_BYTES = 2**22
+SHOWN = 5  # names in one message
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the name of something handed in says of its student.
+
+    label: an id of our own, where there is no roster. ids: a login, a student number, an e-mail address. numbers: what
+    only the platform's own tables know. names: as people write them. group: of several students.
+    """
+
+    label: str
+    ids: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Student:
+    """A row of the roster. lms: {column: the ids in it}. extension: as it is written there."""
+
+    id: str
+    name: str = ""
+    email: str = ""
+    group: str = ""
+    extension: str = ""
+    lms: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+
+
+class Roster:
+    """The students of a course, found by whatever a platform calls them."""
+
+    def __init__(self, students: Iterable[Student]):
+        self.students = tuple(students)
+
+    def __len__(self) -> int:
+        return len(self.students)
+
+    @classmethod
+    def read(cls, file: Path) -> "Roster":
+        """A CSV file with a header: `id`, and, as far as they are known, `name` (or `first_name` and `last_name`),
+        `email`, `group`, `extension`, and a column for the ids of a platform: `canvas_id`, `login`, `moodle`, …
+
+        Raises CourseError: what is wrong, in which line, and what to do.
+        """
+        rows = _rows(file)
+        students: dict[str, Student] = {}
+        for line, row in rows:
+            student = _student(row)
+            if not student.id:
+                raise CourseError(f"{file}, line {line}: there is no id. Every student needs one of their own.")
+            if student.id in students:
+                raise CourseError(f"{file}, line {line}: the id {student.id} stands there twice.")
+            students[student.id] = student
+        if not students:
+            raise CourseError(f"{file} has a header and no students.")
+        return cls(students.values())
+
+    def members(self, group: str) -> list[Student]:
+        """The students of a group; none where no group is called so."""
+        return [s for s in self.students if s.group and folded(s.group) == folded(group)]
+
+    def student(self, who: Identity, platform: str = "") -> Student | None:
+        """Whom an identity means; None where nobody does, or several do."""
+        column = next((c for c in self._columns if platform and platform in c), "")
+        tables = [self._by_column[column]] if column else list(self._by_column.values())
+        for number in who.numbers:
+            if found := _one(table.get(folded(number), ()) for table in tables):
+                return found
+        for key in (*who.ids, who.label):
+            if found := _one([self._by_id.get(folded(key), ())]) or _one(t.get(folded(key), ()) for t in tables):
+                return found
+        for name in (*who.names, who.label):
+            for variant in (folded(name), *sorted(variants(name))):
+                if found := _one([self._by_name.get(variant, ())]):
+                    return found
+        return None
+
+    @cached_property
+    def _columns(self) -> list[str]:
+        return list(dict.fromkeys(column for s in self.students for column in s.lms))
+
+    @cached_property
+    def _by_column(self) -> dict[str, dict[str, set[Student]]]:
+        tables: dict[str, dict[str, set[Student]]] = {c: defaultdict(set) for c in self._columns}
+        for student in self.students:
+            for column, ids in student.lms.items():
+                for one in ids:
+                    tables[column][folded(one)].add(student)
+        return tables
+
+    @cached_property
+    def _by_id(self) -> dict:
+        """By id and e-mail address; by what stands before the @ where that is nobody's id."""
+        table, short = defaultdict(set), defaultdict(set)
+        for student in self.students:
+            table[folded(student.id)].add(student)
+            if student.email:
+                table[folded(student.email)].add(student)
+                short[folded(student.email.partition("@")[0])].add(student)
+        return short | table
+
+    @cached_property
+    def _by_name(self) -> dict:
+        table = defaultdict(set)
+        for student in self.students:
+            for variant in variants(student.name):
+                table[variant].add(student)
+        return table
+
+
+def _one(sets) -> Student | None:
+    """The only student in these sets."""
+    everyone = set().union(*sets)
+    return next(iter(everyone)) if len(everyone) == 1 else None
+
+
+def folded(text: str) -> str:
+    """A text by its letters and digits only, in small letters."""
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(c for c in plain if c.isalnum() or unicodedata.combining(c)) or plain.strip()
+
+
+def variants(name: str) -> set[str]:
+    """How platforms write a name: first name first or last, as one word, without marks, in ASCII only."""
+    words = [w for part in reversed(name.split(",")) for w in part.replace("_", " ").split()]
+    orders = {" ".join(words[k:] + words[:k]) for k in range(len(words))} | {name}
+    plain = {folded(order) for order in orders}
+    bare = {"".join(c for c in unicodedata.normalize("NFKD", p) if not unicodedata.combining(c)) for p in plain}
+    ascii_only = {re.sub(r"[^a-z0-9]", "", p) for p in plain}
+    return {v for v in plain | bare | ascii_only if len(v) > 1 or not v.isascii()}
+
+
+def _rows(file: Path) -> list[tuple[int, dict[str, str]]]:
+    """(line, {column: text}) of a table, whatever separates its columns."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise CourseError(f"{file} cannot be read: {error.strerror}.") from None
+    if len(content) > MOST_BYTES:
+        raise CourseError(f"{file} has {len(content) / 2**20:.0f} MB: that is no roster.")
+    try:
+        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise CourseError(f"{file} is no UTF-8: save it as “CSV UTF-8” in your spreadsheet.") from None
+    header = text.partition("\n")[0]
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
+    columns = [_column(c) for c in reader.fieldnames or ()]
+    if not set(columns) & set(ID):
+        there = ", ".join(reader.fieldnames or ()) or "nothing"
+        raise CourseError(f"{file} has no column `id`. Its first line names the columns; there is: {there[:200]}.")
+    if twice := {c for c in columns if c and columns.count(c) > 1}:
+        raise CourseError(f"{file} has two columns {', '.join(sorted(twice))}: rename one.")
+    rows = []
+    for row in reader:
+        line = dict(zip(columns, ((v or "").strip() for k, v in row.items() if k is not None), strict=False))
+        if any(line.values()):
+            rows.append((reader.line_num, line))
+    return rows
+
+
+def _column(header: str | None) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", (header or "").strip().lower()).strip("_")
+
+
+def _student(row: dict[str, str]) -> Student:
+    def cell(columns: tuple[str, ...]) -> str:
+        return next((row[c] for c in columns if row.get(c)), "")
+
+    name = cell(NAME) or " ".join(filter(None, (cell(FIRST), cell(LAST))))
+    used = {c for columns in (ID, NAME, FIRST, LAST, EMAIL, GROUP, EXTENSION) for c in columns}
+    own = next(c for c in ID if c in row)
+    lms = {
+        c: tuple(re.split(r"[;\s]+", text)) if "lms" in c else (text,)
+        for c, text in row.items()
+        if text and (c not in used or (c in ID and c != own)) and OF_A_PLATFORM.search(c)
+    }
+    return Student(row.get(own, ""), name, cell(EMAIL), cell(GROUP), cell(EXTENSION), lms)

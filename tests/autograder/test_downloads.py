@@ -1,0 +1,457 @@
+"""A class of thirty, as seven platforms give it to a TA: the same students, the same work, every file accounted for."""
+
+import csv
+import io
+import json
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from autograder.assignments import ROOT
+from autograder.course import Course, CourseError
+from autograder.grading import archives, arrivals, downloads, submissions
+from autograder.grading.submissions import Submission
+from autograder.roster import Identity, Roster, Student
+
+FIRST = ("Ada", "José", "李", "Ольга", "Søren", "Μαρία", "Zoë", "Ngọc", "Anne-Marie", "Sean")
+LAST = ("Lovelace", "Núñez", "明", "Иванова", "Ångström", "Παπαδοπούλου", "O'Neill", "Trần", "de la Cruz", "Smith")
+PEOPLE = [(f"s{k:03d}", FIRST[k % 10], f"{LAST[k % 10]}{'' if k < 10 else ' ' + 'BC'[k // 10 - 1]}") for k in range(30)]
+NOTEBOOK = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+
+def number(k: int) -> int:
+    """A platform's own number of the k-th student: none of the course's ids."""
+    return 40_000 + 7 * k
+
+
+def work(k: int) -> dict[str, bytes]:
+    """What the k-th student handed in."""
+    text = json.dumps(NOTEBOOK | {"metadata": {"student": k}})
+    return {"hw1.ipynb": text.encode(), "artifacts/made.smiley.safetensors": b"weights %d" % k}
+
+
+def put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def tarred(files: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def canvas(root: Path) -> None:
+    """Loose files, archives, late ones, a resubmission, and a text that was entered."""
+    for k, (_, first, last) in enumerate(PEOPLE):
+        name = "".join(c for c in f"{last}{first}".lower() if c.isalnum() or c == "_")
+        before = f"{name}{'_LATE' if k % 5 == 0 else ''}_{number(k)}"
+        if k % 3 == 0:
+            put(root / f"{before}_{900 + k}_hw1-{PEOPLE[k][0]}.zip", packed(work(k)))
+        else:
+            again = "-1" if k % 3 == 1 else ""
+            put(root / f"{before}_{900 + k}_hw1{again}.ipynb", work(k)["hw1.ipynb"])
+            put(root / f"{before}_{950 + k}_made.smiley.safetensors", work(k)["artifacts/made.smiley.safetensors"])
+            if again:
+                put(root / f"{before}_{800 + k}_hw1.ipynb", b"an earlier one")
+        if k == 3:
+            put(root / f"{before}_999_text.html", b"<p>please be kind</p>")
+
+
+def moodle(root: Path) -> None:
+    for k, (_, first, last) in enumerate(PEOPLE):
+        folder = root / f"{first} {last}_{number(k)}_assignsubmission_file{'_' if k % 2 else ''}"
+        if k % 3 == 0:
+            put(folder / "hw1.zip", packed({f"hw1/{n}": c for n, c in work(k).items()}))
+        else:
+            for name, content in work(k).items():
+                put(folder / name, content)
+        if k == 3:
+            put(root / f"{first} {last}_{number(k)}_assignsubmission_onlinetext" / "onlinetext.html", b"<p>hi</p>")
+
+
+def moodle_flat(root: Path) -> None:
+    for k, (_, first, last) in enumerate(PEOPLE):
+        put(root / f"{first} {last}_{number(k)}_assignsubmission_file_hw1.tar.gz", tarred(work(k)))
+
+
+def blackboard(root: Path) -> None:
+    for k, (login, first, last) in enumerate(PEOPLE):
+        for day in ("01", "02") if k % 4 == 0 else ("02",):
+            before = f"hw1 deep_{login}_attempt_2026-10-{day}-23-59-59"
+            put(root / f"{before}.txt", f"Name: {first} {last} ({login})\nAssignment: hw1\nName: x (s001)\n".encode())
+            put(root / f"{before}_hw1.zip", packed(work(k)) if day == "02" else b"damaged")
+
+
+def brightspace(root: Path) -> None:
+    put(root / "index.html", b"<html>")
+    for k, (_, first, last) in enumerate(PEOPLE):
+        for time in ("9 30 AM".replace(" ", "", 1), "1224 PM") if k % 4 == 0 else ("1224 PM",):
+            folder = root / f"7001-{number(k)} - {first} {last} - May 18, 2025 {time}"
+            put(folder / "hw1 (1).ipynb", work(k)["hw1.ipynb"] if "PM" in time else b"earlier")
+            put(folder / "made.smiley.safetensors", work(k)["artifacts/made.smiley.safetensors"])
+
+
+def ilias(root: Path) -> None:
+    for k, (login, first, last) in enumerate(PEOPLE):
+        folder = root / f"{last.replace(' ', '-')}_{first}_{login}_{number(k)}"
+        stamped = "20261001120000_" if k % 2 else ""
+        put(folder / f"{stamped}hw1.zip", packed(work(k)))
+        if stamped and k % 3 == 0:
+            put(folder / "20260930120000_hw1.zip", b"damaged")
+
+
+def gradescope(root: Path) -> None:
+    about = ["---"]
+    for k, (login, first, last) in enumerate(PEOPLE):
+        for name, content in work(k).items():
+            put(root / "assignment_77_export" / f"submission_{number(k)}" / name, content)
+        about += [
+            f"submission_{number(k)}:",
+            "  :submitters:",
+            f"  - :name: {json.dumps(f'{first} {last}')}",
+            f"    :sid: {json.dumps(login)}",
+            "    :email: x@y.z",
+            f"  :created_at: 2026-10-01 12:00:{k:02d} Z",
+            "  :score: !ruby/object:BigDecimal 18:0.1e1",
+        ]
+    put(root / "assignment_77_export" / "submission_metadata.yml", "\n".join(about).encode())
+
+
+def nbgrader(root: Path) -> None:
+    for k, (login, _, _) in enumerate(PEOPLE):
+        for name, content in work(k).items():
+            put(root / "submitted" / login / "hw1" / name, content)
+        put(root / "submitted" / login / "hw1" / "timestamp.txt", b"2026-10-01 12:00:00")
+        put(root / "submitted" / login / "hw2" / "hw2.ipynb", b"{}")
+
+
+SHAPES = (canvas, moodle, moodle_flat, blackboard, brightspace, ilias, gradescope, nbgrader)
+JUNK = ("__MACOSX/._hw1.ipynb", ".DS_Store", "Thumbs.db")
+
+
+def roster() -> Roster:
+    return Roster(
+        Student(student, f"{first} {last}", lms={"canvas_id": (str(number(k)),), "moodle_id": (str(number(k)),)})
+        for k, (student, first, last) in enumerate(PEOPLE)
+    )
+
+
+def around(shape, folder: Path, form: str) -> Path:
+    """The download as a folder, as one archive, as an archive in a folder, or inside one more folder."""
+    whole = folder / "whole"
+    shape(whole)
+    for name in JUNK:
+        put(whole / name, b"\x00\x05")
+    if form == "folder":
+        return whole
+    if form == "one more folder":
+        (folder / "more").mkdir()
+        whole.rename(folder / "more" / "submissions")
+        return folder / "more"
+    files = {p.relative_to(whole).as_posix(): p.read_bytes() for p in whole.rglob("*") if p.is_file()}
+    shutil.rmtree(whole)
+    target = folder / ("submissions.tar.gz" if form == "tar" else "CS294 submissions.zip")
+    put(target, (tarred if form == "tar" else packed)(files))
+    if form == "zip in a folder":
+        (folder / "in").mkdir()
+        target.rename(folder / "in" / target.name)
+        return folder / "in"
+    return target
+
+
+@pytest.mark.parametrize("form", ["folder", "one more folder", "zip", "zip in a folder", "tar"])
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+def test_every_student_is_found_under_their_own_id_with_their_own_work(shape, form, tmp_path):
+    download = downloads.find(around(shape, tmp_path, form), "hw1", roster(), tmp_path / "scratch")
+    assert not download.missing
+    assert not download.strangers
+    assert list(download.attempts) == [student for student, _, _ in PEOPLE]
+    for k, one in enumerate(download.chosen()):
+        files, _ = submissions.read(one, "hw1")
+        contents = {c for n, c in files.items() if not n.endswith(".txt")}
+        assert contents == set(work(k).values()), one
+    rows = downloads.uses(download, download.chosen())
+    inside = [p for p in download.root.rglob("*") if p.is_file()]
+    assert len(rows) == len(inside)
+    assert {r["use"] for r in rows if not r["student"]} <= {
+        "left behind by an operating system",
+        "Brightspace's list of what is in the download",
+        "Blackboard's receipt",
+        "Gradescope's list of whose submissions these are",
+        "a text or a link that was entered at Canvas, no file",
+        "entered at Moodle (onlinetext), no file",
+    }
+    assert {r["student"] for r in rows if r["use"] == "graded"} == {student for student, _, _ in PEOPLE}
+
+
+def test_without_a_roster_nobody_is_mixed_up(tmp_path):
+    for shape in SHAPES:
+        download = downloads.find(around(shape, tmp_path / shape.__name__, "folder"), "hw1")
+        assert len(download.attempts) == 30, shape
+        assert len({one.path for one in download.chosen()}) == 30
+
+
+def test_of_several_attempts_the_last_counts_unless_the_first_is_asked_for(tmp_path):
+    blackboard(tmp_path / "b")
+    download = downloads.find(tmp_path / "b", "hw1", roster())
+    first, last = (download.chosen(which)[0] for which in ("first", "last"))
+    assert (first.attempt, last.attempt) == ("1 of 2", "2 of 2")
+    assert str(first.arrived) == "2026-10-01 23:59:59"
+    assert [r["use"] for r in downloads.uses(download, [last]) if r["student"] == "s000"] == [
+        "another attempt (1 of 2)",
+        "graded",
+    ]
+    canvas(tmp_path / "c")
+    download = downloads.find(tmp_path / "c", "hw1", roster())
+    assert [len(download.attempts[s]) for s in ("s000", "s001", "s002")] == [1, 2, 1]
+    assert download.attempts["s000"][0].late
+
+
+def test_who_is_missing_and_who_is_not_in_the_roster_is_said(tmp_path):
+    put(tmp_path / "ada.zip", packed(work(0)))
+    put(tmp_path / "stranger.zip", packed(work(1)))
+    put(tmp_path / "notes.docx", b"")
+    download = downloads.find(tmp_path, "hw1", Roster([Student("ada"), Student("ben")]))
+    assert (download.missing, download.strangers) == (["ben"], ["stranger"])
+    assert downloads.notes(download) == [
+        "1 left aside: no folder, no archive and no notebook",
+        "not in the roster: stranger",
+        "handed in nothing: ben",
+    ]
+    arrivals.write(tmp_path / "files.csv", download, download.chosen())
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "files.csv").read_text(encoding="utf-8"))))
+    assert {(r["file"], r["student"], r["use"]) for r in rows} == {
+        ("ada.zip", "ada", "graded"),
+        ("stranger.zip", "stranger", "graded"),
+        ("", "ben", "handed in nothing"),
+        ("notes.docx", "", "no folder, no archive and no notebook"),
+    }
+
+
+def test_a_group_hands_in_once_and_each_member_is_graded(tmp_path):
+    put(tmp_path / "Team A_17_assignsubmission_file_" / "hw1.ipynb", b"{}")
+    put(tmp_path / "Cleo Smith_18_assignsubmission_file_" / "hw1.ipynb", b"{}")
+    known = Roster([Student("ada", group="Team A"), Student("ben", group="team a"), Student("cleo", "Cleo Smith")])
+    download = downloads.find(tmp_path, "hw1", known)
+    assert list(download.attempts) == ["ada", "ben", "cleo"]
+    assert download.attempts["ada"][0].path == download.attempts["ben"][0].path
+
+
+# ---- who would be somebody else ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "whose"),
+    [
+        ("eve_40001_5_ada_40000_6_hw1.ipynb", "eve-40001"),
+        ("Eve Moss_40001_assignsubmission_file_Ada Lovelace_40000_assignsubmission_file_hw1.ipynb", "Eve Moss-40001"),
+        ("hw1_eve_attempt_2026-10-01-10-00-00_hw1_ada_attempt_2026-10-02-10-00-00_hw1.ipynb", "eve"),
+    ],
+)
+def test_a_students_file_name_makes_it_nobody_elses(name, whose, tmp_path):
+    put(tmp_path / name, b"{}")
+    assert list(downloads.find(tmp_path, "hw1").attempts) == [whose]
+
+
+def test_a_students_archive_is_no_class_whatever_is_in_it(tmp_path):
+    forged = {f"Ada Lovelace_{number(0)}_assignsubmission_file_/hw1.ipynb": b"forged", "submission_1/hw1.ipynb": b"x"}
+    put(tmp_path / "eve.zip", packed(forged))
+    put(tmp_path / "Ada Lovelace.zip", packed(work(0)))
+    download = downloads.find(tmp_path, "hw1", roster(), tmp_path / "scratch")
+    assert submissions.read(download.attempts["s000"][0], "hw1")[0] == work(0)
+    assert download.strangers == ["eve"]
+
+
+def test_what_two_of_the_roster_could_be_is_neither(tmp_path):
+    twins = Roster(
+        [Student("a", "Kim Lee", lms={"canvas_id": ("1",)}), Student("b", "Lee Kim", lms={"canvas_id": ("2",)})]
+    )
+    put(tmp_path / "kimlee_3_5_hw1.ipynb", b"{}")
+    put(tmp_path / "kimlee_2_6_hw1.ipynb", b"{}")
+    assert set(downloads.find(tmp_path, "hw1", twins).attempts) == {"b", "kimlee-3"}
+
+
+def test_a_number_of_the_platform_is_no_id_of_the_course():
+    known = Roster([Student("101", "Ada"), Student("102", "Ben")])
+    assert known.student(Identity("ben-101", numbers=("101",), names=("Ben",)), "canvas").id == "102"
+
+
+# ---- archives ------------------------------------------------------------------------------------------
+
+
+def read(path: Path) -> tuple[dict[str, bytes], list[str]]:
+    return submissions.read(Submission("ada", path), "hw1")
+
+
+def test_a_tar_and_an_archive_in_a_folder_and_one_in_another_are_opened(tmp_path):
+    put(tmp_path / "ada.tar.gz", tarred(work(0)))
+    put(tmp_path / "in" / "homework.zip", packed(work(0)))
+    put(tmp_path / "two.zip", packed({"mine/hw1.zip": packed(work(0))}))
+    put(tmp_path / "weights" / "hw1.ipynb", work(0)["hw1.ipynb"])
+    put(tmp_path / "weights" / "w.zip", packed({"artifacts/made.smiley.safetensors": b"weights 0"}))
+    for path in sorted(tmp_path.iterdir()):
+        files, left_out = read(path)
+        assert {n.removeprefix("mine/"): c for n, c in files.items()} == work(0), path
+        assert not left_out
+
+
+@pytest.mark.parametrize("name", ["ada.rar", "ada.7z", "ada.tar.xz"])
+def test_what_is_not_opened_here_says_what_to_do(name, tmp_path):
+    put(tmp_path / name, b"Rar!")
+    assert list(downloads.find(tmp_path, "hw1").attempts) == ["ada"]
+    with pytest.raises(CourseError, match=r"not opened here: ask the student for a \.zip, or unpack it"):
+        read(tmp_path / name)
+
+
+def test_a_tar_that_is_made_to_do_harm_is_refused_or_left_out(tmp_path, monkeypatch):
+    with tarfile.open(tmp_path / "ada.tar.gz", "w:gz") as archive:
+        for name, kind in (("link", tarfile.SYMTYPE), ("hard", tarfile.LNKTYPE), ("pipe", tarfile.FIFOTYPE)):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = kind, "/etc/passwd"
+            archive.addfile(entry)
+        entry = tarfile.TarInfo("hw1.ipynb")
+        entry.size = 2
+        archive.addfile(entry, io.BytesIO(b"{}"))
+    assert read(tmp_path / "ada.tar.gz") == (
+        {"hw1.ipynb": b"{}"},
+        [f"{n}: a link or a device" for n in ("link", "hard", "pipe")],
+    )
+    put(tmp_path / "ada.tar.gz", tarred({"../x": b""}))
+    with pytest.raises(CourseError, match="outside its own folder"):
+        read(tmp_path / "ada.tar.gz")
+    put(tmp_path / "ada.tar.gz", tarred(work(0))[:-30])
+    with pytest.raises(CourseError, match="no readable tar file"):
+        read(tmp_path / "ada.tar.gz")
+    monkeypatch.setattr(archives, "MOST_FILES", 3)
+    put(tmp_path / "ada.tar.gz", tarred({f"{k}": b"" for k in range(9)}))
+    with pytest.raises(CourseError, match="lists far more than"):
+        read(tmp_path / "ada.tar.gz")
+
+
+def test_a_tar_that_unpacks_to_far_too_much_takes_no_memory(tmp_path):
+    stream = io.BytesIO()
+    huge = tarfile.TarInfo("x")
+    huge.size = archives.MOST_BYTES + 10 * 2**20
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        archive.addfile(huge, io.BytesIO(bytes(huge.size)))
+    put(tmp_path / "ada.tar.gz", stream.getvalue())
+    with pytest.raises(CourseError, match="unpacks to more than 200 MB"):
+        read(tmp_path / "ada.tar.gz")
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 2**26
+    stream = io.BytesIO(header.tobuf() + bytes(2**26))
+    put(tmp_path / "ada.tar", stream.getvalue())
+    with pytest.raises(CourseError, match="no readable tar file"):
+        read(tmp_path / "ada.tar")
+
+
+# ---- what is wrong is said -----------------------------------------------------------------------------
+
+
+def test_a_submission_in_the_place_of_a_class_is_said(tmp_path):
+    for name, content in work(0).items():
+        put(tmp_path / "ada" / name, content)
+    with pytest.raises(CourseError, match="is one submission, not a class"):
+        downloads.find(tmp_path / "ada", "hw1")
+    assert list(downloads.find(tmp_path, "hw1").attempts) == ["ada"]
+    put(tmp_path / "ben.zip", packed(work(1)))
+    assert list(downloads.find(tmp_path / "ben.zip", "hw1").attempts) == ["ben"]
+
+
+def test_two_things_of_one_student_are_said_where_neither_is_the_later(tmp_path):
+    put(tmp_path / "ada" / "hw1.ipynb", b"{}")
+    put(tmp_path / "hw1-ada.zip", packed(work(0)))
+    with pytest.raises(CourseError, match="both belong to ada, and nothing says which is the later one"):
+        downloads.find(tmp_path, "hw1")
+    (tmp_path / "hw1-ada.zip").rename(tmp_path / "ada (1).zip")
+    download = downloads.find(tmp_path, "hw1")
+    assert [one.path.name for one in download.attempts["ada"]] == ["ada", "ada (1).zip"]
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("name,email\nAda,a@b.c\n", "has no column `id`"),
+        ("id,name\nada,A\nada,B\n", "line 3: the id ada stands there"),
+        ("id,name\n,A\n", "line 2: there is no id"),
+        ("id\n", "a header and no students"),
+        ("id,name,name\na,b,c\n", "two columns"),
+    ],
+)
+def test_a_roster_that_is_not_in_order_is_said(text, match, tmp_path):
+    put(tmp_path / "roster.csv", text.encode())
+    with pytest.raises(CourseError, match=match):
+        Roster.read(tmp_path / "roster.csv")
+    put(tmp_path / "roster.csv", "id,name\n1,José".encode("latin-1"))
+    with pytest.raises(CourseError, match="save it as “CSV UTF-8”"):
+        Roster.read(tmp_path / "roster.csv")
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_roster_is_read_as_a_spreadsheet_writes_it(separator, tmp_path):
+    lines = [
+        "ID First-Name Last_name E-Mail Group Canvas-ID Seat",
+        "ada Ada Lovelace ada@x.org A 17 4",
+        "ben Ben Bo b@x.org B 18 5",
+    ]
+    text = "\r\n".join(line.replace(" ", separator) for line in lines)
+    put(tmp_path / "roster.csv", text.encode("utf-8-sig"))
+    known = Roster.read(tmp_path / "roster.csv")
+    assert known.students[0] == Student("ada", "Ada Lovelace", "ada@x.org", "A", "", {"canvas_id": ("17",)})
+    for who in (
+        Identity("", numbers=("17",)),
+        Identity("", names=("lovelaceada",)),
+        Identity("ADA@x.org"),
+        Identity("ada"),
+    ):
+        assert known.student(who, "canvas").id == "ada"
+    assert known.student(Identity("4", numbers=("4",))) is None
+
+
+def test_a_course_has_a_place_to_unpack(tmp_path):
+    path = around(moodle, tmp_path, "zip")
+    course = Course.at(tmp_path / "course")
+    scratch = course.root / ".deepul" / "downloads" / "hw1"
+    before = downloads.find(path, "hw1", None, scratch).chosen()
+    (before[0].path / "mark").touch()
+    assert (downloads.find(path, "hw1", None, scratch).chosen()[0].path / "mark").exists()  # not unpacked again
+    put(path, path.read_bytes() + b"\0")
+    assert not (downloads.find(path, "hw1", None, scratch).chosen()[0].path / "mark").exists()
+
+
+def test_a_dry_run_says_what_would_be_graded_and_how_long_it_trains(tmp_path, capsys):
+    from rich.console import Console
+
+    handed_in = {name: (ROOT / "homeworks" / name / f"{name}.ipynb").read_bytes() for name in ("hw1", "hw2")}
+    filled = handed_in["hw1"].replace(b"raise NotImplementedError(", b"return str(")
+    put(tmp_path / "blank" / "hw1.ipynb", handed_in["hw1"])
+    put(tmp_path / "filled" / "hw1.ipynb", filled)
+    put(tmp_path / "filled" / "made.moons.safetensors", b"")
+    put(tmp_path / "other" / "hw2.ipynb", handed_in["hw2"])
+    put(tmp_path / "empty" / "notes.txt", b"")
+    put(tmp_path / "rar.rar", b"")
+    table = arrivals.table("hw1", downloads.find(tmp_path, "hw1").chosen())
+    Console(width=300).print(table)
+    said = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert said["blank"].split() == ["blank", "hw1.ipynb"]
+    assert "logistic_mixture and 2 more" in said["filled"]
+    assert said["filled"].split()[-1] == "s"
+    assert "hw2.ipynb is hw2, handed in as hw1" in said["other"]
+    assert "no notebook in it" in said["empty"]
+    assert "not opened here" in said["rar"]
