@@ -168,9 +168,8 @@ def test_the_staffs_commands_are_those_that_a_student_is_told_of():
 def test_a_command_of_the_staffs_is_said_to_be_one(unzipped, command):
     done = deepul(unzipped("nice"), command, "nice")
     assert (done.returncode, done.stderr) == (2, "")
-    assert done.stdout.strip() == (
-        f"deepul: deepul {command} is for the course's staff, whose kit has the solutions. Here there are: check, info, submit."
-    )
+    said = f"deepul: deepul {command} is for the course's staff, whose kit has the solutions."
+    assert done.stdout.strip() == f"{said} Here there are: check, info, submit."
 
 
 def test_what_is_missing_is_said_as_it_is(unzipped):
