@@ -9,7 +9,7 @@ from pathlib import Path
 from autograder import assignments
 from autograder.course import Course
 from autograder.grading import downloads, submissions
-from autograder.handout.build import release
+from autograder.handout.build import release, width_of
 from autograder.handout.source import FIGURE
 from autograder.handout.submit import solution_cells, write_submission
 from autograder.notebooks import HEADING
@@ -61,5 +61,6 @@ def show_figures(notebook: Path, figures: Path, shown: Collection[str]) -> None:
             here = heading[1] in numbers
         for name in FIGURE.findall(source) if here else ():
             png = base64.b64encode((figures / name).read_bytes()).decode()
-            last["outputs"] = [{"output_type": "display_data", "data": {"image/png": png}, "metadata": {}}]
+            shown = {"image/png": {"width": width_of(figures / name)}}
+            last["outputs"] = [{"output_type": "display_data", "data": {"image/png": png}, "metadata": shown}]
     notebook.write_text(json.dumps(content, indent=1), encoding="utf-8")

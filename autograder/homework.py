@@ -13,8 +13,9 @@ from autograder.display import STYLE, number, wrapped
 from autograder.files import MOST_BYTES, MOST_FILE, MOST_FILES
 from autograder.notebooks import Cell
 
-# Of the artifacts, what training keeps for itself: states to go on from, weights from before, half-written files.
-KEPT_BACK = re.compile(r"^\.|\.checkpoint\.pt$|\.previous\.safetensors$")
+# Of the artifacts, what training keeps for itself (states to go on from, weights from before, half-written files), and
+# the weights of the sections for a GPU, which nobody grades.
+KEPT_BACK = re.compile(r"^\.|^bigger\.|\.checkpoint\.pt$|\.previous\.safetensors$")
 IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+(\w+)[\w.]*[ \t]+import\b|import[ \t]+(\w+))", re.MULTILINE)
 
 

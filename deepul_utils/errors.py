@@ -22,3 +22,11 @@ class Interrupted(KitError):
 
 class Diverged(KitError):
     """The loss or the weights became nan or infinite: nothing of this training is worth keeping."""
+
+
+class NotSaved(KitError):
+    """A file could not be written: the disk is full, or nothing may be written there."""
+
+
+class CannotDraw(KitError, ValueError):
+    """A figure was given what it cannot show: another shape, values outside their range, nan."""

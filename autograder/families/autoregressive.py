@@ -542,6 +542,7 @@ class Suite:
     ) -> Callable:
         """Saved samples are draws of the trained model's conditionals; of at least `fewest` the first `most` count.
 
+        A model that tells no conditionals is asked to draw as many again, in one call.
         labels: of each, (most,). first: (samples, seed) -> findings, before the model is asked. last: (samples, model,
         seed, graded), to require something else afterwards. samples: int64 (n, *shape).
         """

@@ -105,6 +105,9 @@ def telling(vae: VAE, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return x[k], mu[k], log_sigma[k]
 
 
+FEW = 64  # numbers in an example; of an image the constant of the Gaussian, one for each, is large beside its squares
+
+
 class UnitVAE(VAE):
     """A VAE whose decoder gives the mean of every number of x; the variance is one."""
 
@@ -129,19 +132,20 @@ class UnitVAE(VAE):
     def ill_conditioned(self, x: np.ndarray, seed: int) -> float:
         """How far random weights are from what shows a slip: 0 where σ_z is not near one and a code is seen in x.
 
-        Its squares move with z by more than rounding does, and not by so much that the constant is lost in them.
+        Its squares move with z by more than rounding does; and where they are few, not by so much that the constant is
+        lost in them.
         """
         example, mu, log_sigma = telling(self, x)
         size, squares = np.abs(log_sigma), self.squares(example, latent.noises(mu, log_sigma, 50, seed)[""])
         usual = example.size * max(1.0, float((example**2).mean()))
-        constant = 0.5 * np.log(2 * np.pi) * example.size
         parts = [
             size.max() - latent.WIDEST,
             latent.FAR_FROM_ONE - size.mean(),
             np.log(squares.mean() / (5 * usual)),
             np.log(min(10, 0.05 * squares.mean()) / squares.std()),
-            np.log(squares.std() / (5 * constant)),
         ]
+        if example.size <= FEW:
+            parts.append(np.log(squares.std() / (5 * example.size)))
         return float(np.maximum(parts, 0).sum())  # nan where one of them is
 
 

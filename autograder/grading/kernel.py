@@ -323,7 +323,11 @@ def _output(kind: str, content: dict) -> dict | None:
     if kind == "stream":
         return _text(str(content.get("text", "")), "stderr" if content.get("name") == "stderr" else "stdout")
     if kind in ("display_data", "execute_result") and isinstance(content.get("data"), dict):
-        shown = {"output_type": kind, "data": outputs.inert(content["data"]), "metadata": {}}
+        shown = {
+            "output_type": kind,
+            "data": outputs.inert(content["data"]),
+            "metadata": outputs.size(content.get("metadata")),
+        }
         return shown | ({"execution_count": None} if kind == "execute_result" else {})
     if kind == "error":
         told = content.get("traceback")

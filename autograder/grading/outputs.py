@@ -19,6 +19,7 @@ MOST_TAGS = 16_000  # of one piece of HTML; a table of pandas has two thousand
 # Tags times those of them that style text. By the rules of HTML one that was not closed begins again in every block:
 # a hundred <b> before fifteen thousand <p> make a page of ten megabytes.
 MOST_STYLED = 1_000_000
+MOST_PIXELS = 10_000  # a side of a picture, as it is shown
 TAG = re.compile(r"<[A-Za-z]")
 STYLE_TAG = re.compile(r"<(?:a|b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)(?![A-Za-z0-9])", re.IGNORECASE)
 PICTURES = {
@@ -68,6 +69,13 @@ def inert(data: dict) -> dict[str, str]:
         note = f"[not shown in a graded notebook: {', '.join(left_out[:4])}]"
         shown["text/plain"] = "\n".join(filter(None, (shown.get("text/plain"), note)))
     return shown
+
+
+def size(metadata: object) -> dict:
+    """Of an output's metadata how large its picture is shown, which has more pixels than the page; nothing else."""
+    told = metadata.get("image/png") if isinstance(metadata, dict) else None
+    sizes = {k: told[k] for k in ("width", "height") if type(told.get(k)) is int} if isinstance(told, dict) else {}
+    return {"image/png": sizes} if sizes and all(0 < v < MOST_PIXELS for v in sizes.values()) else {}
 
 
 def clean(text: str) -> str:

@@ -129,7 +129,8 @@ def _shown(output: dict) -> dict | None:
             return {"output_type": "stream", "name": "stdout", "text": outputs.readable(text[:MOST_PRINTED])}
     elif kind in ("display_data", "execute_result") and isinstance(output.get("data"), dict):
         pictures = {k: v for k, v in output["data"].items() if k in outputs.PICTURES or k == "text/plain"}
-        return {"output_type": "display_data", "data": outputs.inert(pictures), "metadata": {}} if pictures else None
+        size = outputs.size(output.get("metadata"))
+        return {"output_type": "display_data", "data": outputs.inert(pictures), "metadata": size} if pictures else None
     return None
 
 

@@ -5,6 +5,7 @@ needs beside that (cell ids, kinds, points) is derived here, so that nobody keep
 """
 
 import contextlib
+import html
 import io
 import re
 import shutil
@@ -171,6 +172,8 @@ def write_source(assignment: str, target: Path, own: CourseSettings = DEFAULTS) 
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"{assignment}-{number:03d}"
         exercise = _heading(cell, assignment) or exercise
+        if cell.cell_type == "markdown":
+            cell.source = _sized(cell.source, target.parent)
         if number in answers:
             _answer_cell(cell, answers[number], counted)
         elif number + 1 in answers:
@@ -210,6 +213,28 @@ def _answer_cell(cell, question: Question, counted: bool) -> None:
         }
     else:
         cell.source = question.placeholder
+
+
+def _sized(text: str, folder: Path) -> str:
+    """Its figures as large as the notebook shows them: the pictures have more pixels than the page, to be sharp."""
+
+    def tag(figure: re.Match) -> str:
+        file = folder / figure[2]
+        width = f' width="{width_of(file)}"' if file.exists() else ""  # a release without figures, before the first
+        return f'<img src="{figure[2]}" alt="{html.escape(figure[1])}"{width}>'
+
+    return re.sub(r"!\[([^\]]*)\]\((figures/[\w.-]+\.png)\)", tag, text)
+
+
+def width_of(file: Path) -> int:
+    """The width of a picture in pixels of the page: by the pixels an inch that stand in it."""
+    from PIL import Image
+
+    from deepul_utils import plots
+
+    with Image.open(file) as picture:
+        density = picture.info.get("dpi", (plots.DPI, plots.DPI))[0]
+        return round(picture.width * plots.DPI / density)
 
 
 def _heading(cell, assignment: str) -> Exercise | None:
@@ -299,14 +324,18 @@ def draw_figures(assignment: str, cells: list[notebooks.Cell], folder: Path) -> 
         for name in source.FIGURE.findall(cell.source) if cell.kind == "markdown" else ():
             before = next(i for i in reversed(range(number)) if cells[i].kind == "code")
             figure = ran.values[before]
-            if not hasattr(figure, "savefig"):
+            if not (hasattr(figure, "savefig") or hasattr(figure, "_repr_png_")):
                 raise SourceError(f"{here.source.name}: the cell before the figure {name} does not end in a figure.")
             _keep_figure(figure, folder / name)
 
 
 def _keep_figure(figure, file: Path) -> None:
+    """Keep the very picture that the notebook shows: the kit's figures and sliders know how they are shown."""
     new = io.BytesIO()
-    figure.savefig(new, format="png", dpi=80, metadata={"Software": None})
+    if hasattr(figure, "_repr_png_"):
+        new.write(figure._repr_png_()[0])
+    else:
+        figure.savefig(new, format="png", metadata={"Software": None})
     if not (file.exists() and _look_alike(new, file)):
         file.write_bytes(new.getvalue())
 
@@ -316,5 +345,5 @@ def _look_alike(new: io.BytesIO, file: Path) -> bool:
     from PIL import Image
 
     new.seek(0)
-    a, b = (np.asarray(Image.open(f).convert("RGB"), dtype=float) / 255 for f in (new, file))
+    a, b = (np.asarray(Image.open(f).convert("RGBA"), dtype=float) / 255 for f in (new, file))
     return a.shape == b.shape and float(np.sqrt(((a - b) ** 2).mean())) < SAME_PICTURE

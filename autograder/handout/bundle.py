@@ -13,7 +13,7 @@ from autograder import assignments, sources
 from autograder.assignments import ROOT, Assignment
 
 # Beside the handout, and what of the kit its notebook and a student's commands import.
-PARTS = ("deepul_utils", "data", "autograder/templates", "requirements-student.txt", "pyproject.toml", "LICENSE")
+PARTS = ("deepul_utils", "autograder/templates", "data", "requirements-student.txt", "pyproject.toml", "LICENSE")
 COMMANDS = ("__main__.py", "commands.py")
 # What makes the data, and what is made.
 LEFT_OUT = re.compile(r"data/cache/|data/\w+\.py$|(.*/)?(__pycache__|artifacts|\.ipynb_checkpoints)/")

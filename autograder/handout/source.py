@@ -15,7 +15,8 @@ from autograder.assignments import Assignment, Question
 from autograder.notebooks import Cell
 
 HEADING = re.compile(r"^## Exercise (\S+) · (.+)$", re.MULTILINE)
-FIGURE = re.compile(r"!\[[^\]]*\]\(figures/([\w.-]+\.png)\)")
+# A figure in the prose, as the source has it and as the handout does.
+FIGURE = re.compile(r'(?:!\[[^\]]*\]\(|<img src=")figures/([\w.-]+\.png)')
 QUESTION = re.compile(r"^### Question (\S+)$", re.MULTILINE)
 RUBRIC = re.compile(r"^\*\*Rubric", re.MULTILINE)
 # The first code cell of every notebook, as it stands in this file: how it finds the kit.

@@ -3,7 +3,19 @@
 import numpy as np
 
 from deepul_utils import toy
-from deepul_utils.plots.common import BLUE, GREY, INK, ORANGE, _asked, _colors, _legend, _styled, _subplots
+from deepul_utils.errors import CannotDraw
+from deepul_utils.plots import given
+from deepul_utils.plots.common import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    _color_bar,
+    _colors,
+    _legend,
+    _styled,
+    _subplots,
+)
 
 PIXELS = 160  # per side of a density's picture
 
@@ -11,7 +23,7 @@ PIXELS = 160  # per side of a density's picture
 @_styled
 def distribution(dist, n: int = 2000, seed: int = 0):
     """A toy distribution, continuous or discrete: its density, and n samples of its training stream."""
-    discrete = isinstance(dist, toy.DiscreteDistribution)
+    discrete = isinstance(given.distribution(dist, discrete=True), toy.DiscreteDistribution)
     samples = dist.sample(n, seed=seed)
     title = f"{dist.name.replace('_', ' ')} · entropy {dist.entropy:.3f} nats"
     if dist.dims == 1:
@@ -25,15 +37,17 @@ def distribution(dist, n: int = 2000, seed: int = 0):
     else:
         _density_2d(axes[0, 0], dist)
         _points(axes[0, 1], samples, dist)
-        axes[0, 0].set_title(title)
-        axes[0, 1].set_title(f"{n:,} samples")
+        axes[0, 0].set(title=title, xlabel="$x_1$", ylabel="$x_2$")
+        axes[0, 1].set(title=f"{n:,} samples", xlabel="$x_1$")
     return figure
 
 
 @_styled
 def gallery(names: list[str] | None = None):
     """The densities of all toy sets, or of those named."""
-    sets = [toy.get(name) for name in (toy.names() if names is None else names)]
+    sets = [_named(name) for name in (toy.names() if names is None else names)]
+    if not sets:
+        raise CannotDraw("names should name a toy set at least, got none.")
     columns = min(5, len(sets))
     rows = -(-len(sets) // columns)
     figure, axes = _subplots(columns, 2.0 * rows, rows, width=1.8 * columns)
@@ -50,7 +64,7 @@ def gallery(names: list[str] | None = None):
 def samples_1d(samples, pmf=None, model_pmf=None, title: str = ""):
     """Frequencies of levels, int (n,) or (n, 1), with the exact pmf (bins,) and the model's, if given.
 
-    Raises ValueError for samples that are no integers, or outside the levels.
+    Raises CannotDraw for samples that are no integers, or outside the levels.
     """
     figure, axes = _subplots(1, 2.9, width=7)
     _samples_1d(axes[0, 0], samples, pmf, model_pmf)
@@ -61,10 +75,11 @@ def samples_1d(samples, pmf=None, model_pmf=None, title: str = ""):
 @_styled
 def pmf_1d(true, model=None, title: str = ""):
     """Two pmfs (bins,) over the same levels: the true one filled, the model's as a line."""
+    true = given.numbers(true, "true", ("bins",))
     figure, axes = _subplots(1, 2.9, width=7)
     _steps(axes[0, 0], true, GREY, "true", fill=True)
     if model is not None:
-        _steps(axes[0, 0], model, ORANGE, "model")
+        _steps(axes[0, 0], given.numbers(model, "model", true.shape), ORANGE, "model")
     _label_levels(axes[0, 0], title)
     return figure
 
@@ -74,8 +89,9 @@ def pmf_2d(**panels):
     """Heat maps side by side on one colour scale, titled by keyword: pmf_2d(true=p, model=q, samples=x).
 
     Each is a pmf, float (bins, bins) with [i, j] = P(x₁ = i, x₂ = j), or levels, int (n, 2), drawn as their
-    frequencies on the grid of the first pmf. Raises ValueError for anything else.
+    frequencies on the grid of the first pmf. Raises CannotDraw for anything else.
     """
+    given.table(panels, "what to show", "pmf_2d(true=p, model=q)")
     figure, axes = _subplots(len(panels), 3.4, width=3.2 * len(panels) + 0.6)
     _heatmaps(figure, axes[0], panels)
     return figure
@@ -84,12 +100,21 @@ def pmf_2d(**panels):
 @_styled
 def scatter_2d(samples, dist=None, title: str = ""):
     """Points (n, 2), over the density of the toy distribution they should follow, if given."""
+    samples = given.numbers(samples, "samples", ("n", 2))
+    dist = dist if dist is None else given.distribution(dist, dims=2)
     figure, axes = _subplots(1, 4.2, width=4.4)
     if dist is not None:
         _density_2d(axes[0, 0], dist, faint=True)
     _points(axes[0, 0], samples, dist)
-    axes[0, 0].set_title(title or (dist.name.replace("_", " ") if dist else ""))
+    axes[0, 0].set(title=title or (dist.name.replace("_", " ") if dist else ""), xlabel="$x_1$", ylabel="$x_2$")
     return figure
+
+
+def _named(name: str):
+    try:
+        return toy.get(name)
+    except (ValueError, TypeError) as error:
+        raise CannotDraw(str(error)) from None
 
 
 def _density_1d(ax, dist, samples=None) -> None:
@@ -118,34 +143,34 @@ def _density_2d(ax, dist, faint: bool = False, log_prob=None, top: float | None 
     """
     middles = [lo + (np.arange(PIXELS) + 0.5) * (hi - lo) / PIXELS for lo, hi in dist.support]
     grid = np.stack(np.meshgrid(*middles, indexing="ij"), axis=-1).reshape(-1, 2)
-    log_p = dist.log_prob(grid) if log_prob is None else _asked(log_prob, grid)
+    log_p = dist.log_prob(grid) if log_prob is None else given.asked(log_prob, grid, "log_prob")
     density = np.exp(np.minimum(log_p, 50)).reshape(PIXELS, PIXELS)
     top = float(np.nanmax(density)) if top is None else top
-    ax.imshow(
-        density.T, origin="lower", extent=(*dist.support[0], *dist.support[1]), vmin=0, vmax=top,
-        interpolation="bilinear", **({"cmap": "Greys", "alpha": 0.45} if faint else {"cmap": _colors()}),
-    )  # fmt: skip
+    look = {"cmap": "Greys", "alpha": 0.45} if faint else {"cmap": _colors()}
+    box = (*dist.support[0], *dist.support[1])
+    ax.imshow(density.T, origin="lower", extent=box, vmin=0, vmax=top, interpolation="bilinear", **look)
     ax.grid(False)
     return top
 
 
-def _points(ax, samples, dist=None) -> None:
-    x = toy.as_array(samples)
-    ax.scatter(x[:, 0], x[:, 1], s=6, color=BLUE, alpha=0.5, linewidths=0)
+def _points(ax, x: np.ndarray, dist=None, size: float = 6) -> None:
+    ax.scatter(x[:, 0], x[:, 1], s=size, color=BLUE, alpha=0.5, linewidths=0)
     ax.set_aspect("equal")
     if dist is not None:
         ax.set(xlim=dist.support[0], ylim=dist.support[1])
 
 
 def _samples_1d(ax, samples, pmf=None, model_pmf=None) -> None:
-    x = toy.as_array(samples).reshape(-1)
-    if not np.array_equal(x, np.round(x)):
-        raise ValueError(f"Samples are integer levels, got fractions ({x.dtype}).")
-    x = x.astype(np.int64)
-    given = next((p for p in (pmf, model_pmf) if p is not None), None)
-    bins = len(given) if given is not None else int(x.max(initial=0)) + 1
+    x = given.integers(samples, "samples", ("n",), ("n", 1)).reshape(-1)
+    pmf, model_pmf = (
+        p if p is None else given.numbers(p, name, ("bins",)) for p, name in ((pmf, "pmf"), (model_pmf, "model_pmf"))
+    )
+    if pmf is not None and model_pmf is not None:
+        given.same_length(pmf=pmf, model_pmf=model_pmf)
+    known = next((p for p in (pmf, model_pmf) if p is not None), None)
+    bins = len(known) if known is not None else int(x.max(initial=0)) + 1
     if len(x) and (x.min() < 0 or x.max() >= bins):
-        raise ValueError(f"Samples are levels 0 … {bins - 1}, got {x.min()} … {x.max()}.")
+        raise CannotDraw(f"samples should be levels 0 … {bins - 1}, got {x.min()} … {x.max()}.")
     _steps(ax, np.bincount(x, minlength=bins) / max(len(x), 1), GREY, f"{len(x):,} samples", fill=True)
     if pmf is not None:
         _steps(ax, pmf, BLUE, "true")
@@ -154,8 +179,7 @@ def _samples_1d(ax, samples, pmf=None, model_pmf=None) -> None:
     _label_levels(ax)
 
 
-def _steps(ax, p, color: str, label: str, fill: bool = False) -> None:
-    p = toy.as_array(p)
+def _steps(ax, p: np.ndarray, color: str, label: str, fill: bool = False) -> None:
     ax.stairs(p, np.arange(len(p) + 1) - 0.5, color=color, label=label, fill=fill, linewidth=1.5)
 
 
@@ -173,27 +197,29 @@ def _heatmaps(figure, axes, panels: dict) -> None:
         ax.set(title=name.replace("_", " "), xlabel="$x_1$")
         ax.grid(False)
     axes[0].set_ylabel("$x_2$")
-    figure.colorbar(image, ax=list(axes), shrink=0.8, label="probability", format="%.2g")
+    _color_bar(figure, image, axes, "probability", format="%.2g")
 
 
 def _as_pmfs(panels: dict) -> dict:
     """The panels of `pmf_2d` as float arrays, levels counted on the grid of the first pmf."""
-    arrays = {name: toy.as_array(p) for name, p in panels.items()}
+    arrays = {name: given.numbers(p, name) for name, p in panels.items()}
     shapes = [a.shape for a in arrays.values() if a.dtype.kind == "f" and a.ndim == 2]
     pmfs = {}
     for name, a in arrays.items():
         if a.dtype.kind == "f" and a.ndim == 2:
             pmfs[name] = a
         elif a.dtype.kind in "iu" and a.ndim == 2 and a.shape[1] == 2 and shapes:
-            pmfs[name] = _frequencies(a, shapes[0])
+            pmfs[name] = _frequencies(a, shapes[0], name)
         else:
-            raise ValueError(
+            raise CannotDraw(
                 f"{name} is neither a pmf, float (bins, bins), nor levels, int (n, 2), beside one: "
                 f"got {a.dtype} {a.shape}."
             )
     return pmfs
 
 
-def _frequencies(levels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    flat = np.ravel_multi_index(tuple(levels.T), shape)  # raises ValueError for a level off the grid
+def _frequencies(levels: np.ndarray, shape: tuple[int, int], name: str) -> np.ndarray:
+    if not ((levels >= 0) & (levels < shape)).all():
+        raise CannotDraw(f"{name} should be levels on the grid {shape}, got {levels.min()} … {levels.max()}.")
+    flat = np.ravel_multi_index(tuple(levels.T), shape)
     return np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape) / max(len(levels), 1)

@@ -1,73 +1,112 @@
 """Losses of a training, beside what can be reached."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from deepul_utils.plots.common import BLUE, INK, SKY, _legend, _styled, _subplots
+from deepul_utils.plots import given
+from deepul_utils.plots.common import BLUE, GREEN, INK, SKY, TEXT, _legend, _styled, _subplots
 
 BAND = "± 2 standard errors: validation in here, also below the limit, may be chance"
 
 STEEP = 0.2  # the share of a training whose losses may leave the picture
+SMOOTH = 40  # running means of the training loss that a training has, end to end
+MARKED = 60  # points of validation, at most, that are marked one by one
 
 
 @_styled
-def history(history, limit: float | None = None, baseline: float | None = None, unit: str = "nats"):
+def history(
+    history,
+    limit: float | None = None,
+    baseline: float | None = None,
+    unit: str = "nats",
+    aim: float | None = None,
+    held_out: float | None = None,
+):
     """Training and validation loss against the step; the exact limit dashed, a naive baseline dotted.
 
-    The limit is a mean over all that could be drawn, the validation loss one over some examples: within the band, two
-    standard errors on either side, the best model of all may be found by chance, also below the limit.
-    history: an object with the lists `steps`, `train`, `valid_steps`, `valid`; `valid_error` if it is known.
+    The training loss is shown as it is, faintly, and as a running mean. The limit is a mean over all that could be
+    drawn, the validation loss one over some examples: within the band, two standard errors on either side, the best
+    model of all may be found by chance, also below the limit.
+    history: an object with the lists `steps`, `train`, `valid_steps`, `valid`; `valid_error` if it is known. aim: what
+    the course's own model reaches, that which `trained` was given if none is said. held_out: a validation loss of the
+    trained model, where none was measured on the way.
     """
-    figure, axes = _subplots(1, 3.2, width=7)
+    steps, train, valid_steps, valid = given.losses(history, "steps", "train", "valid_steps", "valid")
+    given.same_length(**{"history.steps": steps, "history.train": train})
+    given.same_length(**{"history.valid_steps": valid_steps, "history.valid": valid})
+    measured = len(valid) > 0
+    if held_out is not None and len(steps) and not measured:
+        valid_steps, valid = steps[-1:], np.array([float(held_out)])
+    figure, axes = _subplots(1, 3.4, width=8)
     ax = axes[0, 0]
-    ax.plot(history.steps, history.train, color=SKY, linewidth=0.9, alpha=0.8, label="training")
-    markers = {"marker": "o", "markersize": 3.5} if len(history.valid) <= 60 else {}
-    if history.valid:
-        ax.plot(history.valid_steps, history.valid, color=BLUE, label="validation", **markers)
-    for value, name, line in ((baseline, "baseline", ":"), (limit, "limit", "--")):
+    ax.plot(steps, train, color=SKY, linewidth=0.7, alpha=0.4)
+    ax.plot(steps, _running_mean(train), color=SKY, linewidth=1.6, label="training")
+    if len(valid):
+        markers = {"marker": "o", "markersize": 3.5} if len(valid) <= MARKED else {}
+        ax.plot(valid_steps, valid, color=BLUE, label="validation", **markers)
+    aim = getattr(history, "aim", None) if aim is None else aim
+    values = []
+    for name, value, color, dashes in (
+        ("baseline", baseline, INK, ":"),
+        ("to aim at", aim, GREEN, "-."),
+        ("limit", limit, INK, "--"),
+    ):
         if value is not None:
-            ax.axhline(value, color=INK, linestyle=line, linewidth=1.3, label=f"{name} {value:.3f}")
-    band = 2 * _valid_error(history) if limit is not None else 0.0
-    if band:
-        if TYPE_CHECKING:
-            assert limit is not None
-        ax.axhspan(limit - band, limit + band, color=INK, alpha=0.13, linewidth=0)
-        # At the left there is room: losses begin far above.
-        ax.annotate(BAND, (0.01, limit - band), xycoords=("axes fraction", "data"), xytext=(0, 3),
-                    textcoords="offset points", fontsize=8.5, color=INK,
-                    bbox=dict(facecolor="white", alpha=0.6, linewidth=0, pad=1))  # fmt: skip
-    ax.set(xlabel="step", ylabel=f"loss ({unit})")
-    lines = [v for v in (limit, baseline) if v is not None]
-    bottom, top = _loss_range(history, [*lines, limit - band] if band else lines)  # type: ignore[operator]  # as above
-    ax.set_ylim(bottom, top)
+            ax.axhline(value, color=color, linestyle=dashes, linewidth=1.3, label=f"{name} {_number(value)}")
+            values.append(value)
+    if limit is not None and measured and (error := _valid_error(history, train, valid)):
+        _band(ax, limit, 2 * error)
+        values.append(limit - 2 * error)
+    ax.set(xlabel="step", ylabel=f"loss ({unit})", ylim=_loss_range((steps, train), (valid_steps, valid), values))
     ax.margins(x=0.02)
     _legend(ax)
     return figure
 
 
-def _valid_error(history) -> float:
+def _number(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
+
+
+def _running_mean(losses: np.ndarray) -> np.ndarray:
+    """Of the losses around each step; at the ends of those that there are."""
+    if not len(losses):
+        return losses
+    window = np.ones(2 * (len(losses) // (2 * SMOOTH)) + 1)
+    sums, counts = (np.convolve(np.pad(v, len(window) // 2), window, "valid") for v in (losses, np.ones(len(losses))))
+    return sums / counts
+
+
+def _band(ax, limit: float, width: float) -> None:
+    """What may be chance on either side of the limit, and the words for it: at the left, where there is room."""
+    ax.axhspan(limit - width, limit + width, color=INK, alpha=0.13, linewidth=0)
+    plate = dict(facecolor="white", alpha=0.7, linewidth=0, pad=1)
+    place = dict(xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points")
+    ax.annotate(BAND, (0.01, limit - width), fontsize=8.5, color=TEXT, bbox=plate, **place)
+
+
+def _valid_error(history, train: np.ndarray, valid: np.ndarray) -> float:
     """The standard error of the validation loss; 0 where there is none.
 
     Weights that were trained before it was kept: as the means over stretches of the training scatter at its end, which
     are of as many examples, more or less. The validation curve itself tells nothing of it: its examples stay the same.
     """
     known = getattr(history, "valid_error", 0.0)
-    end = np.asarray(history.train[-50:], dtype=float)
-    if known or not len(history.valid) or len(end) < 20 or not np.isfinite(end).all():
+    end = train[-50:]
+    if known or not len(valid) or len(end) < 20 or not np.isfinite(end).all():
         return float(known)
     return float(np.diff(end).std() / 2**0.5)
 
 
-def _loss_range(history, lines: list[float]) -> tuple[float | None, float | None]:
-    """Limits of the loss axis: what matters is the end, so the start may leave it. (None, None) without losses."""
-    train, valid = ([(s, v) for s, v in zip(steps, values, strict=True) if np.isfinite(v)] for steps, values in
-                    ((history.steps, history.train), (history.valid_steps, history.valid)))  # fmt: skip
-    if not train + valid:
+def _loss_range(train: tuple, valid: tuple, lines: list[float]) -> tuple[float | None, float | None]:
+    """Limits of the loss axis: what matters is the end, so the start may leave it. (None, None) without losses.
+
+    train, valid: (steps, losses) each.
+    """
+    curves = [(steps[np.isfinite(losses)], losses[np.isfinite(losses)]) for steps, losses in (train, valid)]
+    last = max((steps.max() for steps, _ in curves if len(steps)), default=None)
+    if last is None:
         return None, None
-    begun = STEEP * max(s for s, _ in train + valid)
-    late_train, late_valid = ([v for s, v in curve if s >= begun] for curve in (train, valid))
-    highs = [*lines, *late_valid, *([np.quantile(late_train, 0.98)] if late_train else [])]
-    bottom, top = min([v for _, v in train + valid] + lines), max(highs)
+    late_train, late_valid = (losses[steps >= STEEP * last] for steps, losses in curves)
+    highs = [*lines, *late_valid, *([np.quantile(late_train, 0.98)] if len(late_train) else [])]
+    bottom, top = min(min(losses.min() for _, losses in curves if len(losses)), *lines, np.inf), max(highs)
     room = 0.06 * (top - bottom) or 0.5
     return bottom - room, top + room

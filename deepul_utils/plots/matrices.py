@@ -4,28 +4,34 @@ import functools
 
 import numpy as np
 
-from deepul_utils import toy
-from deepul_utils.plots.common import BLUE, _colors, _styled, _subplots, _ticks
+from deepul_utils.errors import CannotDraw
+from deepul_utils.plots import given
+from deepul_utils.plots.common import BLUE, LINES, _color_bar, _colors, _styled, _subplots, _ticks
 
 
 @_styled
-def matrix(array, xlabel: str = "", ylabel: str = "", title: str = ""):
-    """A matrix as a grid of cells, first row on top: which output depends on which input, or a mask."""
+def matrix(array, xlabel: str = "", ylabel: str = "", title: str = "", label: str = ""):
+    """A matrix as a grid of cells, first row on top: which output depends on which input, or a mask.
+
+    label: what its numbers are, for the scale beside it.
+    """
     array = _matrix_of(array)
     height, width = np.clip(0.3 * np.array(array.shape), 1.8, 5.0)
     figure, axes = _subplots(1, height + 0.8, width=width + 1.2)
     image = _cells(axes[0, 0], array, *_value_range([array]))
     axes[0, 0].set(xlabel=xlabel, ylabel=ylabel, title=title)
     if not _binary(array):
-        figure.colorbar(image, ax=axes[0, 0], shrink=0.9)
+        _color_bar(figure, image, axes[0], label)
     return figure
 
 
 @_styled
 def masks(arrays, titles=()):
-    """Masks side by side, on one colour scale. Raises ValueError if the titles are not as many."""
-    arrays = [_matrix_of(array) for array in arrays]
-    titles = list(titles) or [""] * len(arrays)
+    """Masks side by side, on one colour scale. Raises CannotDraw if the titles are not as many."""
+    arrays = [_matrix_of(array, f"mask {k}") for k, array in enumerate(arrays)]
+    if not arrays:
+        raise CannotDraw("arrays should be one mask at least, got none.")
+    titles = given.titles(titles, "titles", len(arrays), "masks") or [""] * len(arrays)
     figure, axes = _subplots(len(arrays), 2.5, width=2.3 * len(arrays) + 0.4)
     for ax, array, title in zip(axes[0], arrays, titles, strict=True):
         _cells(ax, array, *_value_range(arrays))
@@ -33,10 +39,10 @@ def masks(arrays, titles=()):
     return figure
 
 
-def _matrix_of(array) -> np.ndarray:
-    array = toy.as_array(array)
-    if array.ndim != 2:
-        raise ValueError(f"A matrix has two dimensions, got shape {array.shape}.")
+def _matrix_of(array, name: str = "array") -> np.ndarray:
+    array = given.numbers(array, name)
+    if array.ndim != 2 or not array.size:
+        raise CannotDraw(f"{name} should be a matrix, which has two dimensions, got shape {array.shape}.")
     return array.astype(np.float64)
 
 
@@ -48,17 +54,16 @@ def _value_range(arrays: list[np.ndarray]) -> tuple[float, float]:
     """One colour scale for all: 0 to 1 for masks, else from zero or the smallest to the largest value."""
     if all(_binary(a) for a in arrays):
         return 0.0, 1.0
-    return min(0.0, *(np.nanmin(a) for a in arrays)), max(np.nanmax(a) for a in arrays)
+    return min(0.0, *(a.min() for a in arrays)), max(a.max() for a in arrays)
 
 
 def _cells(ax, array: np.ndarray, low: float, high: float):
     """One square a cell, with white lines between them while there are few enough to see."""
     rows, columns = array.shape
-    image = ax.pcolormesh(
-        np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5, array, vmin=low, vmax=high,
-        cmap=_two_colors() if _binary(array) else _colors(),
-        edgecolors="white" if max(rows, columns) <= 40 else "none", linewidth=0.8,
-    )  # fmt: skip
+    colors = _two_colors() if _binary(array) else _colors()
+    edges = "white" if max(rows, columns) <= 40 else "none"
+    sides = (np.arange(cells + 1) - 0.5 for cells in (columns, rows))
+    image = ax.pcolormesh(*sides, array, vmin=low, vmax=high, cmap=colors, edgecolors=edges, linewidth=0.8)
     ax.set(aspect="equal", ylim=(rows - 0.5, -0.5), xticks=_ticks(columns), yticks=_ticks(rows))
     ax.grid(False)
     ax.spines[:].set_visible(False)
@@ -71,4 +76,4 @@ def _two_colors():
     """For masks: hidden pale, seen blue."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    return LinearSegmentedColormap.from_list("mask", ["#EDF0F4", BLUE])
+    return LinearSegmentedColormap.from_list("mask", [LINES, BLUE])

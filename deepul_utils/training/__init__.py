@@ -4,6 +4,7 @@ from deepul_utils import origins, places
 from deepul_utils.devices import device
 from deepul_utils.errors import Diverged, Interrupted
 from deepul_utils.exercises import exercise_of
+from deepul_utils.references import reference
 from deepul_utils.training.artifacts import copied, drawn, history, trained
 from deepul_utils.training.checkpoints import CHECKPOINT_SECONDS, Checkpoint
 from deepul_utils.training.histories import Film, History
@@ -35,6 +36,7 @@ __all__ = [
     "notes",
     "play",
     "progress",
+    "reference",
     "seed_everything",
     "seeded",
     "session",

@@ -9,23 +9,25 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from deepul_utils import devices, fingerprint, origins, places, training
-from deepul_utils.errors import Diverged, Interrupted, KitError
+from deepul_utils.errors import Diverged, Interrupted, KitError, NotSaved
 from deepul_utils.exercises import exercise_of
-from deepul_utils.training.files import _load, _read_samples, _save, _save_samples
+from deepul_utils.training.files import _load, _read_samples, _save, _save_samples, _shapes
 from deepul_utils.training.histories import History, _as_history
 from deepul_utils.training.interrupts import get_ready
 from deepul_utils.training.randomness import _extra_seed, seeded
 from deepul_utils.training.runs import Run
-from deepul_utils.training.sessions import Kept
+from deepul_utils.training.sessions import Kept, Unsaved
 
 
-def trained(name: str, model: nn.Module, fit: Callable, retrain: bool = False) -> nn.Module:
+def trained(name: str, model: nn.Module, fit: Callable, retrain: bool = False, aim: float | None = None) -> nn.Module:
     """`model` with trained weights: loaded from `artifacts/<name>.safetensors`, or trained by `fit(model)` and saved.
 
     fit: trains the model in place, and may return its History, or a list of losses. retrain: train from the
-    start although weights exist; the old ones stay beside the new as `<name>.previous.safetensors`. An interrupt
+    start although weights exist; the old ones stay beside the new as `<name>.previous.safetensors`. aim: the loss to
+    aim at, which the bar shows and the plot of its history marks, such as training.reference(name). An interrupt
     loses nothing: run the cell again. Returns the model in eval mode, on the device on which it was given, whichever
-    `fit` trained it on. Raises KitError for weights that do not fit the model, and if the training diverged.
+    `fit` trained it on. Raises KitError for weights that do not fit the model, if the training diverged, and NotSaved
+    if they cannot be written: then it keeps them in memory.
     """
     __tracebackhide__ = True
     file = training.session.folder / f"{name}.safetensors"
@@ -42,9 +44,15 @@ def trained(name: str, model: nn.Module, fit: Callable, retrain: bool = False) -
         print(f"{name}: loaded the weights trained before in {history.seconds:.0f} s {said}.")
     else:
         try:
-            history, run = _train(name, model, fit, retrain)
+            history, run = _unsaved(name, model, retrain) or _train(name, model, fit, retrain, aim)
             _save(name, file, model, history, run)
             devices.back_on(model, given_on)
+        except NotSaved as error:
+            training.session.unsaved[name] = Unsaved(model, history, run)
+            raise NotSaved(
+                f"{name}: {error} The trained model is kept as long as this notebook's kernel runs: make room, and run "
+                "this cell again."
+            ) from None
         except Diverged:
             training.session.forget(name)  # to go on from there would be to diverge again
             raise
@@ -53,19 +61,27 @@ def trained(name: str, model: nn.Module, fit: Callable, retrain: bool = False) -
         print(f"{name}: trained in {history.seconds:.1f} s, saved to {places.shown(file)}.")
         if origin.lost:
             print(f"{name}: {origins.not_saved(origin.lost)}")
-    session = training.session
+    history.aim, session = aim, training.session
     session.models[name], session.histories[name], session.kept[name] = model.eval(), history, kept
     return model
 
 
-def _train(name: str, model: nn.Module, fit: Callable, retrain: bool) -> tuple[History, Run]:
+def _unsaved(name: str, model: nn.Module, retrain: bool) -> tuple[History, Run] | None:
+    """A training that only could not be written: its weights go into `model`, if it is of the same shapes."""
+    done = training.session.unsaved.pop(name, None)
+    if done is None or retrain or _shapes(done.model.state_dict()) != _shapes(model.state_dict()):
+        return None
+    model.load_state_dict(done.model.state_dict())
+    return done.history, done.run
+
+
+def _train(name: str, model: nn.Module, fit: Callable, retrain: bool, aim: float | None = None) -> tuple[History, Run]:
     __tracebackhide__ = True
     begun = time.monotonic()
-    training.session.folder.mkdir(parents=True, exist_ok=True)
     try:
         get_ready()
         run = Run(model, fit)
-        training.session.begin(name, run)
+        training.session.begin(name, run, aim)
         with seeded(zlib.crc32(name.encode()) + _extra_seed()):
             training.session.restore_weights(name, model)
             with run.followed():

@@ -1,5 +1,6 @@
 """The state of a training under way, kept on disk until everything is trained."""
 
+import io
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 
 from deepul_utils import fingerprint, places
-from deepul_utils.errors import KitError
+from deepul_utils.errors import KitError, NotSaved
 from deepul_utils.exercises import exercise_of
 from deepul_utils.training.files import _atomic
 from deepul_utils.training.histories import History
@@ -23,7 +24,7 @@ class Checkpoint:
 
     def __init__(self, path: Path | None = None, name: str = "", run: "Run | None" = None):
         self.path, self.name, self.run, self.settings = path, name, run, ""
-        self._saved = time.monotonic()
+        self._saved, self._failed = time.monotonic(), False
 
     def due(self) -> bool:
         """Whether the last `save` is longer ago than CHECKPOINT_SECONDS."""
@@ -55,15 +56,25 @@ class Checkpoint:
         return state["step"], History(**state["history"])
 
     def save(self, parts: dict, step: int, history: History) -> None:
-        """Write the state of `parts` after `step` steps, with that of the random streams; whole or not at all."""
+        """Write the state of `parts` after `step` steps, with that of the random streams; whole or not at all.
+
+        A disk that is full ends no training; it is said once.
+        """
         self._saved = time.monotonic()
         if self.path is None:
             return
         state = {k: _plain(p.state_dict()) for k, p in parts.items() if p is not None}
         state |= dict(step=step, settings=self.settings, history=asdict(history), random=_random_state())
         state |= dict(code=self.run.code() if self.run else {})
-        with _atomic(self.path) as temporary:
-            torch.save(state, temporary)
+        written = io.BytesIO()  # torch's own words for a full disk say nothing of one
+        torch.save(state, written)
+        try:
+            with _atomic(self.path) as temporary:
+                temporary.write_bytes(written.getbuffer())
+        except NotSaved as error:
+            if not self._failed:
+                print(f"{self.name}: {error} It trains on, but an interrupt would lose what it has learned.")
+            self._failed = True
 
 
 def _read_checkpoint(file: Path, name: str) -> dict:

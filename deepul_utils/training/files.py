@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from deepul_utils import origins, places
-from deepul_utils.errors import Diverged, KitError
+from deepul_utils.errors import Diverged, KitError, NotSaved
 from deepul_utils.exercises import exercise_of
 from deepul_utils.training.histories import History, _thinned
 from deepul_utils.training.runs import Run
 
 
 def _save(name: str, file: Path, model: nn.Module, history: History, run: Run) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     weights = {k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}
     bad = _not_finite(weights)
@@ -28,12 +28,12 @@ def _save(name: str, file: Path, model: nn.Module, history: History, run: Run) -
         )
     if history.frames:
         with _atomic(_frames_file(file)) as temporary:
-            save_file({k: v.contiguous() for k, v in history.frames.items()}, temporary)
+            temporary.write_bytes(save({k: v.contiguous() for k, v in history.frames.items()}))
     metadata = dict(name=name, history=json.dumps(_thinned(history)), code=json.dumps(run.code()))
     if lost := run.lost():
         metadata["lost"] = json.dumps(lost)
     with _atomic(file) as temporary:
-        save_file(weights, temporary, metadata=metadata)
+        temporary.write_bytes(save(weights, metadata=metadata))
         if file.exists():
             shutil.copyfile(file, file.with_name(f"{name}.previous.safetensors"))
 
@@ -122,12 +122,11 @@ def _read_samples(file: Path, weights: str) -> tuple[Tensor | None, dict[str, st
 
 
 def _save_samples(file: Path, samples: Tensor, weights: str, code: dict[str, str]) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    file.parent.mkdir(parents=True, exist_ok=True)
+    metadata = {"weights": weights, "code": json.dumps(code)}
     with _atomic(file) as temporary:
-        metadata = {"weights": weights, "code": json.dumps(code)}
-        save_file({"samples": _small(samples.detach().cpu())}, temporary, metadata=metadata)
+        temporary.write_bytes(save({"samples": _small(samples.detach().cpu())}, metadata=metadata))
 
 
 def _small(samples: Tensor) -> Tensor:
@@ -138,12 +137,19 @@ def _small(samples: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def _atomic(file: Path):
-    """A temporary name beside `file` that takes its place when everything is written, or not at all."""
+    """A temporary name beside `file` that takes its place when everything is written, or not at all.
+
+    Its folder is made where there is none. Raises NotSaved where the disk is full, or may not be written to.
+    """
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with open(temporary, "rb+") as written:
             os.fsync(written.fileno())  # or a power cut could leave the new name without its content
         os.replace(temporary, file)
+    except OSError as error:
+        raise NotSaved(f"{file} could not be written ({error.strerror or error}).") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a folder that may not be written to
+            temporary.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ class History:
     settings: how it was trained, as far as it is known, for hints: optimizer (its name), lr (the largest), last_lr,
     betas, weight_decay, batch, steps. Of a game: rounds for steps, discriminator_steps, and generator_lr (its largest).
     valid_error: the standard error of `valid`, by the chance of which examples are in it; 0 where it is not known.
+    aim: the loss to aim at, as `trained` was told; it is not kept with the weights.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -31,6 +32,7 @@ class History:
     frames: dict[str, Tensor] = field(default_factory=dict)
     settings: dict = field(default_factory=dict)
     valid_error: float = 0.0
+    aim: float | None = None
 
 
 class Film:
@@ -79,7 +81,7 @@ def _thinned(history: History, most: int = 400) -> dict:
 
     steps = [history.steps[min(i + stretch, len(history.steps)) - 1] for i in range(0, len(history.steps), stretch)]
     kept = asdict(history) | dict(train=means(history.train), generator=means(history.generator), steps=steps)
-    return {k: v for k, v in kept.items() if k != "frames"}
+    return {k: v for k, v in kept.items() if k not in ("frames", "aim")}
 
 
 def _note_settings(settings: dict, optimizer: torch.optim.Optimizer, player: str = "") -> None:

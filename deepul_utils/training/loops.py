@@ -15,15 +15,31 @@ from deepul_utils.training import arguments
 from deepul_utils.training.checkpoints import _settings
 from deepul_utils.training.histories import Film, History, _note_settings
 from deepul_utils.training.interrupts import _deferred_interrupt, get_ready
+from deepul_utils.training.pictures import Pictures
+
+BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt}, {remaining} left{postfix}"
 
 
 def progress(iterable: Iterable | None, description: str = "", **options):
-    """A progress bar on standard output; where nobody watches (a log file, or within a check), none."""
+    """A progress bar on standard output, with the time that is left and, within `trained`, the loss to aim at.
+
+    Where nobody watches (a log file, or within a check), none.
+    """
     from tqdm import tqdm
 
     watched = sys.stdout.isatty() or hasattr(sys.stdout, "pub_thread")  # a terminal, or a notebook's own stream
-    defaults = dict(file=sys.stdout, leave=False, mininterval=0.3, disable=not watched, ncols=88, desc=description)
-    return tqdm(iterable, **(defaults | options))
+    defaults = dict(file=sys.stdout, leave=False, mininterval=0.3, disable=not watched, ncols=100, desc=description)
+    defaults |= dict(bar_format=BAR, postfix=_beside(""))
+    bar = tqdm(iterable, **(defaults | options))
+    if bar.total is None:  # no end, so nobody knows what is left
+        bar.bar_format = options.get("bar_format")
+    return bar
+
+
+def _beside(losses: str) -> str:
+    """What a bar shows beside these losses: the one to aim at, if it is known."""
+    aim = training.session.aim
+    return losses if aim is None else f"{losses}{', ' if losses else ''}aim {aim:.4g}"
 
 
 @arguments.called_as(arguments.FIT)
@@ -39,12 +55,16 @@ def fit(
     scheduler=None,
     clip: float = 1.0,
     evaluations: int = 20,
+    show: Callable[[Any], Any] | None = None,
+    every: int = 200,
 ) -> History:
     """Minimise `loss` over mini-batches of `train`, drawn in a new order every epoch.
 
     loss: batch -> scalar mean over the batch. train, valid: arrays or tensors, examples first, or tuples of such,
     as (images, labels): then the loss takes as many arguments. scheduler: stepped after every step. clip: largest
-    norm of the gradient. valid is evaluated `evaluations` times.
+    norm of the gradient. valid is evaluated `evaluations` times. show: model -> figure, as
+    `lambda model: plots.images(model.sample(24))`, to look on while it trains: drawn after `every` steps, in a fifth of
+    the time at most, and without a part in what is trained.
     Inside `trained`, an interrupted run goes on where it stopped. Raises KitError for arguments that do not fit
     together, as an optimiser of another model, if the loss is no finite scalar, or if an interrupted run had other
     settings.
@@ -56,7 +76,8 @@ def fit(
     checkpoint = training.session.next_checkpoint()
     parts = dict(model=model, optimizer=optimizer, scheduler=scheduler, batches=batches)
     start, history = checkpoint.resume(parts, _settings(optimizer, scheduler, steps, batch_size, len(train[0])))
-    every, begun = max(1, steps // evaluations), time.monotonic() - history.seconds
+    stretch, begun = max(1, steps // evaluations), time.monotonic() - history.seconds
+    pictures = Pictures(show, every)
     where = devices.of_model(model)
     bar = progress(range(start, steps), checkpoint.name, initial=start, total=steps)
     history.settings |= dict(steps=steps, batch=batches.size)
@@ -75,10 +96,12 @@ def fit(
                 scheduler.step()
             history.steps.append(step + 1)
             history.train.append(value.item())
-            if valid is not None and ((step + 1) % every == 0 or step + 1 == steps):
+            if valid is not None and ((step + 1) % stretch == 0 or step + 1 == steps):
                 history.valid_steps.append(step + 1)
                 history.valid.append(evaluate(model, loss, valid))
-                bar.set_postfix_str(f"loss {history.train[-1]:.3f}, valid {history.valid[-1]:.3f}", refresh=False)
+            held_out = f", valid {history.valid[-1]:.3f}" if history.valid else ""
+            bar.set_postfix_str(_beside(f"loss {history.train[-1]:.3f}{held_out}"), refresh=False)
+            pictures.look(model, step + 1)
             history.seconds = time.monotonic() - begun
             stop = bool(interrupted)  # asked once: what comes later waits for the next step
             if stop or step + 1 == steps or checkpoint.due():
@@ -128,12 +151,14 @@ def play(
     discriminator_steps: int = 1,
     schedulers: tuple = (),
     frame: Callable[[], dict[str, Tensor]] | None = None,
+    show: Callable[[Any], Any] | None = None,
+    every: int = 100,
 ) -> History:
     """A game of two: in every round some steps of the discriminator, each on a new batch, then one of the generator.
 
     model: has discriminator_loss(x) of a batch of data and generator_loss(n) of so many samples, both to be
     minimised. optimizers: the discriminator's, then the generator's. schedulers: stepped after every round. frame:
-    what a Film takes of it.
+    what a Film takes of it. show, every: pictures to look on, as for `fit`, after so many rounds.
     Inside `trained`, an interrupted game goes on where it stopped. Raises KitError for arguments that do not fit
     together, if a loss is no finite scalar, if the optimisers are in the wrong order, or if an interrupted game had
     other settings.
@@ -147,7 +172,7 @@ def play(
     parts |= {f"scheduler {k}": scheduler for k, scheduler in enumerate(schedulers)}
     settings = [_settings(o, None, rounds, batch_size, len(data), discriminator_steps) for o in optimizers]
     start, history = checkpoint.resume(parts, " and ".join(settings))
-    film = Film(rounds, frame or dict)
+    film, pictures = Film(rounds, frame or dict), Pictures(show, every)
     film.frames, begun = history.frames, time.monotonic() - history.seconds
     where = devices.of_model(model)
     bar = progress(range(start, rounds), checkpoint.name, initial=start, total=rounds)
@@ -167,6 +192,7 @@ def play(
                 scheduler.step()
             history.steps.append(r + 1)
             film.look(r + 1)
+            pictures.look(model, r + 1)
             bar.set_postfix_str(f"D {history.train[-1]:.3f}, G {history.generator[-1]:.3f}", refresh=False)
             history.seconds, history.frames = time.monotonic() - begun, film.frames
             stop = bool(interrupted)

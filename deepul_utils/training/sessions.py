@@ -1,5 +1,6 @@
 """What a notebook has trained and drawn so far, and where it keeps it."""
 
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,15 @@ from deepul_utils.training.checkpoints import Checkpoint, _read_checkpoint
 from deepul_utils.training.files import _atomic, _not_finite, _shapes
 from deepul_utils.training.histories import History
 from deepul_utils.training.runs import Run
+
+
+@dataclass
+class Unsaved:
+    """A training that is done, and whose weights could not be written yet."""
+
+    model: nn.Module
+    history: History
+    run: Run
 
 
 @dataclass
@@ -39,16 +49,21 @@ class Session:
         self.histories: dict[str, History] = {}
         self.samples: dict[str, Tensor] = {}
         self.kept: dict[str, Kept] = {}
+        self.unsaved: dict[str, Unsaved] = {}
         self._training, self._stage = "", 0
         self.run: Run | None = None
+        self.aim: float | None = None
 
-    def begin(self, name: str, run: "Run | None" = None) -> None:
-        """From now on what `fit` and `play` train is artifact `name`. run: notes the code that has a part in it."""
-        self._training, self._stage, self.run = name, 0, run
+    def begin(self, name: str, run: "Run | None" = None, aim: float | None = None) -> None:
+        """From now on what `fit` and `play` train is artifact `name`.
+
+        run: notes the code that has a part in it. aim: the loss to aim at, which the bars show.
+        """
+        self._training, self._stage, self.run, self.aim = name, 0, run, aim
 
     def end(self) -> None:
         """No artifact is being trained any more."""
-        self._training, self.run = "", None
+        self._training, self.run, self.aim = "", None, None
 
     def next_checkpoint(self) -> "Checkpoint":
         """Where the next `fit` keeps its state: each of a training has its own. Outside `trained`: nowhere."""
@@ -60,8 +75,10 @@ class Session:
     def keep_weights(self, name: str, model: nn.Module) -> None:
         """For a training loop written by hand, which keeps no state of its own: at least the weights."""
         if self._training and not self._stage and not _not_finite(model.state_dict()):
+            weights = io.BytesIO()
+            torch.save(model.state_dict(), weights)
             with _atomic(self._unfinished(name, "weights")) as temporary:
-                torch.save(model.state_dict(), temporary)
+                temporary.write_bytes(weights.getbuffer())
 
     def restore_weights(self, name: str, model: nn.Module) -> None:
         """Load what `keep_weights` kept of an interrupted run, if it is of such a model, and say so."""

@@ -273,8 +273,13 @@ def train_cdf_flow(model: CDFFlow):
 
 
 # %%
-cdf_flow = trained("cdf_flow", CDFFlow(components=5), fit=train_cdf_flow)
+cdf_flow = trained("cdf_flow", CDFFlow(components=5), fit=train_cdf_flow, aim=training.reference("cdf_flow"))
 plots.history(training.history("cdf_flow"), limit=skewed.entropy)
+
+# %% [markdown]
+# Expected:
+#
+# ![training and validation loss of the CDF flow, falling to the limit](figures/cdf_flow_losses.png)
 
 # %% [markdown]
 # ### See
@@ -492,9 +497,18 @@ def train_ar_flow(data):
 
 
 # %%
-ar_smiley = trained("ar_flow.smiley", ARFlow(components=5), fit=train_ar_flow(smiley))
-ar_moons = trained("ar_flow.moons", ARFlow(components=5), fit=train_ar_flow(moons))
+ar_smiley = trained(
+    "ar_flow.smiley", ARFlow(components=5), fit=train_ar_flow(smiley), aim=training.reference("ar_flow.smiley")
+)
+ar_moons = trained(
+    "ar_flow.moons", ARFlow(components=5), fit=train_ar_flow(moons), aim=training.reference("ar_flow.moons")
+)
 plots.history(training.history("ar_flow.smiley"), limit=smiley.entropy)
+
+# %% [markdown]
+# Expected:
+#
+# ![training and validation loss of the autoregressive flow, falling to the limit](figures/ar_flow_losses.png)
 
 # %% [markdown]
 # ### See
@@ -750,9 +764,15 @@ def train_realnvp(data):
 
 
 # %%
-nvp_smiley = trained("realnvp.smiley", RealNVP(couplings=6), fit=train_realnvp(smiley))
-nvp_moons = trained("realnvp.moons", RealNVP(couplings=6), fit=train_realnvp(moons))
+aims = {name: training.reference(f"realnvp.{name}") for name in ("smiley", "moons")}
+nvp_smiley = trained("realnvp.smiley", RealNVP(couplings=6), fit=train_realnvp(smiley), aim=aims["smiley"])
+nvp_moons = trained("realnvp.moons", RealNVP(couplings=6), fit=train_realnvp(moons), aim=aims["moons"])
 plots.history(training.history("realnvp.smiley"), limit=smiley.entropy)
+
+# %% [markdown]
+# Expected:
+#
+# ![training and validation loss of RealNVP, falling to just above the limit](figures/realnvp_losses.png)
 
 # %% [markdown]
 # ### See
@@ -785,6 +805,11 @@ plots.latent_space(nvp_moons, moons.sample(4000, seed=0, split="validation"))
 # Expected:
 #
 # ![latent space of RealNVP on the moons](figures/realnvp_latents.png)
+#
+# And on the way there: move the handle from coupling to coupling. Each moves points along one axis only.
+
+# %%
+plots.layers(nvp_moons, moons.sample(4000, seed=0, split="validation"), layer=AffineCoupling, label="couplings")
 
 # %% [markdown]
 # ### Question 2.3
@@ -1179,8 +1204,14 @@ def train_realnvp_images(model: ImageRealNVP):
 
 
 # %%
-image_nvp = trained("realnvp_images", ImageRealNVP(digits.shape, levels=16), fit=train_realnvp_images)
+aim = training.reference("realnvp_images")
+image_nvp = trained("realnvp_images", ImageRealNVP(digits.shape, levels=16), fit=train_realnvp_images, aim=aim)
 plots.history(training.history("realnvp_images"), unit="bits a dimension")
+
+# %% [markdown]
+# Expected:
+#
+# ![training and validation loss of RealNVP on images, and the loss to aim at](figures/realnvp_images_losses.png)
 
 # %% [markdown]
 # ### See
@@ -1188,12 +1219,14 @@ plots.history(training.history("realnvp_images"), unit="bits a dimension")
 # What it draws: all pixels at once, in a few milliseconds each. (How long did PixelCNN take?)
 
 # %%
-plots.images(image_nvp.sample(48), levels=16, columns=12)
+samples = image_nvp.sample(36)
+rows = {"data": valid_digits[:12], "samples": samples[:12], "": samples[12:24], " ": samples[24:]}
+plots.image_rows(rows, levels=16)
 
 # %% [markdown]
 # Expected:
 #
-# ![samples of RealNVP trained on handwritten digits](figures/realnvp_images.png)
+# ![handwritten digits, above samples of RealNVP](figures/realnvp_images.png)
 #
 # **A walk in latent space.** Left and right are real images that the model has not been trained on; between them lie
 # the images of the straight line from one's $z$ to the other's. The ends come back exactly: a flow forgets nothing.
@@ -1512,7 +1545,7 @@ for name, values in {"before": t, "after": z}.items():
 # And at the rotation that the $1 \times 1$ convolution begins with: no channel stays alone.
 
 # %%
-plots.matrix(InvertibleConv(16).weight().detach().abs(), xlabel="channel in", ylabel="channel out", title="|W|")
+plots.matrix(InvertibleConv(16).weight().detach().abs(), xlabel="channel in", ylabel="channel out", label="|W|")
 
 
 # %% [markdown]
@@ -1546,8 +1579,13 @@ def train_glow(model: Glow):
 
 
 # %%
-glow = trained("glow", Glow(digits.shape, levels=16), fit=train_glow)
+glow = trained("glow", Glow(digits.shape, levels=16), fit=train_glow, aim=training.reference("glow"))
 plots.history(training.history("glow"), unit="bits a dimension")
+
+# %% [markdown]
+# Expected:
+#
+# ![training and validation loss of Glow, and the loss to aim at](figures/glow_losses.png)
 
 # %% [markdown]
 # ### See
@@ -1555,12 +1593,14 @@ plots.history(training.history("glow"), unit="bits a dimension")
 # Its samples.
 
 # %%
-plots.images(glow.sample(48), levels=16, columns=12)
+samples = glow.sample(36)
+rows = {"data": valid_digits[:12], "samples": samples[:12], "": samples[12:24], " ": samples[24:]}
+plots.image_rows(rows, levels=16)
 
 # %% [markdown]
 # Expected:
 #
-# ![samples of Glow trained on handwritten digits](figures/glow.png)
+# ![handwritten digits, above samples of Glow](figures/glow.png)
 #
 # Compare its bits per dimension with those of Exercise 2.4, and the seconds that each of the two took.
 
@@ -1615,7 +1655,7 @@ check("glow")
 # ([arXiv:1807.03039](https://arxiv.org/abs/1807.03039), Table 2). Expect a little more than either.
 #
 # Within `with torch.device(…):` every new tensor and every new layer is made on the GPU, also inside your methods.
-# The weights are kept in `artifacts/bigger.…`; delete these files before you hand in.
+# The weights are kept in `artifacts/bigger.…`, which are not handed in.
 
 # %%
 GO_BIGGER = False

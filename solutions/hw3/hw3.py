@@ -347,11 +347,16 @@ def train_vae2d(data, warm_up: int = 0, steps: int = 2000):
 
 
 # %%
-vae_axis = trained("vae2d.axis", VAE2d(), fit=train_vae2d(axis))
-vae_rotated = trained("vae2d.rotated", VAE2d(), fit=train_vae2d(rotated))
+vae_axis = trained("vae2d.axis", VAE2d(), fit=train_vae2d(axis), aim=training.reference("vae2d.axis"))
+vae_rotated = trained("vae2d.rotated", VAE2d(), fit=train_vae2d(rotated), aim=training.reference("vae2d.rotated"))
 vae_moons = trained("vae2d.moons", VAE2d(), fit=train_vae2d(moons, warm_up=1500, steps=3000))
 vae_cold = trained("vae2d.moons_cold", VAE2d(), fit=train_vae2d(moons))
 plots.history(training.history("vae2d.moons"), limit=moons.entropy)
+
+# %% [markdown]
+# Expected:
+#
+# ![training and validation loss of the VAE on the moons, above the limit](figures/vae2d_losses.png)
 
 # %% [markdown]
 # ### See
@@ -408,6 +413,20 @@ plots.decoder_noise(
 # Expected:
 #
 # ![samples without and with decoder noise over the data](figures/vae2d_noise.png)
+#
+# **A walk through the code.** $z_1$ is held fast, $z_2$ drawn from its prior: what does the model draw? Move $z_1$.
+
+# %%
+spread = torch.randn(600, 4)  # of z₂, of nothing, and of the decoder's noise
+
+
+def at(z_1: float):
+    """What the model draws with this z₁."""
+    mu, log_sigma = vae_moons.decode(torch.stack([torch.full((600,), z_1), spread[:, 0]], dim=1))
+    return plots.scatter_2d(mu + log_sigma.exp() * spread[:, 2:], moons)
+
+
+plots.slider(at, np.linspace(-2, 2, 9).tolist(), "z₁", start=4)
 
 # %% [markdown]
 # ### Question 3.1
@@ -609,8 +628,13 @@ def train_vae32(model: VAE32):
 
 
 # %%
-vae32 = trained("vae32", VAE32(glyphs.shape), fit=train_vae32)
+vae32 = trained("vae32", VAE32(glyphs.shape), fit=train_vae32, aim=training.reference("vae32"))
 plots.history(training.history("vae32"), baseline=float(mean_image), unit="nats an image")
+
+# %% [markdown]
+# Expected:
+#
+# ![training and validation loss of the VAE, below that of the mean image](figures/vae32_losses.png)
 
 # %% [markdown]
 # ### See
@@ -666,6 +690,15 @@ plots.image_rows({f"{valid_y[i]} to {valid_y[5 + i]}": shown(pairs[i]) for i in 
 # Expected:
 #
 # ![rows of digits turning into others](figures/vae32_interpolation.png)
+#
+# **A walk in latent space.** The middle code of each digit, and all ten of them moved along the first direction: the
+# handle says how far.
+
+# %%
+plots.slider(
+    lambda t: plots.images(shown(vae32.decode(middles + t * directions[0])), columns=10),
+    np.linspace(-4, 4, 17).tolist(), "along the first direction", start=8,
+)  # fmt: skip
 
 # %% [markdown]
 # ### Question 3.2
@@ -887,6 +920,15 @@ plots.image_rows(traversals(chosen, told[f"β = {BETA:g}"], valid_x[:1]), title=
 #
 # ![traversals with the larger β](figures/beta_vae.png)
 #
+# Both on one spot, to go to and fro between them. Train others and put them into `by_beta`.
+
+# %%
+by_beta = {"β = 1": plain, f"β = {BETA:g}": chosen}
+plots.slider(
+    lambda title: plots.image_rows(traversals(by_beta[title], told[title], valid_x[:1]), title=title), list(by_beta)
+)
+
+# %% [markdown]
 # *To try:* give the model fully connected networks, or ReLU for SiLU. Are the factors found as well?
 
 # %% [markdown]
@@ -1123,6 +1165,11 @@ vqvae = trained("vqvae", VQVAE(shapes.shape), fit=train_vqvae)
 plots.history(training.history("vqvae"), unit="mean squares")
 
 # %% [markdown]
+# Expected:
+#
+# ![training and validation loss of the VQ-VAE](figures/vqvae_losses.png)
+
+# %% [markdown]
 # ### See
 #
 # Originals, reconstructions, and the codes between them. How many of the 64 codes are in use, and how evenly? The
@@ -1240,11 +1287,17 @@ def train_prior(model: CodePrior):
 
 
 # %%
-prior = trained("vqvae.prior", CodePrior((8, 8), codes=64), fit=train_prior)
+aim = training.reference("vqvae.prior", dims=64)  # nats an image
+prior = trained("vqvae.prior", CodePrior((8, 8), codes=64), fit=train_prior, aim=aim)
 with torch.no_grad():
     bits = tensors.bits_per_dim(-prior.log_prob(valid_codes).mean(), dims=64)
 print(f"{bits:.2f} bits a code; codes drawn evenly {math.log2(64):.0f}, with their own frequencies {entropy:.2f}")
 plots.history(training.history("vqvae.prior"), unit="nats an image")
+
+# %% [markdown]
+# Expected:
+#
+# ![training and validation loss of the prior, and the loss to aim at](figures/vqvae_prior_losses.png)
 
 # %% [markdown]
 # ### See
@@ -1318,7 +1371,7 @@ check("vqvae")
 # photographs, but seldom an object: a prior of this size is the weak part.
 #
 # Within `with torch.device(…):` every new tensor and every new layer is made on the GPU, also inside your methods.
-# The weights are kept in `artifacts/bigger.…`; delete these files before you hand in.
+# The weights are kept in `artifacts/bigger.…`, which are not handed in.
 
 # %%
 GO_BIGGER = False

@@ -328,8 +328,13 @@ plots.game_1d(bumps, training.history("gan1d").frames, line)
 #
 # ![the density, samples and D(x) in the course of training](figures/gan1d_film.png)
 #
-# Where the orange histogram is too high, $D$ is below ½; the generator moves mass towards where $D$ rises.
-#
+# Where the orange histogram is too high, $D$ is below ½; the generator moves mass towards where $D$ rises. Move the
+# handle through the rounds: which of the two players moves first?
+
+# %%
+plots.film(lambda frame: plots.game_1d(bumps, frame, line), training.history("gan1d").frames)
+
+# %% [markdown]
 # How near is it? The Wasserstein distance $W_1$ between samples and data is the least mean distance over which mass
 # must be moved to turn one into the other, the area between the two cumulative distributions. Full points need at most
 # 0.10 standard deviations of the data; and a discriminator that has learned, and is within 0.05 of ½ all the same.
@@ -603,12 +608,17 @@ plots.game_2d(eight, training.history("gan2d.plain").frames)
 # ![samples over contours of the discriminator, eight Gaussians](figures/gan2d_plain.png)
 
 # %%
-plots.game_2d(eight, training.history("gan2d.eight").frames)
+plots.game_2d(eight, training.history("gan2d.eight").frames, critic=True)
 
 # %% [markdown]
 # Expected, with a critic:
 #
 # ![samples over contours of the critic, eight Gaussians](figures/gan2d_eight.png)
+#
+# And one picture at a time, larger: move the handle through the rounds.
+
+# %%
+plots.film(lambda frame: plots.game_2d(eight, frame, critic=True), training.history("gan2d.eight").frames)
 
 # %%
 plots.game_history(training.history("gan2d.eight"))
@@ -1016,7 +1026,7 @@ check("dcgan")
 # which both networks need another first or last layer.
 #
 # Within `with torch.device(…):` every new tensor and every new layer is made on the GPU, also inside your methods.
-# The weights are kept in `artifacts/bigger.…`; delete these files before you hand in.
+# The weights are kept in `artifacts/bigger.…`, which are not handed in.
 
 # %%
 GO_BIGGER = False

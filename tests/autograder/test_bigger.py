@@ -14,14 +14,20 @@ from deepul_utils.images.originals import Cifar10, Mnist32
 HOMEWORKS = ["hw1", "hw2", "hw3", "hw4"]
 EXAMPLES = {"cifar10": {"train": 45_000, "validation": 5_000}, "mnist32": {"train": 54_000, "validation": 6_000}}
 TRAINED = {
-    "hw1": ["bigger.color_pixelcnn"], "hw2": ["bigger.glow"], "hw3": ["bigger.vqvae", "bigger.vqvae.prior"],
+    "hw1": ["bigger.color_pixelcnn"],
+    "hw2": ["bigger.glow"],
+    "hw3": ["bigger.vqvae", "bigger.vqvae.prior"],
     "hw4": ["bigger.dcgan"],
-}  # fmt: skip
+}
 SMALLER = [  # (what stands in the cell, what the test runs): the same code in seconds
-    (r"GO_BIGGER = False", "GO_BIGGER = True"), (r"(STEPS|ROUNDS) = [\d_]+", r"\1 = 2"),
-    (r"STAGES = .*", "STAGES = (1, 2)"), (r"width=\d+", "width=12"), (r"depth=\d+", "depth=1"),
-    (r"\bsteps=\d+", "steps=1"), (r"sample\((12|36|48|84)\)", "sample(2)"),
-]  # fmt: skip
+    (r"GO_BIGGER = False", "GO_BIGGER = True"),
+    (r"(STEPS|ROUNDS) = [\d_]+", r"\1 = 2"),
+    (r"STAGES = .*", "STAGES = (1, 2)"),
+    (r"width=\d+", "width=12"),
+    (r"depth=\d+", "depth=1"),
+    (r"\bsteps=\d+", "steps=1"),
+    (r"sample\((12|36|48|84)\)", "sample(2)"),
+]
 
 
 def standing_in(cls):

@@ -92,15 +92,22 @@ def test_nothing_of_the_staffs_is_in_it(assignment):
     inside = {f.relative_to(ROOT).as_posix() for f in files(assignments.get(assignment))}
     at_top = {p.split("/")[0] for p in inside}
     assert at_top == {
-        "LICENSE", "autograder", "data", "deepul_utils", "homeworks", "pyproject.toml", "requirements-student.txt",
-    }  # fmt: skip
+        "LICENSE",
+        "autograder",
+        "data",
+        "deepul_utils",
+        "homeworks",
+        "pyproject.toml",
+        "requirements-student.txt",
+    }
     staffs = ("grading/", "proof/", "handout/", "cli.py", "course.py", "demo.py", "sources.py", "environment.py")
     assert not [p for p in inside if p.startswith(tuple(f"autograder/{part}" for part in staffs))]
     assert not [p for p in inside if "__pycache__" in p or "/artifacts/" in p or p.startswith("data/make_")]
     assert {p.split("/")[2] for p in inside if p.startswith("autograder/assignments/") and p.count("/") > 2} == {
         assignment
     }
-    assert {"autograder/runner.py", "autograder/workbench.py", "deepul_utils/places.py"} <= inside
+    needed = {"autograder/runner.py", "autograder/templates/score.html.j2", "autograder/workbench.py"}
+    assert needed | {"deepul_utils/places.py"} <= inside
 
 
 def test_its_dates_are_those_of_its_last_change_and_its_bytes_the_same(tmp_path):

@@ -85,8 +85,9 @@ def test_the_kit_above_goes_before_one_that_is_installed(run, tmp_path, monkeypa
     assert Path(found(done)["kit"]).is_relative_to(kit)
 
 
-@pytest.mark.parametrize("where", ["content/hw1", "content/drive/MyDrive/hw1", "content/drive/MyDrive/Courses/hw1",
-                                   "kaggle/input/hw1/hw1"])  # fmt: skip
+@pytest.mark.parametrize(
+    "where", ["content/hw1", "content/drive/MyDrive/hw1", "content/drive/MyDrive/Courses/hw1", "kaggle/input/hw1/hw1"]
+)
 def test_on_colab_and_kaggle_an_uploaded_folder_is_found_and_what_is_missing_installed(run, tmp_path, where):
     kit, working = write_kit(tmp_path / where), tmp_path / where.split("/")[0]
     said = found(run(working))

@@ -213,7 +213,13 @@ def packed(folder: Path, student: str = "ada", **options) -> tuple[handin.Packed
 
 
 def test_the_zip_has_what_is_graded_and_a_manifest(folder):
-    for name in ("made.previous.safetensors", "made.1.checkpoint.pt", ".made.safetensors.123", ".DS_Store"):
+    for name in (
+        "made.previous.safetensors",
+        "made.1.checkpoint.pt",
+        ".made.safetensors.123",
+        ".DS_Store",
+        "bigger.dcgan.safetensors",
+    ):
         (folder / "artifacts" / name).write_bytes(b"kept back")
     for name in ("private.txt", "other.ipynb", "hw1-bob.zip", ".hidden"):
         (folder / name).write_text("not handed in")

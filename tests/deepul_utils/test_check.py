@@ -136,7 +136,6 @@ def test_a_class_that_is_missing():
     [
         ("maed", "There is no exercise called 'maed'. Did you mean 'made'?"),
         ("xyz", "There is no exercise called 'xyz'. Exercises:"),
-        ("", "There is no exercise called ''"),
     ],
 )
 def test_an_exercise_that_does_not_exist(name, said):

@@ -1,6 +1,7 @@
 """The figures show the numbers they were given, and appear once."""
 
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 from IPython.core.formatters import DisplayFormatter
 from IPython.core.pylabtools import select_figure_formats
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from deepul_utils import plots, toy, training
@@ -43,9 +45,12 @@ every_plot = pytest.mark.parametrize("draw", EVERY.values(), ids=EVERY)
 
 
 def png_size(figure) -> tuple[int, int]:
-    png = figure._repr_png_()
+    """In pixels of the page, as the page is told; the picture has twice as many a side."""
+    png, shown = figure._repr_png_()
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
-    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+    size = int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+    assert size == pytest.approx((2 * shown["width"], 2 * shown["height"]), abs=2)
+    return shown["width"], shown["height"]
 
 
 def steps(figure) -> dict:
@@ -85,6 +90,41 @@ def test_jupyter_shows_it_once(inline):
         select_figure_formats(shell, {"png"})
     shown, _ = shell.display_formatter.format(plots.pmf_1d(P))
     assert [kind for kind in shown if kind != "text/plain"] == ["image/png"]
+
+
+def test_jupyter_shows_it_sharp_and_says_what_it_is_also_after_an_import_of_pyplot():
+    shell = SimpleNamespace(display_formatter=DisplayFormatter())
+    shell.display_formatter.active_types = list(shell.display_formatter.formatters)
+    figure = plots.history(RUN, limit=2.0)
+    plots.common._show_as_it_is(shell, type(figure))
+    select_figure_formats(shell, {"png"})
+    shown, told = shell.display_formatter.format(figure)
+    assert int.from_bytes(shown["image/png"][16:20], "big") == 2 * 880
+    assert told["image/png"] == {"width": 880, "height": 374, "alt": figure.alt}
+    assert figure.alt == (
+        "Training and validation loss against the step. Axes: step, loss (nats). Legend: training, validation, "
+        "limit 2.000."
+    )
+
+
+@every_plot
+def test_has_words_for_those_who_cannot_see_it(draw):
+    alt = draw().alt
+    assert re.match(r"[A-Zµ−][^{}`]{15,}\.$", alt), alt
+
+
+@every_plot
+def test_words_and_frames_are_seen_on_white_and_on_black_pages(draw):
+    """The data lie on a plate, or are pictures; what stands outside of it has a contrast on both."""
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(draw()._repr_png_()[0])).convert("RGBA")
+    assert picture.getpixel((0, 0))[3] == 0 or picture.getpixel((0, 0)) == (158, 163, 171, 255)  # an image's frame
+    for page in (1.0, 0.0056):  # relative luminance of white, and of JupyterLab's black
+        for tone, least in ((plots.TEXT, 4.0), (plots.INK, 3.0)):
+            r, g, b = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in to_rgb(tone))
+            luminance = 0.2126 * r + 0.7152 * g + 0.0722 * b
+            assert (max(page, luminance) + 0.05) / (min(page, luminance) + 0.05) > least
 
 
 def test_nothing_loads_before_it_is_needed_and_pyplot_never():
@@ -209,13 +249,34 @@ def test_gallery_has_every_set_once():
 def test_history_shows_curves_limit_and_baseline():
     ax = plots.history(RUN, limit=2.0, baseline=5.0, unit="bits/dim").axes[0]
     lines = {line.get_label(): line for line in ax.lines}
-    assert list(lines) == ["training", "validation", "baseline 5.000", "limit 2.000"]
-    assert [list(a) for a in lines["training"].get_data()] == [RUN.steps, RUN.train]
+    raw, *named = lines
+    assert named == ["training", "validation", "baseline 5.000", "limit 2.000"]
+    assert [list(a) for a in lines[raw].get_data()] == [RUN.steps, RUN.train]
     assert [list(a) for a in lines["validation"].get_data()] == [RUN.valid_steps, RUN.valid]
     assert list(lines["limit 2.000"].get_ydata()) == [2, 2]
     assert lines["limit 2.000"].get_linestyle() == "--"
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == list(lines)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == named
     assert ax.get_ylabel() == "loss (bits/dim)"
+
+
+def test_history_shows_a_running_mean_over_the_losses_of_single_steps():
+    losses = np.linspace(9, 1, 400) + np.tile([1.0, -1.0], 200)
+    run = SimpleNamespace(steps=range(400), train=losses, valid_steps=[], valid=[])
+    raw, smooth = (line.get_ydata() for line in plots.history(run).axes[0].lines)
+    assert np.array_equal(raw, losses)
+    assert np.abs(np.diff(smooth)[10:-10]).max() < 0.3 < np.abs(np.diff(raw)).max()
+    assert smooth[200] == pytest.approx(losses[195:206].mean())
+    assert smooth[0] == pytest.approx(losses[:6].mean())
+
+
+def test_history_shows_what_to_aim_at_and_a_loss_on_held_out_data():
+    run = dict(steps=[1, 2, 3], train=[3.0, 2.5, 2.2], valid_steps=[], valid=[])
+    told = plots.history(SimpleNamespace(**run, aim=2.125), held_out=2.25).axes[0]
+    assert [text.get_text() for text in told.get_legend().get_texts()] == ["training", "validation", "to aim at 2.125"]
+    (point,) = (line for line in told.lines if line.get_label() == "validation")
+    assert point.get_xydata().tolist() == [[3, 2.25]]
+    large = plots.history(SimpleNamespace(**run, aim=2.125), aim=991.54).axes[0]
+    assert large.get_legend().get_texts()[-1].get_text() == "to aim at 991.5"
 
 
 def band(figure) -> tuple[float, float] | None:
@@ -308,7 +369,7 @@ def test_masks_side_by_side():
     assert {ax.collections[0].get_clim() for ax in figure.axes} == {(0, 1)}
     with pytest.raises(ValueError):
         plots.masks([MASK], ["A", "B"])
-    with pytest.raises(ValueError, match=r"two dimensions, got shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"mask 0 should be a matrix, which has two dimensions, got shape \(3,\)"):
         plots.masks([np.ones(3)])
 
 
@@ -330,9 +391,11 @@ RGB = np.linspace(0, 1, 4 * 3 * 32 * 32).reshape(4, 3, 32, 32).astype(np.float32
 
 def sheet_of(figure) -> np.ndarray:
     """What an image plot shows, (height, width, 3) in image pixels."""
-    (ax,) = figure.axes
+    ax = figure.axes[0]
     assert ax.images[0].get_interpolation() == "nearest"
-    return np.asarray(ax.images[0].get_array())
+    sheet = np.asarray(ax.images[0].get_array())
+    assert np.isin(sheet[..., 3], (0, 1)).all()
+    return np.where(sheet[..., 3:] == 0, np.nan, sheet[..., :3])  # what is transparent shows nothing
 
 
 def tile(figure, row: int, column: int, size=(32, 32), below: int = 0) -> np.ndarray:
@@ -346,7 +409,7 @@ def test_images_are_shown_row_by_row():
     for k, where in enumerate([(0, 0), (0, 1), (1, 0)]):
         shown = tile(figure, *where, size=(2, 2))
         assert shown == pytest.approx(np.repeat(GREYS[k, 0, :, :, None] / 11, 3, axis=2))
-    assert (tile(figure, 1, 1, size=(2, 2))[1:, 1:] == 1).all()  # no fourth
+    assert np.isnan(tile(figure, 1, 1, size=(2, 2))[1:, 1:]).all()  # no fourth
     assert figure.axes[0].get_title("left") == "drawn"
 
 
@@ -384,7 +447,7 @@ def test_every_pixel_is_magnified_by_the_same_whole_number(n):
 def png_pixels(figure) -> np.ndarray:
     from PIL import Image
 
-    return np.asarray(Image.open(io.BytesIO(figure._repr_png_())).convert("L"))
+    return np.asarray(Image.open(io.BytesIO(figure._repr_png_()[0])).convert("L"))
 
 
 def test_columns_fill_their_rows():
@@ -398,7 +461,7 @@ def test_image_rows_stand_beside_their_labels():
     figure = plots.image_rows({"real": levels, "made_up": RGB[:2]}, levels=4)
     assert tile(figure, 0, 2) == pytest.approx(np.full((32, 32, 3), 2 / 3))
     assert np.array_equal(tile(figure, 1, 1), RGB[1].transpose(1, 2, 0))
-    assert (tile(figure, 1, 2)[1:, 1:] == 1).all()
+    assert np.isnan(tile(figure, 1, 2)[1:, 1:]).all()
     texts = figure.axes[0].texts
     assert [text.get_text() for text in texts] == ["real", "made up"]
     assert [0 < text.get_position()[1] - row * 33 < 32 for row, text in enumerate(texts)] == [True, True]
@@ -407,7 +470,24 @@ def test_image_rows_stand_beside_their_labels():
         drawn.canvas.draw()
         assert drawn.axes[0].texts[0].get_window_extent().x0 >= 0, short  # nothing of a label is cut off
     same = plots.image_rows([("real", levels), ("made_up", RGB[:2])], levels=4)
-    assert np.array_equal(sheet_of(same), sheet_of(figure))
+    assert np.array_equal(sheet_of(same), sheet_of(figure), equal_nan=True)
+
+
+def test_heat_has_its_scale_beside_the_images():
+    bits = np.zeros((4, 1, 32, 32))
+    bits[0, 0, 3, 5] = 6.5
+    figure = plots.image_rows({"image": RGB}, heat={"bits a pixel": bits})
+    ax, scale = figure.axes
+    assert [text.get_text() for text in ax.texts] == ["image", "bits a pixel"]
+    assert tile(figure, 1, 0)[3, 5].max() < 0.1  # the darkest
+    assert (tile(figure, 1, 1) == 1).all()
+    assert scale.get_ylim() == (0, 6.5)
+    assert scale.get_ylabel() == "bits a pixel"
+    figure.canvas.draw()
+    assert scale.get_tightbbox().x1 <= figure.bbox.width
+    assert ax.get_position().x1 < scale.get_position().x0
+    with pytest.raises(plots.CannotDraw, match="quantities ≥ 0"):
+        plots.image_rows({"image": RGB}, heat={"bits": -bits})
 
 
 @pytest.mark.parametrize(("x", "options", "said"), [
@@ -417,7 +497,7 @@ def test_image_rows_stand_beside_their_labels():
     (GREYS, {}, r"How many levels .*uint8"),
     (GREYS, {"levels": 11}, "from 0 to 10, got 0 to 11"),
     (2 * RGB - 1, {}, r"turn \[−1, 1\] into"),
-    (RGB * np.nan, {}, "from 0 to 1, got nan"),
+    (RGB * np.nan, {}, "should be finite, got nan or infinity in 12,288 of 12,288 numbers"),
     (RGB, {"labels": [1, 2]}, "2 labels for 4 images"),
 ])  # fmt: skip
 def test_images_refuses(x, options, said):

@@ -20,10 +20,10 @@ def test_curves_have_their_names_and_an_axis():
 def test_losses_of_both_players_with_their_fixed_point():
     history = History(list(range(1, 101)), list(np.linspace(9, 1, 100)), generator=list(np.linspace(0, 1, 100)))
     figure = plots.game_history(history, fixed_point={"D": 1.386, "G": 0.693})
-    labels = [ax.get_legend().get_texts()[0].get_text() for ax in figure.axes]
+    labels = [ax.get_legend().get_texts()[-1].get_text() for ax in figure.axes]
     assert labels == ["at the fixed point, 1.386", "at the fixed point, 0.693"]
     titles = [ax.get_title(loc="left") for ax in figure.axes]
-    assert titles == ["loss of the discriminator", "loss of the generator"]
+    assert titles == ["discriminator", "generator"]
     means = figure.axes[0].lines[1]
     assert len(means.get_xdata()) == 20
     assert means.get_ydata()[0] == pytest.approx(np.mean(history.train[:5]))
@@ -48,8 +48,10 @@ def test_a_strip_of_frames_in_the_plane():
         "logits": RNG.normal(size=(5, 21, 21)),
     }
     figure = plots.game_2d(toy.get("eight_gaussians"), frames)
-    assert [ax.get_title(loc="left") for ax in figure.axes] == [f"round {r}" for r in frames["round"]]
-    for ax in figure.axes:
+    *strip, scale = figure.axes
+    assert [ax.get_title(loc="left") for ax in strip] == [f"round {r}" for r in frames["round"]]
+    assert scale.get_ylim() == (0, 1)
+    for ax in strip:
         _, outline, points = ax.collections
         assert len(points.get_offsets()) == 30
         rings = outline.get_paths()[0].to_polygons(closed_only=False)

@@ -12,9 +12,11 @@ def bars(figure) -> list[tuple[float, float]]:
 
 def test_the_terms_of_the_bound_follow_each_other():
     figure = plots.elbo_terms({"a": (2.0, 0.5), "b": (-1.0, 3.5)}, {"a": 2.2})
-    assert bars(figure) == [(0, 2.0), (2.0, 0.5), (0, -1.0), (-1.0, 3.5)]
-    ends = [line.get_xdata()[0] for line in figure.axes[0].lines]
-    assert ends == [2.5, 2.2, 2.5, 0]  # both sums, the one limit that is known, and the zero
+    assert bars(figure) == [(0, 2.0), (0, -1.0), (2.0, 0.5), (-1.0, 3.5)]
+    sums, limits = ([path[0, 0] for path in lines.get_segments()] for lines in figure.axes[0].collections)
+    assert sums == [2.5, 2.5]
+    assert limits == [2.2]  # the one that is known
+    assert [t.get_text() for t in figure.axes[0].texts] == ["2.50, 0.30 above the limit", "2.50"]
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["a", "b"]
 
 
