@@ -3,6 +3,7 @@
 ```toml
 title = "Deep Unsupervised Learning, spring 2027"
 contact = "the forum, https://forum.example.edu/dul"
+kit = "https://git.example.edu/dul/homework.git"
 time_zone = "America/Los_Angeles"
 
 [assignments.hw1]
@@ -45,13 +46,15 @@ class AssignmentSettings:
 
 @dataclass(frozen=True)
 class CourseSettings:
-    """title, contact: "" if not set. collaboration: Markdown; "" if nothing is to be said.
+    """title, contact: "" if not set. collaboration: Markdown; "" if nothing is to be said. kit: the git address of what
+    students are given, unpacked, from which a notebook that stands alone, as on Colab, gets it; "" if there is none.
 
     assignments: of those that have settings of their own.
     """
 
     title: str = ""
     contact: str = ""
+    kit: str = ""
     collaboration: str = COLLABORATION
     assignments: Mapping[str, AssignmentSettings] = field(default_factory=dict)
 
@@ -91,11 +94,12 @@ class _Reader:
         self.problems: list[str] = []
 
     def course(self, table: dict) -> CourseSettings:
-        self._only(table, ("title", "contact", "collaboration", "time_zone", "assignments"))
+        self._only(table, ("title", "contact", "kit", "collaboration", "time_zone", "assignments"))
         zone = self._value(table, "time_zone", _zone, UTC if "time_zone" in table else None)  # one mistake is said once
         return CourseSettings(
             title=self._value(table, "title", _line, ""),
             contact=self._value(table, "contact", _line, ""),
+            kit=self._value(table, "kit", _address, ""),
             collaboration=self._value(table, "collaboration", _text, COLLABORATION),
             assignments=self._assignments(self._value(table, "assignments", _table, {}), zone),
         )
@@ -140,6 +144,13 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise _Wrong(f"is {value!r}; it must be a text in quotes.")
     return value.strip()
+
+
+def _address(value: Any) -> str:
+    text = _line(value)
+    if "://" not in text:
+        raise _Wrong(f"is {value!r}; it must be the address of a git repository, such as https://example.edu/hw.git.")
+    return text
 
 
 def _line(value: Any) -> str:

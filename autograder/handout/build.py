@@ -82,17 +82,16 @@ def read_source(assignment: str) -> list[Cell]:
     return notebooks.read(here.source)
 
 
-def release(course: Course, assignment: str, figures: bool = True, kit: str = "") -> Path:
+def release(course: Course, assignment: str, figures: bool = True) -> Path:
     """Write the handout of `assignment` through nbgrader into the course's release folder, and return it.
 
     It is made aside, looked over, and swapped in: where anything fails, the one from before stays as it is. The
     course's gradebook learns the assignment and its points. figures: draw the expected figures anew from the reference
-    artifacts; without, those already released are kept. kit: a git address from which the notebook gets the kit where
-    it stands alone. Raises SourceError, SettingsError and CourseError.
+    artifacts; without, those already released are kept. Raises SourceError, SettingsError and CourseError.
     """
     course.configure()
     own = settings.read(course.root)
-    cells = [replace(cell, source=source.addressed(cell.source, kit)) for cell in read_source(assignment)]
+    cells = [replace(cell, source=source.addressed(cell.source, own.kit)) for cell in read_source(assignment)]
     folder = course.source / assignment
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "figures").mkdir(parents=True)
@@ -101,7 +100,7 @@ def release(course: Course, assignment: str, figures: bool = True, kit: str = ""
         shutil.copytree(kept, folder / "figures", dirs_exist_ok=True)
     if figures:
         draw_figures(assignment, cells, folder / "figures")
-    write_source(assignment, folder / f"{assignment}.ipynb", own, kit)
+    write_source(assignment, folder / f"{assignment}.ipynb", own)
     with tempfile.TemporaryDirectory(dir=_beside(course.release), prefix=".aside-") as aside:
         replace(course, release=Path(aside)).generate_assignment(assignment)
         made = Path(aside) / assignment
@@ -156,8 +155,8 @@ def _swap(made: Path, target: Path) -> None:
     made.rename(target)
 
 
-def write_source(assignment: str, target: Path, own: CourseSettings = DEFAULTS, kit: str = "") -> None:
-    """The source as nbgrader reads it: an .ipynb with its metadata, the same bytes every time. kit: see `release`.
+def write_source(assignment: str, target: Path, own: CourseSettings = DEFAULTS) -> None:
+    """The source as nbgrader reads it: an .ipynb with its metadata, the same bytes every time.
 
     own: the course's settings: what the notebook says of it, and whether written questions have points.
     """
@@ -181,7 +180,7 @@ def write_source(assignment: str, target: Path, own: CourseSettings = DEFAULTS, 
             worth = f"{answers[number + 1].points:g} points, graded by hand" if counted else "no points"
             cell.source = source.QUESTION.sub(rf"\g<0> ({worth})", cell.source)
         elif cell.cell_type == "code":
-            cell.source = source.addressed(cell.source, kit)
+            cell.source = source.addressed(cell.source, own.kit)
             grade = cell.metadata.get("nbgrader")  # a grade cell of the instructor's own, without check(…)
             cell.metadata = _metadata(cell.source, exercise) or ({"nbgrader": grade} if grade else {})
     notebook.cells.insert(1, _made("markdown", opening.opening(here, own), f"{assignment}-{OPENING}"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder import assignments, notebooks
+from autograder import assignments, notebooks, settings
 from autograder.assignments import ROOT
 from autograder.course import SourceError
 from autograder.handout import build, source
@@ -152,13 +152,20 @@ def test_lint_asks_for_exactly_this_text():
 
 
 def test_the_address_of_the_course_goes_into_the_handout(tmp_path):
-    build.write_source("nice", tmp_path / "nice.ipynb", kit="https://example.edu/kit.git")
+    (tmp_path / "course.toml").write_text('kit = "https://example.edu/kit.git"')
+    build.write_source("nice", tmp_path / "nice.ipynb", settings.read(tmp_path))
     first = next(c for c in notebooks.read(tmp_path / "nice.ipynb") if c.kind == "code")
     assert 'KIT = "https://example.edu/kit.git"' in first.source
     own = [notebooks.Cell("code", source.addressed(source.FIRST_CELL, "https://example.edu/kit.git"))]
     assert source.leaks(own, [first]) == []
     build.write_source("nice", tmp_path / "nice.ipynb")
     assert next(c for c in notebooks.read(tmp_path / "nice.ipynb") if c.kind == "code").source == source.FIRST_CELL
+
+
+def test_an_address_that_is_none_is_said(tmp_path):
+    (tmp_path / "course.toml").write_text('kit = "the shared folder"')
+    with pytest.raises(settings.SettingsError, match="kit is 'the shared folder'; it must be the address of a git rep"):
+        settings.read(tmp_path)
 
 
 def test_a_source_without_it_is_not_released(monkeypatch):

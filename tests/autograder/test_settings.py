@@ -79,7 +79,7 @@ def test_an_empty_text_says_nothing(written):
 @pytest.mark.parametrize(
     ("find", "replace", "said"),
     [
-        ("title =", "titel =", "there is no titel. Did you mean title? Known keys: title, contact, collaboration"),
+        ("title =", "titel =", "there is no titel. Did you mean title? Known keys: title, contact, kit, collaboration"),
         (
             "[assignments.hw1]",
             "[assignments.hw11]",
