@@ -33,7 +33,8 @@ def trained(name: str, model: nn.Module, fit: Callable, retrain: bool = False, a
     retrain, kept = retrain and not training.session.grading, _kept(model, file)
     if retrain:
         training.session.forget(name)
-    goes_on = training.session.is_unfinished(name) and not training.session.grading
+    unfinished = training.session.is_unfinished(name) or name in training.session.unsaved
+    goes_on = unfinished and not training.session.grading
     if file.exists() and not retrain and not goes_on:
         history = _load(name, file, model)
         origin = origins.remember(name, file, model, fit)
