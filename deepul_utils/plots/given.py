@@ -30,6 +30,7 @@ def integers(value, name: str, *shapes: Shape) -> np.ndarray:
 
 
 def require_finite(array: np.ndarray, name: str) -> None:
+    """Raises CannotDraw, with how many numbers are nan or infinite."""
     bad = array.size - int(np.isfinite(array).sum())
     if bad:
         raise CannotDraw(f"{name} should be finite, got nan or infinity in {bad:,} of {array.size:,} numbers.")

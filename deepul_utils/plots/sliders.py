@@ -1,7 +1,5 @@
 """Figures to choose among with a handle: rounds of a game, layers of a flow, places in a latent space."""
 
-import base64
-import html
 import io
 import sys
 from collections.abc import Callable, Sequence
@@ -45,42 +43,56 @@ class Slider:
     def _repr_png_(self) -> tuple[bytes, dict]:
         return self.picture(self.start)
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        """The handle for whoever can show it, the picture for all others."""
-        png, shown = self.picture(self.start)
-        bundle = {"image/png": base64.b64encode(png).decode(), "text/plain": f"[{shown['alt']}]"}
-        return bundle | self._handle(), {"image/png": shown}
+    def _ipython_display_(self) -> None:
+        """The handle above, the picture below, each an output of its own: a notebook that is opened again has no handle
+        any more, and still the picture.
+        """
+        handle = self._handle()
+        if handle is None:
+            raise NotImplementedError("IPython shows the picture")
+        from IPython.display import Pretty, display
 
-    def _handle(self) -> dict:
-        """The slider as a widget of a live notebook; nothing where there is none, or no ipywidgets."""
+        first = _Picture(self, self.start)
+        first._repr_png_()  # what goes wrong here is the cell's error
+        display(handle)
+        shown = display(first, display_id=True)
+
+        def show(change: dict) -> None:
+            picture = _Picture(self, change["new"])
+            try:
+                picture._repr_png_()
+            except Exception as error:  # whatever the student's model raises: nobody sees a widget's errors
+                picture = Pretty(describe(error))
+            shown.update(picture)
+
+        handle.observe(show, "value")
+
+    def _handle(self):
+        """The slider as a widget of a live notebook; None where there is none, or no ipywidgets."""
         ipython = sys.modules.get("IPython")
         shell = ipython.get_ipython() if ipython else None
         if len(self.values) < 2 or not hasattr(shell, "kernel"):
-            return {}
+            return None
         try:
             import ipywidgets
         except ImportError:
-            return {}
-        picture = ipywidgets.HTML(self._tag(self.start))
+            return None
         options = [(_word(value), k) for k, value in enumerate(self.values)]
-        wide = {"width": "min(36em, 100%)"}
-        style = {"description_width": "initial"}
-        handle = ipywidgets.SelectionSlider(
-            options=options, value=self.start, description=self.label, layout=wide, style=style
-        )
-        handle.observe(lambda change: setattr(picture, "value", self._tag(change["new"])), "value")
-        box = ipywidgets.VBox([handle, picture])
-        return box._repr_mimebundle_() if hasattr(box, "_repr_mimebundle_") else {}
+        look = dict(layout={"width": "min(36em, 100%)"}, style={"description_width": "initial"})
+        return ipywidgets.SelectionSlider(options=options, value=self.start, description=self.label, **look)
 
-    def _tag(self, k: int) -> str:
-        """The picture of values[k] in HTML; what went wrong where it cannot be drawn: nobody sees a widget's errors."""
-        try:
-            png, shown = self.picture(k)
-        except Exception as error:  # whatever the student's model raises
-            return f"<pre>{html.escape(describe(error))}</pre>"
-        source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-        alt, width = html.escape(shown["alt"]), shown.get("width", "")
-        return f'<img src="{source}" alt="{alt}" width="{width}" style="max-width: 100%; height: auto">'
+
+class _Picture:
+    """One of a slider's figures, as Jupyter shows it."""
+
+    def __init__(self, slider: Slider, k: int):
+        self._slider, self._k = slider, k
+
+    def _repr_png_(self) -> tuple[bytes, dict]:
+        return self._slider.picture(self._k)
+
+    def __repr__(self) -> str:
+        return f"[{self._repr_png_()[1]['alt']}]"
 
 
 def _picture_of(figure) -> tuple[bytes, dict]:

@@ -35,7 +35,8 @@ def trained(name: str, model: nn.Module, fit: Callable, retrain: bool = False, a
     given_on = devices.of_tensors(model)
     if retrain:
         training.session.forget(name)
-    goes_on = training.session.is_unfinished(name) and not training.session.grading
+    unfinished = training.session.is_unfinished(name) or name in training.session.unsaved
+    goes_on = unfinished and not training.session.grading
     if file.exists() and not retrain and not goes_on:
         history = _load(name, file, model)
         origin = origins.remember(name, file, model, fit)

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from autograder import assignments
 from autograder.assignments import ROOT, Assignment
@@ -130,9 +131,14 @@ def test_every_stub_names_its_exercise_and_what_is_to_be_written(released):
 def test_the_figures_that_the_prose_shows_are_there(released):
     assignment, folder, _ = released
     text = (folder / f"{assignment}.ipynb").read_text(encoding="utf-8")
-    shown = set(re.findall(r"\(figures/([\w.-]+)\)", text))
+    shown = re.findall(r'<img src=\\"figures/([\w.-]+)\\" alt=\\"([^"\\]{15,})\\" width=\\"(\d+)\\">', text)
     assert shown
-    assert shown == {p.name for p in (folder / "figures").iterdir()}
+    assert {name for name, _, _ in shown} == {p.name for p in (folder / "figures").iterdir()}
+    assert "](figures/" not in text
+    for name, _, width in shown:  # two pixels for each of the page's, as the notebook shows it live
+        with Image.open(folder / "figures" / name) as picture:
+            assert picture.width == pytest.approx(2 * int(width), abs=2)
+            assert int(width) <= 990
 
 
 @pytest.fixture

@@ -295,3 +295,19 @@ def test_a_picture_asks_nobody_for_anything(address):
 @pytest.mark.parametrize("address", ["figures/p.png", "my picture (1).png", "é.png", "a.b/c-d.png", "x%20y.png"])
 def test_a_picture_beside_the_notebook_is_shown(address):
     assert f'src="{address}"' in outputs.clean(f'<img src="{address}">')
+
+
+@pytest.mark.parametrize(
+    ("metadata", "kept"),
+    [
+        ({"image/png": {"width": 880, "height": 374, "alt": '"><script>'}}, {"width": 880, "height": 374}),
+        ({"image/png": {"width": 880}}, {"width": 880}),
+        *(
+            ({"image/png": told}, None)
+            for told in ({"width": "880"}, {"width": True}, {"width": 10**9}, {"height": -1}, 3)
+        ),
+        *((told, None) for told in (None, [], "width", {}, {"text/html": {"width": 3}})),
+    ],
+)
+def test_of_metadata_only_the_size_of_a_picture_is_kept(metadata, kept):
+    assert outputs.size(metadata) == ({"image/png": kept} if kept else {})

@@ -387,42 +387,46 @@ def test_a_loss_that_is_none_is_said_in_words(loss, said):
         plain(model, loss=lambda x: loss(model, x))
 
 
-def test_a_failure_in_the_middle_of_writing_leaves_the_old_file(folder, monkeypatch):
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_failure_in_the_middle_of_writing_leaves_the_old_file(folder, monkeypatch, restarted):
     trained("demo", new(), fit=plain)
-    old = (folder / "demo.safetensors").read_bytes()
+    old, write = (folder / "demo.safetensors").read_bytes(), Path.write_bytes
 
-    def half(weights, file, metadata=None):
-        Path(file).write_bytes(b"half")
-        raise OSError(28, "No space left on device")
+    def half(path, content):
+        write(path, b"half" if ".safetensors." in path.name else content)
+        if ".safetensors." in path.name:
+            raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(safetensors.torch, "save_file", half)
-        with pytest.raises(OSError, match="No space left"):
+        patch.setattr(Path, "write_bytes", half)
+        with pytest.raises(KitError, match="No space left"):
             trained("demo", new(), fit=plain, retrain=True)
     assert (folder / "demo.safetensors").read_bytes() == old
     assert left(folder) == ["demo.1.checkpoint.pt", "demo.safetensors"]
+    if restarted:
+        training.session.unsaved.clear()
     trained("demo", new(), fit=plain)  # with room again, nothing is trained twice
     assert left(folder) == ["demo.previous.safetensors", "demo.safetensors"]
 
 
-def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(folder, monkeypatch):
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before_and_ends_no_training(folder, monkeypatch, capsys):
     monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0)
-    save, calls = torch.save, []
+    write, kept = Path.write_bytes, []
 
-    def third_fails(state, file):
-        calls.append(1)
-        save(state, file)
-        if len(calls) == 3:
-            Path(file).write_bytes(b"half")
-            raise OSError(28, "No space left on device")
+    def third_fails(path, content):
+        if ".checkpoint." in path.name:
+            kept.append(left(folder))
+            if len(kept) == 3:
+                write(path, b"half")
+                raise OSError(28, "No space left on device")
+        write(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", third_fails)
-        with pytest.raises(OSError, match="No space left"):
-            trained("demo", new(), fit=plain)
-    assert left(folder) == ["demo.1.checkpoint.pt"]
-    resumed = trained("demo", new(), fit=plain)
-    assert_same("demo", "other", resumed, trained("other", new(), fit=as_if_called("demo")))
+        patch.setattr(Path, "write_bytes", third_fails)
+        model = trained("demo", new(), fit=plain)
+    assert kept[3] == ["demo.1.checkpoint.pt"]
+    assert "No space left on device). It trains on" in capsys.readouterr().out
+    assert_same("demo", "other", model, trained("other", new(), fit=as_if_called("demo")))
 
 
 def as_if_called(name: str):
