@@ -293,10 +293,10 @@ def test_its_readme_leads_to_full_points(tmp_path, assignment):
     homework = solve(assignment, folder)
     run_all = f"../../.venv/bin/jupyter execute --inplace {assignment}.ipynb"
     follow([run_all], homework, environment)
-    follow(hand_in, folder, environment)
+    follow([line.replace("your-id", "ada") for line in hand_in], folder, environment)
     handed_in = tmp_path / "submissions"
     handed_in.mkdir()
-    shutil.copy(homework / f"{assignment}-your-id.zip", handed_in)
+    shutil.copy(homework / f"{assignment}-ada.zip", handed_in)
     shutil.rmtree(folder / ".venv")  # 1.5 GB
 
     course = Course.at(tmp_path / "course")
