@@ -13,8 +13,14 @@ from typing import Any
 
 from autograder.assignments import ROOT
 
-# What a figure or a table looks like changes no result, and where an assignment lies changes none.
-DECIDE_NOTHING = {"autograder.display", "autograder.assignments", "deepul_utils.check", "deepul_utils.exercises"}
+# What a figure or a table looks like changes no result, and where an assignment or a notebook lies changes none.
+DECIDE_NOTHING = {
+    "autograder.display",
+    "autograder.assignments",
+    "deepul_utils.check",
+    "deepul_utils.exercises",
+    "deepul_utils.places",
+}
 FIGURES = "deepul_utils.plots"
 DATA = (".npz", ".png", ".csv", ".safetensors")
 

@@ -8,7 +8,7 @@ import os
 # loads it, so it stands before every import of torch, and notebooks import the kit first.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import deepul_utils.places  # noqa: F401 - notes where the process started, before a cell calls os.chdir
+from deepul_utils import places  # noqa: F401 - notes where the process started, before a cell calls os.chdir
 from deepul_utils.check import check, submit
 
 __all__ = [

@@ -85,10 +85,10 @@ def test_from_a_blank_handout_over_three_slips_to_the_grade(browser, jupyter, tm
     closing = code_cell(page, "# check()")
     closing.locator(".cm-content").click()
     page.keyboard.press("Control+a")
-    page.keyboard.insert_text('submit("YOUR-ID")')  # the id is forgotten
+    page.keyboard.insert_text('from deepul_utils import submit\n\nsubmit("YOUR-ID")')  # the id is forgotten
     assert "Put your id" in run(page, 'submit("YOUR-ID")')
     page.keyboard.press("Control+a")
-    page.keyboard.insert_text('submit("ada")')
+    page.keyboard.insert_text('from deepul_utils import submit\n\nsubmit("ada")')
     page.keyboard.press("Control+s")
     page.wait_for_timeout(1500)
     said = run(page, 'submit("ada")', seconds=300)
