@@ -66,12 +66,12 @@ def _number(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
 
 
-def _running_mean(losses: np.ndarray) -> np.ndarray:
-    """Of the losses around each step; at the ends of those that there are."""
-    if not len(losses):
-        return losses
-    window = np.ones(2 * (len(losses) // (2 * SMOOTH)) + 1)
-    sums, counts = (np.convolve(np.pad(v, len(window) // 2), window, "valid") for v in (losses, np.ones(len(losses))))
+def _running_mean(curve: np.ndarray) -> np.ndarray:
+    """Of a curve's losses around each step; at the ends of those that there are."""
+    if not len(curve):
+        return curve
+    window = np.ones(2 * (len(curve) // (2 * SMOOTH)) + 1)
+    sums, counts = (np.convolve(np.pad(v, len(window) // 2), window, "valid") for v in (curve, np.ones(len(curve))))
     return sums / counts
 
 

@@ -13,7 +13,7 @@ from autograder.handout.submit import solution_cells
 from autograder.notebooks import section
 from autograder.student import LocalStudent
 from autograder.workbench import StudentCodeError, Workbench
-from deepul_utils import devices, drawn, fit, play, plots, tensors, trained, training
+from deepul_utils import devices, drawn, fit, play, plots, tensors, toy, trained, training
 from deepul_utils.training import randomness
 from tests.core import CORE
 
@@ -182,7 +182,7 @@ def test_plots_and_receptive_fields_follow_the_model(default_on_gpu):
     """The model is on the CPU, and everything else would be elsewhere."""
     with CPU:
         model, conv = Line(), nn.Conv2d(1, 1, 3, padding=1, bias=False)
-    assert plots.common._asked(model.log_prob, np.zeros((5, 2))).shape == (5,)
+    assert plots.given.asked(model.log_prob, np.zeros((5, 2)), "log_prob").shape == (5,)
     with torch.no_grad():
         seen = tensors.receptive_field(lambda x: conv(x.float())[..., None], (1, 4, 4), at=(1, 1))
     assert seen.device == CPU
@@ -190,7 +190,7 @@ def test_plots_and_receptive_fields_follow_the_model(default_on_gpu):
 
 
 def test_numbers_of_half_precision_become_arrays():
-    assert plots.common.toy.as_array(torch.ones(2, dtype=torch.bfloat16)).tolist() == [1, 1]
+    assert toy.as_array(torch.ones(2, dtype=torch.bfloat16)).tolist() == [1, 1]
 
 
 # ---- checks of code that runs on the GPU only -------------------------------------------------------------
