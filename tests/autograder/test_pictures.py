@@ -131,7 +131,7 @@ def test_what_is_run_in_any_case_counts_as_run():
 def test_of_the_solutions_what_trains_runs_and_a_good_part_does_not(assignment):
     sources = [c.source for c in solution_cells(assignment) if c.kind == "code"]
     chosen = pictures.only_pictures(sources, assignment)
-    assert len(chosen) >= 5
+    assert len(chosen) >= 4
     for k in chosen:
         assert re.search(r"^ *(plots\.|print\()", sources[k], re.MULTILINE)
         assert not re.search(r"^(class|def|check|import|from) ?", sources[k], re.MULTILINE)
@@ -150,7 +150,8 @@ def test_the_solutions_run_without_the_cells_that_are_left_out(assignment, tmp_p
     stay = [c for k, c in enumerate(cells) if k not in chosen]
     ran = notebooks.run_cells(stay, folder, folder / "artifacts", assignment)
     assert ran.errors == {}
-    assert set(ran.session.models) == {n for c in cells for n in TRAINED.findall(c.source) if ".full" not in n}
+    wanted = {n for c in cells for n in TRAINED.findall(c.source)}
+    assert set(ran.session.models) == {n for n in wanted if ".full" not in n and not n.startswith("bigger.")}
 
 
 NESTED = {

@@ -80,12 +80,13 @@ def test_from_a_blank_handout_over_three_slips_to_the_grade(browser, jupyter, tm
     run(page, "mixture = trained(", seconds=240)
     assert "15 / 15" in run(page, 'check("logistic_mixture")')
 
-    page.keyboard.press("Control+s")
-    page.wait_for_timeout(1500)
     closing = code_cell(page, "# check()")
     closing.locator(".cm-content").click()
     page.keyboard.press("Control+a")
     page.keyboard.insert_text('from deepul_utils import submit\n\nsubmit("YOUR-ID")')  # the id is forgotten
+    assert "hw1.ipynb is not saved as you see it" in run(page, 'submit("YOUR-ID")')
+    page.keyboard.press("Control+s")
+    page.wait_for_timeout(1500)
     assert "Put your id" in run(page, 'submit("YOUR-ID")')
     page.keyboard.press("Control+a")
     page.keyboard.insert_text('from deepul_utils import submit\n\nsubmit("ada")')
