@@ -34,7 +34,7 @@ demo: setup
 	@$(BIN)/deepul demo
 
 test: setup
-	@$(BIN)/pytest -q -m "not slow"
+	@$(BIN)/pytest -q -m "not slow" $(TESTS)
 
 # Trains, grades a whole class, and drives JupyterLab in a browser.
 test-slow: setup

@@ -36,12 +36,22 @@ def code_cell(page, text: str):
     return page.locator(".jp-CodeCell", has_text=text).first
 
 
-def write(page, text: str, source: str) -> None:
-    """Put `source` into the cell with `text`, as by pasting it, and run it."""
+def edit(page, text: str, source: str) -> None:
+    """Put `source` into the cell with `text`, as by pasting it."""
     code_cell(page, text).locator(".cm-content").click()
     page.keyboard.press("Control+a")
     page.keyboard.insert_text(source)
+
+
+def write(page, text: str, source: str) -> None:
+    """`edit`, and run it."""
+    edit(page, text, source)
     run(page, source.splitlines()[0])
+
+
+def save(page) -> None:
+    page.keyboard.press("Control+s")
+    page.wait_for_timeout(1500)
 
 
 def run(page, text: str, seconds: int = 120) -> str:
@@ -80,18 +90,12 @@ def test_from_a_blank_handout_over_three_slips_to_the_grade(browser, jupyter, tm
     run(page, "mixture = trained(", seconds=240)
     assert "15 / 15" in run(page, 'check("logistic_mixture")')
 
-    closing = code_cell(page, "# check()")
-    closing.locator(".cm-content").click()
-    page.keyboard.press("Control+a")
-    page.keyboard.insert_text('from deepul_utils import submit\n\nsubmit("YOUR-ID")')  # the id is forgotten
+    edit(page, "# check()", 'from deepul_utils import submit\n\nsubmit("YOUR-ID")')  # the id is forgotten
     assert "hw1.ipynb is not saved as you see it" in run(page, 'submit("YOUR-ID")')
-    page.keyboard.press("Control+s")
-    page.wait_for_timeout(1500)
+    save(page)
     assert "Put your id" in run(page, 'submit("YOUR-ID")')
-    page.keyboard.press("Control+a")
-    page.keyboard.insert_text('from deepul_utils import submit\n\nsubmit("ada")')
-    page.keyboard.press("Control+s")
-    page.wait_for_timeout(1500)
+    edit(page, 'submit("YOUR-ID")', 'from deepul_utils import submit\n\nsubmit("ada")')
+    save(page)
     said = run(page, 'submit("ada")', seconds=300)
     assert "hand in this file" in said
     assert "Not all points yet: 1.2, 1.3, 1.4, 1.5" in said
