@@ -440,7 +440,7 @@ MUTANTS = (
     Mutant(
         "beta-plain-hardly-trained", "beta_vae", "the model to compare with stops after 30 steps",
         ((BETA_STEPS, "((begin, 100), (beta, 300)) if begin else ((beta, 30),)"),),
-        "dearer_codes_cost_squares", "A dearer code says less", weights="trained",
+        "dearer_codes_cost_squares", "Where a nat costs more, the code says less", weights="trained",
     ),
     Mutant(
         "beta-collapsed", "beta_vae", "β a hundred times as large: no latent is worth its price",

@@ -108,8 +108,8 @@ def test_factors_lie_along_latents(student, graded, seed):
     graded("beta_vae", short, limit=None, baseline=1.0, unit=unit, recipe=RECIPE, few=partial(short, 4 * BATCH))
 
 
-@points(2, "Trained: dearer codes cost squares")
-@hint("A dearer code says less: with a larger β pictures come back worse than with β = 1, yet better than a mean.")
+@points(2, "Trained: a larger β costs squares")
+@hint("Where a nat costs more, the code says less: with a larger β pictures come back worse than with β = 1, yet better than a mean.")
 def test_dearer_codes_cost_squares(student, seed):
     x = squares(REBUILT, seed)
     errors = {
