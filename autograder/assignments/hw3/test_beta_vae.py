@@ -109,7 +109,10 @@ def test_factors_lie_along_latents(student, graded, seed):
 
 
 @points(2, "Trained: a larger β costs squares")
-@hint("Where a nat costs more, the code says less: with a larger β pictures come back worse than with β = 1, yet better than a mean.")
+@hint(
+    "Where a nat costs more, the code says less: with a larger β pictures come back worse than with β = 1, yet better "
+    "than a mean."
+)
 def test_dearer_codes_cost_squares(student, seed):
     x = squares(REBUILT, seed)
     errors = {
