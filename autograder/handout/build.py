@@ -180,9 +180,12 @@ def write_source(assignment: str, target: Path, own: CourseSettings = DEFAULTS) 
             worth = f"{answers[number + 1].points:g} points, graded by hand" if counted else "no points"
             cell.source = source.QUESTION.sub(rf"\g<0> ({worth})", cell.source)
         elif cell.cell_type == "code":
+            finds_kit = cell.source.rstrip() == source.FIRST_CELL
             cell.source = source.addressed(cell.source, own.kit)
             grade = cell.metadata.get("nbgrader")  # a grade cell of the instructor's own, without check(…)
             cell.metadata = _metadata(cell.source, exercise) or ({"nbgrader": grade} if grade else {})
+            if finds_kit:
+                cell.metadata["jupyter"] = {"source_hidden": True}  # folded: no student has to read it
     notebook.cells.insert(1, _made("markdown", opening.opening(here, own), f"{assignment}-{OPENING}"))
     text, code = opening.closing(here)
     notebook.cells.append(_made("markdown", text, f"{assignment}-{CLOSING}"))

@@ -172,3 +172,11 @@ def test_a_source_without_it_is_not_released(monkeypatch):
     monkeypatch.setattr(source, "FIRST_CELL", "another")
     with pytest.raises(SourceError, match="first code cell is not how a notebook finds the kit"):
         build.read_source("nice")
+
+
+@pytest.mark.parametrize("assignment", CORE)
+def test_in_a_handout_it_is_folded_away(assignment):
+    file = assignments.get(assignment).handout / f"{assignment}.ipynb"
+    first, second = [c for c in json.loads(file.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"][:2]
+    assert first["metadata"] == {"jupyter": {"source_hidden": True}}
+    assert second["metadata"] == {}

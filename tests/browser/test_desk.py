@@ -126,9 +126,12 @@ def test_the_page_reads_well_in_the_dark_and_in_a_narrow_window(browser, jupyter
     hand_in(jupyter.folder)
     page = jupyter.open(browser, "hw1/hw1.ipynb", height=TALL)
     page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
-    page.set_viewport_size({"width": width, "height": TALL})
     run_all(page)
     assert shown_errors(page) == []
+    page.set_viewport_size(
+        {"width": width, "height": TALL}
+    )
+    page.wait_for_timeout(1500)
     table = page.locator(".deepul").first
     notebook = page.locator(".jp-WindowedPanel-viewport").first
     picture(notebook, f"hw1-{theme.split()[1].lower()}-{width}.png")
