@@ -19,7 +19,7 @@ from autograder import assignments, cli, commands
 from autograder.assignments import ROOT
 from autograder.commands import STAFF
 from autograder.course import Course
-from autograder.grading import batch, submissions
+from autograder.grading import batch, downloads
 from autograder.handout import bundle as bundles
 from autograder.handout.bundle import bundle, changed, files, readme
 from autograder.handout.submit import solution_cells, write_submission
@@ -274,19 +274,39 @@ def _shows(log: str, notebook: str) -> bool:
         return False
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("assignment", CORE)
-def test_its_readme_leads_to_full_points(tmp_path, assignment):
-    """A fresh folder, an environment of its own, the README's commands and no others, then `deepul grade`."""
-    pinned = tmp_path / "constraints.txt"  # what this machine's index has a build for CPUs of
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> tuple[Path, dict[str, str]]:
+    """An environment that the commands of one bundle's README made, and what they ran with."""
+    place = tmp_path_factory.mktemp("installed")
+    pinned = place / "constraints.txt"  # what this machine's index has a build for CPUs of
     pinned.write_text("".join(re.findall(r"^torch==.*\n", (ROOT / "requirements.txt").read_text(), re.MULTILINE)))
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    environment |= {"PIP_CONSTRAINT": str(pinned), "PIP_RETRIES": "0", "JUPYTER_CONFIG_DIR": str(tmp_path / "config")}
+    environment |= {"PIP_CONSTRAINT": str(pinned), "PIP_RETRIES": "0", "JUPYTER_CONFIG_DIR": str(place / "config")}
+    with zipfile.ZipFile(bundle("nice", place)) as archive:
+        archive.extractall(place)
+    (_, set_up), *_ = blocks((place / "nice" / "README.md").read_text(encoding="utf-8"))
+    follow(set_up, place / "nice", environment)
+    return place / "nice" / ".venv", environment
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("assignment", CORE)
+def test_its_readme_leads_to_full_points(installed, tmp_path, assignment):
+    """A fresh folder, the README's commands and no others, then `deepul grade`.
+
+    What its first two commands install is installed once, and is the same for all but the kit itself.
+    """
+    made, environment = installed
     with zipfile.ZipFile(bundle(assignment, tmp_path)) as archive:
         archive.extractall(tmp_path)
     folder = tmp_path / assignment
     (_, set_up), *_, (_, hand_in) = blocks((folder / "README.md").read_text(encoding="utf-8"))
-    follow(set_up, folder, environment)
+    (folder / ".venv").symlink_to(made)
+    assert [line.split()[1:3] for line in set_up[:2]] == [["-m", "venv"], ["install", "-r"]]
+    own_kit = ".venv/bin/pip install --quiet --no-deps --editable ."
+    follow([own_kit, *set_up[2:]], folder, environment)
+        [".venv/bin/pip install --quiet --no-deps --no-build-isolation --editable .", *set_up[2:]], folder, environment
+    )
     listed = subprocess.run([".venv/bin/pip", "list"], cwd=folder, env=environment, capture_output=True, text=True)
     assert not re.findall(rf"^({'|'.join({*HIDDEN} - {'nbconvert', 'nbformat'})})\b", listed.stdout, re.M | re.I)
 
@@ -297,10 +317,10 @@ def test_its_readme_leads_to_full_points(tmp_path, assignment):
     handed_in = tmp_path / "submissions"
     handed_in.mkdir()
     shutil.copy(homework / f"{assignment}-ada.zip", handed_in)
-    shutil.rmtree(folder / ".venv")  # 1.5 GB
+    (folder / ".venv").unlink()
 
     course = Course.at(tmp_path / "course")
-    (graded,) = batch.grade(course, assignment, submissions.find(handed_in, assignment), batch.Options(jobs=1))
+    (graded,) = batch.grade(course, assignment, downloads.find(handed_in, assignment).chosen(), batch.Options(jobs=1))
     assert graded.problems == []
     for score in graded.scores:
         lost = [(c["title"], c["measured"]) for c in score["checks"] if c["points"] != c["max_points"]]
