@@ -305,8 +305,6 @@ def test_its_readme_leads_to_full_points(installed, tmp_path, assignment):
     assert [line.split()[1:3] for line in set_up[:2]] == [["-m", "venv"], ["install", "-r"]]
     own_kit = ".venv/bin/pip install --quiet --no-deps --editable ."
     follow([own_kit, *set_up[2:]], folder, environment)
-        [".venv/bin/pip install --quiet --no-deps --no-build-isolation --editable .", *set_up[2:]], folder, environment
-    )
     listed = subprocess.run([".venv/bin/pip", "list"], cwd=folder, env=environment, capture_output=True, text=True)
     assert not re.findall(rf"^({'|'.join({*HIDDEN} - {'nbconvert', 'nbformat'})})\b", listed.stdout, re.M | re.I)
 
