@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Collection
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from autograder import assignments, notebooks
@@ -13,7 +15,14 @@ from autograder.notebooks import Cell
 
 def solution_cells(assignment: str) -> list[Cell]:
     """The cells of the solution source."""
-    return notebooks.read(assignments.get(assignment).source)
+    source = assignments.get(assignment).source
+    return [replace(cell) for cell in _cells(source, source.stat().st_mtime_ns)]
+
+
+@lru_cache(8)
+def _cells(source: Path, changed: int) -> tuple[Cell, ...]:
+    """Read once as long as the file does not change: the proof asks for them thousands of times."""
+    return tuple(notebooks.read(source))
 
 
 def write_submission(
