@@ -16,6 +16,8 @@ from rich.table import Column, Table
 from autograder import assignments
 from autograder.commands import app, console, readable_output
 
+ROOM = 120  # columns of a terminal, from which on the table of a class says where points were lost, too
+
 AssignmentName = Annotated[str, typer.Argument(help="Which assignment, e.g. hw1.")]
 CourseFolder = Annotated[
     Path, typer.Option("--course", help="The course folder: gradebook, submitted/, autograded/, reports.")
@@ -296,12 +298,15 @@ def _show(assignment: str, results: list) -> None:
     listed = assignments.get(assignment).exercises
     most = {s["exercise"]: s["max_points"] for r in results for s in r.scores}
     written = max((r.most_written for r in results), default=0.0)
-    table = Table("student", box=SIMPLE_HEAD)
+    table = Table(Column("student", no_wrap=True, min_width=14), box=SIMPLE_HEAD, padding=(0, 0, 0, 1))
     titles = [*(f"{e.number}\nof {most[e.name]:g}" for e in listed)]
     titles += [f"checks\nof {sum(most.values()):g}", f"written\nof {written:g}"] if written else []
     for title in (*titles, f"total\nof {sum(most.values()) + written:g}"):
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("where points were lost")
+    wide = console.width >= ROOM
+    if wide:
+        table.add_column("where points were lost")
+    below: list[str] = []
     for result in results:
         scores = {s["exercise"]: s for s in result.scores}
         lost = [
@@ -317,9 +322,20 @@ def _show(assignment: str, results: list) -> None:
             lost = result.problems
         if result.stopped:
             lost = [f"stopped: {result.stopped}", *lost]
-        waiting = [] if lost else sorted({s["headline"] for s in result.scores if s["points"] < s["max_points"]})
-        table.add_row(escape(result.student), *cells, total, escape("\n".join(lost or waiting)))
+        where = lost or _waiting(result)
+        table.add_row(escape(result.student), *cells, total, *([escape("\n".join(where))] if wide else []))
+        below += [f"  {result.student}: {'; '.join(where)}"] if where else []
     console.print(table)
+    if below and not wide:
+        console.print("Where points were lost:\n" + "\n".join(below), highlight=False, markup=False)
+
+
+def _waiting(result) -> list[str]:
+    """Why a student has not all points of whom no check failed."""
+    headlines = {s["headline"]: s["number"] for s in result.scores if s["points"] < s["max_points"]}
+    blank = [number for said, number in headlines.items() if said == f"Exercise {number} is not implemented yet."]
+    others = sorted(said for said, number in headlines.items() if number not in blank)
+    return [*([f"not implemented yet: {', '.join(blank)}"] if blank else []), *others]
 
 
 def _earned(scores: list[dict], changed: Sequence[dict] = ()) -> str:
