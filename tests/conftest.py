@@ -1,5 +1,6 @@
 """For all tests."""
 
+import os
 import signal
 
 import pytest
@@ -13,7 +14,7 @@ def _interrupts_interrupt():
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.fixture(autouse=True)
-def _no_test_is_nbgraders_own_run(monkeypatch):
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
     """nbgrader leaves NBGRADER_EXECUTION behind where its conversion ends with an error, as in some tests it does."""
-    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+    os.environ.pop("NBGRADER_EXECUTION", None)
