@@ -342,7 +342,7 @@ def test_the_demo_class_is_graded_as_it_should_be(tmp_path):
     rows = list(csv.DictReader((tmp_path / "grades.csv").read_text(encoding="utf-8").splitlines()))
     assert tuple(rows[0]) == batch.COLUMNS
     complete = [r for r in rows if r["student"] == "complete"]
-    assert sum(float(r["points"]) for r in complete) == 100
+    assert sum(float(r["points"] or 0) for r in complete) == 100
     assert all(r["points"] == "" for r in rows if r["outcome"] == "not graded")
 
     with course.gradebook() as gradebook:  # nbgrader's own record says the same
