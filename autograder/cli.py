@@ -114,10 +114,11 @@ def grade(
         bool, typer.Option("--figures", help="Draw every figure anew; else the student's own are shown, as handed in.")
     ] = False,
 ):
-    """Grade a folder of submissions in a sandbox: gradebook, grades.csv and a report page.
+    """Grade a class in a sandbox, from what the platform gave you: gradebook, grades.csv and a report page.
 
-    Run it again after an interruption and it goes on where it was; what has not changed is not graded again. Exit
-    code: 0 all are graded, 1 some could not be graded or written down, 2 nothing was graded.
+    Run it again after an interruption and it goes on where it was; what has not changed is not graded again.
+
+    Exit code: 0 all are graded, 1 some could not be graded or written down, 2 nothing was graded.
     """
     from autograder.course import Course, CourseError
     from autograder.grading import arrivals, batch, downloads

@@ -1,7 +1,5 @@
 """What a TA sees of a download before anything is graded: whose it is, what is missing, how long it would train."""
 
-import csv
-import io
 import json
 from pathlib import Path, PurePosixPath
 
@@ -13,7 +11,7 @@ from autograder import assignments
 from autograder.course import CourseError, trouble
 from autograder.files import write_atomically
 from autograder.grading import archives, choice, submissions
-from autograder.grading.batch import no_formula
+from autograder.grading.batch import table_text
 from autograder.grading.downloads import Download, uses
 from autograder.grading.submissions import Submission
 
@@ -22,12 +20,8 @@ COLUMNS = ("file", "student", "use")
 
 def write(file: Path, download: Download, chosen: list[Submission]) -> None:
     """files.csv: what became of every file of a download; a line without a file for who handed in nothing."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS)
-    writer.writeheader()
-    writer.writerows(map(no_formula, uses(download, chosen)))
-    writer.writerows(no_formula(dict(file="", student=s, use="handed in nothing")) for s in download.missing)
-    write_atomically(file, text.getvalue())
+    missing = [dict(file="", student=student, use="handed in nothing") for student in download.missing]
+    write_atomically(file, table_text(COLUMNS, [*uses(download, chosen), *missing]))
 
 
 def table(assignment: str, chosen: list[Submission]) -> Table:

@@ -7,7 +7,7 @@ import json
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -543,6 +543,15 @@ def csv_lines(assignment: str, graded: Graded) -> str:
     """A student's lines of the table."""
     text = io.StringIO()
     csv.DictWriter(text, COLUMNS).writerows(map(no_formula, rows(assignment, [graded])))
+    return text.getvalue()
+
+
+def table_text(columns: Sequence[str], rows: Iterable[dict]) -> str:
+    """A CSV table with a header, in which nothing is a formula."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    writer.writerows(map(no_formula, rows))
     return text.getvalue()
 
 

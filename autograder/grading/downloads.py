@@ -183,7 +183,7 @@ def _is_class(names: list[str], assignment: str) -> bool:
     if len(tops) == 1 and all("/" in n for n in names):
         return _is_class([n.partition("/")[2] for n in names], assignment)
     own = [n for n in names if "/" not in n]
-    if any(n.lower() == f"{assignment}.ipynb" for n in own) or "artifacts" in tops:
+    if any(n.lower() == f"{assignment}.ipynb" for n in own) or {"artifacts", assignment} & set(tops):
         return False
     handed_in = {n.partition("/")[0] for n in names if _is_work(n)}
     return len(handed_in) > 1

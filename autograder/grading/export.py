@@ -14,7 +14,7 @@ from pathlib import Path
 from autograder import assignments
 from autograder.course import Course, CourseError
 from autograder.files import write_atomically
-from autograder.grading.batch import FORMULA, no_formula
+from autograder.grading.batch import FORMULA, table_text
 from autograder.roster import Identity, Roster, Student, folded
 
 OWN = ("id", "name", "email", "points", "max_points", "late_penalty", "total", "why_none")
@@ -79,23 +79,15 @@ def own_table(known: list[Final], roster: Roster | None) -> str:
     """The kit's own table: a row for everyone in the roster, and for everyone else who handed in."""
     people = {s.id: s for s in roster.students} if roster else {}
     by_id = {f.student: f for f in known}
-    text = io.StringIO()
-    writer = csv.DictWriter(text, OWN)
-    writer.writeheader()
+    rows = []
     for student in dict.fromkeys([*people, *by_id]):
         person, final = people.get(student, Student(student)), by_id.get(student)
         row: dict[str, object] = dict(id=student, name=person.name, email=person.email, why_none="handed in nothing")
         if final:
-            none = final.points is None
-            row |= dict(
-                points="" if none else final.points,
-                max_points=final.most,
-                late_penalty=final.penalty,
-                total="" if none else final.total,
-                why_none=final.why,
-            )
-        writer.writerow(no_formula(row))
-    return text.getvalue()
+            row |= dict(max_points=final.most, late_penalty=final.penalty, why_none=final.why)
+            row |= {} if final.points is None else dict(points=final.points, total=final.total)
+        rows.append(row)
+    return table_text(OWN, rows)
 
 
 def fill(

@@ -1,8 +1,6 @@
 """What a TA reads of a graded class: grades.csv, alike.csv, and a page with the students' figures."""
 
 import base64
-import csv
-import io
 import json
 import time
 from collections import Counter
@@ -66,7 +64,7 @@ class Report:
             self._take(graded)
         self.write(lambda: _write_alike(self.folder / "alike.csv", alike))
         if self._before:
-            self.write(lambda: _write_rows(self.folder / "changes.csv", CHANGED, self.changes))
+            self.write(lambda: write_atomically(self.folder / "changes.csv", batch.table_text(CHANGED, self.changes)))
         self._page_again = 0.0
         self._write_all()
 
@@ -211,25 +209,14 @@ def _points(graded: Graded) -> dict[tuple[str, str], tuple[float | None, float, 
     }
 
 
-def _write_rows(file: Path, columns: Sequence[str], rows: Iterable[dict]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns)
-    writer.writeheader()
-    writer.writerows(map(batch.no_formula, rows))
-    write_atomically(file, text.getvalue())
-
-
 def _write_alike(file: Path, alike: list[Alike]) -> None:
     """One line a student of each group."""
-    _write_rows(
-        file,
-        ALIKE,
-        (
-            dict(group=group, what=found.what, share=round(found.share, 3), detail=found.detail, student=student)
-            for group, found in enumerate(alike, 1)
-            for student in found.students
-        ),
+    rows = (
+        dict(group=group, what=found.what, share=round(found.share, 3), detail=found.detail, student=student)
+        for group, found in enumerate(alike, 1)
+        for student in found.students
     )
+    write_atomically(file, batch.table_text(ALIKE, rows))
 
 
 def _figure(student: str, exercise: str) -> str:

@@ -91,7 +91,7 @@ def release(course: Course, assignment: str, figures: bool = True) -> Path:
     """
     course.configure()
     own = settings.read(course.root)
-    cells = [replace(cell, source=source.addressed(cell.source, own.kit)) for cell in read_source(assignment)]
+    cells = read_source(assignment)
     folder = course.source / assignment
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "figures").mkdir(parents=True)
@@ -104,7 +104,8 @@ def release(course: Course, assignment: str, figures: bool = True) -> Path:
     with tempfile.TemporaryDirectory(dir=_beside(course.release), prefix=".aside-") as aside:
         replace(course, release=Path(aside)).generate_assignment(assignment)
         made = Path(aside) / assignment
-        _look_over(assignment, cells, made, course.release / assignment)
+        added = f"{opening.first_cell(own)}\n{opening.closing(assignments.get(assignment))[1]}"
+        _look_over(assignment, cells, added, made, course.release / assignment)
         _swap(made, course.release / assignment)
     return course.release / assignment
 
@@ -115,10 +116,10 @@ def _beside(folder: Path) -> Path:
     return folder.parent
 
 
-def _look_over(assignment: str, cells: list[Cell], made: Path, before: Path) -> None:
-    """Raises SourceError for a handout that gives away a line of a solution."""
+def _look_over(assignment: str, cells: list[Cell], added: str, made: Path, before: Path) -> None:
+    """Raises SourceError for a handout that gives away a line of a solution. added: code that the release adds."""
     handout = notebooks.read(made / f"{assignment}.ipynb")
-    lines = source.leaks(cells, handout, opening.closing(assignments.get(assignment))[1])
+    lines = source.leaks(cells, handout, added)
     if lines:
         raise SourceError(
             f"The handout of {assignment} would give away {len(lines)} lines, and was not released; the first: "
@@ -180,13 +181,11 @@ def write_source(assignment: str, target: Path, own: CourseSettings = DEFAULTS) 
             worth = f"{answers[number + 1].points:g} points, graded by hand" if counted else "no points"
             cell.source = source.QUESTION.sub(rf"\g<0> ({worth})", cell.source)
         elif cell.cell_type == "code":
-            finds_kit = cell.source.rstrip() == source.FIRST_CELL
-            cell.source = source.addressed(cell.source, own.kit)
             grade = cell.metadata.get("nbgrader")  # a grade cell of the instructor's own, without check(…)
             cell.metadata = _metadata(cell.source, exercise) or ({"nbgrader": grade} if grade else {})
-            if finds_kit:
-                cell.metadata["jupyter"] = {"source_hidden": True}  # folded: no student has to read it
-    notebook.cells.insert(1, _made("markdown", opening.opening(here, own), f"{assignment}-{OPENING}"))
+    first = _made("code", opening.first_cell(own), f"{assignment}-{OPENING}-code")
+    first.metadata["jupyter"] = {"source_hidden": True}  # folded: no student has to read it
+    notebook.cells[1:1] = [_made("markdown", opening.opening(here, own), f"{assignment}-{OPENING}"), first]
     text, code = opening.closing(here)
     notebook.cells.append(_made("markdown", text, f"{assignment}-{CLOSING}"))
     notebook.cells.append(_made("code", code, f"{assignment}-{CLOSING}-code"))

@@ -1,10 +1,15 @@
-"""The first and the last cells that a release adds to a notebook: what there is to do, and how it is handed in."""
+"""The cells that a release adds to a notebook: what there is to do, how the kit is found, and how work is handed in."""
 
+import json
 from datetime import datetime
+from pathlib import Path
 
 from autograder.assignments import Assignment, Exercise
 from autograder.settings import AssignmentSettings, CourseSettings
 
+# How a notebook finds the kit on every machine.
+FIRST_CELL = (Path(__file__).parent / "first_cell.py").read_text(encoding="utf-8").rstrip()
+NO_ADDRESS = 'KIT = ""'
 DOTS = {1: "●○○", 2: "●●○", 3: "●●●"}
 
 
@@ -19,6 +24,11 @@ def opening(assignment: Assignment, settings: CourseSettings) -> str:
     if settings.title:
         parts.insert(0, f"*{settings.title}*")
     return "\n\n".join(parts)
+
+
+def first_cell(settings: CourseSettings) -> str:
+    """The first code cell, with the git address of the course's kit, for whoever has the notebook alone."""
+    return FIRST_CELL.replace(NO_ADDRESS, f"KIT = {json.dumps(settings.kit)}", 1)
 
 
 def _table(assignment: Assignment, own: AssignmentSettings) -> str:

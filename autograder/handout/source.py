@@ -5,10 +5,8 @@ a marker and is none is named; and what comes out in the end is compared with th
 """
 
 import difflib
-import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from autograder import notebooks
 from autograder.assignments import Assignment, Question
@@ -19,9 +17,6 @@ HEADING = re.compile(r"^## Exercise (\S+) · (.+)$", re.MULTILINE)
 FIGURE = re.compile(r'(?:!\[[^\]]*\]\(|<img src=")figures/([\w.-]+\.png)')
 QUESTION = re.compile(r"^### Question (\S+)$", re.MULTILINE)
 RUBRIC = re.compile(r"^\*\*Rubric", re.MULTILINE)
-# The first code cell of every notebook, as it stands in this file: how it finds the kit.
-FIRST_CELL = (Path(__file__).parent / "first_cell.py").read_text(encoding="utf-8").rstrip()
-NO_ADDRESS = 'KIT = ""'
 MARKER = re.compile(r"^[ ]*### (BEGIN|END) SOLUTION$")
 COMMENT = re.compile(r"(#+)\s*([^#]*)$")
 ALIKE = 0.75  # how much of a marker a short comment must have, or one of its words of "solution", to be mistyped
@@ -33,27 +28,12 @@ NOT_IMPLEMENTED = re.compile(r'raise NotImplementedError\("Exercise \S+ is not i
 def problems(assignment: Assignment, cells: list[Cell]) -> list[str]:
     """What is not in order in these cells of its source: a sentence each."""
     return [
-        *_first_cell(cells),
         *_markers(cells),
         *_headings(assignment, cells),
         *_checks(assignment, cells),
         *_questions(assignment, cells),
         *_figures(cells),
     ]
-
-
-def _first_cell(cells: list[Cell]) -> Iterator[str]:
-    first = next((cell for cell in cells if cell.kind == "code"), None)
-    if first is None or first.source.rstrip() != FIRST_CELL:
-        yield (
-            "The first code cell is not how a notebook finds the kit on every machine: put the text of "
-            "autograder/handout/first_cell.py into a cell of its own before all others."
-        )
-
-
-def addressed(source: str, kit: str) -> str:
-    """The first cell's source with the git address of the course's kit, for whoever has the notebook alone."""
-    return source.replace(NO_ADDRESS, f"KIT = {json.dumps(kit)}", 1) if source.rstrip() == FIRST_CELL else source
 
 
 def _markers(cells: list[Cell]) -> Iterator[str]:
@@ -213,7 +193,8 @@ def leaks(source: list[Cell], handout: list[Cell], added: str = "") -> list[str]
     Made from a source in order there is none: what the code of a handout has, stands outside of the solutions, or is a
     stub; and its text has no line of a model answer.
     """
-    given = {line.strip() for cell in source for line in _outside(cell)} | set(added.splitlines())
+    given = {line.strip() for cell in source for line in _outside(cell)}
+    given |= {line.strip() for line in added.splitlines()}
     answers = {line.strip() for cell in source if is_answer(cell) for line in cell.source.splitlines()} - given
     return [
         line.strip()

@@ -8,7 +8,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from autograder import assignments
 from autograder.assignments import Assignment
-from autograder.handout import source
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -43,7 +42,6 @@ def write(name: str, family: str, title: str = "", number: str = "") -> list[Pat
         "title": title,
         "quoted_title": json.dumps(title, ensure_ascii=False),
         "number": number or _next_number(),
-        "first_cell": source.FIRST_CELL,
     }
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES / family), undefined=StrictUndefined, keep_trailing_newline=True

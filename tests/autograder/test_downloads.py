@@ -374,6 +374,12 @@ def test_a_submission_in_the_place_of_a_class_is_said(tmp_path):
     assert list(downloads.find(tmp_path / "ben.zip", "hw1").attempts) == ["ben"]
 
 
+def test_a_class_of_one_with_more_in_the_folder_is_one_student(tmp_path):
+    put(tmp_path / "late" / "ada" / "hw1" / "hw1.ipynb", b"{}")
+    put(tmp_path / "late" / "ada" / "old" / "hw1.ipynb", b"{}")
+    assert list(downloads.find(tmp_path / "late", "hw1").attempts) == ["ada"]
+
+
 def test_two_things_of_one_student_are_said_where_neither_is_the_later(tmp_path):
     put(tmp_path / "ada" / "hw1.ipynb", b"{}")
     put(tmp_path / "hw1-ada.zip", packed(work(0)))

@@ -11,9 +11,8 @@ import pytest
 
 from autograder import assignments, notebooks, settings
 from autograder.assignments import ROOT
-from autograder.course import SourceError
-from autograder.handout import build, source
-from autograder.proof import new
+from autograder.handout import build, opening, source
+from autograder.settings import CourseSettings
 from tests.core import CORE
 
 # Where Colab and Kaggle put things, below a folder of the test's; pip only says what it was asked for.
@@ -49,7 +48,7 @@ def run(tmp_path):
     """run(folder, kit=""): the first cell, in this folder of a machine on which no kit is installed."""
 
     def cell(folder: Path, kit: str = "") -> subprocess.CompletedProcess:
-        text = source.addressed(source.FIRST_CELL, kit) if kit else source.FIRST_CELL
+        text = opening.first_cell(CourseSettings(kit=kit))
         for host in ("/content", "/kaggle"):
             text = text.replace(f'"{host}"', repr(str(tmp_path / host[1:])))
         before = PLATFORM.format(root=str(ROOT), repository=str(tmp_path / "repository"))
@@ -80,7 +79,7 @@ def test_locally_it_is_silent_and_finds_the_kit_above(run, tmp_path):
 def test_the_kit_above_goes_before_one_that_is_installed(run, tmp_path, monkeypatch):
     """Two homeworks in one environment: each has its own checks."""
     kit, other = write_kit(tmp_path / "hw1"), write_kit(tmp_path / "hw2")
-    text = f"import sys; sys.path.append({str(other)!r})\n{source.FIRST_CELL}\nimport json; ran = []{AFTER}"
+    text = f"import sys; sys.path.append({str(other)!r})\n{opening.FIRST_CELL}\nimport json; ran = []{AFTER}"
     done = subprocess.run([sys.executable, "-c", text], cwd=kit, capture_output=True, text=True)
     assert Path(found(done)["kit"]).is_relative_to(kit)
 
@@ -129,26 +128,16 @@ def test_where_there_is_none_it_says_what_to_do(run, tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", CORE)
-def test_every_notebook_begins_with_it(name):
-    cells = notebooks.read(assignments.get(name).source)
-    assert next(c for c in cells if c.kind == "code").source == source.FIRST_CELL
-
-
-@pytest.mark.parametrize("family", new.families())
-def test_a_new_assignment_has_it_too(family, tmp_path, monkeypatch):
-    text = (new.TEMPLATES / family / "source.py.j2").read_text(encoding="utf-8")
-    assert text.index("{{ first_cell }}") < text.index("from deepul_utils")
-
-
-def test_lint_asks_for_exactly_this_text():
-    here = assignments.get("nice")
-    cells = notebooks.read(here.source)
-    assert source.problems(here, cells) == []
-    first = next(c for c in cells if c.kind == "code")
-    first.source = first.source.replace("range(5)", "range(4)")
-    (said,) = source.problems(here, cells)
-    assert said.startswith("The first code cell is not how a notebook finds the kit on every machine")
+@pytest.mark.parametrize("assignment", CORE)
+def test_every_handout_begins_with_it_folded_away_and_no_source_has_it(assignment):
+    here = assignments.get(assignment)
+    handout = json.loads((here.handout / f"{assignment}.ipynb").read_text(encoding="utf-8"))["cells"]
+    first, second = [c for c in handout if c["cell_type"] == "code"][:2]
+    assert "".join(first["source"]) == opening.FIRST_CELL
+    assert first["metadata"] == {"deepul": {"made": True}, "jupyter": {"source_hidden": True}}
+    assert second["metadata"] == {}
+    sources = [c.source.rstrip() for c in notebooks.read(here.source)]
+    assert opening.FIRST_CELL not in sources
 
 
 def test_the_address_of_the_course_goes_into_the_handout(tmp_path):
@@ -156,27 +145,12 @@ def test_the_address_of_the_course_goes_into_the_handout(tmp_path):
     build.write_source("nice", tmp_path / "nice.ipynb", settings.read(tmp_path))
     first = next(c for c in notebooks.read(tmp_path / "nice.ipynb") if c.kind == "code")
     assert 'KIT = "https://example.edu/kit.git"' in first.source
-    own = [notebooks.Cell("code", source.addressed(source.FIRST_CELL, "https://example.edu/kit.git"))]
-    assert source.leaks(own, [first]) == []
+    assert source.leaks([], [first], first.source) == []
     build.write_source("nice", tmp_path / "nice.ipynb")
-    assert next(c for c in notebooks.read(tmp_path / "nice.ipynb") if c.kind == "code").source == source.FIRST_CELL
+    assert next(c for c in notebooks.read(tmp_path / "nice.ipynb") if c.kind == "code").source == opening.FIRST_CELL
 
 
 def test_an_address_that_is_none_is_said(tmp_path):
     (tmp_path / "course.toml").write_text('kit = "the shared folder"')
     with pytest.raises(settings.SettingsError, match="kit is 'the shared folder'; it must be the address of a git rep"):
         settings.read(tmp_path)
-
-
-def test_a_source_without_it_is_not_released(monkeypatch):
-    monkeypatch.setattr(source, "FIRST_CELL", "another")
-    with pytest.raises(SourceError, match="first code cell is not how a notebook finds the kit"):
-        build.read_source("nice")
-
-
-@pytest.mark.parametrize("assignment", CORE)
-def test_in_a_handout_it_is_folded_away(assignment):
-    file = assignments.get(assignment).handout / f"{assignment}.ipynb"
-    first, second = [c for c in json.loads(file.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"][:2]
-    assert first["metadata"] == {"jupyter": {"source_hidden": True}}
-    assert second["metadata"] == {}
