@@ -458,13 +458,19 @@ def _oddities(cells: list[dict]) -> list[str]:
             # What is not written yet is no oddity, and neither are the names that are missing because of it.
             said = output.get("ename") in ("NotRun", "Stopped")
             stub = output.get("ename") == "NotImplementedError" and output["evalue"].startswith("Exercise ")
-            follows = stub or said or (failed and output.get("ename") == "NameError")
+            follows = stub or said or (failed and _is_missing(output))
             if output["output_type"] == "error":
                 failed = True
                 if not follows:
                     line = cell["source"].strip().splitlines()[0][:60]
                     found.append(f"The cell “{line}” stopped with {output['ename']}: {output['evalue']}"[:300])
     return found
+
+
+def _is_missing(output: dict) -> bool:
+    """Whether a cell stopped because something was not made before: a name, or a model to draw from."""
+    untrained = output.get("ename") == "KitError" and "nothing was trained under the name" in output["evalue"]
+    return untrained or output.get("ename") == "NameError"
 
 
 def figures(cells: list[dict]) -> dict[str, str]:

@@ -829,3 +829,21 @@ def test_a_gradebook_that_is_in_use_for_a_minute_is_waited_for(made, monkeypatch
         ended, printed = command(monkeypatch, capsys, made)
         assert time.monotonic() - began > 55
     assert (ended, table(made), recorded(made)) == (0, ALL, ALL), printed
+
+
+def stopped(source: str, ename: str, evalue: str) -> dict:
+    return {"source": source, "outputs": [{"output_type": "error", "ename": ename, "evalue": evalue}]}
+
+
+def test_nothing_is_odd_about_what_is_not_written_yet():
+    stub = stopped("class MADE: ...", "NotImplementedError", "Exercise 1.2 is not implemented yet: MADE")
+    follow = [
+        stopped("tiny = MADE()", "NameError", "name 'MADE' is not defined"),
+        stopped("drawn('made', f)", "KitError", "Exercise 1.2: nothing was trained under the name 'made' yet."),
+    ]
+    assert batch._oddities([stub, *follow]) == []
+    odd = stopped("1 / 0", "ZeroDivisionError", "division by zero")
+    assert batch._oddities([stub, odd, *follow]) == [
+        "The cell “1 / 0” stopped with ZeroDivisionError: division by zero"
+    ]
+    assert len(batch._oddities(follow)) == 1  # the first of them has no stub before it
