@@ -66,7 +66,8 @@ def before_the_check(text: str) -> Callable[[Path], None]:
 
 
 def is_check(cell: dict) -> bool:
-    return cell["metadata"].get("nbgrader", {}).get("grade", False)
+    about = cell["metadata"].get("nbgrader", {})
+    return about.get("grade", False) and not about.get("solution", False)  # an answer is both
 
 
 WRONG = ("edge-bins-are-inner-bins", "output-mask-not-strict")  # slips of both exercises that are handed in
