@@ -847,3 +847,30 @@ def test_nothing_is_odd_about_what_is_not_written_yet():
         "The cell “1 / 0” stopped with ZeroDivisionError: division by zero"
     ]
     assert len(batch._oddities(follow)) == 1  # the first of them has no stub before it
+
+
+def test_what_is_exported_is_what_the_gradebook_says(made, monkeypatch, capsys):
+    command(monkeypatch, capsys, made)
+    expected = recorded(made)
+    options = ["--course", str(made / "course"), "--output", str(made / "out.csv")]
+    (made / "moodle.csv").write_text(
+        "Identifier,Full name,Email address,Status,Grade,Maximum Grade\n"
+        + "".join(f"Participant {k},{student},,,,110.00\n" for k, student in enumerate(expected)),
+        encoding="utf-8",
+    )
+    for platform, column, more in (("csv", "total", []), ("moodle", "Grade", ["--file", str(made / "moodle.csv")])):
+        monkeypatch.setattr(sys, "argv", ["deepul", "export", "hw1", "--to", platform, *options, *more])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert ended.value.code == 0, capsys.readouterr().out
+        rows = list(csv.DictReader((made / "out.csv").read_text(encoding="utf-8").splitlines()))
+        name = "id" if platform == "csv" else "Full name"
+        assert {r[name]: float(r[column]) for r in rows} == expected
+    with Course.at(made / "course").gradebook() as gradebook:
+        gradebook.find_grade("check-made", "hw1", "hw1", "ada").auto_score = None  # a fault of ours
+        gradebook.db.commit()
+    monkeypatch.setattr(sys, "argv", ["deepul", "export", "hw1", "--to", "csv", *options])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    assert "ada: could not be graded" in capsys.readouterr().out
