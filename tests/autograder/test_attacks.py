@@ -200,7 +200,7 @@ def stock_score(file: Path) -> float:
     client = NotebookClient(notebook, timeout=60, allow_errors=True, resources={"metadata": {"path": str(file.parent)}})
     client.execute()
     try:
-        return sum(determine_grade(c)[0] for c in notebook.cells if is_grade(c))
+        return sum(determine_grade(c)[0] or 0.0 for c in notebook.cells if is_grade(c))  # answers have none yet
     except ValueError:  # more points than there are
         return -1.0
 
