@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
@@ -28,6 +29,9 @@ CourseFolder = Annotated[
 def release(
     assignment: AssignmentName,
     figures: Annotated[bool, typer.Option(help="Draw the expected figures from the reference weights.")] = True,
+    course: Annotated[
+        Path | None, typer.Option(help="A course folder with a course.toml: its handout, in release/ there.")
+    ] = None,
 ):
     """Make the handout in homeworks/ and the zip for students from the source in solutions/."""
     from autograder import settings
@@ -35,9 +39,11 @@ def release(
     from autograder.handout.build import release as build
     from autograder.handout.bundle import bundle
 
-    kit = Course.kit()
-    folder = build(kit, assignment, figures)
-    archive = bundle(assignment, assignments.ROOT / "build" / "bundles", settings.read(kit.root).contact)
+    opened = Course.at(course) if course else Course.kit()
+    folder, own = build(opened, assignment, figures), settings.read(opened.root)
+    bundles = opened.root / "build" / "bundles" if opened == Course.kit() else opened.root / "bundles"
+    with own.in_use():
+        archive = bundle(assignment, bundles, own.contact, folder)
     console.print(f"handout       {_relative(folder)}/", highlight=False)
     console.print(f"for students  {_relative(archive)}: the handout with all it needs", highlight=False)
 
@@ -120,7 +126,7 @@ def grade(
 
     Exit code: 0 all are graded, 1 some could not be graded or written down, 2 nothing was graded.
     """
-    from autograder.course import Course, CourseError
+    from autograder.course import CourseError
     from autograder.grading import arrivals, batch, downloads
     from autograder.grading.limits import Limits
     from autograder.roster import Roster
@@ -128,7 +134,7 @@ def grade(
     assignments.get(assignment)
     if attempt not in downloads.ATTEMPTS:
         raise CourseError(f"--attempt {attempt}: there are {', '.join(downloads.ATTEMPTS)}.")
-    opened = Course.at(course)
+    opened = _opened(course)
     known = Roster.of_course(opened.root, roster)
     scratch = opened.root / ".deepul" / "downloads" / assignment
     download = downloads.find(submissions or opened.root / "submitted", assignment, known, scratch)
@@ -241,14 +247,14 @@ def export(
 
     Exit code: 0 everyone who handed in has a row with points, 1 somebody has none, 2 nothing was written.
     """
-    from autograder.course import Course, CourseError
+    from autograder.course import CourseError
     from autograder.grading import export as exporting
     from autograder.roster import Roster
 
     assignments.get(assignment)
     if to not in exporting.PLATFORMS:
         raise CourseError(f"--to {to}: there are {', '.join(exporting.PLATFORMS)}.")
-    opened = Course.at(course)
+    opened = _opened(course)
     known = Roster.of_course(opened.root, roster)
     target = output or opened.root / "reports" / assignment / f"{to}.csv"
     filled = exporting.write(opened, assignment, to, file, target, known, column, scale)
@@ -258,6 +264,40 @@ def export(
     for student in filled.left:
         console.print(f"  has no row in the file: {student}", highlight=False, markup=False)
     if filled.left or any("graded" in text for text in filled.without):
+        raise typer.Exit(1)
+
+
+@app.command()
+def feedback(
+    assignment: AssignmentName,
+    only: Annotated[list[str] | None, typer.Option(help="Of this student only; may be repeated.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Lay the pages out there, a folder for each student's id.")] = None,
+    zipped: Annotated[bool, typer.Option("--zip", help="In --to, a zip for each student instead.")] = False,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Of those too whose written answers are not all graded: 0 there.")
+    ] = False,
+    roster: Annotated[Path | None, typer.Option(help="CSV of who is in the course. Default: its roster.csv.")] = None,
+    course: CourseFolder = Path("."),
+):
+    """Make what students get back: nbgrader's page of each, with points, comments and figures, as they are by now.
+
+    Exit code: 0 everyone who was graded has a page, 1 somebody has none, 2 nothing was made.
+    """
+    from autograder.grading import feedback as pages
+    from autograder.roster import Roster
+
+    assignments.get(assignment)
+    opened = _opened(course)
+    with console.status(f"making feedback of {assignment}") as status:
+        tell = lambda number, of: status.update(f"feedback of {assignment}: {number} of {of}")  # noqa: E731
+        made = pages.make(opened, assignment, only or (), unfinished, Roster.of_course(opened.root, roster), tell)
+    if to:
+        pages.lay_out(made.pages, to, zipped)
+    where = _relative(to) if to else f"{_relative(opened.root / 'feedback')}/STUDENT/{assignment}/{assignment}.html"
+    console.print(f"{len(made.pages)} pages, {len(made.fresh)} of them new: {where}", highlight=False, markup=False)
+    for student, why in made.without.items():
+        console.print(f"  no page: {student}: {why}", highlight=False, markup=False)
+    if made.without:
         raise typer.Exit(1)
 
 
@@ -537,6 +577,16 @@ def _validate(assignment: str, exercise: str, jobs: int, force: bool, kinds: tup
         highlight=False,
     )
     return bool(weak) or any(v.problem for v in verdicts)
+
+
+def _opened(folder: Path):
+    """The course in a folder. As long as the command runs, assignments are as it gives them."""
+    from autograder import settings
+    from autograder.course import Course
+
+    course = Course.at(folder)
+    click.get_current_context().with_resource(settings.read(course.root).in_use())
+    return course
 
 
 def _relative(path: Path) -> str:

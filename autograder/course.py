@@ -108,6 +108,7 @@ class Course:
 
         config = PyFileConfigLoader("nbgrader_config.py", path=str(ROOT)).load_config()
         config.CourseDirectory.root = str(self.root)
+        config.CourseDirectory.db_url = self.gradebook_url
         config.CourseDirectory.source_directory = str(self.source)
         config.CourseDirectory.release_directory = str(self.release)
         return config
