@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -299,6 +300,46 @@ def feedback(
         console.print(f"  no page: {student}: {why}", highlight=False, markup=False)
     if made.without:
         raise typer.Exit(1)
+
+
+@app.command()
+def totals(
+    roster: Annotated[Path | None, typer.Option(help="CSV of who is in the course. Default: its roster.csv.")] = None,
+    course: CourseFolder = Path("."),
+):
+    """Write what everybody has in the whole course: each homework by its weight in course.toml."""
+    from autograder.grading import totals as adding
+    from autograder.roster import Roster
+
+    opened = _opened(course)
+    table, target = adding.rows(opened, Roster.of_course(opened.root, roster)), opened.root / "reports" / "course.csv"
+    adding.write(target, table)
+    console.print(f"{len(table)} students: {_relative(target)}", highlight=False, markup=False)
+
+
+@app.command()
+def term(
+    folder: Annotated[Path, typer.Argument(help="The new course folder, called after the term: 2027-spring.")],
+    first: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The day the first homework is due.")],
+    zone: Annotated[str, typer.Option(help="Time zone of its due dates, e.g. Europe/Berlin.")] = "UTC",
+    like: Annotated[
+        Path | None, typer.Option(help="The folder of an earlier term, to take its course.toml over.")
+    ] = None,
+):
+    """Begin a term: a course folder with its course.toml, and a secret of its own."""
+    from autograder.term import make
+
+    made = make(folder, first.date(), zone, like)
+    secret = made.root / ".deepul-salt"
+    console.print(
+        f"course   {_relative(made.root)}/course.toml: due dates, late policy, exercises; look it over\n"
+        f"secret   {secret}: keep a copy where only staff can read it. Only with it grades come out the same again, and "
+        "who reads it can predict what is held out\n"
+        f"Then:\n  deepul release hw1 --course {_relative(made.root)}\n"
+        f"  deepul grade hw1 path/to/download --course {_relative(made.root)}",
+        highlight=False,
+        markup=False,
+    )
 
 
 def _changes(course, assignment: str, chosen: list, options) -> None:

@@ -46,6 +46,7 @@ def make(
         raise CourseError(f"Nothing of {', '.join(unknown)} was graded. There are: {', '.join(finals)}.")
     made, versions = Made(), _versions(course, assignment)
     api = course.api()
+    api.coursedir.ignore = [*api.coursedir.ignore, "artifacts"]  # nbgrader copies what lies beside a notebook
     chosen = [f for s, f in finals.items() if not only or s in only]
     for number, final in enumerate(chosen, 1):
         page = course.root / "feedback" / final.student / assignment / f"{assignment}.html"
