@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
@@ -94,6 +93,7 @@ def lint(
 
 @app.command()
 def grade(
+    context: typer.Context,
     assignment: AssignmentName,
     submissions: Annotated[
         Path | None,
@@ -135,7 +135,7 @@ def grade(
     assignments.get(assignment)
     if attempt not in downloads.ATTEMPTS:
         raise CourseError(f"--attempt {attempt}: there are {', '.join(downloads.ATTEMPTS)}.")
-    opened = _opened(course)
+    opened = _opened(course, context)
     known = Roster.of_course(opened.root, roster)
     scratch = opened.root / ".deepul" / "downloads" / assignment
     download = downloads.find(submissions or opened.root / "submitted", assignment, known, scratch)
@@ -233,6 +233,7 @@ def _grade(
 
 @app.command()
 def export(
+    context: typer.Context,
     assignment: AssignmentName,
     to: Annotated[str, typer.Option(help="canvas, moodle, brightspace, gradescope, or csv: the kit's own table.")],
     file: Annotated[Path | None, typer.Option(help="The platform's own grade file, which is filled in.")] = None,
@@ -255,7 +256,7 @@ def export(
     assignments.get(assignment)
     if to not in exporting.PLATFORMS:
         raise CourseError(f"--to {to}: there are {', '.join(exporting.PLATFORMS)}.")
-    opened = _opened(course)
+    opened = _opened(course, context)
     known = Roster.of_course(opened.root, roster)
     target = output or opened.root / "reports" / assignment / f"{to}.csv"
     filled = exporting.write(opened, assignment, to, file, target, known, column, scale)
@@ -270,6 +271,7 @@ def export(
 
 @app.command()
 def feedback(
+    context: typer.Context,
     assignment: AssignmentName,
     only: Annotated[list[str] | None, typer.Option(help="Of this student only; may be repeated.")] = None,
     to: Annotated[Path | None, typer.Option(help="Lay the pages out there, a folder for each student's id.")] = None,
@@ -288,7 +290,7 @@ def feedback(
     from autograder.roster import Roster
 
     assignments.get(assignment)
-    opened = _opened(course)
+    opened = _opened(course, context)
     with console.status(f"making feedback of {assignment}") as status:
         tell = lambda number, of: status.update(f"feedback of {assignment}: {number} of {of}")  # noqa: E731
         made = pages.make(opened, assignment, only or (), unfinished, Roster.of_course(opened.root, roster), tell)
@@ -304,6 +306,7 @@ def feedback(
 
 @app.command()
 def totals(
+    context: typer.Context,
     roster: Annotated[Path | None, typer.Option(help="CSV of who is in the course. Default: its roster.csv.")] = None,
     course: CourseFolder = Path("."),
 ):
@@ -311,7 +314,7 @@ def totals(
     from autograder.grading import totals as adding
     from autograder.roster import Roster
 
-    opened = _opened(course)
+    opened = _opened(course, context)
     table, target = adding.rows(opened, Roster.of_course(opened.root, roster)), opened.root / "reports" / "course.csv"
     adding.write(target, table)
     console.print(f"{len(table)} students: {_relative(target)}", highlight=False, markup=False)
@@ -620,13 +623,13 @@ def _validate(assignment: str, exercise: str, jobs: int, force: bool, kinds: tup
     return bool(weak) or any(v.problem for v in verdicts)
 
 
-def _opened(folder: Path):
+def _opened(folder: Path, context: typer.Context):
     """The course in a folder. As long as the command runs, assignments are as it gives them."""
     from autograder import settings
     from autograder.course import Course
 
     course = Course.at(folder)
-    click.get_current_context().with_resource(settings.read(course.root).in_use())
+    context.with_resource(settings.read(course.root).in_use())
     return course
 
 
