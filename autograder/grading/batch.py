@@ -20,6 +20,7 @@ from autograder.course import Course, CourseError, trouble
 from autograder.files import write_atomically
 from autograder.grading import by_hand, copies, outputs, submissions, workers
 from autograder.grading.cache import Cache, key, kit_version
+from autograder.grading.execute import endings
 from autograder.grading.kernel import KIT
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised, is_answer, normalise
@@ -382,8 +383,7 @@ def read_scores(student: str, assignment: str, result: dict, changes: list[str])
             f"Not protected: the points of the cell {grade_id} were given in the student's own kernel, where a line of "
             "the student's code can change them. Cells with check(…) are graded outside it."
         )
-    if result["stopped"]:
-        graded.problems.append(f"Grading stopped early: {result['stopped']}. What was graded until then counts.")
+    graded.problems += endings(result["left_out"], result["stopped"])
     graded.problems = _plain(graded.problems + changes + _faults(graded) + _oddities(cells))
     return graded
 
