@@ -27,7 +27,7 @@ c.Autograde.autograde_preprocessors = [
     "autograder.grading.nbgrader_steps.TrustedExecute",
     "nbgrader.preprocessors.LimitOutput",
     "nbgrader.preprocessors.SaveAutoGrades",
-    "nbgrader.preprocessors.AssignLatePenalties",
+    "autograder.grading.nbgrader_steps.LatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
 # What could not be graded has no score in the table, where nbgrader writes 0.

@@ -123,14 +123,13 @@ def grade(
     from autograder.course import Course, CourseError
     from autograder.grading import arrivals, batch, downloads
     from autograder.grading.limits import Limits
-    from autograder.roster import FILE, Roster
+    from autograder.roster import Roster
 
     assignments.get(assignment)
     if attempt not in downloads.ATTEMPTS:
         raise CourseError(f"--attempt {attempt}: there are {', '.join(downloads.ATTEMPTS)}.")
     opened = Course.at(course)
-    listed = roster or opened.root / FILE
-    known = Roster.read(listed) if roster or listed.exists() else None
+    known = Roster.of_course(opened.root, roster)
     scratch = opened.root / ".deepul" / "downloads" / assignment
     download = downloads.find(submissions or opened.root / "submitted", assignment, known, scratch)
     everyone = list(download.attempts)
@@ -142,7 +141,7 @@ def grade(
     for note in downloads.notes(download):
         console.print(f"  {escape(note)}", style="dim", highlight=False)
     limits = replace(Limits.parse(limit or []), figures=figures)
-    options = batch.Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster)
+    options = batch.Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster, roster=known)
     if dry_run:
         console.print(arrivals.table(assignment, download.chosen(attempt)))
         _changes(opened, assignment, download.chosen(attempt), options)
@@ -244,14 +243,13 @@ def export(
     """
     from autograder.course import Course, CourseError
     from autograder.grading import export as exporting
-    from autograder.roster import FILE, Roster
+    from autograder.roster import Roster
 
     assignments.get(assignment)
     if to not in exporting.PLATFORMS:
         raise CourseError(f"--to {to}: there are {', '.join(exporting.PLATFORMS)}.")
     opened = Course.at(course)
-    listed = roster or opened.root / FILE
-    known = Roster.read(listed) if roster or listed.exists() else None
+    known = Roster.of_course(opened.root, roster)
     target = output or opened.root / "reports" / assignment / f"{to}.csv"
     filled = exporting.write(opened, assignment, to, file, target, known, column, scale)
     console.print(f"{filled.filled} students have their points in {_relative(target)}.", highlight=False, markup=False)
@@ -302,6 +300,8 @@ def _show(assignment: str, results: list) -> None:
     table = Table(Column("student", no_wrap=True, min_width=14), box=SIMPLE_HEAD, padding=(0, 0, 0, 1))
     titles = [*(f"{e.number}\nof {most[e.name]:g}" for e in listed)]
     titles += [f"checks\nof {sum(most.values()):g}", f"written\nof {written:g}"] if written else []
+    late = any(r.penalty for r in results)
+    titles += ["late"] if late else []
     for title in (*titles, f"total\nof {sum(most.values()) + written:g}"):
         table.add_column(title, justify="right", no_wrap=True)
     wide = console.width >= ROOM
@@ -318,6 +318,7 @@ def _show(assignment: str, results: list) -> None:
         ]
         cells = [_earned([scores[e.name]]) for e in listed]
         cells += [_earned(result.scores, result.changed), _written(result)] if written else []
+        cells += [f"−{result.penalty:g}" if result.penalty else "–"] if late else []
         total = "[yellow]not graded[/yellow]" if result.not_graded else f"[bold]{_total(result)}[/bold]"
         if result.not_graded:
             lost = result.problems

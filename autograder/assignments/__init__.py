@@ -12,7 +12,7 @@ import math
 import re
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
@@ -34,7 +34,7 @@ class Exercise:
     """One exercise: `name` is its id in heading, stub, check, artifact, test file and reference.
 
     difficulty: from 1 to 3. thinking, training: minutes, those of training on a laptop with two cores. written: the
-    points of its written questions, in their order.
+    points of its written questions, in their order. worth: what its checks are worth together, where a course says so.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Exercise:
     training: float
     written: tuple[float, ...]
     assignment: "Assignment"
+    worth: float | None = None
 
     @property
     def test_file(self) -> Path:
@@ -55,9 +56,14 @@ class Exercise:
         """Its tests."""
         return importlib.import_module(f"autograder.assignments.{self.assignment}.test_{self.name}")
 
-    @cached_property
+    @property
     def points(self) -> float:
-        """Sum of the points of the exercise's checks: the only place where points are written."""
+        """What it is worth: the sum of its checks' points, unless a course says otherwise."""
+        return self.worth or self.points_of_checks
+
+    @cached_property
+    def points_of_checks(self) -> float:
+        """Sum of the points of the exercise's checks, where points are written."""
         return sum(test.points for name, test in vars(self.module).items() if name.startswith("test_"))
 
     @property
@@ -104,9 +110,13 @@ def is_answered(text: str, placeholder: str) -> bool:
 
 @dataclass(frozen=True)
 class Assignment:
-    """An assignment by its name, and all its paths. Whether it exists, `get` says."""
+    """An assignment by its name, and all its paths. Whether it exists, `get` says.
+
+    given: its exercises as a course gives them, if that is not all of them, as they are.
+    """
 
     name: str
+    given: tuple[Exercise, ...] | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return self.name
@@ -167,6 +177,8 @@ class Assignment:
 
     @cached_property
     def exercises(self) -> tuple[Exercise, ...]:
+        if self.given is not None:
+            return self.given
         return tuple(
             Exercise(
                 e["name"],
@@ -177,6 +189,7 @@ class Assignment:
                 e["training"],
                 tuple(e.get("written", ())),
                 self,
+                e.get("worth"),
             )
             for e in self._settings["exercises"]
         )
@@ -215,7 +228,7 @@ def _read(file: Path) -> dict:
         if not NUMBER.fullmatch(exercise["number"]):
             raise AssignmentError(f"{where}: the number {exercise['number']!r} is not like 1.2, 12 or E7.1.")
         for key, allowed, valid in NUMBERS:
-            if not valid(exercise.get(key, [] if key == "written" else None)):
+            if not valid(exercise.get(key, IF_LEFT_OUT.get(key))):
                 raise AssignmentError(f"{where} needs {key} = …, {allowed}.")
     return settings
 
@@ -234,7 +247,9 @@ NUMBERS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("thinking", "a number of minutes", _is_number),
     ("training", "a number of minutes on two cores", _is_number),
     ("written", "a list of the points of its written questions, such as [2]", _is_points),
+    ("worth", "a number of points that a course gives its checks together", lambda value: _is_points([value])),
 )
+IF_LEFT_OUT = {"written": [], "worth": 1}
 
 
 def _kind(kind: Any) -> str:

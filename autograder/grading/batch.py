@@ -1,5 +1,6 @@
 """Grading a class: read, normalise, grade what is new in parallel, record in one place, whatever happens."""
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -23,14 +24,19 @@ from autograder.grading.cache import Cache, key, kit_version
 from autograder.grading.execute import endings
 from autograder.grading.kernel import KIT
 from autograder.grading.limits import Limits
-from autograder.grading.normalise import Normalised, is_answer, normalise
+from autograder.grading.normalise import Normalised, accepted, is_answer, normalise
 from autograder.grading.record import Recorder, marks, write_beside
-from autograder.grading.submissions import Submission
+from autograder.grading.submissions import SECRET, STAMP, Submission
 from autograder.grading.workers import Item, Job
+from autograder.roster import Roster
 from autograder.score import CheckResult
 
 COLUMNS = ("student", "assignment", "exercise", "check", "outcome", "points", "max_points", "measured", "required")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet may take a cell for that begins so
+NO_TIME = (
+    "The platform marks it late, and does not say by how much: no points are taken off. Write the time into "
+    "submitted/{}/{}/timestamp.txt, such as 2027-02-12 23:59:00 UTC, and grade again."
+)
 MOST_SHOWN = 300  # characters of an answer in the table
 BUILD = assignments.ROOT / "autograder" / "handout" / "build.py"  # what makes a handout
 AUDIT_DIFFERENCE = 0.05  # of all points: two trainings of one right solution differ by less
@@ -45,7 +51,7 @@ class Graded:
     stopped: what the student's code did that ended grading early. figures: the last one of each exercise, as base64
     PNG. audited: what training from scratch gave. fresh: new in this run; False where the gradebook had this very
     submission before. answers: to written questions, {grade id: text}. written, changed: what people gave by hand, see
-    by_hand.written and by_hand.changes.
+    by_hand.written and by_hand.changes. penalty: the points that are lost by being late.
     """
 
     student: str
@@ -62,6 +68,7 @@ class Graded:
     answers: dict[str, str] = field(default_factory=dict)
     written: list[dict] = field(default_factory=list)
     changed: list[dict] = field(default_factory=list)
+    penalty: float = 0.0
 
     @property
     def points(self) -> float:
@@ -74,8 +81,12 @@ class Graded:
 
     @property
     def total(self) -> float:
-        """Of everything, as the gradebook has it."""
-        return round(self.points + sum(w["points"] or 0.0 for w in self.written), 3)
+        """Of everything, as the gradebook has it, without what is lost by being late."""
+        return max(0.0, round(self.points + self.points_written - self.penalty, 3))
+
+    @property
+    def points_written(self) -> float:
+        return round(sum(w["points"] or 0.0 for w in self.written), 3)
 
     @property
     def most_written(self) -> float:
@@ -86,18 +97,23 @@ class Graded:
         if self.not_graded:
             return self
         written = by_hand.written(assignment, marks, self.answers, self.scores)
-        return replace(self, written=written, changed=by_hand.changes(assignment, marks, self.scores))
+        changed = by_hand.changes(assignment, marks, self.scores)
+        return replace(self, written=written, changed=changed, penalty=by_hand.penalty(marks))
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a class is graded. audit: this share is trained from scratch too, and compared. force: forget the cache."""
+    """How a class is graded. audit: this share is trained from scratch too, and compared. force: forget the cache.
+
+    roster: who has an extension; None: that of the course's folder.
+    """
 
     limits: Limits = field(default_factory=Limits)
     force: bool = False
     audit: float = 0.0
     jobs: int = 0  # 0: as many as there are cores
     cluster: str = ""
+    roster: Roster | None = None
 
     @property
     def number(self) -> int:
@@ -156,11 +172,16 @@ def grade(
         if not options.cluster and (options.force or recorded(course, assignment) < len(found)):
             opened.warm_up(options.limits, min(options.number, len(found)))
         handout = prepare(course, assignment)
-        with Recorder(course, assignment) as recorder:
+        with Recorder(course, assignment, options.roster) as recorder:
+            with contextlib.suppress(SQLAlchemyError):  # of each student of this run it is said below
+                recorder.bring_up_to_date()
             run = _Class(course, assignment, handout, options, opened)
             results = {}
+            late = {s.student for s in found if s.late and not s.arrived and recorder.late_costs}
             for graded in run.grade(found, recorder):
                 results[graded.student] = _with_marks(graded, assignment, recorder)
+                if graded.student in late and not recorder.arrived(graded.student):
+                    results[graded.student].problems.append(NO_TIME.format(graded.student, assignment))
                 done(results[graded.student])
             if options.audit:
                 run.audit(results, found)
@@ -195,11 +216,12 @@ def best(course: Course, assignment: str, attempts: dict[str, list[Submission]],
 
 
 def _with_marks(graded: Graded, assignment: str, recorder: Recorder) -> Graded:
-    """With what people gave by hand, if the gradebook can be read."""
+    """With what people gave by hand, and what being late costs, if the gradebook can be read."""
     try:
         return graded.with_marks(assignment, recorder.marks_of(graded.student))
-    except SQLAlchemyError as error:
-        problem = f"Points that were given by hand could not be read: {trouble(error)}. Then grade again."
+    except (SQLAlchemyError, CourseError) as error:
+        said = str(error) if isinstance(error, CourseError) else f"{trouble(error)}."
+        problem = f"Points given by hand, or lost by being late, could not be read: {said} Then grade again."
         return replace(graded, incomplete=True, problems=[problem, *graded.problems])
 
 
@@ -325,7 +347,7 @@ class _Class:
         files, left_out = submissions.read(submission, self.assignment)
         student = submission.student
         try:
-            _keep_submitted(self.course, self.assignment, submission, files)
+            _keep_submitted(self.course, self.assignment, submission, accepted(files, self.assignment, self.handout))
         except OSError as error:
             self._not_written(student, f"Graded, but not kept in submitted/: {trouble(error)}")
         normal = normalise(files, self.assignment, self.handout, left_out)
@@ -345,16 +367,25 @@ def _without_weights(normal: Normalised) -> Normalised:
 
 
 def _keep_submitted(course: Course, assignment: str, submission: Submission, files: dict[str, bytes]) -> None:
-    """The submission as it came, in nbgrader's own place. The time of its arrival is not the student's to write."""
+    """The submission as it was accepted, in nbgrader's own place. When it came is not the student's to write.
+
+    What nbgrader wrote there stays. Where submissions are handed in at that very place, nothing of them is changed: a
+    notebook of another name gets its right name beside.
+    """
     target = course.root / "submitted" / submission.student / assignment
     if submission.path.resolve() == target.resolve():
+        name = f"{assignment}.ipynb"
+        if name in files and not (target / name).exists():
+            (target / name).write_bytes(files[name])
         return
-    kept = {name: content for name, content in files.items() if name != "timestamp.txt"}
-    mark = target / "timestamp.txt"
+    kept = {name: content for name, content in files.items() if name != STAMP}
+    theirs = [submission.path / SECRET] if (submission.path / STAMP).is_file() else []  # where nbgrader collected it
+    for file in (target / STAMP, target / SECRET, *theirs):
+        kept |= {file.name: file.read_bytes()} if file.is_file() else {}
     if submission.arrived:
-        kept["timestamp.txt"] = f"{submission.arrived}\n".encode()
-    elif mark.is_file():
-        kept["timestamp.txt"] = mark.read_bytes()
+        local = submission.arrived.tzinfo is None  # as the platform shows it
+        when = submission.arrived.replace(tzinfo=settings.read(course.root).zone) if local else submission.arrived
+        kept[STAMP] = f"{when}\n".encode()
     write_beside(target, kept)
 
 
@@ -535,6 +566,9 @@ def _rows_by_hand(assignment: str, graded: Graded) -> Iterator[dict]:
     for c in graded.changed:
         row = dict(exercise=c["exercise"], check=c["id"], outcome=by_hand.BY_HAND, points=c["points"])
         yield about | row | dict(max_points=0.0, measured=c["said"])
+    if graded.penalty:
+        row = dict(exercise="", check=by_hand.LATE, outcome="late", points=-graded.penalty, max_points=0.0)
+        yield about | row | dict(measured=f"{graded.penalty:g} points are lost by handing in late")
 
 
 def write_csv(file: Path, assignment: str, results: Iterable[Graded]) -> None:

@@ -15,6 +15,7 @@ from autograder import assignments
 from autograder.course import Course, CourseError
 from autograder.files import write_atomically
 from autograder.grading.batch import FORMULA, table_text
+from autograder.grading.penalties import Deadlines
 from autograder.roster import Identity, Roster, Student, folded
 
 OWN = ("id", "name", "email", "points", "max_points", "late_penalty", "total", "why_none")
@@ -50,13 +51,14 @@ class Filled:
     left: list[str] = field(default_factory=list)
 
 
-def finals(course: Course, assignment: str) -> list[Final]:
+def finals(course: Course, assignment: str, roster: Roster | None = None) -> list[Final]:
     """What the gradebook says of every student who handed in: by checks, by hand, and late."""
     if not course.knows(assignment):
         raise CourseError(
             f"Nothing of {assignment} was graded in {course.root}: `deepul grade {assignment}` comes first."
         )
     with course.gradebook() as gradebook:
+        Deadlines(course, roster).apply(gradebook)
         return [
             _final(s.student.id, s)
             for s in sorted(gradebook.assignment_submissions(assignment), key=lambda s: s.student.id)
@@ -363,7 +365,7 @@ def write(
     scale: bool = False,
 ) -> Filled:
     """Write the grade file that a platform takes. Raises CourseError."""
-    known = finals(course, assignment)
+    known = finals(course, assignment, roster)
     if platform == "csv":
         filled = Filled(
             own_table(known, roster),

@@ -24,17 +24,22 @@ from autograder.grading.batch import no_formula
 from autograder.grading.execute import Grader
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised, normalise
+from autograder.grading.penalties import Deadlines
 from autograder.grading.record import Recorder, harmless, with_note, write_beside
 
 _graders: dict[Limits, Grader] = {}
 
 
+def course_of(config) -> Course:
+    """The course that nbgrader is at work in, wherever it was started."""
+    folders = CourseDirectory(config=config)
+    root = Path(folders.root)
+    return Course(root, root / folders.source_directory, root / folders.release_directory)
+
+
 class _Step(NbGraderPreprocessor):
     def _course(self) -> Course:
-        """The course that nbgrader is at work in, wherever it was started."""
-        folders = CourseDirectory(config=self.config)
-        root = Path(folders.root)
-        return Course(root, root / folders.source_directory, root / folders.release_directory)
+        return course_of(self.config)
 
     def _submission(self, resources) -> Normalised:
         """The submission as the student sent it, put in order."""
@@ -85,6 +90,17 @@ class TrustedExecute(_Step):
         return from_dict(with_note(result.notebook, normal.changes)), resources
 
 
+class LatePenalties(NbGraderPreprocessor):
+    """What a submission loses by being late, as the course's files say: in the place of nbgrader's own step."""
+
+    def preprocess(self, nb, resources):
+        """(the notebook, resources) as they are; the gradebook is brought up to date. Raises CourseError."""
+        course = course_of(self.config)
+        with course.gradebook() as gradebook:
+            Deadlines(course).apply(gradebook, [resources["nbgrader"]["student"]])
+        return nb, resources
+
+
 class Export(ExportPlugin):
     """`nbgrader export` with nbgrader's columns; what could not be graded has no score, where nbgrader writes 0."""
 
@@ -104,6 +120,7 @@ class Export(ExportPlugin):
 
     def export(self, gradebook) -> None:
         """Write the table, to grades.csv if --to says nothing else."""
+        Deadlines(course_of(self.config)).apply(gradebook)
         text = io.StringIO()
         writer = csv.DictWriter(text, self.COLUMNS)
         writer.writeheader()

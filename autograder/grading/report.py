@@ -38,14 +38,20 @@ class Report:
         self.folder, self.assignment, self.students = folder, assignment, students
         self.problem = ""
         self._kept = kept(course, assignment)
+        self._course = course
         self._before = {s: earlier for s in students if (earlier := earlier_result(course, assignment, s))}
         self._page = Page(folder / "report", assignment)
         self._lines: dict[str, str] = {}
         self._now: dict[str, Graded] = {}
         self._page_again = 0.0  # not before this time
-        marks = by_hand.read(course, assignment)
+        self._show_earlier()
+
+    def _show_earlier(self) -> None:
+        """Those who are not graded now, with what the gradebook says by now."""
+        marks = by_hand.read(self._course, self.assignment)
         for student, earlier in self._before.items():
-            self._show(earlier.with_marks(assignment, marks.get(student, {})))
+            if student not in self._now:
+                self._show(earlier.with_marks(self.assignment, marks.get(student, {})))
 
     @property
     def changes(self) -> list[dict]:
@@ -62,6 +68,7 @@ class Report:
         self.problem, self._page.alike = "", alike
         for graded in results:
             self._take(graded)
+        self._show_earlier()
         self.write(lambda: _write_alike(self.folder / "alike.csv", alike))
         if self._before:
             self.write(lambda: write_atomically(self.folder / "changes.csv", batch.table_text(CHANGED, self.changes)))

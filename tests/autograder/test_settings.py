@@ -88,7 +88,7 @@ def test_an_empty_text_says_nothing(written):
         (
             "written =",
             "writen =",
-            "there is no assignments.hw1.writen. Did you mean written? Known keys: due, written.",
+            "there is no assignments.hw1.writen. Did you mean written? Known keys: due, written, late",
         ),
         ('"ungraded"', '"no"', 'assignments.hw1.written is \'no\'; it must be "points" or "ungraded".'),
         ('"ungraded"', "false", 'assignments.hw1.written is False; it must be "points" or "ungraded".'),
