@@ -22,6 +22,9 @@ AssignmentName = Annotated[str, typer.Argument(help="Which assignment, e.g. hw1.
 CourseFolder = Annotated[
     Path, typer.Option("--course", help="The course folder: gradebook, submitted/, autograded/, reports.")
 ]
+Limit = Annotated[
+    list[str] | None, typer.Option(help="Change what a submission may use, e.g. --limit cell=60; may be repeated.")
+]
 
 
 @app.command()
@@ -104,9 +107,7 @@ def grade(
         bool, typer.Option("--dry-run", help="Show what would be graded, what is missing, and how long it trains.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Grade again what was graded and has not changed.")] = False,
-    limit: Annotated[
-        list[str] | None, typer.Option(help="Change what a submission may use, e.g. --limit cell=60; may be repeated.")
-    ] = None,
+    limit: Limit = None,
     retrain: Annotated[
         float, typer.Option(min=0, max=1, help="Audit: train this share from scratch too, and compare.")
     ] = 0.0,
@@ -221,6 +222,38 @@ def _grade(
             markup=False,
         )
     if written.problem or any(r.not_graded or r.incomplete for r in results):
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(
+    assignment: AssignmentName,
+    student: Annotated[str, typer.Argument(help="Whose, as the table of grades calls them.")],
+    check: Annotated[
+        str, typer.Option(help="Which check: its exercise, a point, and words of it, e.g. made.samples.")
+    ] = "",
+    course: CourseFolder = Path("."),
+    limit: Limit = None,
+):
+    """Ask one check of one student again, in the sandbox with the seeds of the grade, and show what came of it.
+
+    Measured and required, what the student's code was asked and answered, the code at the line, and a page with arrays
+    and figures. Without --check: the student's checks, as they were graded. Nothing is recorded.
+    Exit code: 0 all points, 1 not all.
+    """
+    from autograder.course import Course
+    from autograder.grading import again, showing
+    from autograder.grading.limits import Limits
+
+    opened = Course.at(course)
+    handed_in = showing.submission(opened, assignments.get(assignment).name, student)
+    if not check:
+        print(showing.graded(opened, assignment, student))
+        return
+    shown = again.ask(opened, assignment, handed_in, showing.find(assignment, check), Limits.parse(limit or []))
+    files = showing.write(showing.place(opened, assignment, shown), shown)
+    print(showing.text(shown), *(f"  {file.stem:7} {_relative(file)}" for file in files), sep="\n")
+    if shown.result["points"] != shown.result["max_points"]:
         raise typer.Exit(1)
 
 

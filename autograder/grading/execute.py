@@ -137,6 +137,7 @@ class Run:
         self.count = 0
         self._fresh_kernels = len(assignments.get(assignment).exercises)
         self._lost: set[int] = set()  # cells that ended a kernel
+        self.is_done = False  # nothing more is wanted
 
     def grade(self, sandbox: Sandbox, end: float) -> None:
         """Run everything, within what is left until `end` (time.monotonic()). Raises SandboxError."""
@@ -172,6 +173,8 @@ class Run:
                 self._cell(cell, kernel)
             else:
                 self._once_more(number, kernel)
+            if self.is_done:
+                break
             if kernel.process.stopped and self._may_go_on(number, end):
                 return self._without(number, kernel, first)
         return None
