@@ -20,7 +20,7 @@ from autograder import assignments, settings, sources
 from autograder.assignments import is_answered
 from autograder.course import Course, CourseError, trouble
 from autograder.files import write_atomically
-from autograder.grading import by_hand, copies, outputs, submissions, workers
+from autograder.grading import by_hand, copies, outputs, submissions, workers, worth
 from autograder.grading.cache import Cache, key, kit_version
 from autograder.grading.execute import endings
 from autograder.grading.kernel import KIT
@@ -167,6 +167,7 @@ def _source_version(course: Course, assignment: str) -> str:
     here, made_by = assignments.get(assignment), [sources.digest(f) for f in sorted(sources.closure(BUILD))]
     own = [here.source, here.checks / "assignment.toml", course.root / settings.NAME]
     texts = [f.read_bytes() if f.exists() else b"" for f in own]
+    texts.append(json.dumps([e.points for e in here.exercises]).encode())
     return hashlib.sha256(b"\0".join([*texts, *made_by])).hexdigest()
 
 
@@ -309,10 +310,11 @@ class _Class:
     def _recorded(self, student: str, job: Job, result: dict, recorder: Recorder) -> Graded:
         graded = read_scores(student, self.assignment, result, job.submission.changes, job.submission.usual)
         graded.fresh = self.options.force or not recorder.is_recorded(student, job.key)
-        if graded.fresh:
-            normal = job.submission
+        normal = job.submission
+        points = worth.signature(normal.notebook, self.assignment)
+        if graded.fresh or not recorder.is_recorded(student, job.key, points):
             try:
-                recorder.record(student, job.key, result["notebook"], normal.files, normal.changes)
+                recorder.record(student, job.key, points, result["notebook"], normal.files, normal.changes)
             except (OSError, ValueError, RecursionError, SQLAlchemyError) as error:  # this one; others go on
                 self._not_written(student, f"Graded, but not recorded in the gradebook: {trouble(error)}")
         for problem in self.not_written.pop(student, []):
@@ -359,7 +361,9 @@ class _Class:
             options, salt = self.options, self.course.salt
             name = key(normal, self.assignment, salt, options.limits)
             job = Job(name, normal, self.assignment, salt, options.limits, kit_version(self.assignment))
-            yield Item(submission.student, job, None if options.force else self.cache.get(name))
+            known = None if options.force else self.cache.get(name)
+            known = worth.applied(known, normal.notebook, self.assignment) if known else None
+            yield Item(submission.student, job, known)
 
     def _read(self, submission: Submission) -> Normalised:
         files, left_out = submissions.read(submission, self.assignment)
