@@ -4,10 +4,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
@@ -31,6 +33,9 @@ Limit = Annotated[
 def release(
     assignment: AssignmentName,
     figures: Annotated[bool, typer.Option(help="Draw the expected figures from the reference weights.")] = True,
+    course: Annotated[
+        Path | None, typer.Option(help="A course folder with a course.toml: its handout, in release/ there.")
+    ] = None,
 ):
     """Make the handout in homeworks/ and the zip for students from the source in solutions/."""
     from autograder import settings
@@ -38,9 +43,11 @@ def release(
     from autograder.handout.build import release as build
     from autograder.handout.bundle import bundle
 
-    kit = Course.kit()
-    folder = build(kit, assignment, figures)
-    archive = bundle(assignment, assignments.ROOT / "build" / "bundles", settings.read(kit.root).contact)
+    opened = Course.at(course) if course else Course.kit()
+    folder, own = build(opened, assignment, figures), settings.read(opened.root)
+    bundles = opened.root / "build" / "bundles" if opened == Course.kit() else opened.root / "bundles"
+    with own.in_use():
+        archive = bundle(assignment, bundles, own.contact, folder)
     console.print(f"handout       {_relative(folder)}/", highlight=False)
     console.print(f"for students  {_relative(archive)}: the handout with all it needs", highlight=False)
 
@@ -121,7 +128,7 @@ def grade(
 
     Exit code: 0 all are graded, 1 some could not be graded or written down, 2 nothing was graded.
     """
-    from autograder.course import Course, CourseError
+    from autograder.course import CourseError
     from autograder.grading import arrivals, batch, downloads
     from autograder.grading.limits import Limits
     from autograder.roster import Roster
@@ -129,7 +136,7 @@ def grade(
     assignments.get(assignment)
     if attempt not in downloads.ATTEMPTS:
         raise CourseError(f"--attempt {attempt}: there are {', '.join(downloads.ATTEMPTS)}.")
-    opened = Course.at(course)
+    opened = _opened(course)
     known = Roster.of_course(opened.root, roster)
     scratch = opened.root / ".deepul" / "downloads" / assignment
     download = downloads.find(submissions or opened.root / "submitted", assignment, known, scratch)
@@ -274,14 +281,14 @@ def export(
 
     Exit code: 0 everyone who handed in has a row with points, 1 somebody has none, 2 nothing was written.
     """
-    from autograder.course import Course, CourseError
+    from autograder.course import CourseError
     from autograder.grading import export as exporting
     from autograder.roster import Roster
 
     assignments.get(assignment)
     if to not in exporting.PLATFORMS:
         raise CourseError(f"--to {to}: there are {', '.join(exporting.PLATFORMS)}.")
-    opened = Course.at(course)
+    opened = _opened(course)
     known = Roster.of_course(opened.root, roster)
     target = output or opened.root / "reports" / assignment / f"{to}.csv"
     filled = exporting.write(opened, assignment, to, file, target, known, column, scale)
@@ -292,6 +299,80 @@ def export(
         console.print(f"  has no row in the file: {student}", highlight=False, markup=False)
     if filled.left or any("graded" in text for text in filled.without):
         raise typer.Exit(1)
+
+
+@app.command()
+def feedback(
+    assignment: AssignmentName,
+    only: Annotated[list[str] | None, typer.Option(help="Of this student only; may be repeated.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Lay the pages out there, a folder for each student's id.")] = None,
+    zipped: Annotated[bool, typer.Option("--zip", help="In --to, a zip for each student instead.")] = False,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Of those too whose written answers are not all graded: 0 there.")
+    ] = False,
+    roster: Annotated[Path | None, typer.Option(help="CSV of who is in the course. Default: its roster.csv.")] = None,
+    course: CourseFolder = Path("."),
+):
+    """Make what students get back: nbgrader's page of each, with points, comments and figures, as they are by now.
+
+    Exit code: 0 everyone who was graded has a page, 1 somebody has none, 2 nothing was made.
+    """
+    from autograder.grading import feedback as pages
+    from autograder.roster import Roster
+
+    assignments.get(assignment)
+    opened = _opened(course)
+    with console.status(f"making feedback of {assignment}") as status:
+        tell = lambda number, of: status.update(f"feedback of {assignment}: {number} of {of}")  # noqa: E731
+        made = pages.make(opened, assignment, only or (), unfinished, Roster.of_course(opened.root, roster), tell)
+    if to:
+        pages.lay_out(made.pages, to, zipped)
+    where = _relative(to) if to else f"{_relative(opened.root / 'feedback')}/STUDENT/{assignment}/{assignment}.html"
+    console.print(f"{len(made.pages)} pages, {len(made.fresh)} of them new: {where}", highlight=False, markup=False)
+    for student, why in made.without.items():
+        console.print(f"  no page: {student}: {why}", highlight=False, markup=False)
+    if made.without:
+        raise typer.Exit(1)
+
+
+@app.command()
+def totals(
+    roster: Annotated[Path | None, typer.Option(help="CSV of who is in the course. Default: its roster.csv.")] = None,
+    course: CourseFolder = Path("."),
+):
+    """Write what everybody has in the whole course: each homework by its weight in course.toml."""
+    from autograder.grading import totals as adding
+    from autograder.roster import Roster
+
+    opened = _opened(course)
+    table, target = adding.rows(opened, Roster.of_course(opened.root, roster)), opened.root / "reports" / "course.csv"
+    adding.write(target, table)
+    console.print(f"{len(table)} students: {_relative(target)}", highlight=False, markup=False)
+
+
+@app.command()
+def term(
+    folder: Annotated[Path, typer.Argument(help="The new course folder, called after the term: 2027-spring.")],
+    first: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The day the first homework is due.")],
+    zone: Annotated[str, typer.Option(help="Time zone of its due dates, e.g. Europe/Berlin.")] = "UTC",
+    like: Annotated[
+        Path | None, typer.Option(help="The folder of an earlier term, to take its course.toml over.")
+    ] = None,
+):
+    """Begin a term: a course folder with its course.toml, and a secret of its own."""
+    from autograder.term import make
+
+    made = make(folder, first.date(), zone, like)
+    secret = made.root / ".deepul-salt"
+    console.print(
+        f"course   {_relative(made.root)}/course.toml: due dates, late policy, exercises; look it over\n"
+        f"secret   {secret}: keep a copy where only staff can read it. Only with it grades come out the same again, and "
+        "who reads it can predict what is held out\n"
+        f"Then:\n  deepul release hw1 --course {_relative(made.root)}\n"
+        f"  deepul grade hw1 path/to/download --course {_relative(made.root)}",
+        highlight=False,
+        markup=False,
+    )
 
 
 def _changes(course, assignment: str, chosen: list, options) -> None:
@@ -570,6 +651,16 @@ def _validate(assignment: str, exercise: str, jobs: int, force: bool, kinds: tup
         highlight=False,
     )
     return bool(weak) or any(v.problem for v in verdicts)
+
+
+def _opened(folder: Path):
+    """The course in a folder. As long as the command runs, assignments are as it gives them."""
+    from autograder import settings
+    from autograder.course import Course
+
+    course = Course.at(folder)
+    click.get_current_context().with_resource(settings.read(course.root).in_use())
+    return course
 
 
 def _relative(path: Path) -> str:

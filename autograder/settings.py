@@ -24,6 +24,7 @@ import re
 import tomllib
 import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, tzinfo
 from pathlib import Path
@@ -102,8 +103,13 @@ class CourseSettings:
     def assignment(self, name: str) -> Assignment:
         """The assignment as this course gives it: its exercises, what they are worth, and what they ask."""
         own = self.of(name)
-        left = [e for e in assignments.get(name).exercises if e.name not in own.without]
-        return Assignment(name, tuple(_of_course(e, own) for e in left))
+        kept = [e for e in Assignment(name).exercises if e.name not in own.without]
+        return Assignment(name, tuple(_of_course(e, own) for e in kept))
+
+    def in_use(self) -> AbstractContextManager[None]:
+        """Inside of it, `assignments.get` finds assignments as this course gives them."""
+        changed = (n for n, own in self.assignments.items() if own.without or own.points or own.questions)
+        return assignments.given({name: self.assignment(name) for name in changed})
 
 
 def _of_course(exercise: Exercise, own: AssignmentSettings) -> Exercise:
@@ -179,16 +185,18 @@ class _Reader:
     ) -> AssignmentSettings:
         here, names = f"assignments.{assignment}.", tuple(e.name for e in assignment.exercises)
         self._only(own, OF_ASSIGNMENT, here)
+        without = self._value(own, "without", _some_of(names), (), here)
+        left = tuple(n for n in names if n not in without)
         if "free_days" in self._value(own, "late", _table, {}, here):
             self.problems.append(f"{self.file}: {here}late.free_days are of the whole term: set them in [late].")
         return AssignmentSettings(
             due=self._value(own, "due", lambda value: _moment(value, zone), None, here),
             written=self._value(own, "written", _one_of(WRITTEN), "points", here),
             late=self._late(own, late, here),
-            without=self._value(own, "without", _some_of(names), (), here),
-            points=self._points(own, names, here),
+            without=without,
+            points=self._points(own, left, here),
             excused=self._value(own, "excused", _checks(assignment), (), here),
-            questions=tuple(self._questions(own, names, here)),
+            questions=tuple(self._questions(own, left, here)),
             weight=self._value(own, "weight", _number("times as much as another"), 1.0, here),
         )
 

@@ -77,7 +77,11 @@ class Shown:
     @property
     def agrees(self) -> bool:
         """Whether it earns what the grade gave; True where there was none."""
-        return self.before is None or self.before["points"] == self.result["points"]
+        return self.before is None or _rounded(self.before["points"]) == _rounded(self.result["points"])
+
+
+def _rounded(points: float | None) -> float | None:
+    return None if points is None else round(points, 3)
 
 
 def ask(course: Course, assignment: str, handed_in: Submission, check: Check, limits: Limits) -> Shown:
@@ -126,7 +130,8 @@ class _Run(execute.Run):
         if name != self.wanted.exercise.name:
             return
         self.result_of_check = self._asked(kernel, self.wanted.name)
-        if self.before and self.before["points"] != self.result_of_check["points"]:  # another check had a say in it
+        earned, before = self.result_of_check["points"], self.before and self.before["points"]
+        if self.before and _rounded(earned) != _rounded(before):  # another check of its exercise may have a say in it
             self.alone, self.result_of_check = self.result_of_check, self._asked(kernel, "")
         self.is_done = True
 
@@ -138,7 +143,14 @@ class _Run(execute.Run):
         runner.run(exercise, session)
         explain_missing(session.results, self.failed_cells)
         self.printed, self.seed = self.witness.take_printed(), session.seed(f"test_{self.wanted.name}")
-        return asdict(next(r for r in session.results if r.name == self.wanted.name))
+        return self._in_points_of_grade(asdict(next(r for r in session.results if r.name == self.wanted.name)))
+
+    def _in_points_of_grade(self, result: dict) -> dict:
+        """A course may give other points than the tests do."""
+        if not self.before or result["points"] is None:
+            return result
+        share, most = result["points"] / result["max_points"], self.before["max_points"]
+        return result | {"max_points": most, "points": round(share * most, 3)}
 
     def shown(self, student: str) -> Shown:
         """All that is known now. Raises CourseError if the check was not reached."""

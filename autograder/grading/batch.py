@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from autograder import assignments, settings, sources
+from autograder import assignments, settings, sources, weights
 from autograder.assignments import is_answered
 from autograder.course import Course, CourseError, trouble
 from autograder.files import write_atomically
@@ -179,7 +179,7 @@ def grade(
     done: Callable[[Graded], None] = lambda graded: None,
 ) -> list[Graded]:
     """Grade submissions, in the order of `found`. One bad one stops no other; `done` is told of each when recorded."""
-    with _only_one(course), options.workers() as opened:
+    with settings.read(course.root).in_use(), _only_one(course), options.workers() as opened:
         if not options.cluster and (options.force or recorded(course, assignment) < len(found)):
             opened.warm_up(options.limits, min(options.number, len(found)))
         handout = prepare(course, assignment)
@@ -209,7 +209,7 @@ def _as_handed_in(graded: Graded, submission: Submission) -> Graded:
 
 def rehearse(course: Course, assignment: str, found: list[Submission], options: Options) -> list[Graded]:
     """What grading would give, of which nothing is recorded; results are kept, so that grading is quick afterwards."""
-    with _only_one(course), options.workers() as opened:
+    with settings.read(course.root).in_use(), _only_one(course), options.workers() as opened:
         run = _Class(course, assignment, prepare(course, assignment), options, opened)
         return [
             read_scores(student, assignment, result, job.submission.changes, job.submission.usual)
@@ -223,7 +223,7 @@ def best(course: Course, assignment: str, attempts: dict[str, list[Submission]],
     several = [replace(s, student=f"{s.student} ({s.attempt})") for a in attempts.values() if len(a) > 1 for s in a]
     points: dict[str, float] = {}
     if several:
-        with _only_one(course), options.workers() as opened:
+        with settings.read(course.root).in_use(), _only_one(course), options.workers() as opened:
             run = _Class(course, assignment, prepare(course, assignment), options, opened)
             for student, job, result in run.results(several):
                 earned = sum(s["points"] for s in result["scores"].values()) if job and result["scores"] else -1.0
@@ -279,6 +279,7 @@ class _Class:
         self.workers = opened
         self.course, self.assignment, self.handout, self.options = course, assignment, handout, options
         self.cache = Cache(course.root / ".deepul" / "cache")
+        self.own = settings.read(course.root).of(assignment)
         self.not_written: dict[str, list[str]] = defaultdict(list)
 
     def grade(self, found: list[Submission], recorder: Recorder) -> Iterator[Graded]:
@@ -311,7 +312,7 @@ class _Class:
         graded = read_scores(student, self.assignment, result, job.submission.changes, job.submission.usual)
         graded.fresh = self.options.force or not recorder.is_recorded(student, job.key)
         normal = job.submission
-        points = worth.signature(normal.notebook, self.assignment)
+        points = worth.signature(normal.notebook, result["scores"])
         if graded.fresh or not recorder.is_recorded(student, job.key, points):
             try:
                 recorder.record(student, job.key, points, result["notebook"], normal.files, normal.changes)
@@ -347,7 +348,8 @@ class _Class:
                     self.cache.put(item.job.key, result)
                 except OSError as error:
                     self._not_written(item.student, f"Graded, but the result could not be kept: {trouble(error)}")
-            yield item.student, item.job, result
+            weighed = weights.weigh(result, assignments.get(self.assignment).exercises, self.own.excused)
+            yield item.student, item.job, weighed if item.job else result
 
     def _wanted(self, found: list[Submission], read: Callable) -> Iterator[Item]:
         """What is to be graded, with the result where there is no need to; read one by one."""

@@ -72,7 +72,8 @@ def _final(student: str, submission) -> Final:
     if any(g.name.startswith("check-") for g in open_ones):
         why = "could not be graded"
     elif open_ones or any(g.needs_manual_grade for g in grades):
-        why = f"{len(open_ones)} answers are to be graded by hand (formgrader)"
+        many = f"{len(open_ones)} answers are" if len(open_ones) != 1 else "1 answer is"
+        why = f"{many} to be graded by hand (formgrader)"
     points = None if why else submission.score
     return Final(student, points, submission.late_submission_penalty or 0.0, submission.max_score, why)
 

@@ -1,13 +1,16 @@
 """The trusted grader as steps of nbgrader's own: `nbgrader autograde hw1` and formgrader's button use them.
 
 nbgrader_config.py names them. Normalise stands first, before anything of the student's is run; TrustedExecute stands
-in the place of nbgrader's Execute, Export in that of `nbgrader export`'s own table.
+in the place of nbgrader's Execute, LatePenalties in that of AssignLatePenalties, Export in that of `nbgrader export`'s
+own table; Figures is one more step of `nbgrader generate_feedback`.
 """
 
 import atexit
+import base64
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 from nbformat import from_dict
@@ -17,6 +20,7 @@ from nbgrader.plugins import ExportPlugin
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Dict
 
+from autograder import settings, weights
 from autograder.course import Course
 from autograder.files import write_atomically
 from autograder.grading import submissions
@@ -87,7 +91,10 @@ class TrustedExecute(_Step):
             self.log.warning("%s: %s", about["student"], problem)
         for grade_id in result.unprotected:
             self.log.warning("%s: the points of the cell %s are not protected", about["student"], grade_id)
-        return from_dict(with_note(result.notebook, normal.changes)), resources
+        own = settings.read(self._course().root)
+        given = own.assignment(about["assignment"]).exercises
+        weighed = weights.weigh(result.to_json(), given, own.of(about["assignment"]).excused)
+        return from_dict(with_note(weighed["notebook"], normal.changes)), resources
 
 
 class LatePenalties(NbGraderPreprocessor):
@@ -98,6 +105,28 @@ class LatePenalties(NbGraderPreprocessor):
         course = course_of(self.config)
         with course.gradebook() as gradebook:
             Deadlines(course).apply(gradebook, [resources["nbgrader"]["student"]])
+        return nb, resources
+
+
+FIGURE = re.compile(r"""(?<=src=["'])figures/([\w.-]+\.png)(?=["'])|(?<=\]\()figures/([\w.-]+\.png)(?=\))""")
+
+
+class Figures(_Step):
+    """In feedback, the pictures that the handout's text shows are part of the page, which is handed back alone."""
+
+    def preprocess(self, nb, resources):
+        """(the notebook with the handout's pictures as data, resources)."""
+        folder = self._course().release / resources["nbgrader"]["assignment"] / "figures"
+
+        def shown(found: re.Match) -> str:
+            file = folder / (found[1] or found[2])
+            return (
+                f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}" if file.is_file() else found[0]
+            )
+
+        for cell in nb.cells:
+            if cell.cell_type == "markdown":
+                cell.source = FIGURE.sub(shown, cell.source)
         return nb, resources
 
 

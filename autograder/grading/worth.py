@@ -61,10 +61,11 @@ def _bare_metadata(metadata: dict) -> dict:
     return metadata | {"nbgrader": {k: v for k, v in about.items() if k != "points"}} if about else metadata
 
 
-def signature(notebook: dict, assignment: str) -> str:
-    """Changes with what anything is worth: each check, and each cell of the notebook."""
-    cells = {a["grade_id"]: a.get("points") for c in notebook["cells"] if (a := c["metadata"].get("nbgrader"))}
-    return hashlib.sha256(json.dumps([cells, of_assignment(assignment)], sort_keys=True).encode()).hexdigest()[:16]
+def signature(notebook: dict, scores: dict[str, dict]) -> str:
+    """Changes with what anything is worth, and earns: each check, and each cell of the notebook."""
+    cells = {a.get("grade_id", ""): a.get("points") for c in notebook["cells"] if (a := c["metadata"].get("nbgrader"))}
+    earned = {name: [(c["name"], c["points"], c["max_points"]) for c in s["checks"]] for name, s in scores.items()}
+    return hashlib.sha256(json.dumps([cells, earned], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def of_assignment(assignment: str) -> dict[str, dict[str, float]]:
