@@ -248,11 +248,10 @@ def show(
     and figures. Without --check: the student's checks, as they were graded. Nothing is recorded.
     Exit code: 0 all points, 1 not all.
     """
-    from autograder.course import Course
     from autograder.grading import again, showing
     from autograder.grading.limits import Limits
 
-    opened = Course.at(course)
+    opened = _opened(course)
     handed_in = showing.submission(opened, assignments.get(assignment).name, student)
     if not check:
         print(showing.graded(opened, assignment, student))
