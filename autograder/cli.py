@@ -365,7 +365,7 @@ def term(
     secret = made.root / ".deepul-salt"
     console.print(
         f"course   {_relative(made.root)}/course.toml: due dates, late policy, exercises; look it over\n"
-        f"secret   {secret}: keep a copy where only staff can read it. Only with it grades come out the same again, and "
+        f"secret   {secret}: keep a copy where only staff read it. Only with it grades come out the same again, and "
         "who reads it can predict what is held out\n"
         f"Then:\n  deepul release hw1 --course {_relative(made.root)}\n"
         f"  deepul grade hw1 path/to/download --course {_relative(made.root)}",
