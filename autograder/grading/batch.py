@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import os
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -369,10 +368,10 @@ def without_grade(student: str, assignment: str, problem: str) -> Graded:
 def read_scores(student: str, assignment: str, result: dict, changes: list[str]) -> Graded:
     """What a TA sees of a graded notebook. result: Execution.to_json()."""
     cells = result["notebook"]["cells"]
-    graded = Graded(student, _plain(list(result["scores"].values())), list(result["problems"]), changes)
-    graded.seconds, graded.figures, graded.stopped = result["seconds"], figures(cells), _plain(result["stopped"])
+    graded = Graded(student, outputs.plain(list(result["scores"].values())), list(result["problems"]), changes)
+    graded.seconds, graded.figures, graded.stopped = result["seconds"], figures(cells), outputs.plain(result["stopped"])
     graded.incomplete = bool(result["fault"])
-    graded.answers = _plain(_answers(cells))
+    graded.answers = outputs.plain(_answers(cells))
     for exercise in assignments.get(assignment).exercises:
         if exercise.name not in result["scores"]:
             raise RuntimeError(f"{exercise} has no score: the handout has no check for it")
@@ -384,7 +383,7 @@ def read_scores(student: str, assignment: str, result: dict, changes: list[str])
         )
     if result["stopped"]:
         graded.problems.append(f"Grading stopped early: {result['stopped']}. What was graded until then counts.")
-    graded.problems = _plain(graded.problems + changes + _faults(graded) + _oddities(cells))
+    graded.problems = outputs.plain(graded.problems + changes + _faults(graded) + _oddities(cells))
     return graded
 
 
@@ -396,27 +395,6 @@ def _answers(cells: list[dict]) -> dict[str, str]:
         for c in filter(is_answer, cells)
         if is_answered(c["source"], placeholders.get(_grade_id(c), ""))
     }
-
-
-UNSHOWN = dict.fromkeys(
-    [
-        *(c for c in range(0xA0) if unicodedata.category(chr(c)) == "Cc" and chr(c) not in "\n\t"),
-        0x200E,
-        0x200F,
-        *range(0x202A, 0x202F),
-        *range(0x2066, 0x206A),
-    ],
-    None,
-)
-
-
-def _plain(value):
-    """What a student's code may have said, without what steers terminals, turns lines around, or is half a letter."""
-    if isinstance(value, str):
-        return outputs.readable(value).translate(UNSHOWN)
-    if isinstance(value, list):
-        return [_plain(v) for v in value]
-    return {k: _plain(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def _unprotected(grade_id: str, cells: list[dict]) -> dict:
