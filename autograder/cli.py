@@ -121,6 +121,10 @@ def grade(
     figures: Annotated[
         bool, typer.Option("--figures", help="Draw every figure anew; else the student's own are shown, as handed in.")
     ] = False,
+    separate_user: Annotated[
+        bool,
+        typer.Option("--separate-user", help="In a container where bubblewrap cannot work: each notebook is a user."),
+    ] = False,
 ):
     """Grade a class in a sandbox, from what the platform gave you: gradebook, grades.csv and a report page.
 
@@ -148,7 +152,7 @@ def grade(
         download.attempts = {student: mine for student, mine in download.attempts.items() if student in only}
     for note in downloads.notes(download):
         console.print(f"  {escape(note)}", style="dim", highlight=False)
-    limits = replace(Limits.parse(limit or []), figures=figures)
+    limits = replace(Limits.parse(limit or []), figures=figures, separate_user=separate_user)
     options = batch.Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster, roster=known)
     if dry_run:
         console.print(arrivals.table(assignment, download.chosen(attempt)))
@@ -177,11 +181,10 @@ def _grade(
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from autograder.grading import arrivals, batch, report, sandbox
+    from autograder.grading import arrivals, batch, report
 
     options = options or batch.Options()
-    if not options.cluster:
-        sandbox.require()
+    _require_sandbox(course, found, options)
     console.print(f"Each submission may use: {options.limits}.", style="dim", highlight=False)
     everyone = everyone or [s.student for s in found]
     begun, written = time.monotonic(), report.Report(course, assignment, folder, everyone)
@@ -374,16 +377,69 @@ def term(
     )
 
 
+def _require_sandbox(course, found: list, options) -> None:
+    """Raises SandboxError, saying what to do, where submissions cannot be walled off as `options` say."""
+    from autograder.grading import sandbox, separate_user
+
+    if options.cluster:
+        return
+    if options.limits.separate_user:
+        separate_user.require({assignments.ROOT, course.root, *(s.path.parent for s in found)})
+    else:
+        sandbox.require()
+
+
+@app.command()
+def gradescope(
+    assignment: AssignmentName,
+    course: CourseFolder = Path("."),
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The zip. Default: build/gradescope/ of the course folder.")
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option(min=3, help="After how many minutes Gradescope ends it: its setting Autograder Timeout.")
+    ] = 10.0,
+    visibility: Annotated[
+        str, typer.Option(help="When students see the checks: visible, after_due_date, after_published or hidden.")
+    ] = "visible",
+    leaderboard: Annotated[
+        bool, typer.Option("--leaderboard", help="List the points of all, exercise by exercise.")
+    ] = False,
+    sandbox: Annotated[
+        str, typer.Option(help="bubblewrap, separate-user, or auto: the first where it works there, else the other.")
+    ] = "auto",
+):
+    """Make the autograder that Gradescope runs for each submission: a zip to upload, with this course's salt."""
+    from autograder.course import Course
+    from autograder.grading import batch
+    from autograder.handout import gradescope as packing
+
+    assignments.get(assignment)
+    opened = Course.at(course)
+    notebook = batch.prepare(opened, assignment)
+    chosen = packing.settings(
+        notebook, assignment, minutes=minutes, visibility=visibility, leaderboard=leaderboard, sandbox=sandbox
+    )
+    target = output or opened.root / "build" / "gradescope" / f"{assignment}.zip"
+    archive = packing.pack(target, notebook, opened.salt, chosen)
+    console.print(f"{_relative(archive)}: upload it to Gradescope, and give it to nobody else.", highlight=False)
+    console.print(
+        f"Points: {chosen.points:g} by the autograder"
+        + (f", {chosen.written:g} by people (manual grading)" if chosen.written else "")
+        + f". Timeout: {minutes:g} minutes. It has the course's salt and its checks, and no solution.",
+        highlight=False,
+    )
+
+
 def _changes(course, assignment: str, chosen: list, options) -> None:
     """What grading again would change for those who were graded before. Nothing is recorded."""
-    from autograder.grading import arrivals, batch, report, sandbox
+    from autograder.grading import arrivals, batch, report
 
     before = [e for s in chosen if (e := report.earlier_result(course, assignment, s.student))]
     graded = {e.student for e in before}
     if not graded:
         return
-    if not options.cluster:
-        sandbox.require()
+    _require_sandbox(course, chosen, options)
     now = batch.rehearse(course, assignment, [s for s in chosen if s.student in graded], options)
     if rows := report.changes(before, now):
         console.print("Grading would change:", arrivals.changed(rows), sep="\n")
