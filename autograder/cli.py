@@ -23,6 +23,9 @@ AssignmentName = Annotated[str, typer.Argument(help="Which assignment, e.g. hw1.
 CourseFolder = Annotated[
     Path, typer.Option("--course", help="The course folder: gradebook, submitted/, autograded/, reports.")
 ]
+Limit = Annotated[
+    list[str] | None, typer.Option(help="Change what a submission may use, e.g. --limit cell=60; may be repeated.")
+]
 
 
 @app.command()
@@ -111,14 +114,16 @@ def grade(
         bool, typer.Option("--dry-run", help="Show what would be graded, what is missing, and how long it trains.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Grade again what was graded and has not changed.")] = False,
-    limit: Annotated[
-        list[str] | None, typer.Option(help="Change what a submission may use, e.g. --limit cell=60; may be repeated.")
-    ] = None,
+    limit: Limit = None,
     retrain: Annotated[
         float, typer.Option(min=0, max=1, help="Audit: train this share from scratch too, and compare.")
     ] = 0.0,
     figures: Annotated[
         bool, typer.Option("--figures", help="Draw every figure anew; else the student's own are shown, as handed in.")
+    ] = False,
+    separate_user: Annotated[
+        bool,
+        typer.Option("--separate-user", help="In a container where bubblewrap cannot work: each notebook is a user."),
     ] = False,
 ):
     """Grade a class in a sandbox, from what the platform gave you: gradebook, grades.csv and a report page.
@@ -147,7 +152,7 @@ def grade(
         download.attempts = {student: mine for student, mine in download.attempts.items() if student in only}
     for note in downloads.notes(download):
         console.print(f"  {escape(note)}", style="dim", highlight=False)
-    limits = replace(Limits.parse(limit or []), figures=figures)
+    limits = replace(Limits.parse(limit or []), figures=figures, separate_user=separate_user)
     options = batch.Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster, roster=known)
     if dry_run:
         console.print(arrivals.table(assignment, download.chosen(attempt)))
@@ -176,11 +181,10 @@ def _grade(
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from autograder.grading import arrivals, batch, report, sandbox
+    from autograder.grading import arrivals, batch, report
 
     options = options or batch.Options()
-    if not options.cluster:
-        sandbox.require()
+    _require_sandbox(course, found, options)
     console.print(f"Each submission may use: {options.limits}.", style="dim", highlight=False)
     everyone = everyone or [s.student for s in found]
     begun, written = time.monotonic(), report.Report(course, assignment, folder, everyone)
@@ -228,6 +232,37 @@ def _grade(
             markup=False,
         )
     if written.problem or any(r.not_graded or r.incomplete for r in results):
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(
+    assignment: AssignmentName,
+    student: Annotated[str, typer.Argument(help="Whose, as the table of grades calls them.")],
+    check: Annotated[
+        str, typer.Option(help="Which check: its exercise, a point, and words of it, e.g. made.samples.")
+    ] = "",
+    course: CourseFolder = Path("."),
+    limit: Limit = None,
+):
+    """Ask one check of one student again, in the sandbox with the seeds of the grade, and show what came of it.
+
+    Measured and required, what the student's code was asked and answered, the code at the line, and a page with arrays
+    and figures. Without --check: the student's checks, as they were graded. Nothing is recorded.
+    Exit code: 0 all points, 1 not all.
+    """
+    from autograder.grading import again, showing
+    from autograder.grading.limits import Limits
+
+    opened = _opened(course)
+    handed_in = showing.submission(opened, assignments.get(assignment).name, student)
+    if not check:
+        print(showing.graded(opened, assignment, student))
+        return
+    shown = again.ask(opened, assignment, handed_in, showing.find(assignment, check), Limits.parse(limit or []))
+    files = showing.write(showing.place(opened, assignment, shown), shown)
+    print(showing.text(shown), *(f"  {file.stem:7} {_relative(file)}" for file in files), sep="\n")
+    if shown.result["points"] != shown.result["max_points"]:
         raise typer.Exit(1)
 
 
@@ -345,16 +380,69 @@ def term(
     )
 
 
+def _require_sandbox(course, found: list, options) -> None:
+    """Raises SandboxError, saying what to do, where submissions cannot be walled off as `options` say."""
+    from autograder.grading import sandbox, separate_user
+
+    if options.cluster:
+        return
+    if options.limits.separate_user:
+        separate_user.require({assignments.ROOT, course.root, *(s.path.parent for s in found)})
+    else:
+        sandbox.require()
+
+
+@app.command()
+def gradescope(
+    assignment: AssignmentName,
+    course: CourseFolder = Path("."),
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The zip. Default: build/gradescope/ of the course folder.")
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option(min=3, help="After how many minutes Gradescope ends it: its setting Autograder Timeout.")
+    ] = 10.0,
+    visibility: Annotated[
+        str, typer.Option(help="When students see the checks: visible, after_due_date, after_published or hidden.")
+    ] = "visible",
+    leaderboard: Annotated[
+        bool, typer.Option("--leaderboard", help="List the points of all, exercise by exercise.")
+    ] = False,
+    sandbox: Annotated[
+        str, typer.Option(help="bubblewrap, separate-user, or auto: the first where it works there, else the other.")
+    ] = "auto",
+):
+    """Make the autograder that Gradescope runs for each submission: a zip to upload, with this course's salt."""
+    from autograder.course import Course
+    from autograder.grading import batch
+    from autograder.handout import gradescope as packing
+
+    assignments.get(assignment)
+    opened = Course.at(course)
+    notebook = batch.prepare(opened, assignment)
+    chosen = packing.settings(
+        notebook, assignment, minutes=minutes, visibility=visibility, leaderboard=leaderboard, sandbox=sandbox
+    )
+    target = output or opened.root / "build" / "gradescope" / f"{assignment}.zip"
+    archive = packing.pack(target, notebook, opened.salt, chosen)
+    console.print(f"{_relative(archive)}: upload it to Gradescope, and give it to nobody else.", highlight=False)
+    console.print(
+        f"Points: {chosen.points:g} by the autograder"
+        + (f", {chosen.written:g} by people (manual grading)" if chosen.written else "")
+        + f". Timeout: {minutes:g} minutes. It has the course's salt and its checks, and no solution.",
+        highlight=False,
+    )
+
+
 def _changes(course, assignment: str, chosen: list, options) -> None:
     """What grading again would change for those who were graded before. Nothing is recorded."""
-    from autograder.grading import arrivals, batch, report, sandbox
+    from autograder.grading import arrivals, batch, report
 
     before = [e for s in chosen if (e := report.earlier_result(course, assignment, s.student))]
     graded = {e.student for e in before}
     if not graded:
         return
-    if not options.cluster:
-        sandbox.require()
+    _require_sandbox(course, chosen, options)
     now = batch.rehearse(course, assignment, [s for s in chosen if s.student in graded], options)
     if rows := report.changes(before, now):
         console.print("Grading would change:", arrivals.changed(rows), sep="\n")

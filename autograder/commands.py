@@ -27,7 +27,10 @@ console = Console()
 # What a bug report should say of this machine.
 PACKAGES = ("torch", "numpy", "scipy", "matplotlib", "pytest", "ipykernel", "jupyterlab")
 # The commands of cli.py, which a student's kit does not have.
-STAFF = ("release", "new", "lint", "grade", "demo", "export", "feedback", "totals", "term", "calibrate", "validate")
+STAFF = (
+    *("release", "new", "lint", "grade", "show", "demo", "export", "gradescope"),
+    *("feedback", "totals", "term", "calibrate", "validate"),
+)
 
 
 @app.callback()

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import os
-import unicodedata
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -19,11 +19,12 @@ from autograder import assignments, settings, sources, weights
 from autograder.assignments import is_answered
 from autograder.course import Course, CourseError, trouble
 from autograder.files import write_atomically
-from autograder.grading import by_hand, copies, outputs, submissions, workers
+from autograder.grading import by_hand, copies, outputs, submissions, workers, worth
 from autograder.grading.cache import Cache, key, kit_version
+from autograder.grading.execute import endings
 from autograder.grading.kernel import KIT
 from autograder.grading.limits import Limits
-from autograder.grading.normalise import Normalised, accepted, is_answer, normalise
+from autograder.grading.normalise import Normalised, accepted, checked, is_answer, normalise
 from autograder.grading.record import Recorder, marks, write_beside
 from autograder.grading.submissions import SECRET, STAMP, Submission
 from autograder.grading.workers import Item, Job
@@ -37,6 +38,8 @@ NO_TIME = (
     "submitted/{}/{}/timestamp.txt, such as 2027-02-12 23:59:00 UTC, and grade again."
 )
 MOST_SHOWN = 300  # characters of an answer in the table
+MOST_CODE = 20_000  # characters of a cell in the report
+DEFINES = re.compile(r"^\s*(?:class|def|async def) ", re.MULTILINE)
 BUILD = assignments.ROOT / "autograder" / "handout" / "build.py"  # what makes a handout
 AUDIT_DIFFERENCE = 0.05  # of all points: two trainings of one right solution differ by less
 
@@ -50,7 +53,9 @@ class Graded:
     stopped: what the student's code did that ended grading early. figures: the last one of each exercise, as base64
     PNG. audited: what training from scratch gave. fresh: new in this run; False where the gradebook had this very
     submission before. answers: to written questions, {grade id: text}. written, changed: what people gave by hand, see
-    by_hand.written and by_hand.changes. penalty: the points that are lost by being late.
+    by_hand.written and by_hand.changes. penalty: the points that are lost by being late. notes: what was put in order
+    as for many, and nobody has to look at. code: {exercise: what the student wrote for it, cell by cell}. arrived,
+    late, attempt: as the platform says; "" where it says nothing.
     """
 
     student: str
@@ -68,6 +73,11 @@ class Graded:
     written: list[dict] = field(default_factory=list)
     changed: list[dict] = field(default_factory=list)
     penalty: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    code: dict[str, list[str]] = field(default_factory=dict)
+    arrived: str = ""
+    late: bool = False
+    attempt: str = ""
 
     @property
     def points(self) -> float:
@@ -156,6 +166,7 @@ def _source_version(course: Course, assignment: str) -> str:
     here, made_by = assignments.get(assignment), [sources.digest(f) for f in sorted(sources.closure(BUILD))]
     own = [here.source, here.checks / "assignment.toml", course.root / settings.NAME]
     texts = [f.read_bytes() if f.exists() else b"" for f in own]
+    texts.append(json.dumps([e.points for e in here.exercises]).encode())
     return hashlib.sha256(b"\0".join([*texts, *made_by])).hexdigest()
 
 
@@ -177,7 +188,9 @@ def grade(
             run = _Class(course, assignment, handout, options, opened)
             results = {}
             late = {s.student for s in found if s.late and not s.arrived and recorder.late_costs}
+            about = {s.student: s for s in found}
             for graded in run.grade(found, recorder):
+                graded = _as_handed_in(graded, about[graded.student])
                 results[graded.student] = _with_marks(graded, assignment, recorder)
                 if graded.student in late and not recorder.arrived(graded.student):
                     results[graded.student].problems.append(NO_TIME.format(graded.student, assignment))
@@ -187,12 +200,18 @@ def grade(
     return [results[s.student] for s in found]
 
 
+def _as_handed_in(graded: Graded, submission: Submission) -> Graded:
+    """With when and how often it was handed in, as far as the platform says so."""
+    arrived = f"{submission.arrived:%Y-%m-%d %H:%M}" if submission.arrived else ""
+    return replace(graded, arrived=arrived, late=submission.late, attempt=submission.attempt)
+
+
 def rehearse(course: Course, assignment: str, found: list[Submission], options: Options) -> list[Graded]:
     """What grading would give, of which nothing is recorded; results are kept, so that grading is quick afterwards."""
     with settings.read(course.root).in_use(), _only_one(course), options.workers() as opened:
         run = _Class(course, assignment, prepare(course, assignment), options, opened)
         return [
-            read_scores(student, assignment, result, job.submission.changes)
+            read_scores(student, assignment, result, job.submission.changes, job.submission.usual)
             for student, job, result in run.results(found)
             if job and (result["scores"] or not result["fault"])
         ]
@@ -289,12 +308,13 @@ class _Class:
         return graded
 
     def _recorded(self, student: str, job: Job, result: dict, recorder: Recorder) -> Graded:
-        graded = read_scores(student, self.assignment, result, job.submission.changes)
+        graded = read_scores(student, self.assignment, result, job.submission.changes, job.submission.usual)
         graded.fresh = self.options.force or not recorder.is_recorded(student, job.key)
-        if graded.fresh:
-            normal = job.submission
+        normal = job.submission
+        points = worth.signature(normal.notebook, result["scores"])
+        if graded.fresh or not recorder.is_recorded(student, job.key, points):
             try:
-                recorder.record(student, job.key, result["notebook"], normal.files, normal.changes)
+                recorder.record(student, job.key, points, result["notebook"], normal.files, normal.changes)
             except (OSError, ValueError, RecursionError, SQLAlchemyError) as error:  # this one; others go on
                 self._not_written(student, f"Graded, but not recorded in the gradebook: {trouble(error)}")
         for problem in self.not_written.pop(student, []):
@@ -342,7 +362,9 @@ class _Class:
             options, salt = self.options, self.course.salt
             name = key(normal, self.assignment, salt, options.limits)
             job = Job(name, normal, self.assignment, salt, options.limits, kit_version(self.assignment))
-            yield Item(submission.student, job, None if options.force else self.cache.get(name))
+            known = None if options.force else self.cache.get(name)
+            known = worth.applied(known, normal.notebook, self.assignment) if known else None
+            yield Item(submission.student, job, known)
 
     def _read(self, submission: Submission) -> Normalised:
         files, left_out = submissions.read(submission, self.assignment)
@@ -399,13 +421,13 @@ def without_grade(student: str, assignment: str, problem: str) -> Graded:
     return Graded(student, scores, [problem], not_graded=True)
 
 
-def read_scores(student: str, assignment: str, result: dict, changes: list[str]) -> Graded:
-    """What a TA sees of a graded notebook. result: Execution.to_json()."""
+def read_scores(student: str, assignment: str, result: dict, changes: list[str], usual: Sequence[str] = ()) -> Graded:
+    """What a TA sees of a graded notebook. result: Execution.to_json(). usual: changes that nobody has to look at."""
     cells = result["notebook"]["cells"]
-    graded = Graded(student, _plain(list(result["scores"].values())), list(result["problems"]), changes)
-    graded.seconds, graded.figures, graded.stopped = result["seconds"], figures(cells), _plain(result["stopped"])
+    graded = Graded(student, outputs.plain(list(result["scores"].values())), list(result["problems"]), changes)
+    graded.seconds, graded.figures, graded.stopped = result["seconds"], figures(cells), outputs.plain(result["stopped"])
     graded.incomplete = bool(result["fault"])
-    graded.answers = _plain(_answers(cells))
+    graded.answers = outputs.plain(_answers(cells))
     for exercise in assignments.get(assignment).exercises:
         if exercise.name not in result["scores"]:
             raise RuntimeError(f"{exercise} has no score: the handout has no check for it")
@@ -415,10 +437,24 @@ def read_scores(student: str, assignment: str, result: dict, changes: list[str])
             f"Not protected: the points of the cell {grade_id} were given in the student's own kernel, where a line of "
             "the student's code can change them. Cells with check(…) are graded outside it."
         )
-    if result["stopped"]:
-        graded.problems.append(f"Grading stopped early: {result['stopped']}. What was graded until then counts.")
-    graded.problems = _plain(graded.problems + changes + _faults(graded) + _oddities(cells))
+    graded.problems += endings(result["left_out"], result["stopped"])
+    odd = [said for said in changes if said not in usual]
+    graded.problems = outputs.plain(graded.problems + odd + _faults(graded) + _oddities(cells))
+    graded.notes, graded.code = outputs.plain(list(usual)), outputs.plain(_code(cells))
     return graded
+
+
+def _code(cells: list[dict]) -> dict[str, list[str]]:
+    """{exercise: the cells in which a student defined something for it}, bounded."""
+    found: dict[str, list[str]] = {}
+    waiting: list[str] = []  # those before the check of their exercise
+    for cell in cells:
+        name = checked(cell)
+        if name:
+            found[name], waiting = waiting, []
+        elif cell["cell_type"] == "code" and DEFINES.search(cell["source"]):
+            waiting.append(cell["source"][:MOST_CODE])
+    return found
 
 
 def _answers(cells: list[dict]) -> dict[str, str]:
@@ -429,27 +465,6 @@ def _answers(cells: list[dict]) -> dict[str, str]:
         for c in filter(is_answer, cells)
         if is_answered(c["source"], placeholders.get(_grade_id(c), ""))
     }
-
-
-UNSHOWN = dict.fromkeys(
-    [
-        *(c for c in range(0xA0) if unicodedata.category(chr(c)) == "Cc" and chr(c) not in "\n\t"),
-        0x200E,
-        0x200F,
-        *range(0x202A, 0x202F),
-        *range(0x2066, 0x206A),
-    ],
-    None,
-)
-
-
-def _plain(value):
-    """What a student's code may have said, without what steers terminals, turns lines around, or is half a letter."""
-    if isinstance(value, str):
-        return outputs.readable(value).translate(UNSHOWN)
-    if isinstance(value, list):
-        return [_plain(v) for v in value]
-    return {k: _plain(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def _unprotected(grade_id: str, cells: list[dict]) -> dict:
@@ -588,10 +603,39 @@ def csv_lines(assignment: str, graded: Graded) -> str:
     return text.getvalue()
 
 
+def totals_columns(assignment: str) -> tuple[str, ...]:
+    """Of grades.csv: a column for each exercise, called after it."""
+    names = (e.name for e in assignments.get(assignment).exercises)
+    return ("student", *names, "checks", "written", "late", "total", "max_points", "state", "handed_in", "attempt")
+
+
+def totals(graded: Graded) -> dict:
+    """A student's row of grades.csv, as the gradebook has it. What was not graded is empty, never 0."""
+    if graded.not_graded:
+        return dict(student=graded.student, state="not graded", handed_in=graded.arrived, attempt=graded.attempt)
+    is_open = any(w["points"] is None for w in graded.written) or any(
+        c["points"] is None for s in graded.scores for c in s["checks"]
+    )
+    by_exercise = {s["exercise"]: s["points"] for s in graded.scores}
+    for changed in graded.changed:
+        by_exercise[changed["exercise"]] = round(by_exercise.get(changed["exercise"], 0.0) + changed["points"], 3)
+    return by_exercise | dict(
+        student=graded.student,
+        checks=graded.points,
+        written=graded.points_written if graded.written else "",
+        late=-graded.penalty if graded.penalty else "",
+        total=graded.total,
+        max_points=graded.max_points + graded.most_written,
+        state="to be graded" if is_open else "graded",
+        handed_in=graded.arrived,
+        attempt=graded.attempt,
+    )
+
+
 def table_text(columns: Sequence[str], rows: Iterable[dict]) -> str:
     """A CSV table with a header, in which nothing is a formula."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns)
+    writer = csv.DictWriter(text, columns, extrasaction="ignore")
     writer.writeheader()
     writer.writerows(map(no_formula, rows))
     return text.getvalue()

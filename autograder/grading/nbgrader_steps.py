@@ -87,7 +87,7 @@ class TrustedExecute(_Step):
                 recorder.remove(about["student"])  # an older grade is none of this submission
             # Raised, so that nbgrader records no grade where there is none.
             raise RuntimeError(f"{about['student']} could not be graded, through no fault of theirs: {result.fault}")
-        for problem in (*result.problems, *([f"Grading stopped early: {result.stopped}"] if result.stopped else [])):
+        for problem in result.told:
             self.log.warning("%s: %s", about["student"], problem)
         for grade_id in result.unprotected:
             self.log.warning("%s: the points of the cell %s are not protected", about["student"], grade_id)

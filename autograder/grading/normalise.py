@@ -27,6 +27,7 @@ MOST_SOURCES = 2**21  # of all cells
 MOST_ANSWER = 20_000  # characters of a written answer: ten pages
 MOST_CHANGES = 40  # said of one submission
 MOST_CELLS = 2000
+RENAMED = "The notebook is called"
 MOST_ACTIVE = 2**17  # characters of Markdown made HTML in one notebook: five times the text of an assignment
 NO_WORK = (MANIFEST, STAMP, SECRET)  # which `deepul submit` and nbgrader write, or somebody else
 NOTEBOOK = {
@@ -39,13 +40,15 @@ NOTEBOOK = {
 class Normalised:
     """notebook: nbformat 4 without outputs. files: what lies beside it. changes: what a reader should know.
 
-    handed_in: {id of a cell that draws: what the student's own notebook showed there, cleaned}.
+    handed_in: {id of a cell that draws: what the student's own notebook showed there, cleaned}. usual: those of the
+    changes that browsers and platforms cause, by the names that they give to files; nobody has to look at them.
     """
 
     notebook: dict
     files: dict[str, bytes]
     changes: list[str] = field(default_factory=list)
     handed_in: dict[str, list[dict]] = field(default_factory=dict)
+    usual: list[str] = field(default_factory=list)
 
 
 def normalise(files: dict[str, bytes], assignment: str, handout: dict, left_out: Iterable[str] = ()) -> Normalised:
@@ -90,7 +93,8 @@ def _normalised(files: dict[str, bytes], assignment: str, handout: dict, left_ou
     notebook = {"cells": merged.cells, "metadata": copy.deepcopy(NOTEBOOK), "nbformat": 4, "nbformat_minor": 5}
     outputs_of = {c["id"]: handed_in[id(c)] for c in merged.cells if id(c) in handed_in}
     changes = [*left_out, *misnamed, *moved, *misplaced, *merged.changes, *as_written]
-    return Normalised(notebook, beside, _first(changes), outputs_of)
+    renamed = [said for said in misnamed if said.startswith(RENAMED)]
+    return Normalised(notebook, beside, _first(changes), outputs_of, [*renamed, *moved])
 
 
 def _first(changes: list[str]) -> list[str]:
@@ -114,7 +118,7 @@ def _notebook_of(files: dict[str, bytes], assignment: str, handout: dict) -> tup
     others = [n for n in everything if n != chosen]
     changes = []
     if PurePosixPath(chosen).name != f"{assignment}.ipynb":
-        changes.append(f"The notebook is called {shown(PurePosixPath(chosen).name)}; taken as {assignment}.ipynb.")
+        changes.append(f"{RENAMED} {shown(PurePosixPath(chosen).name)}; taken as {assignment}.ipynb.")
     if left := [n for n in notebooks if n != chosen]:
         listed = ", ".join(shown(n) for n in left)[:300]
         changes.append(f"There are {len(notebooks)} notebooks; graded was {shown(chosen)}, left out: {listed}.")

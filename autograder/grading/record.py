@@ -38,12 +38,18 @@ class Recorder:
     def __exit__(self, *_) -> None:
         self._gradebook.close()
 
-    def is_recorded(self, student: str, key: str) -> bool:
+    def is_recorded(self, student: str, key: str, worth: str = "") -> bool:
+        """Whether the record is of this result; worth: and of these points, if they are given."""
         mark = self._mark(student)
-        return student in self._known and mark.exists() and mark.read_text(encoding="ascii") == key
+        if student not in self._known or not mark.exists():
+            return False
+        recorded, _, points = mark.read_text(encoding="ascii").partition(" ")
+        return recorded == key and (not worth or points == worth)
 
-    def record(self, student: str, key: str, notebook: dict, files: dict[str, bytes], changes: list[str]) -> None:
-        """Make `notebook`, a graded one, the student's record."""
+    def record(
+        self, student: str, key: str, worth: str, notebook: dict, files: dict[str, bytes], changes: list[str]
+    ) -> None:
+        """Make `notebook`, a graded one, the student's record: of a result, and of what it is worth."""
         self._mark(student).unlink(missing_ok=True)  # whatever happens from here on: the old record is no longer whole
         text = json.dumps(with_note(notebook, changes), indent=1, allow_nan=False)
         whole = harmless(files) | {f"{self.assignment}.ipynb": text.encode("utf-8", "replace")}
@@ -56,7 +62,7 @@ class Recorder:
             self._gradebook.db.rollback()  # the next student's grades are none of this one's trouble
             raise
         self._known.add(student)
-        write_atomically(self._mark(student), key)
+        write_atomically(self._mark(student), f"{key} {worth}")
 
     def marks_of(self, student: str) -> dict[str, by_hand.Mark]:
         """What the gradebook has of a student, brought up to date, people's points with it: {grade id: Mark}."""
