@@ -237,6 +237,7 @@ def _grade(
 
 @app.command()
 def show(
+    context: typer.Context,
     assignment: AssignmentName,
     student: Annotated[str, typer.Argument(help="Whose, as the table of grades calls them.")],
     check: Annotated[
@@ -254,7 +255,7 @@ def show(
     from autograder.grading import again, showing
     from autograder.grading.limits import Limits
 
-    opened = _opened(course)
+    opened = _opened(course, context)
     handed_in = showing.submission(opened, assignments.get(assignment).name, student)
     if not check:
         print(showing.graded(opened, assignment, student))

@@ -62,7 +62,7 @@ class Deadlines:
             self._own.put(bool(due), "due", assignment.name)
 
     def _submissions(self, gradebook, assignment, students: Collection[str]) -> Iterator[Any]:
-        """With nothing but what all of them need: a score, which takes long to add up, is read of those who are late."""
+        """With what is needed of all: a score, which takes long to add up, is read of those who are late."""
         from nbgrader.api import SubmittedAssignment
         from sqlalchemy.orm import load_only
 
