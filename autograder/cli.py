@@ -133,7 +133,7 @@ def grade(
     Exit code: 0 all are graded, 1 some could not be graded or written down, 2 nothing was graded.
     """
     from autograder.course import CourseError
-    from autograder.grading import arrivals, batch, downloads
+    from autograder.grading import arrivals, batch, downloads, report
     from autograder.grading.limits import Limits
     from autograder.roster import Roster
 
@@ -149,6 +149,7 @@ def grade(
         unknown = sorted(set(only) - set(everyone))
         if unknown:
             raise CourseError(f"There is no submission of {', '.join(unknown)}. There are: {', '.join(everyone)}.")
+        everyone = list(dict.fromkeys([*everyone, *report.earlier_students(opened, assignment)]))
         download.attempts = {student: mine for student, mine in download.attempts.items() if student in only}
     for note in downloads.notes(download):
         console.print(f"  {escape(note)}", style="dim", highlight=False)
@@ -161,7 +162,7 @@ def grade(
     best = attempt == "best"
     chosen = batch.best(opened, assignment, download.attempts, options) if best else download.chosen(attempt)
     folder = opened.root / "reports" / assignment
-    files = partial(arrivals.write, folder / "files.csv", download, chosen)
+    files = None if only else partial(arrivals.write, folder / "files.csv", download, chosen)  # of the class as a whole
     _grade(opened, assignment, chosen, folder, options, everyone, files)
 
 
