@@ -30,5 +30,7 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
+# `nbgrader zip_collect` takes notebooks alone, if it is not told otherwise, and would leave weights out.
+c.FileNameCollectorPlugin.valid_ext = [".ipynb", ".safetensors"]
 # What could not be graded has no score in the table, where nbgrader writes 0.
 c.ExportApp.plugin_class = "autograder.grading.nbgrader_steps.Export"

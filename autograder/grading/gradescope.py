@@ -104,7 +104,7 @@ def _walled(limits: Limits, wall: str, root: Path) -> Limits:
             if wall == "bubblewrap":
                 raise
             separate_user.require(private)
-            why = str(error).partition(" This machine")[0].replace("\n", " ")
+            why = str(error).partition(" Root may not")[0].replace("\n", " ")
             print(f"The notebook runs as a user of its own, since bubblewrap does not work here: {why[:300]}")
             return separate
     separate_user.require(private)

@@ -16,7 +16,7 @@ import pytest
 from autograder import assignments, demo
 from autograder.assignments import ROOT
 from autograder.course import Course, SandboxError
-from autograder.grading import batch, gradescope, separate_user
+from autograder.grading import batch, gradescope, sandbox, separate_user
 from autograder.grading.execute import Execution
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised
@@ -197,6 +197,12 @@ def test_all_stays_within_the_time_that_gradescope_gives():
 
 
 # ---- users of their own ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("uid", "advice"), [(0, "--separate-user"), (1000, "Run as root")])
+def test_where_namespaces_are_denied_it_says_what_helps_whom(monkeypatch, uid, advice):
+    monkeypatch.setattr(os, "getuid", lambda: uid)
+    assert advice in sandbox.explained("bwrap: Creating new namespace failed: Operation not permitted")
 
 
 @as_root
