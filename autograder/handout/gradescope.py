@@ -75,17 +75,11 @@ class Settings:
 def settings(notebook: dict, assignment: str, **chosen) -> Settings:
     """Of a released notebook, whose written questions may have no points. Raises ValueError for what there is not."""
     here = assignments.get(assignment)
-    graded = {
-        c["metadata"].get("nbgrader", {}).get("grade_id"): c["metadata"]["nbgrader"]
-        for c in notebook["cells"]
-        if "nbgrader" in c["metadata"]
-    }
-    written = sum(graded[q.id].get("points", 0) for q in here.questions if q.id in graded and graded[q.id]["grade"])
+    marked = [c["metadata"]["nbgrader"] for c in notebook["cells"] if "nbgrader" in c["metadata"]]
+    ours = {q.id for q in here.questions}
+    written = sum(about["points"] for about in marked if about["grade_id"] in ours and about["grade"])
     made = Settings(assignment, sum(e.points for e in here.exercises), float(written), **chosen)
-    for name, value, known in (
-        ("visibility", made.visibility, VISIBILITIES),
-        ("sandbox", made.sandbox, SANDBOXES),
-    ):
+    for name, value, known in (("visibility", made.visibility, VISIBILITIES), ("sandbox", made.sandbox, SANDBOXES)):
         if value not in known:
             raise ValueError(f"--{name} {value}: there are {', '.join(known)}.")
     return made

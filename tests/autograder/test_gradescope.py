@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from autograder import assignments, demo
+from autograder import assignments, cli, demo
 from autograder.assignments import ROOT
 from autograder.course import Course, SandboxError
-from autograder.grading import batch, gradescope, sandbox, separate_user
+from autograder.grading import batch, gradescope, sandbox, separate_user, separate_zygote
 from autograder.grading.execute import Execution
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised
+from autograder.grading.submissions import Submission
 from autograder.handout import gradescope as packing
 from autograder.handout.submit import solution_cells, write_submission
 from autograder.score import CheckResult
@@ -238,6 +239,28 @@ def test_nothing_is_graded_so_unless_it_is_asked_for():
     with pytest.raises(ValueError, match="give one of"):
         Limits.parse(["separate_user=1"])
     assert replace(Limits(), separate_user=True) != Limits(), "it is another grader, and another result of the cache"
+
+
+def test_the_folders_that_every_user_may_write_to_are_found(tmp_path):
+    modes = {"a": 0o755, "a/open": 0o1777, "a/open/own": 0o755, "a/closed": 0o700, "a/closed/open": 0o777, "a/b": 0o777}
+    for name, mode in modes.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(mode)
+    (tmp_path / "a" / "link").symlink_to(tmp_path / "a" / "closed")
+    (tmp_path / "a" / "file").touch(0o666)
+    found = separate_zygote.folders_open_to_all(tmp_path / "a")
+    assert {f.relative_to(tmp_path).as_posix() for f in found} == {"a/open", "a/b"}
+
+
+@pytest.mark.parametrize("separate", [True, False])
+def test_deepul_grade_asks_for_the_wall_that_was_chosen(course, monkeypatch, separate, tmp_path):
+    """Where notebooks are users of their own, neither kit nor course nor download may be open to them."""
+    asked: list = []
+    monkeypatch.setattr(separate_user, "require", lambda private: asked.append(set(private)))
+    monkeypatch.setattr(sandbox, "require", lambda: asked.append("bubblewrap"))
+    options = batch.Options(limits=replace(Limits(), separate_user=separate))
+    cli._require_sandbox(course, [Submission("ada", tmp_path / "download" / "ada")], options)
+    assert asked == [{ROOT, course.root, tmp_path / "download"} if separate else "bubblewrap"]
 
 
 # ---- in a container ----------------------------------------------------------------------------------------
