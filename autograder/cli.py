@@ -4,10 +4,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
@@ -22,12 +24,18 @@ AssignmentName = Annotated[str, typer.Argument(help="Which assignment, e.g. hw1.
 CourseFolder = Annotated[
     Path, typer.Option("--course", help="The course folder: gradebook, submitted/, autograded/, reports.")
 ]
+Limit = Annotated[
+    list[str] | None, typer.Option(help="Change what a submission may use, e.g. --limit cell=60; may be repeated.")
+]
 
 
 @app.command()
 def release(
     assignment: AssignmentName,
     figures: Annotated[bool, typer.Option(help="Draw the expected figures from the reference weights.")] = True,
+    course: Annotated[
+        Path | None, typer.Option(help="A course folder with a course.toml: its handout, in release/ there.")
+    ] = None,
 ):
     """Make the handout in homeworks/ and the zip for students from the source in solutions/."""
     from autograder import settings
@@ -35,9 +43,11 @@ def release(
     from autograder.handout.build import release as build
     from autograder.handout.bundle import bundle
 
-    kit = Course.kit()
-    folder = build(kit, assignment, figures)
-    archive = bundle(assignment, assignments.ROOT / "build" / "bundles", settings.read(kit.root).contact)
+    opened = Course.at(course) if course else Course.kit()
+    folder, own = build(opened, assignment, figures), settings.read(opened.root)
+    bundles = opened.root / "build" / "bundles" if opened == Course.kit() else opened.root / "bundles"
+    with own.in_use():
+        archive = bundle(assignment, bundles, own.contact, folder)
     console.print(f"handout       {_relative(folder)}/", highlight=False)
     console.print(f"for students  {_relative(archive)}: the handout with all it needs", highlight=False)
 
@@ -104,9 +114,7 @@ def grade(
         bool, typer.Option("--dry-run", help="Show what would be graded, what is missing, and how long it trains.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Grade again what was graded and has not changed.")] = False,
-    limit: Annotated[
-        list[str] | None, typer.Option(help="Change what a submission may use, e.g. --limit cell=60; may be repeated.")
-    ] = None,
+    limit: Limit = None,
     retrain: Annotated[
         float, typer.Option(min=0, max=1, help="Audit: train this share from scratch too, and compare.")
     ] = 0.0,
@@ -124,17 +132,16 @@ def grade(
 
     Exit code: 0 all are graded, 1 some could not be graded or written down, 2 nothing was graded.
     """
-    from autograder.course import Course, CourseError
+    from autograder.course import CourseError
     from autograder.grading import arrivals, batch, downloads
     from autograder.grading.limits import Limits
-    from autograder.roster import FILE, Roster
+    from autograder.roster import Roster
 
     assignments.get(assignment)
     if attempt not in downloads.ATTEMPTS:
         raise CourseError(f"--attempt {attempt}: there are {', '.join(downloads.ATTEMPTS)}.")
-    opened = Course.at(course)
-    listed = roster or opened.root / FILE
-    known = Roster.read(listed) if roster or listed.exists() else None
+    opened = _opened(course)
+    known = Roster.of_course(opened.root, roster)
     scratch = opened.root / ".deepul" / "downloads" / assignment
     download = downloads.find(submissions or opened.root / "submitted", assignment, known, scratch)
     everyone = list(download.attempts)
@@ -146,7 +153,7 @@ def grade(
     for note in downloads.notes(download):
         console.print(f"  {escape(note)}", style="dim", highlight=False)
     limits = replace(Limits.parse(limit or []), figures=figures, separate_user=separate_user)
-    options = batch.Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster)
+    options = batch.Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster, roster=known)
     if dry_run:
         console.print(arrivals.table(assignment, download.chosen(attempt)))
         _changes(opened, assignment, download.chosen(attempt), options)
@@ -229,6 +236,37 @@ def _grade(
 
 
 @app.command()
+def show(
+    assignment: AssignmentName,
+    student: Annotated[str, typer.Argument(help="Whose, as the table of grades calls them.")],
+    check: Annotated[
+        str, typer.Option(help="Which check: its exercise, a point, and words of it, e.g. made.samples.")
+    ] = "",
+    course: CourseFolder = Path("."),
+    limit: Limit = None,
+):
+    """Ask one check of one student again, in the sandbox with the seeds of the grade, and show what came of it.
+
+    Measured and required, what the student's code was asked and answered, the code at the line, and a page with arrays
+    and figures. Without --check: the student's checks, as they were graded. Nothing is recorded.
+    Exit code: 0 all points, 1 not all.
+    """
+    from autograder.grading import again, showing
+    from autograder.grading.limits import Limits
+
+    opened = _opened(course)
+    handed_in = showing.submission(opened, assignments.get(assignment).name, student)
+    if not check:
+        print(showing.graded(opened, assignment, student))
+        return
+    shown = again.ask(opened, assignment, handed_in, showing.find(assignment, check), Limits.parse(limit or []))
+    files = showing.write(showing.place(opened, assignment, shown), shown)
+    print(showing.text(shown), *(f"  {file.stem:7} {_relative(file)}" for file in files), sep="\n")
+    if shown.result["points"] != shown.result["max_points"]:
+        raise typer.Exit(1)
+
+
+@app.command()
 def export(
     assignment: AssignmentName,
     to: Annotated[str, typer.Option(help="canvas, moodle, brightspace, gradescope, or csv: the kit's own table.")],
@@ -245,16 +283,15 @@ def export(
 
     Exit code: 0 everyone who handed in has a row with points, 1 somebody has none, 2 nothing was written.
     """
-    from autograder.course import Course, CourseError
+    from autograder.course import CourseError
     from autograder.grading import export as exporting
-    from autograder.roster import FILE, Roster
+    from autograder.roster import Roster
 
     assignments.get(assignment)
     if to not in exporting.PLATFORMS:
         raise CourseError(f"--to {to}: there are {', '.join(exporting.PLATFORMS)}.")
-    opened = Course.at(course)
-    listed = roster or opened.root / FILE
-    known = Roster.read(listed) if roster or listed.exists() else None
+    opened = _opened(course)
+    known = Roster.of_course(opened.root, roster)
     target = output or opened.root / "reports" / assignment / f"{to}.csv"
     filled = exporting.write(opened, assignment, to, file, target, known, column, scale)
     console.print(f"{filled.filled} students have their points in {_relative(target)}.", highlight=False, markup=False)
@@ -264,6 +301,80 @@ def export(
         console.print(f"  has no row in the file: {student}", highlight=False, markup=False)
     if filled.left or any("graded" in text for text in filled.without):
         raise typer.Exit(1)
+
+
+@app.command()
+def feedback(
+    assignment: AssignmentName,
+    only: Annotated[list[str] | None, typer.Option(help="Of this student only; may be repeated.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Lay the pages out there, a folder for each student's id.")] = None,
+    zipped: Annotated[bool, typer.Option("--zip", help="In --to, a zip for each student instead.")] = False,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Of those too whose written answers are not all graded: 0 there.")
+    ] = False,
+    roster: Annotated[Path | None, typer.Option(help="CSV of who is in the course. Default: its roster.csv.")] = None,
+    course: CourseFolder = Path("."),
+):
+    """Make what students get back: nbgrader's page of each, with points, comments and figures, as they are by now.
+
+    Exit code: 0 everyone who was graded has a page, 1 somebody has none, 2 nothing was made.
+    """
+    from autograder.grading import feedback as pages
+    from autograder.roster import Roster
+
+    assignments.get(assignment)
+    opened = _opened(course)
+    with console.status(f"making feedback of {assignment}") as status:
+        tell = lambda number, of: status.update(f"feedback of {assignment}: {number} of {of}")  # noqa: E731
+        made = pages.make(opened, assignment, only or (), unfinished, Roster.of_course(opened.root, roster), tell)
+    if to:
+        pages.lay_out(made.pages, to, zipped)
+    where = _relative(to) if to else f"{_relative(opened.root / 'feedback')}/STUDENT/{assignment}/{assignment}.html"
+    console.print(f"{len(made.pages)} pages, {len(made.fresh)} of them new: {where}", highlight=False, markup=False)
+    for student, why in made.without.items():
+        console.print(f"  no page: {student}: {why}", highlight=False, markup=False)
+    if made.without:
+        raise typer.Exit(1)
+
+
+@app.command()
+def totals(
+    roster: Annotated[Path | None, typer.Option(help="CSV of who is in the course. Default: its roster.csv.")] = None,
+    course: CourseFolder = Path("."),
+):
+    """Write what everybody has in the whole course: each homework by its weight in course.toml."""
+    from autograder.grading import totals as adding
+    from autograder.roster import Roster
+
+    opened = _opened(course)
+    table, target = adding.rows(opened, Roster.of_course(opened.root, roster)), opened.root / "reports" / "course.csv"
+    adding.write(target, table)
+    console.print(f"{len(table)} students: {_relative(target)}", highlight=False, markup=False)
+
+
+@app.command()
+def term(
+    folder: Annotated[Path, typer.Argument(help="The new course folder, called after the term: 2027-spring.")],
+    first: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The day the first homework is due.")],
+    zone: Annotated[str, typer.Option(help="Time zone of its due dates, e.g. Europe/Berlin.")] = "UTC",
+    like: Annotated[
+        Path | None, typer.Option(help="The folder of an earlier term, to take its course.toml over.")
+    ] = None,
+):
+    """Begin a term: a course folder with its course.toml, and a secret of its own."""
+    from autograder.term import make
+
+    made = make(folder, first.date(), zone, like)
+    secret = made.root / ".deepul-salt"
+    console.print(
+        f"course   {_relative(made.root)}/course.toml: due dates, late policy, exercises; look it over\n"
+        f"secret   {secret}: keep a copy where only staff read it. Only with it grades come out the same again, and "
+        "who reads it can predict what is held out\n"
+        f"Then:\n  deepul release hw1 --course {_relative(made.root)}\n"
+        f"  deepul grade hw1 path/to/download --course {_relative(made.root)}",
+        highlight=False,
+        markup=False,
+    )
 
 
 def _require_sandbox(course, found: list, options) -> None:
@@ -358,6 +469,8 @@ def _show(assignment: str, results: list) -> None:
     table = Table(Column("student", no_wrap=True, min_width=14), box=SIMPLE_HEAD, padding=(0, 0, 0, 1))
     titles = [*(f"{e.number}\nof {most[e.name]:g}" for e in listed)]
     titles += [f"checks\nof {sum(most.values()):g}", f"written\nof {written:g}"] if written else []
+    late = any(r.penalty for r in results)
+    titles += ["late"] if late else []
     for title in (*titles, f"total\nof {sum(most.values()) + written:g}"):
         table.add_column(title, justify="right", no_wrap=True)
     wide = console.width >= ROOM
@@ -374,6 +487,7 @@ def _show(assignment: str, results: list) -> None:
         ]
         cells = [_earned([scores[e.name]]) for e in listed]
         cells += [_earned(result.scores, result.changed), _written(result)] if written else []
+        cells += [f"−{result.penalty:g}" if result.penalty else "–"] if late else []
         total = "[yellow]not graded[/yellow]" if result.not_graded else f"[bold]{_total(result)}[/bold]"
         if result.not_graded:
             lost = result.problems
@@ -592,6 +706,16 @@ def _validate(assignment: str, exercise: str, jobs: int, force: bool, kinds: tup
         highlight=False,
     )
     return bool(weak) or any(v.problem for v in verdicts)
+
+
+def _opened(folder: Path):
+    """The course in a folder. As long as the command runs, assignments are as it gives them."""
+    from autograder import settings
+    from autograder.course import Course
+
+    course = Course.at(folder)
+    click.get_current_context().with_resource(settings.read(course.root).in_use())
+    return course
 
 
 def _relative(path: Path) -> str:

@@ -94,8 +94,6 @@ class Course:
         from nbgrader.apps import NbGraderAPI
         from nbgrader.coursedir import CourseDirectory
 
-        # A mapping of nbgrader's that SQLAlchemy 2.1 grumbles about; harmless, and not for a TA to read.
-        warnings.filterwarnings("ignore", message="Object of type <Submitted", module="nbgrader")
         # nbgrader calls `alembic` by name when it makes a gradebook.
         bin_folder = str(Path(sys.executable).parent)
         if bin_folder not in os.environ["PATH"].split(os.pathsep):
@@ -110,6 +108,7 @@ class Course:
 
         config = PyFileConfigLoader("nbgrader_config.py", path=str(ROOT)).load_config()
         config.CourseDirectory.root = str(self.root)
+        config.CourseDirectory.db_url = self.gradebook_url
         config.CourseDirectory.source_directory = str(self.source)
         config.CourseDirectory.release_directory = str(self.release)
         return config
@@ -143,6 +142,8 @@ class Course:
         """nbgrader's gradebook, as a context manager."""
         from nbgrader.api import Gradebook
 
+        # A mapping of nbgrader's that SQLAlchemy 2.1 grumbles about; harmless, and not for a TA to read.
+        warnings.filterwarnings("ignore", message="Object of type <Submitted")
         return Gradebook(self.gradebook_url, "deepul")
 
     @property

@@ -351,16 +351,18 @@ def test_points_given_by_hand_stay_and_are_the_same_everywhere(graded, tmp_path)
         by_hand.BY_HAND,
         by_hand.NOT_ANSWERED,
     }
-    page = report.write(tmp_path / "report", "hw1", [ada, bob]).read_text(encoding="utf-8")
-    assert "12 / 100 + 1.5 / 10 written" in page
-    assert "12 points by hand, 15 by the checks" in page
-    assert "model answer and rubric" in page
+    page = report.write(tmp_path / "report", "hw1", [ada, bob])
+    own = (page.parent / report.address("ada")).read_text(encoding="utf-8")
+    assert "12 / 100 + 1.5 / 10 written" in own
+    assert "12 points by hand, 15 by the checks" in own
+    assert "model answer and rubric" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
 def test_the_pages_show_answers_that_do_nothing(graded, tmp_path):
     course, _, _, results = graded
-    page = report.write(tmp_path / "report", "hw1", results).read_text(encoding="utf-8")
+    written = report.write(tmp_path / "report", "hw1", results)
+    page = written.read_text(encoding="utf-8") + (written.parent / report.address("bob")).read_text(encoding="utf-8")
     recorded = (course.root / "autograded" / "bob" / "hw1" / "hw1.ipynb").read_text(encoding="utf-8")
     answers = [text(c) for c in json.loads(recorded)["cells"] if grade_id(c) == ANSWER]
     assert outputs.clean(answers[0]).strip() == answers[0].strip(), "cleaned again it is the same"
