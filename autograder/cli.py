@@ -410,16 +410,17 @@ def gradescope(
     ] = "auto",
 ):
     """Make the autograder that Gradescope runs for each submission: a zip to upload, with this course's salt."""
+    from autograder import settings
     from autograder.course import Course
     from autograder.grading import batch
     from autograder.handout import gradescope as packing
 
     assignments.get(assignment)
     opened = Course.at(course)
+    excused = tuple(settings.read(opened.root).of(assignment).excused)
+    own = dict(minutes=minutes, visibility=visibility, leaderboard=leaderboard, sandbox=sandbox, excused=excused)
     notebook = batch.prepare(opened, assignment)
-    chosen = packing.settings(
-        notebook, assignment, minutes=minutes, visibility=visibility, leaderboard=leaderboard, sandbox=sandbox
-    )
+    chosen = packing.settings(notebook, assignment, **own)
     target = output or opened.root / "build" / "gradescope" / f"{assignment}.zip"
     archive = packing.pack(target, notebook, opened.salt, chosen)
     console.print(f"{_relative(archive)}: upload it to Gradescope, and give it to nobody else.", highlight=False)

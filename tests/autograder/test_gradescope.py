@@ -142,14 +142,16 @@ CHECKS = [
 SCORE = dict(
     exercise="made", number="1.2", title="MADE", points=7.5, max_points=15.0, headline="", printed="", notes=[]
 )
-SETTINGS = dict(assignment="hw1", points=100.0, written=10.0, minutes=10, visibility="visible", leaderboard=False)
+SETTINGS = dict(
+    assignment="hw1", points=100.0, written=10.0, minutes=10, visibility="visible", leaderboard=False, excused=[]
+)
 
 
 def content(changes: dict | None = None, result: dict | None = None) -> dict:
     about = {"nbgrader": {"grade_id": "answer-made", "grade": True, "solution": True}}
     answer = dict(cell_type="markdown", source="Because.", metadata=about)
     normal = Normalised({"cells": [answer]}, {}, ["A file was left out."])
-    execution = Execution({}, {"made": SCORE | {"checks": [vars(c) for c in CHECKS]}}, **(result or {}))
+    execution = Execution({"cells": []}, {"made": SCORE | {"checks": [vars(c) for c in CHECKS]}}, **(result or {}))
     return gradescope.results(SETTINGS | (changes or {}), normal, execution)
 
 
@@ -181,6 +183,26 @@ def test_a_result_that_is_shown_later_says_no_points_before():
     assert found["visibility"] == "after_published"
     assert "7.5" not in found["output"]
     assert found["stdout_visibility"] == "hidden"
+
+
+def test_points_and_excused_checks_are_those_of_the_course():
+    exercises = [replace(e, worth=30.0 if e.name == "made" else None) for e in assignments.get("hw1").exercises]
+    with assignments.given({"hw1": replace(assignments.get("hw1"), given=tuple(exercises))}):
+        factor = 30 / exercises[1].points_of_checks
+        found = content({"excused": ["made.two"]})
+        assert [t["score"] for t in found["tests"][:2]] == [5 * factor, 10 * factor]
+        assert found["score"] == 15 * factor
+        assert packing.toml(assignments.get("hw1")).count("worth = 30.0") == 1
+
+
+def test_the_zip_has_the_exercises_that_the_course_gives(notebook, tmp_path):
+    chosen = tuple(e for e in assignments.get("hw1").exercises if e.name != "color_pixelcnn")
+    with assignments.given({"hw1": replace(assignments.get("hw1"), given=chosen)}):
+        made = packing.settings(notebook, "hw1")
+        archive = packing.pack(tmp_path / "hw1.zip", notebook, SALT, made)
+    assert made.points == sum(e.points for e in chosen)
+    with zipfile.ZipFile(archive) as opened:
+        assert b"color_pixelcnn" not in opened.read("kit/autograder/assignments/hw1/assignment.toml")
 
 
 def test_the_leaderboard_is_there_on_request():
