@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
@@ -97,6 +96,7 @@ def lint(
 
 @app.command()
 def grade(
+    context: typer.Context,
     assignment: AssignmentName,
     submissions: Annotated[
         Path | None,
@@ -133,14 +133,14 @@ def grade(
     Exit code: 0 all are graded, 1 some could not be graded or written down, 2 nothing was graded.
     """
     from autograder.course import CourseError
-    from autograder.grading import arrivals, batch, downloads
+    from autograder.grading import arrivals, batch, downloads, report
     from autograder.grading.limits import Limits
     from autograder.roster import Roster
 
     assignments.get(assignment)
     if attempt not in downloads.ATTEMPTS:
         raise CourseError(f"--attempt {attempt}: there are {', '.join(downloads.ATTEMPTS)}.")
-    opened = _opened(course)
+    opened = _opened(course, context)
     known = Roster.of_course(opened.root, roster)
     scratch = opened.root / ".deepul" / "downloads" / assignment
     download = downloads.find(submissions or opened.root / "submitted", assignment, known, scratch)
@@ -149,6 +149,7 @@ def grade(
         unknown = sorted(set(only) - set(everyone))
         if unknown:
             raise CourseError(f"There is no submission of {', '.join(unknown)}. There are: {', '.join(everyone)}.")
+        everyone = list(dict.fromkeys([*everyone, *report.earlier_students(opened, assignment)]))
         download.attempts = {student: mine for student, mine in download.attempts.items() if student in only}
     for note in downloads.notes(download):
         console.print(f"  {escape(note)}", style="dim", highlight=False)
@@ -161,7 +162,7 @@ def grade(
     best = attempt == "best"
     chosen = batch.best(opened, assignment, download.attempts, options) if best else download.chosen(attempt)
     folder = opened.root / "reports" / assignment
-    files = partial(arrivals.write, folder / "files.csv", download, chosen)
+    files = None if only else partial(arrivals.write, folder / "files.csv", download, chosen)  # of the class as a whole
     _grade(opened, assignment, chosen, folder, options, everyone, files)
 
 
@@ -237,6 +238,7 @@ def _grade(
 
 @app.command()
 def show(
+    context: typer.Context,
     assignment: AssignmentName,
     student: Annotated[str, typer.Argument(help="Whose, as the table of grades calls them.")],
     check: Annotated[
@@ -254,7 +256,7 @@ def show(
     from autograder.grading import again, showing
     from autograder.grading.limits import Limits
 
-    opened = _opened(course)
+    opened = _opened(course, context)
     handed_in = showing.submission(opened, assignments.get(assignment).name, student)
     if not check:
         print(showing.graded(opened, assignment, student))
@@ -268,6 +270,7 @@ def show(
 
 @app.command()
 def export(
+    context: typer.Context,
     assignment: AssignmentName,
     to: Annotated[str, typer.Option(help="canvas, moodle, brightspace, gradescope, or csv: the kit's own table.")],
     file: Annotated[Path | None, typer.Option(help="The platform's own grade file, which is filled in.")] = None,
@@ -290,7 +293,7 @@ def export(
     assignments.get(assignment)
     if to not in exporting.PLATFORMS:
         raise CourseError(f"--to {to}: there are {', '.join(exporting.PLATFORMS)}.")
-    opened = _opened(course)
+    opened = _opened(course, context)
     known = Roster.of_course(opened.root, roster)
     target = output or opened.root / "reports" / assignment / f"{to}.csv"
     filled = exporting.write(opened, assignment, to, file, target, known, column, scale)
@@ -305,6 +308,7 @@ def export(
 
 @app.command()
 def feedback(
+    context: typer.Context,
     assignment: AssignmentName,
     only: Annotated[list[str] | None, typer.Option(help="Of this student only; may be repeated.")] = None,
     to: Annotated[Path | None, typer.Option(help="Lay the pages out there, a folder for each student's id.")] = None,
@@ -323,7 +327,7 @@ def feedback(
     from autograder.roster import Roster
 
     assignments.get(assignment)
-    opened = _opened(course)
+    opened = _opened(course, context)
     with console.status(f"making feedback of {assignment}") as status:
         tell = lambda number, of: status.update(f"feedback of {assignment}: {number} of {of}")  # noqa: E731
         made = pages.make(opened, assignment, only or (), unfinished, Roster.of_course(opened.root, roster), tell)
@@ -339,6 +343,7 @@ def feedback(
 
 @app.command()
 def totals(
+    context: typer.Context,
     roster: Annotated[Path | None, typer.Option(help="CSV of who is in the course. Default: its roster.csv.")] = None,
     course: CourseFolder = Path("."),
 ):
@@ -346,7 +351,7 @@ def totals(
     from autograder.grading import totals as adding
     from autograder.roster import Roster
 
-    opened = _opened(course)
+    opened = _opened(course, context)
     table, target = adding.rows(opened, Roster.of_course(opened.root, roster)), opened.root / "reports" / "course.csv"
     adding.write(target, table)
     console.print(f"{len(table)} students: {_relative(target)}", highlight=False, markup=False)
@@ -709,13 +714,13 @@ def _validate(assignment: str, exercise: str, jobs: int, force: bool, kinds: tup
     return bool(weak) or any(v.problem for v in verdicts)
 
 
-def _opened(folder: Path):
+def _opened(folder: Path, context: typer.Context):
     """The course in a folder. As long as the command runs, assignments are as it gives them."""
     from autograder import settings
     from autograder.course import Course
 
     course = Course.at(folder)
-    click.get_current_context().with_resource(settings.read(course.root).in_use())
+    context.with_resource(settings.read(course.root).in_use())
     return course
 
 
