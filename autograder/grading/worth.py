@@ -46,7 +46,7 @@ class _Worthless(sources._Bare):
     def _take(self, test: str, call: ast.Call) -> None:
         given = [*call.args[:1], *(k.value for k in call.keywords if k.arg in NAMES)]
         for number in given:
-            if isinstance(number, ast.Constant) and type(number.value) in (int, float):
+            if isinstance(number, ast.Constant) and isinstance(number.value, int | float):
                 self.found[test], number.value = float(number.value), 0
 
 
