@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
@@ -94,6 +93,7 @@ def lint(
 
 @app.command()
 def grade(
+    context: typer.Context,
     assignment: AssignmentName,
     submissions: Annotated[
         Path | None,
@@ -140,7 +140,7 @@ def grade(
         raise typer.BadParameter("--json tells what came of grading; --dry-run grades nothing.")
     console.stderr = as_json  # what programs read stands alone
     limits = replace(Limits.parse(limit or []), figures=figures)
-    opened = _opened(course)
+    opened = _opened(course, context)
     known = Roster.of_course(opened.root, roster)
     options = batch.Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster, roster=known)
     download = downloads.find(
@@ -171,6 +171,7 @@ def grade(
 
 @app.command()
 def show(
+    context: typer.Context,
     assignment: AssignmentName,
     student: Annotated[str, typer.Argument(help="Whose, as the table of grades calls them.")],
     check: Annotated[
@@ -188,7 +189,7 @@ def show(
     from autograder.grading import again, showing
     from autograder.grading.limits import Limits
 
-    opened = _opened(course)
+    opened = _opened(course, context)
     handed_in = showing.submission(opened, assignments.get(assignment).name, student)
     if not check:
         print(showing.graded(opened, assignment, student))
@@ -202,6 +203,7 @@ def show(
 
 @app.command()
 def export(
+    context: typer.Context,
     assignment: AssignmentName,
     to: Annotated[str, typer.Option(help="canvas, moodle, brightspace, gradescope, or csv: the kit's own table.")],
     file: Annotated[Path | None, typer.Option(help="The platform's own grade file, which is filled in.")] = None,
@@ -224,7 +226,7 @@ def export(
     assignments.get(assignment)
     if to not in exporting.PLATFORMS:
         raise CourseError(f"--to {to}: there are {', '.join(exporting.PLATFORMS)}.")
-    opened = _opened(course)
+    opened = _opened(course, context)
     known = Roster.of_course(opened.root, roster)
     target = output or opened.root / "reports" / assignment / f"{to}.csv"
     filled = exporting.write(opened, assignment, to, file, target, known, column, scale)
@@ -239,6 +241,7 @@ def export(
 
 @app.command()
 def feedback(
+    context: typer.Context,
     assignment: AssignmentName,
     only: Annotated[list[str] | None, typer.Option(help="Of this student only; may be repeated.")] = None,
     to: Annotated[Path | None, typer.Option(help="Lay the pages out there, a folder for each student's id.")] = None,
@@ -257,7 +260,7 @@ def feedback(
     from autograder.roster import Roster
 
     assignments.get(assignment)
-    opened = _opened(course)
+    opened = _opened(course, context)
     with console.status(f"making feedback of {assignment}") as status:
         tell = lambda number, of: status.update(f"feedback of {assignment}: {number} of {of}")  # noqa: E731
         made = pages.make(opened, assignment, only or (), unfinished, Roster.of_course(opened.root, roster), tell)
@@ -273,6 +276,7 @@ def feedback(
 
 @app.command()
 def totals(
+    context: typer.Context,
     roster: Annotated[Path | None, typer.Option(help="CSV of who is in the course. Default: its roster.csv.")] = None,
     course: CourseFolder = Path("."),
 ):
@@ -280,7 +284,7 @@ def totals(
     from autograder.grading import totals as adding
     from autograder.roster import Roster
 
-    opened = _opened(course)
+    opened = _opened(course, context)
     table, target = adding.rows(opened, Roster.of_course(opened.root, roster)), opened.root / "reports" / "course.csv"
     adding.write(target, table)
     console.print(f"{len(table)} students: {_relative(target)}", highlight=False, markup=False)
@@ -485,13 +489,13 @@ def _validate(assignment: str, exercise: str, jobs: int, force: bool, kinds: tup
     return bool(weak) or any(v.problem for v in verdicts)
 
 
-def _opened(folder: Path):
+def _opened(folder: Path, context: typer.Context):
     """The course in a folder. As long as the command runs, assignments are as it gives them."""
     from autograder import settings
     from autograder.course import Course
 
     course = Course.at(folder)
-    click.get_current_context().with_resource(settings.read(course.root).in_use())
+    context.with_resource(settings.read(course.root).in_use())
     return course
 
 

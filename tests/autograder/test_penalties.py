@@ -1,13 +1,16 @@
-"""Late policies, due dates and extensions: from course.toml and roster.csv into nbgrader's gradebook, and out again."""
+"""Late policies, due dates, extensions: from the course's files into nbgrader's gradebook, and out to everybody."""
 
 import json
-from datetime import UTC, datetime, timedelta
+import zipfile
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from nbformat import v4
+from traitlets.config import Config
 
-from autograder import late
+from autograder import late, settings, term
 from autograder.course import Course, CourseError
-from autograder.grading import batch, by_hand, export, penalties
+from autograder.grading import batch, by_hand, export, feedback, nbgrader_steps, penalties, totals
 from autograder.late import Amount, LatePolicy
 from autograder.roster import Roster, Student
 
@@ -229,3 +232,104 @@ def test_what_the_kit_has_written_is_known_and_written_once(course):
     before = file.stat().st_mtime_ns
     lost(course)
     assert file.stat().st_mtime_ns == before
+
+
+def test_the_course_has_one_total_of_homeworks_by_their_weights(course, tmp_path):
+    edit(course, "[assignments.hw2]", "[assignments.hw2]\nweight = 3")
+    came(course, "ben", "2027-02-16 12:00:00 UTC")
+    penalties.bring_up_to_date(course)
+    with course.gradebook() as gradebook:
+        gradebook.find_grade("answer-made", "hw2", "hw2", "cleo").needs_manual_grade = True
+        gradebook.db.commit()
+    roster = Roster([Student("ada", "Ada L"), Student("dan", "=Dan")])
+    table = {row["id"]: row for row in totals.rows(course, roster)}
+    assert table["ada"] == {"id": "ada", "name": "Ada L", "hw1": 15, "hw2": 15, "together": 75}
+    assert (table["ben"]["hw1"], table["ben"]["together"]) == (7, 65)  # a quarter of 35 %, three quarters of 75 %
+    assert (table["cleo"]["hw2"], table["cleo"]["together"]) == ("", ""), "something is open"
+    assert (table["dan"]["hw1"], table["dan"]["together"]) == (0, 0), "nothing was handed in"
+    totals.write(tmp_path / "course.csv", table.values())
+    assert "'=Dan" in (tmp_path / "course.csv").read_text(encoding="utf-8")
+    with pytest.raises(CourseError, match="Nothing was graded in"):
+        totals.rows(Course.at(tmp_path / "empty"))
+
+
+# A term.
+
+
+def test_a_term_has_due_dates_and_a_secret_that_git_does_not_see(tmp_path):
+    made = term.make(tmp_path / "2027-spring", date(2027, 2, 12), "Europe/Berlin")
+    found = settings.read(made.root)
+    assert [found.of(f"hw{k}").due.date() for k in (1, 2)] == [date(2027, 2, 12), date(2027, 2, 26)]
+    assert found.late.text
+    assert (made.root / ".gitignore").read_text(encoding="utf-8").splitlines()[0] == "*"
+    assert (made.root / ".deepul-salt").stat().st_mode & 0o077 == 0
+    with pytest.raises(CourseError, match="is there already, and stays as it is"):
+        term.make(made.root, date(2027, 2, 12), "UTC")
+    later = term.make(tmp_path / "2028", date(2028, 2, 11), "UTC", like=made.root)
+    assert settings.read(later.root).of("hw2").due.astimezone(UTC).isoformat() == "2028-02-25T22:59:00+00:00"
+    assert later.salt != made.salt
+
+
+def test_a_term_that_cannot_be_made_leaves_nothing(tmp_path):
+    with pytest.raises(CourseError, match="is no name for a term"):
+        term.make(tmp_path / "spring term", date(2027, 2, 12), "UTC")
+    with pytest.raises(settings.SettingsError, match="it must be a time zone"):
+        term.make(tmp_path / "2027", date(2027, 2, 12), "Berlin")
+    (tmp_path / "old").mkdir()
+    with pytest.raises(CourseError, match="has no due dates to move"):
+        term.make(tmp_path / "2027", date(2027, 2, 12), "UTC", like=tmp_path / "old")
+    text = 'time_zone = "Europe/Berlin"\n[assignments.hw1]\ndue = 2027-02-12T02:30:00\n'
+    (tmp_path / "old" / "course.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(settings.SettingsError, match="never show"):  # half past two of the night of the change
+        term.make(tmp_path / "2027", date(2027, 3, 28), "UTC", like=tmp_path / "old")
+    assert [p.name for p in tmp_path.iterdir()] == ["old"]
+
+
+# Feedback.
+
+
+def test_pictures_of_the_handout_are_put_into_a_page_and_no_other_files(tmp_path):
+    folder = tmp_path / "release" / "hw1" / "figures"
+    folder.mkdir(parents=True)
+    (folder / "a.png").write_bytes(b"picture")
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    texts = [
+        '<img src="figures/a.png" width="3">',
+        "![a](figures/a.png)",
+        "![b](figures/../../../secret.png)",
+        "figures/a.png",
+    ]
+    notebook = v4.new_notebook(cells=[v4.new_markdown_cell(text) for text in texts])
+    config = Config({"CourseDirectory": {"root": str(tmp_path), "release_directory": "release"}})
+    after, _ = nbgrader_steps.Figures(config=config).preprocess(notebook, {"nbgrader": {"assignment": "hw1"}})
+    data = "data:image/png;base64,cGljdHVyZQ=="
+    assert [c.source for c in after.cells] == [f'<img src="{data}" width="3">', f"![a]({data})", *texts[2:]]
+
+
+def test_pages_are_laid_out_by_id(tmp_path):
+    page = tmp_path / "hw1.html"
+    page.write_text("page", encoding="utf-8")
+    feedback.lay_out({"ada": page, "明 [x]": page}, tmp_path / "back")
+    assert (tmp_path / "back" / "明 [x]" / "hw1.html").read_text(encoding="utf-8") == "page"
+    for _ in range(2):
+        feedback.lay_out({"ada": page}, tmp_path / "zips", zipped=True)
+    with zipfile.ZipFile(tmp_path / "zips" / "ada.zip") as archive:
+        assert archive.namelist() == ["hw1.html"]
+
+
+def test_who_has_no_whole_grade_has_no_page_and_is_told_why(course):
+    with course.gradebook() as gradebook:
+        gradebook.find_grade("answer-made", "hw1", "hw1", "ben").needs_manual_grade = True
+        gradebook.find_grade("check-made", "hw1", "hw1", "cleo").auto_score = None
+        gradebook.db.commit()
+    stale = course.root / "feedback" / "cleo" / "hw1" / "hw1.html"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("of an older grade", encoding="utf-8")
+    made = feedback.make(course, "hw1")
+    assert made.pages == {}
+    assert "its graded notebook is missing in autograded/" in made.without["ada"]
+    assert "graded by hand" in made.without["ben"]
+    assert made.without["cleo"] == "could not be graded"
+    assert not stale.exists()
+    with pytest.raises(CourseError, match=r"Nothing of eve was graded\. There are: ada, ben, cleo"):
+        feedback.make(course, "hw1", only=["eve"])
