@@ -348,8 +348,9 @@ class _Class:
                     self.cache.put(item.job.key, result)
                 except OSError as error:
                     self._not_written(item.student, f"Graded, but the result could not be kept: {trouble(error)}")
-            weighed = weights.weigh(result, assignments.get(self.assignment).exercises, self.own.excused)
-            yield item.student, item.job, weighed if item.job else result
+            if item.job:
+                result = weights.weigh(result, assignments.get(self.assignment).exercises, self.own.excused)
+            yield item.student, item.job, result
 
     def _wanted(self, found: list[Submission], read: Callable) -> Iterator[Item]:
         """What is to be graded, with the result where there is no need to; read one by one."""
