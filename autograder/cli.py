@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -16,8 +15,6 @@ from rich.table import Column, Table
 
 from autograder import assignments
 from autograder.commands import app, console, readable_output
-
-ROOM = 120  # columns of a terminal, from which on the table of a class says where points were lost, too
 
 AssignmentName = Annotated[str, typer.Argument(help="Which assignment, e.g. hw1.")]
 CourseFolder = Annotated[
@@ -125,6 +122,9 @@ def grade(
         bool,
         typer.Option("--separate-user", help="In a container where bubblewrap cannot work: each notebook is a user."),
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what came of it for programs; all else goes to the error output.")
+    ] = False,
 ):
     """Grade a class in a sandbox, from what the platform gave you: gradebook, grades.csv and a report page.
 
@@ -132,108 +132,47 @@ def grade(
 
     Exit code: 0 all are graded, 1 some could not be graded or written down, 2 nothing was graded.
     """
+    from autograder import desk
     from autograder.course import CourseError
     from autograder.grading import arrivals, batch, downloads, report
     from autograder.grading.limits import Limits
     from autograder.roster import Roster
 
-    assignments.get(assignment)
     if attempt not in downloads.ATTEMPTS:
         raise CourseError(f"--attempt {attempt}: there are {', '.join(downloads.ATTEMPTS)}.")
+    if dry_run and as_json:
+        raise typer.BadParameter("--json tells what came of grading; --dry-run grades nothing.")
+    console.stderr = as_json  # what programs read stands alone
+    limits = replace(Limits.parse(limit or []), figures=figures, separate_user=separate_user)
     opened = _opened(course, context)
     known = Roster.of_course(opened.root, roster)
-    scratch = opened.root / ".deepul" / "downloads" / assignment
-    download = downloads.find(submissions or opened.root / "submitted", assignment, known, scratch)
+    options = batch.Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster, roster=known)
+    download = downloads.find(
+        submissions or opened.root / "submitted",
+        assignments.get(assignment).name,
+        known,
+        opened.root / ".deepul" / "downloads" / assignment,
+    )
     everyone = list(download.attempts)
     if only:
-        unknown = sorted(set(only) - set(everyone))
-        if unknown:
-            raise CourseError(f"There is no submission of {', '.join(unknown)}. There are: {', '.join(everyone)}.")
+        download.attempts = downloads.of(download, only)
         everyone = list(dict.fromkeys([*everyone, *report.earlier_students(opened, assignment)]))
-        download.attempts = {student: mine for student, mine in download.attempts.items() if student in only}
     for note in downloads.notes(download):
         console.print(f"  {escape(note)}", style="dim", highlight=False)
-    limits = replace(Limits.parse(limit or []), figures=figures, separate_user=separate_user)
-    options = batch.Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster, roster=known)
     if dry_run:
         console.print(arrivals.table(assignment, download.chosen(attempt)))
-        _changes(opened, assignment, download.chosen(attempt), options)
+        desk.show_changes(console, opened, assignment, download.chosen(attempt), options)
         return
     best = attempt == "best"
     chosen = batch.best(opened, assignment, download.attempts, options) if best else download.chosen(attempt)
     folder = opened.root / "reports" / assignment
     files = None if only else partial(arrivals.write, folder / "files.csv", download, chosen)  # of the class as a whole
-    _grade(opened, assignment, chosen, folder, options, everyone, files)
-
-
-def _grade(
-    course,
-    assignment: str,
-    found: list,
-    folder: Path,
-    options=None,
-    everyone: list[str] | None = None,
-    files: Callable[[], None] | None = None,
-) -> None:
-    """Grade, show a progress bar and a line a student, and write grades.csv and the report into `folder`.
-
-    everyone: the students who stand in the table, those of `found` and others who were graded earlier. files: writes
-    down what became of the files of a download. Exits with 1 if something could not be graded, or not be written down.
-    """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from autograder.grading import arrivals, batch, report
-
-    options = options or batch.Options()
-    _require_sandbox(course, found, options)
-    console.print(f"Each submission may use: {options.limits}.", style="dim", highlight=False)
-    everyone = everyone or [s.student for s in found]
-    begun, written = time.monotonic(), report.Report(course, assignment, folder, everyone)
-    try:
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        ) as bar:
-            task = bar.add_task("preparing the assignment", total=len(found))
-
-            def done(graded: batch.Graded) -> None:
-                written.add(graded)
-                bar.update(task, advance=1, description=f"graded {escape(graded.student)}")
-
-            results = batch.grade(course, assignment, found, options, done)
-    except KeyboardInterrupt:
-        console.print("Interrupted. What was graded is kept: the same command goes on from here.")
-        raise typer.Exit(130) from None
-    seconds = time.monotonic() - begun
-    alike = batch.alike(course, assignment, everyone)
-    written.finish(results, alike)
-    if files:
-        written.write(files)
-    _show(assignment, results)
-    if changes := written.changes:
-        console.print("Changed since the last run:", arrivals.changed(changes), sep="\n")
-    _summary(results, seconds)
-    if alike:
-        said = f"{len(alike)} times the same text, weights or code, to look at; no points change"
-        console.print(f"  alike   {_relative(folder / 'alike.csv')}: {said}", highlight=False, markup=False)
-    if written.problem:
-        console.print(
-            f"[red]deepul:[/red] the tables could not all be written in {escape(_relative(folder))}: "
-            f"{escape(written.problem)}. Then run the same command again: no grade is lost.",
-            highlight=False,
-        )
-    else:
-        console.print(
-            f"  table   {_relative(folder / 'grades.csv')}\n  report  {_relative(folder / 'report')}/index.html",
-            highlight=False,
-            markup=False,
-        )
-    if written.problem or any(r.not_graded or r.incomplete for r in results):
-        raise typer.Exit(1)
+    run = desk.Run(console, opened, assignment, folder, options, everyone, files)
+    ended = run.grade(chosen)
+    if as_json and run.summary:
+        print(run.as_json())
+    if ended:
+        raise typer.Exit(ended)
 
 
 @app.command()
@@ -382,18 +321,6 @@ def term(
     )
 
 
-def _require_sandbox(course, found: list, options) -> None:
-    """Raises SandboxError, saying what to do, where submissions cannot be walled off as `options` say."""
-    from autograder.grading import sandbox, separate_user
-
-    if options.cluster:
-        return
-    if options.limits.separate_user:
-        separate_user.require({assignments.ROOT, course.root, *(s.path.parent for s in found)})
-    else:
-        sandbox.require()
-
-
 @app.command()
 def gradescope(
     assignment: AssignmentName,
@@ -415,16 +342,17 @@ def gradescope(
     ] = "auto",
 ):
     """Make the autograder that Gradescope runs for each submission: a zip to upload, with this course's salt."""
+    from autograder import settings
     from autograder.course import Course
     from autograder.grading import batch
     from autograder.handout import gradescope as packing
 
     assignments.get(assignment)
     opened = Course.at(course)
+    excused = tuple(settings.read(opened.root).of(assignment).excused)
+    own = dict(minutes=minutes, visibility=visibility, leaderboard=leaderboard, sandbox=sandbox, excused=excused)
     notebook = batch.prepare(opened, assignment)
-    chosen = packing.settings(
-        notebook, assignment, minutes=minutes, visibility=visibility, leaderboard=leaderboard, sandbox=sandbox
-    )
+    chosen = packing.settings(notebook, assignment, **own)
     target = output or opened.root / "build" / "gradescope" / f"{assignment}.zip"
     archive = packing.pack(target, notebook, opened.salt, chosen)
     console.print(f"{_relative(archive)}: upload it to Gradescope, and give it to nobody else.", highlight=False)
@@ -436,118 +364,15 @@ def gradescope(
     )
 
 
-def _changes(course, assignment: str, chosen: list, options) -> None:
-    """What grading again would change for those who were graded before. Nothing is recorded."""
-    from autograder.grading import arrivals, batch, report
-
-    before = [e for s in chosen if (e := report.earlier_result(course, assignment, s.student))]
-    graded = {e.student for e in before}
-    if not graded:
-        return
-    _require_sandbox(course, chosen, options)
-    now = batch.rehearse(course, assignment, [s for s in chosen if s.student in graded], options)
-    if rows := report.changes(before, now):
-        console.print("Grading would change:", arrivals.changed(rows), sep="\n")
-    else:
-        console.print(f"Grading would change nothing for the {len(graded)} who were graded before.", highlight=False)
-
-
-def _summary(results: list, seconds: float) -> None:
-    """How many were graded, how many had not changed, how many have no grade; what audits gave, what was not kept."""
-    graded = [r for r in results if not r.not_graded]
-    fresh = sum(r.fresh for r in graded)
-    parts = [f"{fresh} graded in {seconds:.0f} s"]
-    parts += [f"{len(graded) - fresh} had not changed"] if fresh < len(graded) else []
-    parts += [f"{len(results) - len(graded)} could not be graded"] if len(graded) < len(results) else []
-    console.print(f"{len(results)} submissions: {', '.join(parts)}.", highlight=False)
-    for result in results:
-        if result.audited:
-            console.print(f"  audit of {escape(result.student)}: {result.audited}", highlight=False)
-        for problem in result.problems if result.incomplete and not result.not_graded else ():
-            console.print(f"  {escape(result.student)}: {escape(problem)}", highlight=False)
-
-
-def _show(assignment: str, results: list) -> None:
-    listed = assignments.get(assignment).exercises
-    most = {s["exercise"]: s["max_points"] for r in results for s in r.scores}
-    written = max((r.most_written for r in results), default=0.0)
-    table = Table(Column("student", no_wrap=True, min_width=14), box=SIMPLE_HEAD, padding=(0, 0, 0, 1))
-    titles = [*(f"{e.number}\nof {most[e.name]:g}" for e in listed)]
-    titles += [f"checks\nof {sum(most.values()):g}", f"written\nof {written:g}"] if written else []
-    late = any(r.penalty for r in results)
-    titles += ["late"] if late else []
-    for title in (*titles, f"total\nof {sum(most.values()) + written:g}"):
-        table.add_column(title, justify="right", no_wrap=True)
-    wide = console.width >= ROOM
-    if wide:
-        table.add_column("where points were lost")
-    below: list[str] = []
-    for result in results:
-        scores = {s["exercise"]: s for s in result.scores}
-        lost = [
-            f"{s['number']} {c['title']}"
-            for s in result.scores
-            for c in s["checks"]
-            if c["outcome"] in ("failed", "partial", "not graded")
-        ]
-        cells = [_earned([scores[e.name]]) for e in listed]
-        cells += [_earned(result.scores, result.changed), _written(result)] if written else []
-        cells += [f"−{result.penalty:g}" if result.penalty else "–"] if late else []
-        total = "[yellow]not graded[/yellow]" if result.not_graded else f"[bold]{_total(result)}[/bold]"
-        if result.not_graded:
-            lost = result.problems
-        if result.stopped:
-            lost = [f"stopped: {result.stopped}", *lost]
-        where = lost or _waiting(result)
-        table.add_row(escape(result.student), *cells, total, *([escape("\n".join(where))] if wide else []))
-        below += [f"  {result.student}: {'; '.join(where)}"] if where else []
-    console.print(table)
-    if below and not wide:
-        console.print("Where points were lost:\n" + "\n".join(below), highlight=False, markup=False)
-
-
-def _waiting(result) -> list[str]:
-    """Why a student has not all points of whom no check failed."""
-    headlines = {s["headline"]: s["number"] for s in result.scores if s["points"] < s["max_points"]}
-    blank = [number for said, number in headlines.items() if said == f"Exercise {number} is not implemented yet."]
-    others = sorted(said for said, number in headlines.items() if number not in blank)
-    return [*([f"not implemented yet: {', '.join(blank)}"] if blank else []), *others]
-
-
-def _earned(scores: list[dict], changed: Sequence[dict] = ()) -> str:
-    """The points of exercises; what was not graded has none. changed: what people changed in them."""
-    from autograder.display import number
-
-    checks = [c for score in scores for c in score["checks"]]
-    missing = sum(c["points"] is None for c in checks)
-    points = number(sum(s["points"] for s in (*scores, *changed)))
-    return "–" if missing == len(checks) and not changed else f"{points}+?" if missing else points
-
-
-def _written(result) -> str:
-    """The points of written answers; "?" for those that nobody has graded yet."""
-    from autograder.display import number
-
-    if not result.written:
-        return "–"
-    points = number(sum(w["points"] or 0.0 for w in result.written))
-    return f"{points}+?" if any(w["points"] is None for w in result.written) else points
-
-
-def _total(result) -> str:
-    from autograder.display import number
-
-    is_open = any("+?" in text for text in (_earned(result.scores, result.changed), _written(result)))
-    return number(result.total) + ("+?" if is_open else "")
-
-
 @app.command()
 def demo(folder: Annotated[Path, typer.Option(help="Where to put everything.")] = Path("build/demo")):
     """The whole path on built-in data: hand out, a small class of submissions, grade, report."""
+    from autograder import desk
     from autograder.demo import prepare
 
     course, found = prepare(folder, "hw1", tell=lambda text: console.print(text, style="dim"))
-    _grade(course, "hw1", found, folder)
+    if ended := desk.Run(console, course, "hw1", folder).grade(found):
+        raise typer.Exit(ended)
 
 
 @app.command()

@@ -33,8 +33,18 @@ STAFF = (
 )
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"deepul-kit {_version('deepul-kit')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _commands() -> None:
+def _commands(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which kit this is, and end.")
+    ] = False,
+) -> None:
     """A command of its own, so that a kit with a single command still asks for its name."""
 
 

@@ -570,6 +570,15 @@ def _submission(student: str, entries: list[Entry], number: int, of: int) -> Sub
     )
 
 
+def of(download: Download, students: Iterable[str]) -> dict[str, list[Submission]]:
+    """The attempts of these students. Raises CourseError naming those of whom there is none, and who there is."""
+    unknown = sorted(set(students) - set(download.attempts))
+    if unknown:
+        there = ", ".join(download.attempts)
+        raise CourseError(f"There is no submission of {', '.join(unknown)}. There are: {there}.")
+    return {student: mine for student, mine in download.attempts.items() if student in set(students)}
+
+
 def notes(download: Download) -> list[str]:
     """What a TA reads of a download before it is graded, in a few lines."""
     said = []

@@ -1,7 +1,11 @@
 """What a submission may use while it is graded."""
 
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+SIZES = ("memory", "file", "disk")  # in bytes
+UNITS = {"": 1, "B": 1, "KIB": 2**10, "KB": 2**10, "MIB": 2**20, "MB": 2**20, "GIB": 2**30, "GB": 2**30}
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,9 @@ class Limits:
             name, _, value = change.partition("=")
             kinds: dict[str, Any] = {f.name: f.type for f in fields(cls) if f.type is not bool}
             try:
-                values[name] = kinds[name](value)
+                values[name] = kinds[name](_number(value, is_size=name in SIZES))
             except (KeyError, ValueError):
-                known = ", ".join(f"{k}={v:g}" for k, v in cls().to_json().items() if k in kinds)
+                known = ", ".join(f"{k}={_shown(k, v)}" for k, v in cls().to_json().items() if k in kinds)
                 raise ValueError(f"--limit {change}: give one of {known} with a number of yours.") from None
         return cls(**values)
 
@@ -56,3 +60,20 @@ class Limits:
             f"{files} ({self.file // 2**20} MB each), {self.open_files} open files, "
             f"1 MB of text a cell, no network"
         )
+
+
+def _number(text: str, is_size: bool) -> float | str:
+    """A number as it was written; a size may have a unit: "6 GiB", "6GB". Raises ValueError for another unit."""
+    found = re.fullmatch(r"\s*([\d.]+)\s*([A-Za-z]+)\s*", text)
+    if not found or not is_size:
+        return text
+    if found[2].upper() not in UNITS:
+        raise ValueError(text)
+    return float(found[1]) * UNITS[found[2].upper()]
+
+
+def _shown(name: str, value: float) -> str:
+    """A limit as people write it: memory=4 GiB."""
+    if name not in SIZES:
+        return f"{value:g}"
+    return f"{value / 2**30:g} GiB" if value >= 2**30 else f"{value / 2**20:g} MiB"
