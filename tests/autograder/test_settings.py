@@ -232,3 +232,11 @@ def test_the_example_of_the_terms_page_is_in_order(written):
     (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "terms.md").read_text(encoding="utf-8"), re.DOTALL)
     found = written('time_zone = "Europe/Berlin"\n' + example)
     assert found.of("hw1").weight == 2
+
+
+def test_settings_may_be_read_again_while_they_are_in_use(written):
+    """A release reads them, when a command has them in use already."""
+    text = '[assignments.hw1]\nwithout = ["color_pixelcnn"]\npoints = { made = 30 }\n'
+    first = written(text)
+    with first.in_use():
+        assert written(text) == first
