@@ -10,6 +10,7 @@ import pytest
 
 from autograder import assignments, settings
 from autograder.assignments import ROOT
+from autograder.grading import cache
 from autograder.late import Amount, LatePolicy
 from autograder.settings import AssignmentSettings, SettingsError
 
@@ -240,3 +241,12 @@ def test_settings_may_be_read_again_while_they_are_in_use(written):
     first = written(text)
     with first.in_use():
         assert written(text) == first
+
+
+def test_a_worker_who_knows_of_no_course_has_the_same_version(written):
+    """Else nobody is graded where a course leaves an exercise out."""
+    cache.kit_version.cache_clear()
+    with written('[assignments.hw1]\nwithout = ["color_pixelcnn"]\n').in_use():
+        of_the_course = cache.kit_version("hw1")
+    cache.kit_version.cache_clear()
+    assert cache.kit_version("hw1") == of_the_course
