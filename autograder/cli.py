@@ -323,6 +323,7 @@ def term(
 
 @app.command()
 def gradescope(
+    context: typer.Context,
     assignment: AssignmentName,
     course: CourseFolder = Path("."),
     output: Annotated[
@@ -343,12 +344,11 @@ def gradescope(
 ):
     """Make the autograder that Gradescope runs for each submission: a zip to upload, with this course's salt."""
     from autograder import settings
-    from autograder.course import Course
     from autograder.grading import batch
     from autograder.handout import gradescope as packing
 
     assignments.get(assignment)
-    opened = Course.at(course)
+    opened = _opened(course, context)
     excused = tuple(settings.read(opened.root).of(assignment).excused)
     own = dict(minutes=minutes, visibility=visibility, leaderboard=leaderboard, sandbox=sandbox, excused=excused)
     notebook = batch.prepare(opened, assignment)
