@@ -121,6 +121,10 @@ def grade(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what came of it for programs; all else goes to the error output.")
     ] = False,
+    separate_user: Annotated[
+        bool,
+        typer.Option("--separate-user", help="In a container where bubblewrap cannot work: each notebook is a user."),
+    ] = False,
 ):
     """Grade a class in a sandbox, from what the platform gave you: gradebook, grades.csv and a report page.
 
@@ -130,7 +134,7 @@ def grade(
     """
     from autograder import desk
     from autograder.course import CourseError
-    from autograder.grading import arrivals, batch, downloads
+    from autograder.grading import arrivals, batch, downloads, report
     from autograder.grading.limits import Limits
     from autograder.roster import Roster
 
@@ -139,7 +143,7 @@ def grade(
     if dry_run and as_json:
         raise typer.BadParameter("--json tells what came of grading; --dry-run grades nothing.")
     console.stderr = as_json  # what programs read stands alone
-    limits = replace(Limits.parse(limit or []), figures=figures)
+    limits = replace(Limits.parse(limit or []), figures=figures, separate_user=separate_user)
     opened = _opened(course, context)
     known = Roster.of_course(opened.root, roster)
     options = batch.Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster, roster=known)
@@ -151,6 +155,8 @@ def grade(
     )
     everyone = list(download.attempts)
     download.attempts = downloads.of(download, only or everyone)
+    if only:
+        everyone = list(dict.fromkeys([*everyone, *report.earlier_students(opened, assignment)]))
     for note in downloads.notes(download):
         console.print(f"  {escape(note)}", style="dim", highlight=False)
     if dry_run:
@@ -160,7 +166,7 @@ def grade(
     best = attempt == "best"
     chosen = batch.best(opened, assignment, download.attempts, options) if best else download.chosen(attempt)
     folder = opened.root / "reports" / assignment
-    files = partial(arrivals.write, folder / "files.csv", download, chosen)
+    files = None if only else partial(arrivals.write, folder / "files.csv", download, chosen)  # of the class as a whole
     run = desk.Run(console, opened, assignment, folder, options, everyone, files)
     ended = run.grade(chosen)
     if as_json and run.summary:
@@ -312,6 +318,48 @@ def term(
         f"  deepul grade hw1 path/to/download --course {_relative(made.root)}",
         highlight=False,
         markup=False,
+    )
+
+
+@app.command()
+def gradescope(
+    assignment: AssignmentName,
+    course: CourseFolder = Path("."),
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The zip. Default: build/gradescope/ of the course folder.")
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option(min=3, help="After how many minutes Gradescope ends it: its setting Autograder Timeout.")
+    ] = 10.0,
+    visibility: Annotated[
+        str, typer.Option(help="When students see the checks: visible, after_due_date, after_published or hidden.")
+    ] = "visible",
+    leaderboard: Annotated[
+        bool, typer.Option("--leaderboard", help="List the points of all, exercise by exercise.")
+    ] = False,
+    sandbox: Annotated[
+        str, typer.Option(help="bubblewrap, separate-user, or auto: the first where it works there, else the other.")
+    ] = "auto",
+):
+    """Make the autograder that Gradescope runs for each submission: a zip to upload, with this course's salt."""
+    from autograder.course import Course
+    from autograder.grading import batch
+    from autograder.handout import gradescope as packing
+
+    assignments.get(assignment)
+    opened = Course.at(course)
+    notebook = batch.prepare(opened, assignment)
+    chosen = packing.settings(
+        notebook, assignment, minutes=minutes, visibility=visibility, leaderboard=leaderboard, sandbox=sandbox
+    )
+    target = output or opened.root / "build" / "gradescope" / f"{assignment}.zip"
+    archive = packing.pack(target, notebook, opened.salt, chosen)
+    console.print(f"{_relative(archive)}: upload it to Gradescope, and give it to nobody else.", highlight=False)
+    console.print(
+        f"Points: {chosen.points:g} by the autograder"
+        + (f", {chosen.written:g} by people (manual grading)" if chosen.written else "")
+        + f". Timeout: {minutes:g} minutes. It has the course's salt and its checks, and no solution.",
+        highlight=False,
     )
 
 

@@ -132,8 +132,8 @@ class Course:
         if not result["success"] and "Cannot add or remove cells" in str(result):
             raise CourseError(
                 f"The gradebook has submissions of {assignment} already, and nbgrader adds no cells to it then, nor "
-                "takes any away: keep the written questions as they were (written = … in course.toml), or move "
-                "gradebook.db away and grade again, which loses what was given by hand."
+                "takes any away: keep exercises and written questions as they were (without, questions and written in "
+                "course.toml), or move gradebook.db away and grade again, which loses what was given by hand."
             )
         if not result["success"]:
             raise CourseError(f"nbgrader could not make the handout of {assignment}: {reason(result)}")

@@ -104,8 +104,8 @@ def columns(text: str, key: str, value: str) -> dict[str, float]:
     return {row[key]: float(row[value]) for row in csv.DictReader(io.StringIO(text, newline="")) if row[value]}
 
 
-def everywhere(term: Term) -> dict[str, dict[str, float]]:
-    """{place: {student: total}}, all that the commands write."""
+def everywhere(term: Term, platforms: bool) -> dict[str, dict[str, float]]:
+    """{place: {student: total}}, all that the commands write. platforms: theirs, and nbgrader's, too."""
     root, reports = term.course.root, term.course.root / "reports" / "nice"
     sums: dict[str, float] = dict.fromkeys(STUDENTS, 0.0)
     for file in (reports / "grades.csv", reports / "checks.csv"):  # whichever has a row for each check
@@ -115,6 +115,8 @@ def everywhere(term: Term) -> dict[str, dict[str, float]]:
     found = {"table of checks": {s: round(points, 3) for s, points in sums.items()}}
     term.of_course("export", "nice", "--to", "csv")
     found["csv"] = columns((reports / "csv.csv").read_text(encoding="utf-8"), "id", "total")
+    if not platforms:
+        return found
     term.of_course("totals")
     found["totals"] = columns((root / "reports" / "course.csv").read_text(encoding="utf-8"), "id", "nice")
     for platform, header in (("canvas", "ID"), ("moodle", "Identifier")):
@@ -146,9 +148,9 @@ def theirs(term: Term, platform: str) -> Path:
     return file
 
 
-def agree(term: Term, expected: dict[str, float]) -> None:
+def agree(term: Term, expected: dict[str, float], platforms: bool = True) -> None:
     assert gradebook(term) == expected
-    for place, totals in everywhere(term).items():
+    for place, totals in everywhere(term, platforms).items():
         assert totals == pytest.approx({s: expected[s] for s in totals}, abs=0.006), place  # two decimals there
         assert set(totals) == set(STUDENTS), place
 
@@ -187,16 +189,26 @@ def test_every_total_agrees_from_the_first_day_to_the_last(term):
     expected |= {"s00": 20 + 1.5 - 2 * 2.5, "s03": 20 + 1.5 + 1}
     agree(term, expected)
 
+    # nbgrader's own command finds what was accepted, under its own name, and gives the same points.
+    command = [Path(sys.executable).parent / "nbgrader", "autograde", "nice", "--student", "s00", "--force"]
+    environment = os.environ | {"PYTHONPATH": str(term.kit), "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, cwd=term.course.root, check=True, capture_output=True, env=environment, timeout=170)
+    assert gradebook(term) == expected
+
     # Late and extended, another policy: nothing is graded again.
     (stamp.parents[1] / "s04" / "nice" / "timestamp.txt").write_text("2027-05-16 12:00:00 UTC", encoding="utf-8")
     (folder / "s04" / "nice" / "timestamp.txt").write_text("2027-05-16 12:00:00 UTC", encoding="utf-8")
     term.edit("2027-spring/roster.csv", "id,name,moodle_id,canvas_id\n", "id,name,moodle_id,canvas_id,extension_nice\n")
     term.edit("2027-spring/roster.csv", "s00,Name s00,700,500\n", "s00,Name s00,700,500,1 day\n")
     term.edit("2027-spring/course.toml", "free_days = 4", "free_days = 0")
-    said = term.of_course("grade", "nice", folder, "-j", "1", "--only", "s04")
+    files = (term.course.root / "reports" / "nice" / "files.csv").read_bytes()
+    alone = term.course.root.parent / "one" / "s04"
+    shutil.copytree(folder / "s04" / "nice", alone)
+    said = term.of_course("grade", "nice", alone.parent, "-j", "1", "--only", "s04")
     assert "0 graded" in said
+    assert (term.course.root / "reports" / "nice" / "files.csv").read_bytes() == files
     expected |= {"s00": 0.0, "s04": slip + 1.5 - 2 * 2.5}  # five days late: more than three
-    agree(term, expected)
+    agree(term, expected, platforms=False)
     table = (term.course.root / "reports" / "nice" / "grades.csv").read_text(encoding="utf-8")
     assert all(f"{s}," in table for s in STUDENTS), "--only leaves the class's table whole"
 

@@ -12,7 +12,7 @@ import numpy as np
 from autograder import runner
 from autograder.assignments import Exercise
 from autograder.course import Course, CourseError
-from autograder.grading import batch, execute, listings, report, submissions
+from autograder.grading import batch, execute, listings, outputs, report, submissions
 from autograder.grading.kernel import Kernel, KernelStudent
 from autograder.grading.limits import Limits
 from autograder.grading.listings import Listing
@@ -169,14 +169,14 @@ class _Run(execute.Run):
             student,
             self.wanted,
             self.seed,
-            batch.plain(result),
+            outputs.plain(result),
             self.before,
-            batch.plain(self.alone),
-            [replace(c, asked=batch.plain(c.asked), answered=batch.plain(c.answered)) for c in self.witness.calls],
-            [replace(listing, lines=tuple(map(batch.plain, listing.lines))) for listing in code],
-            batch.plain(self.printed),
+            outputs.plain(self.alone),
+            [replace(c, asked=outputs.plain(c.asked), answered=outputs.plain(c.answered)) for c in self.witness.calls],
+            [replace(listing, lines=tuple(map(outputs.plain, listing.lines))) for listing in code],
+            outputs.plain(self.printed),
             figure,
-            batch.plain(told),
+            outputs.plain(told),
         )
 
 

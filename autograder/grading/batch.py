@@ -7,7 +7,6 @@ import io
 import json
 import os
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -426,10 +425,10 @@ def without_grade(student: str, assignment: str, problem: str) -> Graded:
 def read_scores(student: str, assignment: str, result: dict, changes: list[str], usual: Sequence[str] = ()) -> Graded:
     """What a TA sees of a graded notebook. result: Execution.to_json(). usual: changes that nobody has to look at."""
     cells = result["notebook"]["cells"]
-    graded = Graded(student, plain(list(result["scores"].values())), list(result["problems"]), changes)
-    graded.seconds, graded.figures, graded.stopped = result["seconds"], figures(cells), plain(result["stopped"])
+    graded = Graded(student, outputs.plain(list(result["scores"].values())), list(result["problems"]), changes)
+    graded.seconds, graded.figures, graded.stopped = result["seconds"], figures(cells), outputs.plain(result["stopped"])
     graded.incomplete = bool(result["fault"])
-    graded.answers = plain(_answers(cells))
+    graded.answers = outputs.plain(_answers(cells))
     for exercise in assignments.get(assignment).exercises:
         if exercise.name not in result["scores"]:
             raise RuntimeError(f"{exercise} has no score: the handout has no check for it")
@@ -441,8 +440,8 @@ def read_scores(student: str, assignment: str, result: dict, changes: list[str],
         )
     graded.problems += endings(result["left_out"], result["stopped"])
     odd = [said for said in changes if said not in usual]
-    graded.problems = plain(graded.problems + odd + _faults(graded) + _oddities(cells))
-    graded.notes, graded.code = plain(list(usual)), plain(_code(cells))
+    graded.problems = outputs.plain(graded.problems + odd + _faults(graded) + _oddities(cells))
+    graded.notes, graded.code = outputs.plain(list(usual)), outputs.plain(_code(cells))
     return graded
 
 
@@ -467,27 +466,6 @@ def _answers(cells: list[dict]) -> dict[str, str]:
         for c in filter(is_answer, cells)
         if is_answered(c["source"], placeholders.get(_grade_id(c), ""))
     }
-
-
-UNSHOWN = dict.fromkeys(
-    [
-        *(c for c in range(0xA0) if unicodedata.category(chr(c)) == "Cc" and chr(c) not in "\n\t"),
-        0x200E,
-        0x200F,
-        *range(0x202A, 0x202F),
-        *range(0x2066, 0x206A),
-    ],
-    None,
-)
-
-
-def plain(value):
-    """What a student's code may have said, without what steers terminals, turns lines around, or is half a letter."""
-    if isinstance(value, str):
-        return outputs.readable(value).translate(UNSHOWN)
-    if isinstance(value, list):
-        return [plain(v) for v in value]
-    return {k: plain(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def _unprotected(grade_id: str, cells: list[dict]) -> dict:

@@ -13,6 +13,7 @@ from autograder.grading.kernel import Kernel, KernelStudent, Ran, Stopped
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised, checked, is_grade
 from autograder.grading.sandbox import Sandbox
+from autograder.grading.separate_user import SeparateUser
 from autograder.notebooks import DRAWN, TRAINED
 from autograder.score import Score
 from deepul_utils.check import explain_missing
@@ -77,7 +78,10 @@ class Grader:
     def warm_up(self) -> None:
         """Start the sandbox now. That it cannot be started is said when something is graded."""
         with contextlib.suppress(SandboxError):
-            self._sandbox = self._sandbox or Sandbox(self.limits)
+            self._sandbox = self._sandbox or self._new()
+
+    def _new(self) -> Sandbox:
+        return (SeparateUser if self.limits.separate_user else Sandbox)(self.limits)
 
     def grade(self, submission: Normalised, assignment: str, salt: str) -> Execution:
         """Grade one submission when nothing else is graded. What the machine had no time for is tried again once."""
@@ -107,7 +111,7 @@ class Grader:
         try:
             began = time.monotonic()
             if self._sandbox is None or not self._sandbox.alive:
-                self._sandbox = Sandbox(self.limits)
+                self._sandbox = self._new()
             run.seconds["warm"] = time.monotonic() - began
             run.grade(self._sandbox, end)
         except SandboxError as error:

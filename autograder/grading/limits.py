@@ -16,7 +16,8 @@ class Limits:
     all checks of one exercise. total: the notebook with its checks, and a second try if the first failed by no fault
     of the student's. cpu: seconds of processor of one process. memory: of all processes together, and the most one
     process may ask for. processes, threads: at one time. file: the largest file. disk: all files, which are memory,
-    too. figures: whether they are drawn, which decides no grade and takes as long as all that does.
+    too. figures: whether they are drawn, which decides no grade and takes as long as all that does. separate_user:
+    whether it runs as another user of this machine (separate_user.py), not in bubblewrap; `disk` binds nothing there.
     """
 
     cell: float = 120.0
@@ -31,6 +32,7 @@ class Limits:
     disk: int = 512 * 2**20
     open_files: int = 1024
     figures: bool = False
+    separate_user: bool = False
 
     @classmethod
     def parse(cls, changes: list[str]) -> "Limits":
@@ -50,11 +52,12 @@ class Limits:
         return asdict(self)
 
     def __str__(self) -> str:
+        files = "files" if self.separate_user else f"{self.disk // 2**20} MB of files"
         return (
             f"{self.cell:g} s a cell ({self.training:g} s to train), {self.exercise:g} s for the checks of an "
             f"exercise, {self.total / 60:g} min in all, "
             f"{self.memory / 2**30:g} GiB of memory, {self.processes} processes, {self.threads} threads, "
-            f"{self.disk // 2**20} MB of files ({self.file // 2**20} MB each), {self.open_files} open files, "
+            f"{files} ({self.file // 2**20} MB each), {self.open_files} open files, "
             f"1 MB of text a cell, no network"
         )
 

@@ -62,12 +62,16 @@ class Deadlines:
             self._own.put(bool(due), "due", assignment.name)
 
     def _submissions(self, gradebook, assignment, students: Collection[str]) -> Iterator[Any]:
+        """With what is needed of all: a score, which takes long to add up, is read of those who are late."""
         from nbgrader.api import SubmittedAssignment
+        from sqlalchemy.orm import load_only
 
-        found = gradebook.db.query(SubmittedAssignment).filter(SubmittedAssignment.assignment_id == assignment.id)
+        one = SubmittedAssignment
+        needed = load_only(one.student_id, one.assignment_id, one.timestamp, one.extension, one.late_submission_penalty)
+        found = gradebook.db.query(one).filter(one.assignment_id == assignment.id).options(needed)
         if students:
-            found = found.filter(SubmittedAssignment.student_id.in_(list(students)))
-        yield from found.populate_existing()  # what formgrader has written since, and scores that were just given
+            found = found.filter(one.student_id.in_(list(students)))
+        yield from found.populate_existing()  # formgrader may have written since
 
     def _submission(self, submission, left: dict[str, int]) -> None:
         """When it came, how much longer its student had, and what it loses. left: {student: free days}."""
@@ -83,7 +87,7 @@ class Deadlines:
         days = policy.days_late(timedelta(seconds=submission.total_seconds_late))
         free = min(days, left[student])
         left[student] -= free
-        penalty = policy.penalty(days, free, submission.score, submission.max_score)
+        penalty = policy.penalty(days, free, submission.score, submission.max_score) if days else 0.0
         if policy == late.LatePolicy() and before != (self._own.get("penalty", name, student) or 0.0):
             return  # somebody else's
         if penalty != before:

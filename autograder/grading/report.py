@@ -299,6 +299,11 @@ def kept(course: Course, assignment: str) -> Path:
     return course.root / ".deepul" / "results" / assignment
 
 
+def earlier_students(course: Course, assignment: str) -> list[str]:
+    """Who was graded before, whatever is graded now."""
+    return sorted(file.stem for file in kept(course, assignment).glob("[!.]*.json"))
+
+
 def earlier_result(course: Course, assignment: str, student: str) -> Graded | None:
     """What the last run gave a student; None where there was none, or one of another version of the kit."""
     try:

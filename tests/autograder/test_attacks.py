@@ -25,7 +25,7 @@ from autograder.handout.submit import solution_cells, write_submission
 from autograder.proof import changes
 from tests.autograder.attacks import WRONG, Attack, listening, table
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 HONEST = {"aaa": 35, "mmm": 15, "zzz": 35}
 
 

@@ -25,7 +25,7 @@ from autograder.grading.limits import Limits
 from autograder.handout.build import release
 from autograder.handout.submit import solution_cells, write_submission
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 DEEPUL = Path(sys.executable).parent / "deepul"
 STUDENTS = ("ada", "ben", "cleo", "dan", "eve", "finn")
 
