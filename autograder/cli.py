@@ -185,6 +185,9 @@ def show(
     ] = "",
     course: CourseFolder = Path("."),
     limit: Limit = None,
+    separate_user: Annotated[
+        bool, typer.Option("--separate-user", help="As for grade: in a container where bubblewrap cannot work.")
+    ] = False,
 ):
     """Ask one check of one student again, in the sandbox with the seeds of the grade, and show what came of it.
 
@@ -200,7 +203,8 @@ def show(
     if not check:
         print(showing.graded(opened, assignment, student))
         return
-    shown = again.ask(opened, assignment, handed_in, showing.find(assignment, check), Limits.parse(limit or []))
+    limits = replace(Limits.parse(limit or []), separate_user=separate_user)
+    shown = again.ask(opened, assignment, handed_in, showing.find(assignment, check), limits)
     files = showing.write(showing.place(opened, assignment, shown), shown)
     print(showing.text(shown), *(f"  {file.stem:7} {_relative(file)}" for file in files), sep="\n")
     if shown.result["points"] != shown.result["max_points"]:
