@@ -118,12 +118,12 @@ def grade(
     figures: Annotated[
         bool, typer.Option("--figures", help="Draw every figure anew; else the student's own are shown, as handed in.")
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what came of it for programs; all else goes to the error output.")
+    ] = False,
     separate_user: Annotated[
         bool,
         typer.Option("--separate-user", help="In a container where bubblewrap cannot work: each notebook is a user."),
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print what came of it for programs; all else goes to the error output.")
     ] = False,
 ):
     """Grade a class in a sandbox, from what the platform gave you: gradebook, grades.csv and a report page.
@@ -154,8 +154,8 @@ def grade(
         opened.root / ".deepul" / "downloads" / assignment,
     )
     everyone = list(download.attempts)
+    download.attempts = downloads.of(download, only or everyone)
     if only:
-        download.attempts = downloads.of(download, only)
         everyone = list(dict.fromkeys([*everyone, *report.earlier_students(opened, assignment)]))
     for note in downloads.notes(download):
         console.print(f"  {escape(note)}", style="dim", highlight=False)
@@ -185,6 +185,9 @@ def show(
     ] = "",
     course: CourseFolder = Path("."),
     limit: Limit = None,
+    separate_user: Annotated[
+        bool, typer.Option("--separate-user", help="As for grade: in a container where bubblewrap cannot work.")
+    ] = False,
 ):
     """Ask one check of one student again, in the sandbox with the seeds of the grade, and show what came of it.
 
@@ -200,7 +203,8 @@ def show(
     if not check:
         print(showing.graded(opened, assignment, student))
         return
-    shown = again.ask(opened, assignment, handed_in, showing.find(assignment, check), Limits.parse(limit or []))
+    limits = replace(Limits.parse(limit or []), separate_user=separate_user)
+    shown = again.ask(opened, assignment, handed_in, showing.find(assignment, check), limits)
     files = showing.write(showing.place(opened, assignment, shown), shown)
     print(showing.text(shown), *(f"  {file.stem:7} {_relative(file)}" for file in files), sep="\n")
     if shown.result["points"] != shown.result["max_points"]:

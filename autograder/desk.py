@@ -44,7 +44,7 @@ class Run:
 
     def grade(self, found: list[Submission]) -> int:
         """Grade, show how it goes, and write everything. The exit code."""
-        require_walls(self.course, found, self.options)
+        require_sandbox(self.course, found, self.options)
         with Log(self.folder / "logs") as log:
             log.say(f"{len(found)} submissions of {self.assignment}; each may use: {self.options.limits}")
             self.console.print(f"Each submission may use: {self.options.limits}.", style="dim", highlight=False)
@@ -126,6 +126,16 @@ class Run:
         return json.dumps(self.summary, indent=1, ensure_ascii=False)
 
 
+def require_sandbox(course: Course, found: list[Submission], options: batch.Options) -> None:
+    """Raises SandboxError, saying what to do, where submissions cannot be walled off as `options` say."""
+    if options.cluster:
+        return
+    if options.limits.separate_user:
+        separate_user.require({assignments.ROOT, course.root, *(s.path.parent for s in found)})
+    else:
+        sandbox.require()
+
+
 def show_changes(
     console: Console, course: Course, assignment: str, chosen: list[Submission], options: batch.Options
 ) -> None:
@@ -134,22 +144,12 @@ def show_changes(
     graded = {e.student for e in before}
     if not graded:
         return
-    require_walls(course, chosen, options)
+    require_sandbox(course, chosen, options)
     now = batch.rehearse(course, assignment, [s for s in chosen if s.student in graded], options)
     if rows := report.changes(before, now):
         console.print("Grading would change:", arrivals.changed(rows), sep="\n")
     else:
         console.print(f"Grading would change nothing for the {len(graded)} who were graded before.", highlight=False)
-
-
-def require_walls(course: Course, found: list[Submission], options: batch.Options) -> None:
-    """Raises SandboxError, saying what to do, where submissions cannot be walled off as `options` say."""
-    if options.cluster:
-        return
-    if options.limits.separate_user:
-        separate_user.require({assignments.ROOT, course.root, *(s.path.parent for s in found)})
-    else:
-        sandbox.require()
 
 
 def counts(results: list[Graded], seconds: float) -> str:

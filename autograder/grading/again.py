@@ -17,7 +17,6 @@ from autograder.grading.kernel import Kernel, KernelStudent
 from autograder.grading.limits import Limits
 from autograder.grading.listings import Listing
 from autograder.grading.normalise import Normalised, normalise
-from autograder.grading.sandbox import Sandbox
 from autograder.grading.submissions import Submission
 from autograder.workbench import StudentCodeError, decode
 from deepul_utils.check import explain_missing
@@ -91,7 +90,7 @@ def ask(course: Course, assignment: str, handed_in: Submission, check: Check, li
     normal = normalise(files, assignment, batch.prepare(course, assignment), left_out)
     before = _before(report.earlier_result(course, assignment, student), check)
     run = _Run(normal, assignment, course.salt, limits, check, before)
-    sandbox = Sandbox(limits)
+    sandbox = execute.opened(limits)
     try:
         run.grade(sandbox, time.monotonic() + limits.total)
     finally:

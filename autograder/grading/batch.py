@@ -347,7 +347,7 @@ class _Class:
                     self.cache.put(item.job.key, result)
                 except OSError as error:
                     self._not_written(item.student, f"Graded, but the result could not be kept: {trouble(error)}")
-            if item.job:  # in the course's own points
+            if item.job:
                 result = weights.weigh(result, assignments.get(self.assignment).exercises, self.own.excused)
             yield item.student, item.job, result
 

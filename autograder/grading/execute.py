@@ -68,6 +68,11 @@ def again_alone(first: Execution, second: Execution) -> Execution:
     return second
 
 
+def opened(limits: Limits) -> Sandbox:
+    """A new sandbox of the kind that the limits say. Raises SandboxError."""
+    return (SeparateUser if limits.separate_user else Sandbox)(limits)
+
+
 class Grader:
     """Grades submissions one after another in one sandbox, which it makes when needed and replaces when broken."""
 
@@ -78,10 +83,7 @@ class Grader:
     def warm_up(self) -> None:
         """Start the sandbox now. That it cannot be started is said when something is graded."""
         with contextlib.suppress(SandboxError):
-            self._sandbox = self._sandbox or self._new()
-
-    def _new(self) -> Sandbox:
-        return (SeparateUser if self.limits.separate_user else Sandbox)(self.limits)
+            self._sandbox = self._sandbox or opened(self.limits)
 
     def grade(self, submission: Normalised, assignment: str, salt: str) -> Execution:
         """Grade one submission when nothing else is graded. What the machine had no time for is tried again once."""
@@ -111,7 +113,7 @@ class Grader:
         try:
             began = time.monotonic()
             if self._sandbox is None or not self._sandbox.alive:
-                self._sandbox = self._new()
+                self._sandbox = opened(self.limits)
             run.seconds["warm"] = time.monotonic() - began
             run.grade(self._sandbox, end)
         except SandboxError as error:

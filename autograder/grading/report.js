@@ -20,14 +20,15 @@ for (const table of document.querySelectorAll("table.sorted"))
 
 const search = document.getElementById("search"), only = document.getElementById("only");
 const rows = [...document.getElementById("students").tBodies[0].rows];
-const names = rows.map(row => row.cells[0].textContent.normalize("NFKD").toLowerCase());
+const plain = text => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().trim();  // without accents
+const names = rows.map(row => plain(row.cells[0].textContent));
 const holds = {
   only: (row, what) => row.dataset.is.split(" ").includes(what),
   lost: (row, what) => row.dataset.lost.includes(` ${what} `),
   tenth: (row, what) => row.dataset.tenth === what,
 };
 function show() {
-  const [kind, what] = only.value.split("="), words = search.value.normalize("NFKD").toLowerCase().trim();
+  const [kind, what] = only.value.split("="), words = plain(search.value);
   let shown = 0;
   rows.forEach((row, k) => {
     row.hidden = !names[k].includes(words) || Boolean(kind) && !holds[kind](row, what);

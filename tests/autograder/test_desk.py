@@ -35,7 +35,8 @@ def test_a_program_reads_what_came_of_a_run(made, monkeypatch, capsys):  # noqa:
     with pytest.raises(SystemExit):
         cli.main()
     monkeypatch.setattr(cli.console, "stderr", False)
-    assert [json.loads(capsys.readouterr().out)[k] for k in ("graded", "unchanged")] == [0, 3]
+    again = json.loads(capsys.readouterr().out)
+    assert (again["graded"], again["unchanged"]) == (0, 3)
 
 
 def _arguments(made, *options: str) -> list[str]:  # noqa: F811
