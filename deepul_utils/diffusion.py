@@ -71,6 +71,25 @@ class NoisyMixture(nn.Module):
         return self.log_pi + log_normal, y, spread
 
 
+@torch.no_grad()
+def squared_errors(guess, dist, times, levels, n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of ‖ε − ε̂‖² at each of the times (T,), of a network and of a perfect one, on the same noise: (T,) each.
+
+    guess: (x (n, D), t (n,)) -> (n, D), what is taken for the noise. levels: t (n,) -> α, σ, (n,) each.
+    """
+    exact, x = NoisyMixture.of(dist), torch.as_tensor(dist.sample(n, seed=1, split="validation"))
+    errors = []
+    for time in times:
+        t = torch.as_tensor(time).expand(n)
+        t = t if t.dtype == torch.int64 else t.to(x.dtype)
+        alpha, sigma = levels(t)
+        eps = torch.randn_like(x)
+        noisy = _column(alpha, x) * x + _column(sigma, x) * eps
+        both = guess(noisy, t), exact.noise(noisy, alpha, sigma)
+        errors.append([((eps - e) ** 2).sum(dim=1).mean().item() for e in both])
+    return tuple(np.array(errors).T)
+
+
 def _column(value, x: Tensor) -> Tensor:
     """A number, or one for each example, (B,) or (B, 1), as (B, 1)."""
     value = torch.as_tensor(value, dtype=x.dtype, device=x.device)

@@ -130,37 +130,6 @@ def _grid(data: Mixture, alpha: float, sigma: float) -> tuple[np.ndarray, float]
     return grid, step**data.dims
 
 
-def weights_of_bound(alpha_bar: np.ndarray) -> np.ndarray:
-    """What E‖ε − ε̂‖² counts in −ELBO at each of the T steps, (T + 1,) -> (T,).
-
-    A step's p(x_{t−1} | x_t) has the variance of q(x_{t−1} | x_t, x_0), the last one, to x_0, has β_1.
-    """
-    here, before = alpha_bar[1:], alpha_bar[:-1]
-    beta = 1 - here / before
-    variance = beta * (1 - before) / (1 - here)
-    variance[0] = beta[0]
-    return beta**2 / (2 * variance * (1 - beta) * (1 - here))
-
-
-def constant_of_bound(alpha_bar: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """What −ELBO has besides the squared errors: KL(q(x_T | x_0) ‖ N(0, I)), and log √(2π β_1) for each number."""
-    D, last, beta = x.shape[1], alpha_bar[-1], 1 - alpha_bar[1]
-    prior = (last * (x**2).sum(axis=1) - D * (last + np.log1p(-last))) / 2
-    return prior + D / 2 * np.log(2 * np.pi * beta)
-
-
-def bound_of_perfect(data: Mixture, alpha_bar: np.ndarray) -> float:
-    """E[−ELBO] of a perfect denoiser, in nats: the entropy of the data, and a gap that shrinks with the steps."""
-    floors = [floor(data, float(np.sqrt(a)), float(np.sqrt(1 - a))) for a in alpha_bar[1:]]
-    mean = data.weights @ data.means
-    second = np.einsum("k,kij->ij", data.weights, data.covariances) + np.einsum(
-        "k,ki,kj->ij", data.weights, data.means, data.means
-    )
-    at_mean = constant_of_bound(alpha_bar, mean[None])[0]
-    constant = at_mean + alpha_bar[-1] * (np.trace(second) - mean @ mean) / 2
-    return float(weights_of_bound(alpha_bar) @ np.array(floors) + constant)
-
-
 # ---- findings ------------------------------------------------------------------------------------------
 
 

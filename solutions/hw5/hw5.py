@@ -51,6 +51,8 @@ from torch import nn
 # %matplotlib inline
 seed_everything(0)
 
+bumps, smiley, moons = toy.get("two_bumps"), toy.get("smiley"), toy.get("moons")
+
 # %% [markdown]
 # A network of a point and a time, for the first three exercises. It is given; change it if you like. A time alone is one
 # small number among others, and waves of it are easier to tell apart. (What you write for it has to take every batch:
@@ -101,7 +103,6 @@ class TimeMLP(nn.Module):
 # Connection Between Score Matching and Denoising Autoencoders*, 2011.
 
 # %%
-bumps, smiley, moons = toy.get("two_bumps"), toy.get("smiley"), toy.get("moons")
 plots.distribution(smiley)
 
 # %% [markdown]
@@ -258,7 +259,7 @@ plots.samples_2d({f"{k} steps": (smiley, perfect.langevin(x, t=0.02, h=0.004, st
 #
 # On the mean of the loss, with `fit` as in the homeworks before.
 #
-# *The recipe:* Adam on batches of 512, from 200,000 samples, 3,000 steps, `OneCycleLR` with `max_lr=5e-3` and
+# *The recipe:* Adam on batches of 512, from 200,000 samples, 3,000 steps, `OneCycleLR` with `max_lr=0.005` and
 # `pct_start=0.1`. It takes about ten seconds, twice.
 
 
@@ -289,26 +290,10 @@ score_smiley = trained("score.smiley", ScoreModel(), fit=lambda model: train_sco
 # What a perfect network would still lose, at each time, and what yours loses: the loss per $t$ above its floor. Where is
 # the noise easy to guess, and why can the floor not be zero there, either?
 
-
-# %%
-def losses_at(model: ScoreModel, data: toy.Distribution, times, n: int = 4000) -> dict[str, list[float]]:
-    """{"yours", "a perfect network"}: the mean of ‖ε − ε̂‖² at each of the times, both on the same noise."""
-    exact, x = diffusion.NoisyMixture.of(data), torch.as_tensor(data.sample(n, seed=1, split="validation"))
-    found: dict[str, list[float]] = {"yours": [], "a perfect network": []}
-    for t in times:
-        t = torch.full((n,), float(t))
-        (alpha, sigma), eps = alpha_sigma(t), torch.randn_like(x)
-        x_t = alpha[:, None] * x + sigma[:, None] * eps
-        with torch.no_grad():
-            for guess, of in zip((model(x_t, t), exact.noise(x_t, alpha, sigma)), found.values(), strict=True):
-                of.append(((eps - guess) ** 2).sum(dim=1).mean().item())
-    return found
-
-
 # %%
 times = np.linspace(0.01, 1, 40)
-found = losses_at(score_smiley, smiley, times)
-plots.above_floor(times, {"your network": found["yours"]}, floor=found["a perfect network"])
+yours, floor = diffusion.squared_errors(score_smiley, smiley, times, alpha_sigma)
+plots.above_floor(times, {"your network": yours}, floor)
 
 # %% [markdown]
 # ### See
@@ -373,3 +358,398 @@ plots.samples_2d({"annealed Langevin, learned score": (smiley, score_smiley.samp
 
 # %%
 check("score")
+
+# %% [markdown]
+# ---
+# ## Exercise 5.2 · Denoising diffusion
+#
+# **Why.** Langevin dynamics needs many steps at many levels. A better way back is to *undo* the noise, step by step.
+# Take $T$ steps, with $\beta_1, \dots, \beta_T$:
+#
+# $$q(x_t \mid x_{t-1}) = \mathcal N\left(\sqrt{1-\beta_t}\, x_{t-1},\; \beta_t I\right), \qquad
+#   q(x_t \mid x_0) = \mathcal N\left(\sqrt{\bar\alpha_t}\, x_0,\; (1-\bar\alpha_t) I\right), \qquad
+#   \bar\alpha_t = \prod_{s=1}^{t} (1 - \beta_s) .$$
+#
+# Nobody knows $q(x_{t-1} \mid x_t)$. But if $x_0$ were known, too, then Bayes' rule makes a product of two Gaussians of
+# it, which is a Gaussian. With any earlier $s < t$ and $\beta_{t|s} = 1 - \bar\alpha_t/\bar\alpha_s$, the noise that comes
+# in between,
+#
+# $$q(x_s \mid x_t, x_0) \;\propto\; q(x_t \mid x_s)\; q(x_s \mid x_0) .$$
+#
+# The model puts its guess of $x_0$ in its place: $p_\theta(x_{t-1} \mid x_t) = q(x_{t-1} \mid x_t, \hat x_0(x_t))$. That is
+# a latent variable model, a VAE with $T$ layers whose encoder is fixed, and it has the same kind of bound,
+#
+# $$-\log p_\theta(x_0) \;\le\; \underbrace{\mathrm{KL}\left(q(x_T \mid x_0) \,\Vert\, \mathcal N(0, I)\right)}_{\text{prior}}
+#   + \sum_{t=2}^{T} \mathbb E\, \mathrm{KL}\left(q(x_{t-1} \mid x_t, x_0) \,\Vert\, p_\theta(x_{t-1} \mid x_t)\right)
+#   - \mathbb E \log p_\theta(x_0 \mid x_1) .$$
+#
+# Two Gaussians of one variance: each KL is a squared distance of two means, and that is a squared error of
+# $\hat\varepsilon$, with a weight. Ho, Jain and Abbeel left the weights out, and the pictures became better.
+#
+# A *perfect* denoiser does not reach the entropy with finitely many steps, either, since the true $q(x_{t-1} \mid x_t)$
+# is no Gaussian. How far it is away can be computed here. Losses below are reported above *that*.
+#
+# *The papers:* Ho, Jain and Abbeel, *Denoising Diffusion Probabilistic Models*, 2020
+# ([arXiv:2006.11239](https://arxiv.org/abs/2006.11239)); Song, Meng and Ermon, *Denoising Diffusion Implicit Models*, 2020
+# ([arXiv:2010.02502](https://arxiv.org/abs/2010.02502)). *Further reading:* Nichol and Dhariwal, *Improved Denoising
+# Diffusion Probabilistic Models*, 2021 ([arXiv:2102.09672](https://arxiv.org/abs/2102.09672)), with the cosine schedule.
+
+# %% [markdown]
+# ### Write
+#
+# The chain: a schedule of your choice, and the products. Good schedules begin gently ($\beta_1$ at most 0.01) and leave
+# next to nothing of the data ($\bar\alpha_T$ at most 0.01). Two well-known ones, for $T$ steps: *linear*, from $0.1/T$ to
+# $20/T$, at most 0.999; or *cosine*, $\bar\alpha_t = \cos^2\left(\frac\pi2 \frac{t/T + 0.008}{1.008}\right)$ up to a factor.
+
+
+# %%
+def schedule(steps: int) -> torch.Tensor:
+    """β_1, …, β_T of a chain of so many steps: (T,), each between 0 and 1."""
+    ### BEGIN SOLUTION
+    return torch.linspace(0.1 / steps, 20 / steps, steps).clamp(max=0.999)
+    ### END SOLUTION
+
+
+def alpha_bars(betas: torch.Tensor) -> torch.Tensor:
+    """ᾱ_0 = 1, ᾱ_1, …, ᾱ_T with ᾱ_t = Π_{s ≤ t} (1 − β_s): (T,) -> (T + 1,)."""
+    ### BEGIN SOLUTION
+    return torch.cat([torch.ones_like(betas[:1]), (1 - betas).cumprod(dim=0)])
+    ### END SOLUTION
+
+
+# %% [markdown]
+# Then the posterior. Multiply the two Gaussians, and read the mean and the variance off.
+#
+# **Hints**, one after the other:
+#
+# <details>
+# <summary>Hint 1: the idea</summary>
+#
+# The product of two Gaussian densities *in $x_s$* is a Gaussian whose precision (one over the variance) is the sum of
+# both precisions, and whose mean is the mean of both centres, weighted by their precisions.
+#
+# </details>
+#
+# <details>
+# <summary>Hint 2: the shape of the answer</summary>
+#
+# As a function of $x_s$, $q(x_t \mid x_s)$ has its centre at $x_t/\sqrt{1-\beta_{t|s}}$ and the variance
+# $\beta_{t|s}/(1-\beta_{t|s})$; $q(x_s \mid x_0)$ has its own. Simplify, until nothing is divided by $1 - \bar\alpha_s$,
+# which is zero for $s = 0$.
+#
+# </details>
+#
+# <details>
+# <summary>Hint 3: the last nudge</summary>
+#
+# Everything ends up over $1-\bar\alpha_t$. The variance is a product of what came in between and what was there at $s$; in
+# the mean, $x_0$ has the root of $\bar\alpha_s$ beside it, and $x_t$ the root of $1-\beta_{t|s}$. Try $s = 0$: the mean
+# must be $x_0$, and the variance 0.
+#
+# </details>
+
+
+# %%
+def posterior(x_t, x_0, alpha_bar_t, alpha_bar_s) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and variance of q(x_s | x_t, x_0), s < t: (B, D), (B, D), (B,), (B,) -> (B, D), (B,).
+
+    alpha_bar_t < alpha_bar_s, of each example; alpha_bar_s may be 1, which is s = 0.
+    """
+    ### BEGIN SOLUTION
+    beta = 1 - alpha_bar_t / alpha_bar_s  # the noise that came in from s to t
+    of_x_0 = alpha_bar_s.sqrt() * beta / (1 - alpha_bar_t)
+    of_x_t = (1 - beta).sqrt() * (1 - alpha_bar_s) / (1 - alpha_bar_t)
+    variance = beta * (1 - alpha_bar_s) / (1 - alpha_bar_t)
+    return of_x_0[:, None] * x_0 + of_x_t[:, None] * x_t, variance
+    ### END SOLUTION
+
+
+# %% [markdown]
+# And the model. Its network is given the whole number $t$ of the step, and guesses $\varepsilon$. **Ancestral sampling**
+# draws $x_{t-1}$ from the posterior with $\hat x_0$ in the place of $x_0$; at $t = 1$ its variance is zero, and the last
+# step adds no noise. **DDIM** goes from $t$ to any earlier $s$ with as much or as little new noise as you like,
+#
+# $$x_s = \sqrt{\bar\alpha_s}\, \hat x_0 + \sqrt{1 - \bar\alpha_s - \sigma^2}\; \hat\varepsilon + \sigma z, \qquad
+#   \sigma = \eta\, \sqrt{\frac{1-\bar\alpha_s}{1-\bar\alpha_t}}\, \sqrt{1 - \frac{\bar\alpha_t}{\bar\alpha_s}} ,$$
+#
+# which is ancestral sampling for $\eta = 1$, and draws nothing at all for $\eta = 0$. The **bound** is the sum above with
+# one draw of noise in each of its $T$ terms, the variance of each $p_\theta$ is the posterior's, and that of the last
+# one, $p_\theta(x_0 \mid x_1) = \mathcal N(\hat x_0, \beta_1 I)$, is $\beta_1$. (Ask your network by `self(x, t)`.)
+#
+# **Hints** for `bound`, one after the other:
+#
+# <details>
+# <summary>Hint 1: the idea</summary>
+#
+# Three parts, each a number for each example. The first and the last know no network but $\hat x_0(x_1)$; in the middle
+# both Gaussians have one variance, so that their KL is $\lVert \mu_q - \mu_p \rVert^2 / 2\sigma^2$.
+#
+# </details>
+#
+# <details>
+# <summary>Hint 2: the shape of the answer</summary>
+#
+# A loop over $t$, from $T$ to 1. In each round one fresh $x_t$, and $\hat x_0$ of it. For $t \ge 2$ ask `posterior` twice,
+# with $x_0$ and with $\hat x_0$; for $t = 1$ add the Gaussian's $-\log$, with its constant.
+#
+# </details>
+#
+# <details>
+# <summary>Hint 3: the last nudge</summary>
+#
+# The prior, in each dimension, is the KL of two Gaussians from homework 3, with the mean $\sqrt{\bar\alpha_T}\, x_0$ and
+# the variance $1-\bar\alpha_T$: $\frac12(\bar\alpha_T x_0^2 - \bar\alpha_T - \log(1-\bar\alpha_T))$. Sum over dimensions.
+#
+# </details>
+
+
+# %%
+class DDPM(nn.Module):
+    """p(x_{t−1} | x_t) = q(x_{t−1} | x_t, x̂_0), from a network ε̂(x_t, t); t = 1, …, T."""
+
+    def __init__(self, betas: torch.Tensor, dims: int = 2, hidden: int = 96):
+        super().__init__()
+        self.dims = dims
+        self.register_buffer("betas", torch.as_tensor(betas, dtype=torch.get_default_dtype()))
+        ### BEGIN SOLUTION
+        self.register_buffer("alpha_bar", alpha_bars(self.betas))
+        self.net = TimeMLP(dims, hidden)
+        ### END SOLUTION
+
+    def chain(self) -> torch.Tensor:
+        """β_1, …, β_T: (T,)."""
+        return self.betas
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """ε̂(x_t, t), t from 1 to T: (B, D), int64 (B,) -> (B, D)."""
+        ### BEGIN SOLUTION
+        return self.net(x, t / len(self.betas))
+        ### END SOLUTION
+
+    def loss(self, x: torch.Tensor) -> torch.Tensor:
+        """‖ε − ε̂(x_t, t)‖² with t uniform in 1, …, T and ε ~ N(0, I), one draw of both an example: (B, D) -> (B,)."""
+        ### BEGIN SOLUTION
+        t, eps = torch.randint(1, len(self.betas) + 1, (len(x),)), torch.randn_like(x)
+        a = self.alpha_bar[t][:, None]
+        return ((eps - self(a.sqrt() * x + (1 - a).sqrt() * eps, t)) ** 2).sum(dim=1)
+        ### END SOLUTION
+
+    def denoised(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """x̂_0, which with ε̂ makes x_t = √ᾱ_t x̂_0 + √(1 − ᾱ_t) ε̂: (B, D), int64 (B,) -> (B, D)."""
+        ### BEGIN SOLUTION
+        a = self.alpha_bar[t][:, None]
+        return (x - (1 - a).sqrt() * self(x, t)) / a.sqrt()
+        ### END SOLUTION
+
+    @torch.no_grad()
+    def step(self, x: torch.Tensor, t: int) -> torch.Tensor:
+        """A draw of x_{t−1} ~ q(x_{t−1} | x_t, x̂_0), without noise for t = 1: (B, D) -> (B, D)."""
+        ### BEGIN SOLUTION
+        now = torch.full((len(x),), t)
+        mean, variance = posterior(x, self.denoised(x, now), self.alpha_bar[now], self.alpha_bar[now - 1])
+        return mean + variance.sqrt()[:, None] * torch.randn_like(x)
+        ### END SOLUTION
+
+    @torch.no_grad()
+    def sample(self, n: int) -> torch.Tensor:
+        """n draws, (n, D): x_T ~ N(0, I), then all T steps."""
+        ### BEGIN SOLUTION
+        x = torch.randn(n, self.dims)
+        for t in range(len(self.betas), 0, -1):
+            x = self.step(x, t)
+        return x
+        ### END SOLUTION
+
+    @torch.no_grad()
+    def ddim_step(self, x: torch.Tensor, t: int, s: int, eta: float) -> torch.Tensor:
+        """From x_t to x_s, s < t, with η of the noise of ancestral sampling: (B, D) -> (B, D)."""
+        ### BEGIN SOLUTION
+        a_t, a_s = self.alpha_bar[t], self.alpha_bar[s]
+        now = torch.full((len(x),), t)
+        sigma = eta * ((1 - a_s) / (1 - a_t)).sqrt() * (1 - a_t / a_s).sqrt()
+        direction = (1 - a_s - sigma**2).clamp(min=0).sqrt()
+        return a_s.sqrt() * self.denoised(x, now) + direction * self(x, now) + sigma * torch.randn_like(x)
+        ### END SOLUTION
+
+    @torch.no_grad()
+    def ddim(self, n: int, steps: int, eta: float = 0.0) -> torch.Tensor:
+        """n draws, (n, D), in `steps` steps of DDIM, over the times torch.linspace(T, 0, steps + 1).round()."""
+        ### BEGIN SOLUTION
+        x = torch.randn(n, self.dims)
+        times = torch.linspace(len(self.betas), 0, steps + 1).round().long().tolist()
+        for t, s in zip(times[:-1], times[1:], strict=True):
+            x = self.ddim_step(x, t, s, eta)
+        return x
+        ### END SOLUTION
+
+    @torch.no_grad()
+    def bound(self, x: torch.Tensor) -> torch.Tensor:
+        """−ELBO in nats, with one draw of noise in each of its T terms: (B, D) -> (B,)."""
+        ### BEGIN SOLUTION
+        B, D = x.shape
+        last = self.alpha_bar[-1]
+        total = ((last * (x**2 - 1) - (1 - last).log()) / 2).sum(dim=1)  # KL(q(x_T | x_0) ‖ N(0, I))
+        for t in range(len(self.betas), 0, -1):
+            now = torch.full((B,), t)
+            a_t, a_s = self.alpha_bar[now], self.alpha_bar[now - 1]
+            x_t = a_t.sqrt()[:, None] * x + (1 - a_t).sqrt()[:, None] * torch.randn_like(x)
+            guess = self.denoised(x_t, now)
+            if t == 1:
+                beta = self.betas[0]
+                total = total + ((x - guess) ** 2).sum(dim=1) / (2 * beta) + D / 2 * (2 * math.pi * beta).log()
+            else:
+                (mean, variance), (guessed, _) = (posterior(x_t, x_0, a_t, a_s) for x_0 in (x, guess))
+                total = total + ((mean - guessed) ** 2).sum(dim=1) / (2 * variance)
+        return total
+        ### END SOLUTION
+
+
+# %% [markdown]
+# ### Look
+#
+# Your samplers with a perfect network, before you train one. (This class is given, and the checks use it.)
+
+
+# %%
+class PerfectDDPM(DDPM):
+    """A DDPM with E[ε | x_t] of a mixture of Gaussians in the place of a network. levels: ᾱ_0, …, ᾱ_T."""
+
+    def __init__(self, betas, levels, weights, means, covariances):
+        super().__init__(betas, dims=len(means[0]), hidden=8)
+        self.register_buffer("levels", torch.as_tensor(levels, dtype=torch.get_default_dtype()))
+        self.exact = diffusion.NoisyMixture(weights, means, covariances)
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        level = self.levels[t]
+        return self.exact.noise(x, level.sqrt(), (1 - level).sqrt())
+
+
+def perfect_ddpm(dist, steps: int) -> PerfectDDPM:
+    betas = schedule(steps)
+    return PerfectDDPM(betas, alpha_bars(betas), dist.weights, dist.means, dist.covariances)
+
+
+# %%
+perfect = perfect_ddpm(moons, 100)
+plots.samples_2d({
+    "ancestral, 100 steps": (moons, perfect.sample(1000)),
+    "DDIM, 10 steps": (moons, perfect.ddim(1000, steps=10)),
+})
+
+# %% [markdown]
+# What finitely many steps cost: the bound of a perfect network, above the entropy of the data. More steps help. Where
+# does it come from, if the network is perfect?
+
+# %%
+x = torch.as_tensor(moons.sample(2000, seed=1, split="validation"))
+for steps in (20, 50, 100, 200):
+    gap = perfect_ddpm(moons, steps).bound(x).mean().item() + moons.log_prob(x).mean()
+    print(f"{steps:4d} steps: a perfect network is {gap:.2f} nats above the limit")
+
+# %% [markdown]
+# ### Train
+#
+# *The recipe:* 100 steps of the chain. Adam on batches of 512, from 200,000 samples, 6,000 steps, `OneCycleLR` with
+# `max_lr=0.005` and `pct_start=0.1`. It takes about fifteen seconds, twice.
+
+
+# %%
+def train_ddpm(model: DDPM, data: toy.Distribution):
+    """Minimise the mean of the loss over samples of `data` with `fit`; returns the History."""
+    ### BEGIN SOLUTION
+    steps = 6000
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    return fit(
+        model,
+        lambda x: model.loss(x).mean(),
+        data.sample(200_000, seed=0),
+        optimizer=optimizer,
+        scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=5e-3, total_steps=steps, pct_start=0.1),
+        valid=data.sample(20_000, seed=0, split="validation"),
+        steps=steps,
+        batch_size=512,
+    )
+    ### END SOLUTION
+
+
+# %%
+ddpm_smiley = trained("ddpm.smiley", DDPM(schedule(100)), fit=lambda model: train_ddpm(model, smiley))
+ddpm_moons = trained("ddpm.moons", DDPM(schedule(100)), fit=lambda model: train_ddpm(model, moons))
+
+# %% [markdown]
+# The loss at each step of the chain, above what a perfect network loses there.
+
+# %%
+steps_of_chain = np.arange(1, 101, 3)
+chain = alpha_bars(schedule(100))
+yours, floor = diffusion.squared_errors(
+    ddpm_moons, moons, steps_of_chain, lambda t: (chain[t].sqrt(), (1 - chain[t]).sqrt())
+)
+plots.above_floor(steps_of_chain, {"your network": yours}, floor, xlabel="step $t$ of the chain")
+
+# %% [markdown]
+# Expected:
+#
+# ![the loss at each step over the floor, and how far above it](figures/ddpm_floor.png)
+#
+# And in nats: your bound, that of a perfect network with the same chain, and the entropy.
+
+# %%
+for name, data, model in (("smiley", smiley, ddpm_smiley), ("moons", moons, ddpm_moons)):
+    x = torch.as_tensor(data.sample(4000, seed=2, split="validation"))
+    bound, best = (m.bound(x).mean().item() + data.log_prob(x).mean() for m in (model, perfect_ddpm(data, 100)))
+    print(f"{name}: {bound:.2f} nats above the limit; a perfect network {best:.2f}")
+
+# %% [markdown]
+# ### See
+#
+# A film of denoising: ancestral sampling, from noise to data.
+
+# %%
+frames, x = {100: torch.randn(1000, 2)}, None
+for t in range(100, 0, -1):
+    x = ddpm_moons.step(frames[100] if x is None else x, t)
+    frames[t - 1] = x
+plots.slider(lambda t: plots.cloud(frames[t], moons, f"t = {t}"), [100, 80, 60, 40, 30, 20, 15, 10, 7, 5, 3, 2, 1, 0], "t")
+
+# %% [markdown]
+# Samples, in a hundred steps, and in ten: with all of the noise, and with none.
+
+# %%
+plots.samples_2d({
+    "ancestral, 100 steps": (moons, ddpm_moons.sample(1000)),
+    "η = 1, 10 steps": (moons, ddpm_moons.ddim(1000, steps=10, eta=1.0)),
+    "η = 0, 10 steps": (moons, ddpm_moons.ddim(1000, steps=10, eta=0.0)),
+})
+
+# %% [markdown]
+# Expected:
+#
+# ![samples of the moons: ancestral, and ten steps with and without noise](figures/ddpm.png)
+
+# %% [markdown]
+# ### Question 5.2
+#
+# The true $q(x_{t-1} \mid x_t)$ is no Gaussian, and yet the model uses one. Why does that do less and less harm the more
+# steps there are? And why does ancestral sampling ($\eta = 1$) suffer more from few steps than DDIM ($\eta = 0$)?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# By Bayes' rule $q(x_{t-1} \mid x_t) \propto q(x_t \mid x_{t-1})\, q(x_{t-1})$. With many steps $\beta_t$ is tiny: the first
+# factor is a very narrow Gaussian, and over its width $\log q(x_{t-1})$ is nearly a straight line, which only moves the
+# Gaussian. So the reverse step is Gaussian up to terms that vanish with $\beta_t$. With few steps the narrow factor is
+# wide, the second factor bends within it (it may have two peaks), and a draw from one Gaussian around $\hat x_0$, which is
+# a mean over all that is possible, lies between them. Ancestral sampling makes this error with a lot of noise in every
+# large step, and the last steps have to take all that noise away; DDIM with $\eta = 0$ follows an ordinary differential
+# equation whose solution has the right distribution, so its only error is that of a solver, which is smaller for the same
+# number of steps.
+#
+# **Rubric.** *2 points:* the narrow factor makes the product Gaussian (or log q is linear over a small step), **and** DDIM
+# draws no noise, it solves an ODE. *1 point:* one of the two.
+# ### END SOLUTION
+
+# %% [markdown]
+# ### Check
+
+# %%
+check("ddpm")

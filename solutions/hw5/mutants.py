@@ -195,7 +195,7 @@ MUTANTS = (
         "tiny-rate",
         "score",
         "the learning rate is much too small",
-        ((SCORE_STEPS, SCORE_STEPS.replace("lr=5e-3", "lr=1e-6")), ("max_lr=5e-3", "max_lr=1e-6")),
+        ((SCORE_STEPS, SCORE_STEPS.replace("lr=5e-3", "lr=1e-6")), ("max_lr=5e-3, total", "max_lr=1e-6, total")),
         "trained_close_to_the_floor_on_two_bumps",
         "learning rate 0.005",
         weights="trained",
