@@ -39,8 +39,9 @@
 # ([arXiv:2208.11970](https://arxiv.org/abs/2208.11970)).
 
 # %%
-from deepul_utils import check, diffusion, fit, plots, seed_everything, tensors, toy, trained, training
+from deepul_utils import check, classifier, diffusion, fit, images, plots, seed_everything, toy, trained, training
 
+import itertools
 import math
 
 import numpy as np
@@ -283,8 +284,18 @@ def train_score(model: ScoreModel, data: toy.Distribution):
 
 
 # %%
-score_bumps = trained("score.two_bumps", ScoreModel(dims=1), fit=lambda model: train_score(model, bumps))
-score_smiley = trained("score.smiley", ScoreModel(), fit=lambda model: train_score(model, smiley))
+score_bumps = trained(
+    "score.two_bumps",
+    ScoreModel(dims=1),
+    fit=lambda model: train_score(model, bumps),
+    aim=training.reference("score.two_bumps"),
+)
+score_smiley = trained(
+    "score.smiley",
+    ScoreModel(),
+    fit=lambda model: train_score(model, smiley),
+    aim=training.reference("score.smiley"),
+)
 
 # %% [markdown]
 # What a perfect network would still lose, at each time, and what yours loses: the loss per $t$ above its floor. Where is
@@ -507,7 +518,7 @@ def posterior(x_t, x_0, alpha_bar_t, alpha_bar_s) -> tuple[torch.Tensor, torch.T
 class DDPM(nn.Module):
     """p(x_{t−1} | x_t) = q(x_{t−1} | x_t, x̂_0), from a network ε̂(x_t, t); t = 1, …, T."""
 
-    def __init__(self, betas: torch.Tensor, dims: int = 2, hidden: int = 96):
+    def __init__(self, betas: torch.Tensor, dims: int = 2, hidden: int = 128):
         super().__init__()
         self.dims = dims
         self.register_buffer("betas", torch.as_tensor(betas, dtype=torch.get_default_dtype()))
@@ -649,15 +660,15 @@ for steps in (20, 50, 100, 200):
 # %% [markdown]
 # ### Train
 #
-# *The recipe:* 100 steps of the chain. Adam on batches of 512, from 200,000 samples, 6,000 steps, `OneCycleLR` with
-# `max_lr=0.005` and `pct_start=0.1`. It takes about fifteen seconds, twice.
+# *The recipe:* 100 steps of the chain. Adam on batches of 512, from 200,000 samples, 8,000 steps, `OneCycleLR` with
+# `max_lr=0.005` and `pct_start=0.1`. It takes about twenty seconds, twice.
 
 
 # %%
 def train_ddpm(model: DDPM, data: toy.Distribution):
     """Minimise the mean of the loss over samples of `data` with `fit`; returns the History."""
     ### BEGIN SOLUTION
-    steps = 6000
+    steps = 8000
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     return fit(
         model,
@@ -753,3 +764,351 @@ plots.samples_2d({
 
 # %%
 check("ddpm")
+
+# %% [markdown]
+# ---
+# ## Exercise 5.3 · Flow matching
+#
+# **Why.** Draw a noise $x_0$ and a data point $x_1$, and walk from one to the other on a straight line, at constant speed:
+#
+# $$x_t = (1 - t)\, x_0 + t\, x_1, \qquad \frac{dx_t}{dt} = x_1 - x_0 .$$
+#
+# (*Time runs the other way now, as in the papers:* noise at 0, data at 1.) Millions of such lines cross each other, and a
+# point that only knows where it is, and when, cannot know on which of them it walks. The best that it can do is the mean
+# velocity of all that pass here,
+#
+# $$v(x, t) = \mathbb E\left[x_1 - x_0 \mid x_t = x\right] ,$$
+#
+# and that is what a network learns from the squared error $\lVert v_\theta(x_t, t) - (x_1 - x_0) \rVert^2$. The miracle: who
+# follows $dx/dt = v(x, t)$ from noise has, at every time, the *same density* as all those crossing lines. It is a flow as
+# in homework 2, continuous in time, without any restriction on the network. It has a sampler (solve the equation from 0 to
+# 1), latents (solve it backwards), and an exact likelihood: along a path,
+#
+# $$\frac{d}{dt} \log p_t(x_t) = -\nabla \cdot v(x_t, t), \qquad
+#   \nabla \cdot v = \sum_i \frac{\partial v_i}{\partial x_i} = \operatorname{tr} \frac{\partial v}{\partial x} .$$
+#
+# *The papers:* Lipman et al., *Flow Matching for Generative Modeling*, 2022
+# ([arXiv:2210.02747](https://arxiv.org/abs/2210.02747)); Liu, Gong and Liu, *Flow Straight and Fast*, 2022
+# ([arXiv:2209.03003](https://arxiv.org/abs/2209.03003)). *Further reading:* Grathwohl et al., *FFJORD*, 2018
+# ([arXiv:1810.01367](https://arxiv.org/abs/1810.01367)), for the likelihood; Song et al., 2020, once more, whose
+# *probability flow* is this of 5.1's process.
+
+# %% [markdown]
+# ### Write
+#
+# The lines first.
+
+
+# %%
+def interpolate(x_0, x_1, t) -> tuple[torch.Tensor, torch.Tensor]:
+    """x_t = (1 − t) x_0 + t x_1, and its velocity dx_t/dt: (B, D), (B, D), (B,) -> (B, D), (B, D)."""
+    ### BEGIN SOLUTION
+    t = t[:, None]
+    return (1 - t) * x_0 + t * x_1, x_1 - x_0
+    ### END SOLUTION
+
+
+# %% [markdown]
+# Then the model. To follow $dx/dt = v(x, t)$ in steps of $h$ (which is negative on the way back):
+#
+# | method | a step from $x$ at $t$ | error of all steps |
+# |---|---|---|
+# | `"euler"` | $x + h\, v(x, t)$ | $\sim h$ |
+# | `"heun"` | $x + \frac h2 (k_1 + k_2)$ with $k_1 = v(x, t)$, $k_2 = v(x + h k_1, t + h)$ | $\sim h^2$ |
+# | `"rk4"` | $x + \frac h6 (k_1 + 2 k_2 + 2 k_3 + k_4)$ with $k_1 = v(x, t)$, $k_2 = v(x + \frac h2 k_1, t + \frac h2)$, $k_3 = v(x + \frac h2 k_2, t + \frac h2)$, $k_4 = v(x + h k_3, t + h)$ | $\sim h^4$ |
+#
+# The divergence is a sum of $D$ derivatives: differentiate the $i$-th output, summed over the batch, by `x`, and take
+# the $i$-th column of that. That takes $D$ passes; **Hutchinson's estimator** takes one, for any $D$: with random signs
+# $s$, $\mathbb E[s^\top J s] = \operatorname{tr} J$, and $s^\top J$ is one gradient. For `log_prob` carry the integral of the
+# divergence along with $x$: both are followed by the same Runge–Kutta, from $t = 1$ to $t = 0$. (Ask your network by
+# `self(x, t)`.)
+#
+# **Hints** for `divergence` and `log_prob`, one after the other:
+#
+# <details>
+# <summary>Hint 1: the idea</summary>
+#
+# Each row of $v$ hangs on its own row of $x$ alone. So the gradient of a sum over the batch has, in each row, the
+# gradient of that row.
+#
+# </details>
+#
+# <details>
+# <summary>Hint 2: the shape of the answer</summary>
+#
+# `divergence` runs in `torch.enable_grad()`, on a copy of `x` that is detached and requires a gradient, and uses
+# `torch.autograd.grad` $D$ times with `retain_graph=True`. `log_prob` has two things to carry, $x$ and $\int \nabla \cdot v$,
+# and a function that gives the rates of both.
+#
+# </details>
+#
+# <details>
+# <summary>Hint 3: the last nudge</summary>
+#
+# The signs: $\log p_1(x_1) = \log p_0(x_0) - \int_0^1 \nabla \cdot v\, dt$. Going back from 1 to 0 you add up
+# $\int_1^0$, which is minus that integral: so it is *added* to $\log \mathcal N(x_0; 0, I)$. Where a flow spreads points
+# out, $\nabla \cdot v > 0$, the density falls.
+#
+# </details>
+
+
+# %%
+class FlowMatching(nn.Module):
+    """dx/dt = v(x, t) carries x_0 ~ N(0, I) at t = 0 to the data at t = 1."""
+
+    def __init__(self, dims: int = 2, hidden: int = 128):
+        super().__init__()
+        self.dims = dims
+        ### BEGIN SOLUTION
+        self.net = TimeMLP(dims, hidden)
+        ### END SOLUTION
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """v(x, t): (B, D), (B,) -> (B, D)."""
+        ### BEGIN SOLUTION
+        return self.net(x, t)
+        ### END SOLUTION
+
+    def loss(self, x: torch.Tensor) -> torch.Tensor:
+        """‖v(x_t, t) − (x − x_0)‖² for data x, with t ~ U[0, 1] and x_0 ~ N(0, I), a draw of both an example: (B,)."""
+        ### BEGIN SOLUTION
+        t, x_0 = torch.rand(len(x)), torch.randn_like(x)
+        x_t, velocity = interpolate(x_0, x, t)
+        return ((self(x_t, t) - velocity) ** 2).sum(dim=1)
+        ### END SOLUTION
+
+    @torch.no_grad()
+    def integrate(self, x: torch.Tensor, start: float, end: float, steps: int, method: str = "rk4") -> torch.Tensor:
+        """x at the time `end` of dx/dt = v(x, t), from x at the time `start`: (B, D) -> (B, D).
+
+        method: "euler", "heun" or "rk4", with so many equal steps. end may lie before start.
+        """
+        ### BEGIN SOLUTION
+        h = (end - start) / steps
+
+        def v(x: torch.Tensor, t: float) -> torch.Tensor:
+            return self(x, torch.full((len(x),), t, dtype=x.dtype))
+
+        for k in range(steps):
+            t = start + k * h
+            k1 = v(x, t)
+            if method == "euler":
+                x = x + h * k1
+            elif method == "heun":
+                x = x + h / 2 * (k1 + v(x + h * k1, t + h))
+            else:
+                k2 = v(x + h / 2 * k1, t + h / 2)
+                k3 = v(x + h / 2 * k2, t + h / 2)
+                k4 = v(x + h * k3, t + h)
+                x = x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+        return x
+        ### END SOLUTION
+
+    def sample(self, n: int, steps: int = 50, method: str = "heun") -> torch.Tensor:
+        """n draws, (n, D): x_0 ~ N(0, I), carried from t = 0 to t = 1."""
+        ### BEGIN SOLUTION
+        return self.integrate(torch.randn(n, self.dims), 0.0, 1.0, steps, method)
+        ### END SOLUTION
+
+    def divergence(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Σ_i ∂v_i/∂x_i at x and t: (B, D), (B,) -> (B,)."""
+        ### BEGIN SOLUTION
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            v = self(x, t)
+            return sum(
+                torch.autograd.grad(v[:, i].sum(), x, retain_graph=True)[0][:, i] for i in range(x.shape[1])
+            ).detach()
+        ### END SOLUTION
+
+    def hutchinson(self, x: torch.Tensor, t: torch.Tensor, signs: torch.Tensor) -> torch.Tensor:
+        """sᵀ J s with the Jacobian J of v and given signs s, ±1: (B, D), (B,), (B, D) -> (B,)."""
+        ### BEGIN SOLUTION
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            pulled = torch.autograd.grad((self(x, t) * signs).sum(), x)[0]  # sᵀ J
+            return (pulled * signs).sum(dim=1).detach()
+        ### END SOLUTION
+
+    def log_prob(self, x: torch.Tensor, steps: int = 50) -> torch.Tensor:
+        """log p(x) in nats, by `steps` steps of Runge–Kutta from t = 1 to 0: (B, D) -> (B,)."""
+        ### BEGIN SOLUTION
+        h, spread = -1.0 / steps, torch.zeros(len(x), dtype=x.dtype)
+
+        def rates(x: torch.Tensor, t: float) -> tuple[torch.Tensor, torch.Tensor]:
+            times = torch.full((len(x),), t, dtype=x.dtype)
+            with torch.no_grad():
+                v = self(x, times)
+            return v, self.divergence(x, times)
+
+        for k in range(steps):
+            t = 1.0 + k * h
+            v1, d1 = rates(x, t)
+            v2, d2 = rates(x + h / 2 * v1, t + h / 2)
+            v3, d3 = rates(x + h / 2 * v2, t + h / 2)
+            v4, d4 = rates(x + h * v3, t + h)
+            x = x + h / 6 * (v1 + 2 * v2 + 2 * v3 + v4)
+            spread = spread + h / 6 * (d1 + 2 * d2 + 2 * d3 + d4)  # ∫ from 1 to 0
+        log_normal = -0.5 * x**2 - 0.5 * math.log(2 * math.pi)
+        return log_normal.sum(dim=1) + spread
+        ### END SOLUTION
+
+
+# %% [markdown]
+# ### Look
+#
+# The perfect flow, before you train one. (This class is given, and the checks use it.) The velocity is a difference of two
+# guesses: where the data are, less where the noise was.
+
+
+# %%
+class PerfectFlow(FlowMatching):
+    """A FlowMatching with E[x_1 − x_0 | x_t] of a mixture of Gaussians in the place of a network."""
+
+    def __init__(self, weights, means, covariances):
+        super().__init__(dims=len(means[0]), hidden=8)
+        self.exact = diffusion.NoisyMixture(weights, means, covariances)
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        return self.exact.denoised(x, t, 1 - t) - self.exact.noise(x, t, 1 - t)
+
+
+# %%
+def paths_of(flow: FlowMatching, n: int, pieces: int = 20) -> torch.Tensor:
+    """Where n draws of noise go, from t = 0 to t = 1: (pieces + 1, n, 2)."""
+    paths, times = [torch.randn(n, 2)], np.linspace(0, 1, pieces + 1)
+    for start, end in itertools.pairwise(times):
+        paths.append(flow.integrate(paths[-1], float(start), float(end), 2))
+    return torch.stack(paths)
+
+
+perfect_flow = PerfectFlow(moons.weights, moons.means, moons.covariances)
+plots.trajectories(paths_of(perfect_flow, 60), moons)
+
+# %% [markdown]
+# Its `log_prob` is the density of the data, if your solver and your divergence are right, and better so with more steps.
+# By how much does the error fall when the steps double?
+
+# %%
+x = torch.as_tensor(moons.sample(500, seed=1, split="validation"))
+for steps in (10, 20, 40):
+    error = np.abs(perfect_flow.log_prob(x, steps).numpy() - moons.log_prob(x)).mean()
+    print(f"{steps} steps: {error:.5f} nats from the density")
+
+# %% [markdown]
+# ### Train
+#
+# *The recipe:* Adam on batches of 512, from 200,000 samples, 7,000 steps, `OneCycleLR` with `max_lr=0.005` and
+# `pct_start=0.1`. It takes about twenty seconds, twice.
+
+
+# %%
+def train_flow_matching(model: FlowMatching, data: toy.Distribution):
+    """Minimise the mean of the loss over samples of `data` with `fit`; returns the History."""
+    ### BEGIN SOLUTION
+    steps = 7000
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    return fit(
+        model,
+        lambda x: model.loss(x).mean(),
+        data.sample(200_000, seed=0),
+        optimizer=optimizer,
+        scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=5e-3, total_steps=steps, pct_start=0.1),
+        valid=data.sample(20_000, seed=0, split="validation"),
+        steps=steps,
+        batch_size=512,
+    )
+    ### END SOLUTION
+
+
+# %%
+flow_smiley = trained("flow_matching.smiley", FlowMatching(), fit=lambda model: train_flow_matching(model, smiley))
+flow_moons = trained("flow_matching.moons", FlowMatching(), fit=lambda model: train_flow_matching(model, moons))
+
+# %% [markdown]
+# ### See
+#
+# The learned density over the true one, and samples.
+
+# %%
+plots.density_2d(moons, lambda x: flow_moons.log_prob(x, steps=15), flow_moons.sample(1000))
+
+# %% [markdown]
+# Expected:
+#
+# ![density of the moons, density of the learned flow, and its samples](figures/flow_matching.png)
+#
+# What samples cost: DDPM and DDIM of 5.2 against Euler and Heun, by the energy distance to fresh data. An evaluation of
+# the network is what takes time; Heun needs two for a step.
+
+
+# %%
+def energy_distance(a: torch.Tensor, b: torch.Tensor) -> float:
+    """2 E‖a − b‖ − E‖a − a'‖ − E‖b − b'‖, without the pairs of a point with itself: 0 for equal distributions."""
+    n, m = len(a), len(b)
+    within = torch.cdist(a, a).sum() / (n * (n - 1)) + torch.cdist(b, b).sum() / (m * (m - 1))
+    return (2 * torch.cdist(a, b).mean() - within).item()
+
+
+def distances(draw, evaluations, repeats: int = 3) -> dict[int, float]:
+    """{evaluations of the network: energy distance to fresh data}, means over some draws."""
+    found = {}
+    for k in evaluations:
+        fresh = [torch.as_tensor(moons.sample(2000, seed=s, split="validation")) for s in range(repeats)]
+        found[k] = max(np.mean([energy_distance(draw(k), x) for x in fresh]), 1e-5)
+    return found
+
+
+# %%
+ways = {
+    "Euler": lambda k: flow_moons.sample(2000, k, "euler"),
+    "Heun": lambda k: flow_moons.sample(2000, k // 2, "heun"),
+}
+if "ddpm.moons" in training.session.models:
+    ddpm = training.session.models["ddpm.moons"]
+    ways["DDIM, η = 0"] = lambda k: ddpm.ddim(2000, k)
+    ways["DDPM, η = 1"] = lambda k: ddpm.ddim(2000, k, eta=1.0)
+plots.against_steps({title: distances(draw, (4, 8, 16, 32, 64)) for title, draw in ways.items()})
+
+# %% [markdown]
+# Expected:
+#
+# ![distance to the data against evaluations of the network, for Euler, Heun, DDIM and DDPM](figures/steps.png)
+#
+# The paths of your flow. The lines that it learned from were straight; the mean of many straight lines is none. *How*
+# bent is it? With the velocity $\bar v$ that would lead straight from the beginning of a path to its end, the mean of
+# $\lVert v - \bar v \rVert^2$ is zero for straight paths, which one single Euler step would follow.
+
+# %%
+paths = paths_of(flow_moons, 400)
+with torch.no_grad():
+    v = torch.stack([flow_moons(x, torch.full((400,), k / 20)) for k, x in enumerate(paths)])
+bend = ((v - (paths[-1] - paths[0])) ** 2).sum(dim=2).mean()
+print(f"E‖v − v̄‖² = {bend:.2f}, with E‖v̄‖² = {((paths[-1] - paths[0]) ** 2).sum(dim=1).mean():.2f}")
+plots.trajectories(paths[:, :60], moons)
+
+# %% [markdown]
+# ### Question 5.3
+#
+# The pairs $(x_0, x_1)$ were drawn independently. Suppose you pair the points of each batch instead so that the sum of
+# their squared distances is smallest (an *optimal coupling*). Does the flow still end in the data distribution? What
+# happens to the floor of the loss, and to the number of steps that a solver needs?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# It still ends in the data: all that the derivation uses is that $x_0$ alone is normal and $x_1$ alone is of the data, and
+# re-pairing the points of a batch changes neither; any coupling has its own $v(x, t)$ with the right densities at both
+# ends. The floor falls: it is the variance of $x_1 - x_0$ given $x_t$, and lines of optimally coupled pairs hardly cross,
+# so that a place and a time nearly tell the line. With less to average over, $v$ is nearly constant along a path, paths are
+# straighter, and fewer steps are enough: with an optimal coupling of the whole distributions, where no lines cross, a
+# single Euler step is exact. (In a batch the coupling is optimal only for those few points.)
+#
+# **Rubric.** *2 points:* both ends stay right, with the reason (marginals are unchanged), **and** a lower floor or
+# straighter paths with fewer steps, with the reason (fewer lines cross). *1 point:* one of the two.
+# ### END SOLUTION
+
+# %% [markdown]
+# ### Check
+
+# %%
+check("flow_matching")

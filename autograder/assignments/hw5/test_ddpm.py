@@ -18,7 +18,7 @@ DRAWS = 4000
 BOUNDS = 2000
 STEPS = 100  # of the chain that is trained
 GENTLE, NOTHING = 0.011, 0.011  # the largest β_1, and what may be left of the data; 0.01 is asked for
-RECIPE = Recipe(optimizer="Adam", lr=5e-3, steps=6000, batch=512)
+RECIPE = Recipe(optimizer="Adam", lr=5e-3, steps=8000, batch=512)
 
 
 def chain(seed: int, steps: int = 6) -> tuple[np.ndarray, np.ndarray]:
