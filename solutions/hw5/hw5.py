@@ -284,18 +284,8 @@ def train_score(model: ScoreModel, data: toy.Distribution):
 
 
 # %%
-score_bumps = trained(
-    "score.two_bumps",
-    ScoreModel(dims=1),
-    fit=lambda model: train_score(model, bumps),
-    aim=training.reference("score.two_bumps"),
-)
-score_smiley = trained(
-    "score.smiley",
-    ScoreModel(),
-    fit=lambda model: train_score(model, smiley),
-    aim=training.reference("score.smiley"),
-)
+score_bumps = trained("score.two_bumps", ScoreModel(dims=1), fit=lambda model: train_score(model, bumps))
+score_smiley = trained("score.smiley", ScoreModel(), fit=lambda model: train_score(model, smiley))
 
 # %% [markdown]
 # What a perfect network would still lose, at each time, and what yours loses: the loss per $t$ above its floor. Where is
@@ -642,10 +632,12 @@ def perfect_ddpm(dist, steps: int) -> PerfectDDPM:
 
 # %%
 perfect = perfect_ddpm(moons, 100)
-plots.samples_2d({
-    "ancestral, 100 steps": (moons, perfect.sample(1000)),
-    "DDIM, 10 steps": (moons, perfect.ddim(1000, steps=10)),
-})
+plots.samples_2d(
+    {
+        "ancestral, 100 steps": (moons, perfect.sample(1000)),
+        "DDIM, 10 steps": (moons, perfect.ddim(1000, steps=10)),
+    }
+)
 
 # %% [markdown]
 # What finitely many steps cost: the bound of a perfect network, above the entropy of the data. More steps help. Where
@@ -717,21 +709,23 @@ for name, data, model in (("smiley", smiley, ddpm_smiley), ("moons", moons, ddpm
 # A film of denoising: ancestral sampling, from noise to data.
 
 # %%
-frames, x = {100: torch.randn(1000, 2)}, None
+frames = {100: torch.randn(1000, 2)}
 for t in range(100, 0, -1):
-    x = ddpm_moons.step(frames[100] if x is None else x, t)
-    frames[t - 1] = x
-plots.slider(lambda t: plots.cloud(frames[t], moons, f"t = {t}"), [100, 80, 60, 40, 30, 20, 15, 10, 7, 5, 3, 2, 1, 0], "t")
+    frames[t - 1] = ddpm_moons.step(frames[t], t)
+shown = [100, 80, 60, 40, 30, 20, 15, 10, 7, 5, 3, 2, 1, 0]
+plots.slider(lambda t: plots.cloud(frames[t], moons, f"t = {t}"), shown, "t")
 
 # %% [markdown]
 # Samples, in a hundred steps, and in ten: with all of the noise, and with none.
 
 # %%
-plots.samples_2d({
-    "ancestral, 100 steps": (moons, ddpm_moons.sample(1000)),
-    "η = 1, 10 steps": (moons, ddpm_moons.ddim(1000, steps=10, eta=1.0)),
-    "η = 0, 10 steps": (moons, ddpm_moons.ddim(1000, steps=10, eta=0.0)),
-})
+plots.samples_2d(
+    {
+        "ancestral, 100 steps": (moons, ddpm_moons.sample(1000)),
+        "η = 1, 10 steps": (moons, ddpm_moons.ddim(1000, steps=10, eta=1.0)),
+        "η = 0, 10 steps": (moons, ddpm_moons.ddim(1000, steps=10, eta=0.0)),
+    }
+)
 
 # %% [markdown]
 # Expected:

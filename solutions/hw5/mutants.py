@@ -12,6 +12,46 @@ SCORE_LOSS = "return ((eps - self(x_t, t)) ** 2).sum(dim=1)"
 SCORE = "return -self(x, t) / alpha_sigma(t)[1][:, None]"
 LANGEVIN = "x = x + h / 2 * self.score(x, times) + math.sqrt(h) * torch.randn_like(x)\n        return x"
 SCORE_STEPS = "    steps = 3000\n    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)"
+# 5.2
+SCHEDULE = "return torch.linspace(0.1 / steps, 20 / steps, steps).clamp(max=0.999)"
+PRODUCTS = "return torch.cat([torch.ones_like(betas[:1]), (1 - betas).cumprod(dim=0)])"
+POSTERIOR_BETA = "beta = 1 - alpha_bar_t / alpha_bar_s  # the noise that came in from s to t"
+OF_X_0 = "of_x_0 = alpha_bar_s.sqrt() * beta / (1 - alpha_bar_t)"
+OF_X_T = "of_x_t = (1 - beta).sqrt() * (1 - alpha_bar_s) / (1 - alpha_bar_t)"
+POSTERIOR_VARIANCE = "    variance = beta * (1 - alpha_bar_s) / (1 - alpha_bar_t)"
+DDPM_NET = "return self.net(x, t / len(self.betas))"
+DDPM_DRAWS = "t, eps = torch.randint(1, len(self.betas) + 1, (len(x),)), torch.randn_like(x)\n        a = self.alpha_bar[t][:, None]"
+DDPM_LOSS = "return ((eps - self(a.sqrt() * x + (1 - a).sqrt() * eps, t)) ** 2).sum(dim=1)"
+DENOISED = "return (x - (1 - a).sqrt() * self(x, t)) / a.sqrt()"
+STEP = "return mean + variance.sqrt()[:, None] * torch.randn_like(x)"
+STEP_OF = "mean, variance = posterior(x, self.denoised(x, now), self.alpha_bar[now], self.alpha_bar[now - 1])"
+DOWN = "        x = torch.randn(n, self.dims)\n        for t in range(len(self.betas), 0, -1):"
+DDIM_SIGMA = "sigma = eta * ((1 - a_s) / (1 - a_t)).sqrt() * (1 - a_t / a_s).sqrt()"
+DDIM = "return a_s.sqrt() * self.denoised(x, now) + direction * self(x, now) + sigma * torch.randn_like(x)"
+DDIM_TIMES = "times = torch.linspace(len(self.betas), 0, steps + 1).round().long().tolist()"
+PRIOR = "total = ((last * (x**2 - 1) - (1 - last).log()) / 2).sum(dim=1)  # KL(q(x_T | x_0) ‖ N(0, I))"
+LAST_TERM = "((x - guess) ** 2).sum(dim=1) / (2 * beta) + D / 2 * (2 * math.pi * beta).log()"
+RETURNED = "        return total\n"
+TERM = "total = total + ((mean - guessed) ** 2).sum(dim=1) / (2 * variance)"
+DDPM_STEPS = "    steps = 8000\n    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)"
+DDPM_DATA = 'ddpm_moons = trained("ddpm.moons", DDPM(schedule(100)), fit=lambda model: train_ddpm(model, moons))'
+# 5.3
+LINE = "return (1 - t) * x_0 + t * x_1, x_1 - x_0"
+FLOW_NET = "        return self.net(x, t)\n"
+FLOW_DRAWS = "t, x_0 = torch.rand(len(x)), torch.randn_like(x)"
+FLOW_LOSS = "return ((self(x_t, t) - velocity) ** 2).sum(dim=1)"
+SOLVER_TIME = "            t = start + k * h\n"
+EULER = "                x = x + h * k1\n"
+HEUN = "x = x + h / 2 * (k1 + v(x + h * k1, t + h))"
+RK4_K3 = "k3 = v(x + h / 2 * k2, t + h / 2)"
+RK4_K4 = "k4 = v(x + h * k3, t + h)"
+DRAWN = "return self.integrate(torch.randn(n, self.dims), 0.0, 1.0, steps, method)"
+TRACE = "torch.autograd.grad(v[:, i].sum(), x, retain_graph=True)[0][:, i] for i in range(x.shape[1])"
+PULLED = "return (pulled * signs).sum(dim=1).detach()"
+SPREAD = "spread = spread + h / 6 * (d1 + 2 * d2 + 2 * d3 + d4)  # ∫ from 1 to 0"
+DENSITY = "return log_normal.sum(dim=1) + spread"
+LOG_NORMAL = "log_normal = -0.5 * x**2 - 0.5 * math.log(2 * math.pi)"
+FLOW_STEPS = "    steps = 7000\n    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)"
 
 MUTANTS = (
     Mutant(
@@ -198,6 +238,573 @@ MUTANTS = (
         ((SCORE_STEPS, SCORE_STEPS.replace("lr=5e-3", "lr=1e-6")), ("max_lr=5e-3, total", "max_lr=1e-6, total")),
         "trained_close_to_the_floor_on_two_bumps",
         "learning rate 0.005",
+        weights="trained",
+    ),
+    Mutant(
+        "batch-mean",
+        "ddpm",
+        "the loss is averaged over the batch",
+        ((DDPM_LOSS, DDPM_LOSS.replace("sum(dim=1)", "sum(dim=1).mean()")),),
+        "shapes",
+        "should have shape (40,), got ()",
+    ),
+    Mutant(
+        "squeezed",
+        "ddpm",
+        "a step loses the batch of one",
+        (
+            (
+                STEP,
+                STEP.replace(
+                    "return mean + variance.sqrt()[:, None] * torch.randn_like(x)",
+                    "return (mean + variance.sqrt()[:, None] * torch.randn_like(x)).squeeze()",
+                ),
+            ),
+        ),
+        "called_with_one_example",
+        "should have shape (1, 2), got (2,)",
+    ),
+    Mutant(
+        "backwards",
+        "ddpm",
+        "the schedule begins with its largest β",
+        ((SCHEDULE, SCHEDULE.replace("0.999)", "0.999).flip(0)")),),
+        "schedule_is_one",
+        "It runs the wrong way round",
+        weights="none",
+    ),
+    Mutant(
+        "too-little-noise",
+        "ddpm",
+        "much of the data is left at the end",
+        ((SCHEDULE, SCHEDULE.replace("20 / steps", "2 / steps")),),
+        "schedule_is_one",
+        "Too much of the data is left",
+        weights="none",
+    ),
+    Mutant(
+        "padded-at-the-end",
+        "ddpm",
+        "ᾱ is padded on the wrong side",
+        ((PRODUCTS, "return torch.cat([(1 - betas).cumprod(dim=0), torch.ones_like(betas[:1])])"),),
+        "alpha_bar_begins_with_one",
+        "The 1 stands at the end",
+    ),
+    Mutant(
+        "not-one",
+        "ddpm",
+        "ᾱ_0 is ᾱ_1 once more",
+        ((PRODUCTS, "products = (1 - betas).cumprod(dim=0)\n    return torch.cat([products[:1], products])"),),
+        "alpha_bar_begins_with_one",
+        "ᾱ_0 is 1",
+    ),
+    Mutant(
+        "product-of-betas",
+        "ddpm",
+        "ᾱ is the product of the β",
+        ((PRODUCTS, PRODUCTS.replace("(1 - betas)", "betas")),),
+        "alpha_bar_begins_with_one",
+        "product of the β, not of 1 − β",
+    ),
+    Mutant(
+        "variance-exchanged",
+        "ddpm",
+        "the two 1 − ᾱ of the variance are exchanged",
+        ((POSTERIOR_VARIANCE, "    variance = beta * (1 - alpha_bar_t) / (1 - alpha_bar_s)"),),
+        "posterior_is_the_product_of_two_gaussians",
+        "Its 1 − ᾱ are exchanged",
+    ),
+    Mutant(
+        "beta-and-alpha-bar",
+        "ddpm",
+        "β and ᾱ of the variance are exchanged",
+        ((POSTERIOR_VARIANCE, "    variance = alpha_bar_t * (1 - alpha_bar_s) / beta"),),
+        "posterior_is_the_product_of_two_gaussians",
+        "β and ᾱ are exchanged",
+    ),
+    Mutant(
+        "variance-beta",
+        "ddpm",
+        "the variance is β",
+        ((POSTERIOR_VARIANCE, "    variance = beta"),),
+        "posterior_is_the_product_of_two_gaussians",
+        "It is β, the noise that came in",
+    ),
+    Mutant(
+        "root-missing",
+        "ddpm",
+        "a root is missing in the mean",
+        ((OF_X_T, OF_X_T.replace("(1 - beta).sqrt()", "(1 - beta)")),),
+        "posterior_is_the_product_of_two_gaussians",
+        "the root is missing",
+    ),
+    Mutant(
+        "wrong-alpha-bar",
+        "ddpm",
+        "x_0 has the root of ᾱ_t beside it",
+        ((OF_X_0, OF_X_0.replace("alpha_bar_s.sqrt()", "alpha_bar_t.sqrt()")),),
+        "posterior_is_the_product_of_two_gaussians",
+        "x_0 has √ᾱ_s beside it",
+    ),
+    Mutant(
+        "no-time",
+        "ddpm",
+        "t is not given to the network",
+        ((DDPM_NET, "return self.net(x, torch.zeros(len(x), dtype=x.dtype))"),),
+        "denoising_loss",
+        "Is t given to the network",
+    ),
+    Mutant(
+        "clean-input",
+        "ddpm",
+        "the network is given x in the place of x_t",
+        ((DDPM_LOSS, "return ((eps - self(x, t)) ** 2).sum(dim=1)"),),
+        "denoising_loss",
+        "clean x in the place of x_t",
+    ),
+    Mutant(
+        "step-before",
+        "ddpm",
+        "the noise is that of the step before",
+        ((DDPM_DRAWS, DDPM_DRAWS.replace("self.alpha_bar[t][", "self.alpha_bar[t - 1][")),),
+        "denoising_loss",
+        "ᾱ is that of the step before",
+    ),
+    Mutant(
+        "no-roots",
+        "ddpm",
+        "ᾱ stands in the place of its root",
+        ((DDPM_LOSS, DDPM_LOSS.replace("a.sqrt() * x + (1 - a).sqrt() * eps", "a * x + (1 - a) * eps")),),
+        "denoising_loss",
+        "in the place of their roots",
+    ),
+    Mutant(
+        "one-time",
+        "ddpm",
+        "one t is drawn for the whole batch",
+        ((DDPM_DRAWS, DDPM_DRAWS.replace("(len(x),))", "(1,)).expand(len(x))")),),
+        "denoising_loss",
+        "drawn once for the whole batch",
+    ),
+    Mutant(
+        "data-as-target",
+        "ddpm",
+        "the network guesses x_0",
+        ((DDPM_LOSS, DDPM_LOSS.replace("(eps - self", "(x - self")),),
+        "denoising_loss",
+        "The target is x_0",
+    ),
+    Mutant(
+        "noise-not-scaled",
+        "ddpm",
+        "x̂_0 takes away the noise without its size",
+        ((DENOISED, DENOISED.replace("(1 - a).sqrt()", "(1 - a)")),),
+        "denoised_is_what_the_noise_leaves",
+        "not 1 − ᾱ_t",
+    ),
+    Mutant(
+        "not-divided",
+        "ddpm",
+        "x̂_0 is not divided by √ᾱ_t",
+        ((DENOISED, DENOISED.replace(" / a.sqrt()", "")),),
+        "denoised_is_what_the_noise_leaves",
+        "not divided by √ᾱ_t",
+    ),
+    Mutant(
+        "large-variance",
+        "ddpm",
+        "a step has the variance β_t",
+        (
+            (
+                STEP,
+                "variance = self.betas[now - 1] * (now > 1)\n        return mean + variance.sqrt()[:, None] * torch.randn_like(x)",
+            ),
+        ),
+        "ancestral_step_by_its_mean_and_covariance",
+        "Its variance is β_t",
+    ),
+    Mutant(
+        "variance-for-deviation",
+        "ddpm",
+        "the noise of a step is scaled by its variance",
+        ((STEP, STEP.replace("variance.sqrt()", "variance")),),
+        "ancestral_step_by_its_mean_and_covariance",
+        "scaled by the variance, not by its root",
+    ),
+    Mutant(
+        "last-step-noisy",
+        "ddpm",
+        "the last step adds noise",
+        (
+            (
+                STEP,
+                "variance = variance.clamp(min=self.betas[0])\n        return mean + variance.sqrt()[:, None] * torch.randn_like(x)",
+            ),
+        ),
+        "ancestral_step_by_its_mean_and_covariance",
+        "at random",
+    ),
+    Mutant(
+        "one-draw",
+        "ddpm",
+        "the noise of a step is one number inside of the coefficient",
+        ((STEP, STEP.replace("torch.randn_like(x)", "torch.randn(1)")),),
+        "ancestral_step_by_its_mean_and_covariance",
+        "standard deviations of a step",
+    ),
+    Mutant(
+        "last-step-left-out",
+        "ddpm",
+        "sampling ends at t = 1",
+        ((DOWN, DOWN.replace("0, -1", "1, -1")),),
+        "samples_of_a_whole_chain",
+        "the last is left out",
+    ),
+    Mutant(
+        "uniform-start",
+        "ddpm",
+        "sampling begins with uniform noise",
+        ((DOWN, DOWN.replace("torch.randn", "torch.rand")),),
+        "samples_of_a_whole_chain",
+        "standard deviations of samples",
+    ),
+    Mutant(
+        "eta-ignored",
+        "ddpm",
+        "DDIM's noise does not hang on η",
+        ((DDIM_SIGMA, DDIM_SIGMA.replace("eta * ", "1.0 * ")),),
+        "ddim_step_by_its_mean_and_covariance",
+        "at random",
+    ),
+    Mutant(
+        "ddim-sigma",
+        "ddpm",
+        "the first root of DDIM's σ is missing",
+        ((DDIM_SIGMA, "sigma = eta * (1 - a_t / a_s).sqrt()"),),
+        "ddim_step_by_its_mean_and_covariance",
+        "without the first root of σ",
+    ),
+    Mutant(
+        "ddim-deterministic",
+        "ddpm",
+        "DDIM never draws",
+        ((DDIM, DDIM.replace("sigma * torch.randn_like(x)", "0 * sigma")),),
+        "ddim_step_by_its_mean_and_covariance",
+        "No noise is drawn",
+    ),
+    Mutant(
+        "ddim-short",
+        "ddpm",
+        "DDIM ends before the time 0",
+        ((DDIM_TIMES, DDIM_TIMES.replace(".tolist()", ".tolist()[:-1]")),),
+        "samples_by_ddim",
+        "It ends before the time 0",
+    ),
+    Mutant(
+        "no-prior",
+        "ddpm",
+        "the bound has no prior",
+        ((PRIOR, "total = torch.zeros(B, dtype=x.dtype)"),),
+        "bound_over_all_terms",
+        "The prior is missing",
+    ),
+    Mutant(
+        "no-constant",
+        "ddpm",
+        "the constant of the last term is missing",
+        ((LAST_TERM, LAST_TERM.replace(" + D / 2 * (2 * math.pi * beta).log()", "")),),
+        "bound_over_all_terms",
+        "The constant of the last Gaussian is missing",
+    ),
+    Mutant(
+        "twice-the-kl",
+        "ddpm",
+        "the distance of the means is not halved",
+        ((TERM, TERM.replace("(2 * variance)", "variance")),),
+        "bound_over_all_terms",
+        "twice as large",
+    ),
+    Mutant(
+        "elbo",
+        "ddpm",
+        "the bound is the ELBO",
+        ((RETURNED, RETURNED.replace("total", "-total")),),
+        "bound_over_all_terms",
+        "and not minus it",
+    ),
+    Mutant(
+        "thirty-steps",
+        "ddpm",
+        "training ends after thirty steps",
+        ((DDPM_STEPS, DDPM_STEPS.replace("8000", "30")),),
+        "trained_close_to_a_perfect_network_on_smiley",
+        "number of steps 8,000, here 30",
+        weights="trained",
+    ),
+    Mutant(
+        "other-data",
+        "ddpm",
+        "the moons are trained on the smiley",
+        (
+            (DDPM_DATA, DDPM_DATA.replace("model, moons", "model, smiley")),
+            (DDPM_STEPS, DDPM_STEPS.replace("8000", "800")),
+        ),
+        "trained_close_to_a_perfect_network_on_moons",
+        "number of steps",
+        weights="trained",
+    ),
+    Mutant(
+        "untrained-samples",
+        "ddpm",
+        "both are hardly trained",
+        ((DDPM_STEPS, DDPM_STEPS.replace("8000", "20")),),
+        "samples_look_like_the_data",
+        "miss the data",
+        weights="trained",
+    ),
+    Mutant(
+        "batch-mean",
+        "flow_matching",
+        "the loss is averaged over the batch",
+        ((FLOW_LOSS, FLOW_LOSS.replace("sum(dim=1)", "sum(dim=1).mean()")),),
+        "shapes",
+        "should have shape (40,), got ()",
+    ),
+    Mutant(
+        "squeezed",
+        "flow_matching",
+        "log_prob loses the batch of one",
+        (
+            (
+                DENSITY,
+                DENSITY.replace(
+                    "return log_normal.sum(dim=1) + spread", "return (log_normal.sum(dim=1) + spread).squeeze()"
+                ),
+            ),
+        ),
+        "called_with_one_example",
+        "should have shape (1,), got ()",
+    ),
+    Mutant(
+        "time-turned",
+        "flow_matching",
+        "noise and data are exchanged",
+        ((LINE, "return t * x_0 + (1 - t) * x_1, x_1 - x_0"),),
+        "lines_from_noise_to_data",
+        "Time runs the other way",
+    ),
+    Mutant(
+        "sign-of-the-velocity",
+        "flow_matching",
+        "the velocity leads to the noise",
+        ((LINE, LINE.replace("x_1 - x_0", "x_0 - x_1")),),
+        "lines_from_noise_to_data",
+        "it leads from noise to data",
+    ),
+    Mutant(
+        "data-as-input",
+        "flow_matching",
+        "the network is given x_1 in the place of x_t",
+        ((FLOW_LOSS, FLOW_LOSS.replace("self(x_t, t)", "self(x, t)")),),
+        "flow_matching_loss",
+        "given x_1 in the place of x_t",
+    ),
+    Mutant(
+        "data-as-target",
+        "flow_matching",
+        "the target is x_1",
+        ((FLOW_LOSS, FLOW_LOSS.replace("velocity", "x")),),
+        "flow_matching_loss",
+        "The target is x_1",
+    ),
+    Mutant(
+        "no-time",
+        "flow_matching",
+        "t is not given to the network",
+        ((FLOW_NET, "        return self.net(x, torch.zeros_like(t))\n"),),
+        "flow_matching_loss",
+        "Is t given to the network",
+    ),
+    Mutant(
+        "one-time",
+        "flow_matching",
+        "one t is drawn for the whole batch",
+        ((FLOW_DRAWS, FLOW_DRAWS.replace("torch.rand(len(x))", "torch.rand(1).expand(len(x))")),),
+        "flow_matching_loss",
+        "drawn once for the whole batch",
+    ),
+    Mutant(
+        "uniform-noise",
+        "flow_matching",
+        "the noise is uniform",
+        ((FLOW_DRAWS, FLOW_DRAWS.replace("torch.randn_like(x)", "torch.rand_like(x)")),),
+        "flow_matching_loss",
+        "x_0 is drawn from U[0, 1]",
+    ),
+    Mutant(
+        "dimension-mean",
+        "flow_matching",
+        "the loss is the mean over the dimensions",
+        ((FLOW_LOSS, FLOW_LOSS.replace("sum(dim=1)", "mean(dim=1)")),),
+        "flow_matching_loss",
+        "It is the mean over the dimensions",
+    ),
+    Mutant(
+        "time-stands-still",
+        "flow_matching",
+        "every step is taken at the first time",
+        ((SOLVER_TIME, SOLVER_TIME.replace("start + k * h", "start + 0 * k * h")),),
+        "euler_is_of_first_order",
+        "More steps do not help",
+    ),
+    Mutant(
+        "half-of-euler",
+        "flow_matching",
+        "Euler is taken at the end of the step",
+        ((EULER, "                x = x + h * v(x + h / 2 * k1, t + h / 2)\n"),),
+        "euler_is_of_first_order",
+        "better than this method can be",
+    ),
+    Mutant(
+        "heun-at-one-time",
+        "flow_matching",
+        "both stages of Heun are taken at one time",
+        ((HEUN, HEUN.replace("t + h)", "t)")),),
+        "heun_is_of_second_order",
+        "That is of first order",
+    ),
+    Mutant(
+        "heun-at-one-point",
+        "flow_matching",
+        "both stages of Heun are taken at one point",
+        ((HEUN, HEUN.replace("v(x + h * k1", "v(x")),),
+        "heun_is_of_second_order",
+        "That is of first order",
+    ),
+    Mutant(
+        "k3-from-k1",
+        "flow_matching",
+        "the third stage starts from the first",
+        ((RK4_K3, RK4_K3.replace("k2", "k1")),),
+        "runge_kutta_is_of_fourth_order",
+        "k3 from k2",
+    ),
+    Mutant(
+        "k4-half-way",
+        "flow_matching",
+        "the fourth stage is taken half way",
+        ((RK4_K4, RK4_K4.replace("t + h)", "t + h / 2)")),),
+        "runge_kutta_is_of_fourth_order",
+        "That is of first order",
+    ),
+    Mutant(
+        "sum-of-the-jacobian",
+        "flow_matching",
+        "the divergence is the sum of all entries",
+        ((TRACE, "torch.autograd.grad(v.sum(), x, retain_graph=True)[0][:, i] for i in range(x.shape[1])"),),
+        "divergence_is_the_trace",
+        "sum of all entries of the Jacobian",
+    ),
+    Mutant(
+        "one-entry",
+        "flow_matching",
+        "the divergence has one entry only",
+        ((TRACE, TRACE.replace("range(x.shape[1])", "range(1)")),),
+        "divergence_is_the_trace",
+        "Only one entry of the diagonal",
+    ),
+    Mutant(
+        "signs-once",
+        "flow_matching",
+        "the signs are missing on the right",
+        ((PULLED, PULLED.replace("(pulled * signs)", "pulled")),),
+        "hutchinson_over_all_signs_is_the_trace",
+        "without the signs on the right",
+    ),
+    Mutant(
+        "signs-averaged",
+        "flow_matching",
+        "the estimator is a mean over the dimensions",
+        ((PULLED, PULLED.replace("sum(dim=1)", "mean(dim=1)")),),
+        "hutchinson_over_all_signs_is_the_trace",
+        "averaged over the dimensions",
+    ),
+    Mutant(
+        "sign-of-the-divergence",
+        "flow_matching",
+        "the divergence counts with the wrong sign",
+        ((DENSITY, DENSITY.replace("+ spread", "- spread")),),
+        "log_prob_is_the_density_of_the_flow",
+        "The sign of ∫∇·v",
+    ),
+    Mutant(
+        "no-divergence",
+        "flow_matching",
+        "log_prob is the base density alone",
+        ((DENSITY, DENSITY.replace(" + spread", "")),),
+        "log_prob_is_the_density_of_the_flow",
+        "∫∇·v is missing",
+    ),
+    Mutant(
+        "no-constant",
+        "flow_matching",
+        "½ log 2π is missing",
+        ((LOG_NORMAL, LOG_NORMAL.replace(" - 0.5 * math.log(2 * math.pi)", "")),),
+        "log_prob_is_the_density_of_the_flow",
+        "a constant, such as",
+    ),
+    Mutant(
+        "mass-from-nowhere",
+        "flow_matching",
+        "the divergence is counted at the wrong weight",
+        ((SPREAD, SPREAD.replace("h / 6", "h / 5")),),
+        "the_plane_sums_to_one",
+        "a mass of",
+    ),
+    Mutant(
+        "uniform-start",
+        "flow_matching",
+        "samples begin with uniform noise",
+        ((DRAWN, DRAWN.replace("torch.randn", "torch.rand")),),
+        "samples_are_noise_carried_to_the_data",
+        "x_0 ~ N(0, I)",
+    ),
+    Mutant(
+        "backwards",
+        "flow_matching",
+        "samples are carried from 1 to 0",
+        ((DRAWN, DRAWN.replace("0.0, 1.0", "1.0, 0.0")),),
+        "samples_are_noise_carried_to_the_data",
+        "x_0 ~ N(0, I)",
+    ),
+    Mutant(
+        "thirty-steps",
+        "flow_matching",
+        "training ends after thirty steps",
+        ((FLOW_STEPS, FLOW_STEPS.replace("7000", "30")),),
+        "trained_close_to_the_limit_on_smiley",
+        "number of steps 7,000, here 30",
+        weights="trained",
+    ),
+    Mutant(
+        "tiny-rate",
+        "flow_matching",
+        "the learning rate is much too small",
+        (
+            (FLOW_STEPS, FLOW_STEPS.replace("lr=5e-3", "lr=1e-6").replace("7000", "300")),
+            ("max_lr=5e-3, total", "max_lr=1e-6, total"),
+        ),
+        "trained_close_to_the_limit_on_moons",
+        "learning rate 0.005",
+        weights="trained",
+    ),
+    Mutant(
+        "untrained-samples",
+        "flow_matching",
+        "both are hardly trained",
+        ((FLOW_STEPS, FLOW_STEPS.replace("7000", "20")),),
+        "samples_look_like_the_data",
+        "miss the data",
         weights="trained",
     ),
 )
