@@ -1,10 +1,11 @@
-"""What is known exactly of data with noise, where the data are a mixture of Gaussians: for comparison, never to train on.
+"""What is known exactly of data with noise, where the data are a mixture of Gaussians: to compare with.
 
-    exact = NoisyMixture.of(toy.get("moons"))
-    exact.noise(x, alpha, sigma)  # E[ε | x_t = x], of x_t = α x_0 + σ ε: what a perfect network gives
+exact = NoisyMixture.of(toy.get("moons"))
+exact.noise(x, alpha, sigma)  # E[ε | x_t = x], of x_t = α x_0 + σ ε: what a perfect network gives
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,6 +20,12 @@ class NoisyMixture(nn.Module):
     weights π (K,), means μ (K, D), covariances Σ (K, D, D): arrays or tensors. All methods take x (B, D) and the two
     numbers of a noise level, α and σ, of all examples or (B,). Raises KitError for other shapes.
     """
+
+    if TYPE_CHECKING:
+        log_pi: Tensor
+        mu: Tensor
+        variances: Tensor
+        axes: Tensor
 
     def __init__(self, weights, means, covariances):
         super().__init__()

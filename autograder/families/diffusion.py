@@ -104,6 +104,11 @@ def loss_finding(
     return diffusion.same_draws("the loss", got.ravel(), kinds[""], required, {k: v for k, v in kinds.items() if k})
 
 
+def example(seed: int) -> np.ndarray:
+    """An example whose loss is asked for, (2,), not near the origin."""
+    return np.random.default_rng(seed).normal(size=2) + np.array([1.5, -1.0])
+
+
 def squares(errors: np.ndarray) -> np.ndarray:
     return (errors.astype(np.float64) ** 2).sum(axis=1)
 
@@ -126,7 +131,7 @@ class Denoiser:
     whole: bool = False  # whether the times are whole numbers
 
     def excess(self) -> float:
-        """Both at once: the squared distance, and what it must be in the mean, the loss less that of the perfect one."""
+        """The squared distance; and it must be what it is in the mean, the loss less that of the perfect one."""
         total, below = self._excess(self.x, self.levels)
         require(below)
         return total
@@ -211,7 +216,6 @@ def one_example(model: Model, t: np.ndarray, x: np.ndarray) -> None:
     require(hygiene.finite(model.loss(x[:1]), "of the loss of one example"))
 
 
-
 # ---- flows ---------------------------------------------------------------------------------------------
 
 NUDGES = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 5e-3}  # for slopes by differences, in either precision
@@ -231,7 +235,7 @@ def log_prob_of(model: Model, x: np.ndarray, steps: int) -> np.ndarray:
         points = (state[None, :, :D] + ways[:, None]).reshape(-1, D)
         v = np.concatenate([model.at(part, t) for part in np.array_split(points, -(-len(points) // AT_ONCE))])
         v = v.reshape(D + 1, len(state), D).astype(np.float64)
-        spread = sum(v[i + 1, :, i] - v[0, :, i] for i in range(D)) / nudge
+        spread = np.sum([v[i + 1, :, i] - v[0, :, i] for i in range(D)], axis=0) / nudge
         return np.concatenate([v[0], spread[:, None]], axis=1)
 
     end = diffusion.solved(rates, np.concatenate([x, np.zeros((len(x), 1))], axis=1), 1.0, 0.0, steps)

@@ -3,6 +3,7 @@
 ᾱ is the whole of a chain, ᾱ_0 = 1, …, ᾱ_T, (T + 1,): x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε.
 """
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -28,7 +29,9 @@ def is_a_schedule(betas: np.ndarray, gentle: float, nothing: float) -> Finding:
     if inside and betas[0] > gentle and betas[-1] < betas[0]:
         slip = "It runs the wrong way round: β_1, the first, is the smallest."
     elif inside and left > nothing:
-        slip = "Too much of the data is left at the end, and sampling begins with pure noise: β must sum to five or more."
+        slip = (
+            "Too much of the data is left at the end, and sampling begins with pure noise: β must sum to five or more."
+        )
     return Finding(float(inside and betas[0] <= gentle and left <= nothing), measured, required, slip=slip)
 
 
@@ -65,7 +68,9 @@ def posterior_is_right(mean, variance, x_t, x_0, here, before) -> Finding:
     beta, required = 1 - here / before, "the product of q(x_t | x_s) and q(x_s | x_0)"
     with np.errstate(divide="ignore", invalid="ignore"):
         slips = {
-            "Its 1 − ᾱ are exchanged: what was there at s stands above, over 1 − ᾱ_t.": beta * (1 - here) / (1 - before),
+            "Its 1 − ᾱ are exchanged: what was there at s stands above, over 1 − ᾱ_t.": beta
+            * (1 - here)
+            / (1 - before),
             "It is β, the noise that came in: some of that is explained by x_t.": beta,
             "β and ᾱ are exchanged: it is β (1 − ᾱ_s)/(1 − ᾱ_t).": here * (1 - before) / beta,
             "That is its root, the standard deviation.": np.sqrt(known),
@@ -123,7 +128,7 @@ def of_ancestral_sampling(
 def of_ddim(data: Mixture, alpha_bar: np.ndarray, times, eta: float) -> tuple[np.ndarray, np.ndarray]:
     """The same of DDIM over these times, from T down."""
     mean, covariance = np.zeros(data.dims), np.eye(data.dims)
-    for t, s in zip(times[:-1], times[1:], strict=True):
+    for t, s in itertools.pairwise(times):
         here, before = alpha_bar[t], alpha_bar[s]
         sigma = ddim_sigma(here, before, eta)
 

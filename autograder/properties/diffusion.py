@@ -1,7 +1,7 @@
 """Diffusion and flow matching: what is known exactly of data with noise, and what samplers and solvers must do.
 
-The data are mixtures of Gaussians. With Gaussian noise they are mixtures of Gaussians again, so that at every noise level
-x_t = α x_0 + σ ε the density, the best denoiser, the least loss and the velocity of the flow are known.
+The data are mixtures of Gaussians. With Gaussian noise they are mixtures of Gaussians again, so that at every noise
+level x_t = α x_0 + σ ε the density, the best denoiser, the least loss and the velocity of the flow are known.
 """
 
 from collections.abc import Callable
@@ -110,8 +110,8 @@ def _softmax(log_p: np.ndarray) -> np.ndarray:
 
 
 def floor(data: Mixture, alpha: float, sigma: float) -> float:
-    """E‖ε − E[ε | x_t]‖² = D − E‖E[ε | x_t]‖²: the least loss at a noise level, by the trapezoid rule on a grid (which for
-    Gaussians is exact to rounding)."""
+    """E‖ε − E[ε | x_t]‖² = D − E‖E[ε | x_t]‖²: the least loss at a noise level, by the trapezoid rule on a grid,
+    which for Gaussians is exact to rounding."""
     if sigma == 0:
         return float(data.dims)
     x, cell = _grid(data, alpha, sigma)
@@ -135,7 +135,12 @@ def _grid(data: Mixture, alpha: float, sigma: float) -> tuple[np.ndarray, float]
 
 
 def agrees(
-    name: str, got: np.ndarray, right: np.ndarray, required: str, slips: dict[str, np.ndarray] | None = None, within=EXACT
+    name: str,
+    got: np.ndarray,
+    right: np.ndarray,
+    required: str,
+    slips: dict[str, np.ndarray] | None = None,
+    within=EXACT,
 ) -> Finding:
     """got = right, up to rounding. slips: what else it may be, {what is wrong: the values}."""
     error = _off(got, right)
@@ -193,8 +198,8 @@ def p_of_same(a: np.ndarray, b: np.ndarray) -> float:
 def drawn_for_each(losses: np.ndarray) -> Finding:
     """losses (calls, rows) of one example: what is drawn is drawn for each row, and not once for a whole call.
 
-    By the variance of the calls' means, which is that of one row divided by the rows. It may be less, where the times of
-    a batch are spread evenly.
+    By the variance of the calls' means, which is that of one row divided by the rows. It may be less, where times
+    of a batch are spread evenly.
     """
     from scipy.stats import f
 
@@ -209,13 +214,13 @@ def drawn_for_each(losses: np.ndarray) -> Finding:
         return Finding(0.0, "the loss of an example is the same at every call", required, slip=NOT_DRAWN)
     return Finding(
         float(p_value > P_VALUE),
-        f"means of whole batches scatter {ratio:.3g} times as much as those of independent examples (p = {p_value:.2g})",
+        f"means of batches scatter {ratio:.3g} times as much as those of independent examples (p = {p_value:.2g})",
         required,
         p_value,
         P_VALUE,
         "p-value",
-        slip="Is t drawn once for the whole batch, or the noise? Each example has draws of its own: t of shape (B,), ε of "
-        "shape (B, D).",
+        slip="Is t drawn once for the whole batch, or the noise? Each example has draws of its own: t of shape (B,), ε "
+        "of shape (B, D).",
     )
 
 
@@ -295,9 +300,9 @@ def _p_of_noise(residuals: np.ndarray, covariance: np.ndarray) -> float:
 # ---- solvers -------------------------------------------------------------------------------------------
 
 
-def solved(velocity: Callable[[np.ndarray, np.ndarray], np.ndarray], x: np.ndarray, start: float, end: float, steps: int):
+def solved(velocity: Field, x: np.ndarray, start: float, end: float, steps: int) -> np.ndarray:
     """x at the time `end` of dx/dt = velocity(x, t) from x at `start`, by the classical Runge–Kutta: (B, D)."""
-    h, t = (end - start) / steps, start
+    h = (end - start) / steps
     for k in range(steps):
         t = start + k * h
         k1 = velocity(x, t)

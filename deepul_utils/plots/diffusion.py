@@ -1,4 +1,4 @@
-"""Diffusion and flow matching: scores and velocities as arrows, losses above their floor, paths, and what steps cost."""
+"""Diffusion and flow matching: fields as arrows, losses above their floor, paths, and what steps cost."""
 
 from collections.abc import Callable, Sequence
 
@@ -129,7 +129,10 @@ def against_steps(series: dict, noise: float | None = None, xlabel: str = "evalu
         ax.plot(steps, np.maximum(distance, 1e-6), marker="o", markersize=4, label=title)
     if noise is not None:
         ax.axhline(noise, color=INK, linestyle="--", linewidth=1.2, label="data")
+    every = sorted({int(k) for points in series.values() for k in points})
     ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel="distance to the data")
+    ax.set_xticks(every, every)
+    ax.minorticks_off()
     _legend(ax)
     return figure
 

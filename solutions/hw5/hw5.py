@@ -30,7 +30,7 @@
 #
 # | letter | is |
 # |---|---|
-# | $x_t = \alpha(t)\, x_0 + \sigma(t)\, \varepsilon$ | data $x_0$ with noise $\varepsilon \sim \mathcal N(0, I)$; (B, D) |
+# | $x_t = \alpha(t)\, x_0 + \sigma(t)\, \varepsilon$ | data $x_0$, noise $\varepsilon \sim \mathcal N(0, I)$; (B, D) |
 # | $t$ | the time, (B,): one number for each example |
 # | $\hat\varepsilon(x_t, t)$ | what the network takes for the noise, (B, D) |
 # | $p_t$ | the density of $x_t$ |
@@ -54,10 +54,9 @@ seed_everything(0)
 
 bumps, smiley, moons = toy.get("two_bumps"), toy.get("smiley"), toy.get("moons")
 
-# %% [markdown]
-# A network of a point and a time, for the first three exercises. It is given; change it if you like. A time alone is one
-# small number among others, and waves of it are easier to tell apart. (What you write for it has to take every batch:
-# also one of a single example.)
+# %% [markdown] A network of a point and a time, for the first three exercises. It is given; change it if you like. A
+# time alone is one small number among others, and waves of it are easier to tell apart. (What you write for it has to
+# take every batch: also one of a single example.)
 
 
 # %%
@@ -68,7 +67,7 @@ class TimeMLP(nn.Module):
         super().__init__()
         self.register_buffer("frequencies", math.pi * torch.arange(1.0, 5.0), persistent=False)
         widths = [dims + 2 * len(self.frequencies), *(depth * [hidden])]
-        layers = [m for a, b in zip(widths[:-1], widths[1:], strict=True) for m in (nn.Linear(a, b), nn.SiLU())]
+        layers = [m for a, b in itertools.pairwise(widths) for m in (nn.Linear(a, b), nn.SiLU())]
         self.layers = nn.Sequential(*layers, nn.Linear(hidden, dims))
 
     def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
@@ -80,8 +79,8 @@ class TimeMLP(nn.Module):
 # ---
 # ## Exercise 5.1 · Scores
 #
-# **Why.** Let the noise come in little by little. In a time $dt$ every point shrinks a little, so that nothing explodes,
-# and is kicked a little:
+# **Why.** Let the noise come in little by little. In a time $dt$ every point shrinks a little, so that nothing
+# explodes, and is kicked a little:
 #
 # $$dx = -\tfrac12\,\beta(t)\, x\, dt + \sqrt{\beta(t)}\, dw, \qquad \beta(t) = \beta_0 + (\beta_1 - \beta_0)\, t .$$
 #
@@ -91,17 +90,17 @@ class TimeMLP(nn.Module):
 #   \alpha(t) = \exp\left(-\tfrac12 \int_0^t \beta(s)\, ds\right), \qquad \alpha(t)^2 + \sigma(t)^2 = 1 .$$
 #
 # To go back you need one thing only: the direction in which the density of $x_t$ rises, its *score*
-# $\nabla \log p_t(x)$. And that is a denoiser in disguise. Of all functions $f$ of $x_t$, the one that guesses the noise
-# with the least squared error is $\mathbb E[\varepsilon \mid x_t]$, and (Tweedie's formula)
+# $\nabla \log p_t(x)$. And that is a denoiser in disguise. Of all functions $f$ of $x_t$, the one that guesses the
+# noise with the least squared error is $\mathbb E[\varepsilon \mid x_t]$, and (Tweedie's formula)
 #
 # $$\nabla \log p_t(x) = -\frac{\mathbb E[\varepsilon \mid x_t = x]}{\sigma(t)} .$$
 #
 # Whoever can tell noise from data knows where the data are.
 #
 # *The papers:* Song and Ermon, *Generative Modeling by Estimating Gradients of the Data Distribution*, 2019
-# ([arXiv:1907.05600](https://arxiv.org/abs/1907.05600)); Song et al., *Score-Based Generative Modeling through Stochastic
-# Differential Equations*, 2020 ([arXiv:2011.13456](https://arxiv.org/abs/2011.13456)). *Further reading:* Vincent, *A
-# Connection Between Score Matching and Denoising Autoencoders*, 2011.
+# ([arXiv:1907.05600](https://arxiv.org/abs/1907.05600)); Song et al., *Score-Based Generative Modeling through
+# Stochastic Differential Equations*, 2020 ([arXiv:2011.13456](https://arxiv.org/abs/2011.13456)). *Further reading:*
+# Vincent, *A Connection Between Score Matching and Denoising Autoencoders*, 2011.
 
 # %%
 plots.distribution(smiley)
@@ -124,15 +123,14 @@ def alpha_sigma(t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     ### END SOLUTION
 
 
-# %% [markdown]
-# Then the model. Its loss at one example takes *one* time $t \sim U[0, 1]$ and *one* noise $\varepsilon$, fresh at every
-# call and different from example to example:
+# %% [markdown] Then the model. Its loss at one example takes *one* time $t \sim U[0, 1]$ and *one* noise $\varepsilon$,
+# fresh at every call and different from example to example:
 #
-# $$\mathcal L(x_0) = \left\lVert \varepsilon - \hat\varepsilon\left(\alpha(t)\, x_0 + \sigma(t)\, \varepsilon,\; t\right)
-#   \right\rVert^2 ,$$
+# $$\mathcal L(x_0) = \left\lVert \varepsilon
+#   - \hat\varepsilon\left(\alpha(t)\, x_0 + \sigma(t)\, \varepsilon,\; t\right) \right\rVert^2 ,$$
 #
-# summed over the dimensions. And **Langevin dynamics**, which draws from a density whose score it knows: climb a little,
-# shake a little, at one and the same noise level $t$, with steps of size $h$:
+# summed over the dimensions. And **Langevin dynamics**, which draws from a density whose score it knows: climb a
+# little, shake a little, at one and the same noise level $t$, with steps of size $h$:
 #
 # $$x \;\leftarrow\; x + \tfrac{h}{2}\, \nabla \log p_t(x) + \sqrt h\, z, \qquad z \sim \mathcal N(0, I) .$$
 #
@@ -247,9 +245,9 @@ class PerfectScore(ScoreModel):
 perfect = PerfectScore(smiley.weights, smiley.means, smiley.covariances)
 plots.samples_2d({"annealed Langevin, perfect score": (smiley, perfect.sample(2000))})
 
-# %% [markdown]
-# And where a single level is used, and no annealing? Langevin dynamics with the perfect score of nearly clean data,
-# begun in noise: it knows where to go, and how long would it take? (A step larger than this does not stay on the smile.)
+# %% [markdown] And where a single level is used, and no annealing? Langevin dynamics with the perfect score of nearly
+# clean data, begun in noise: it knows where to go, and how long would it take? (A step larger than this does not stay
+# on the smile.)
 
 # %%
 x = torch.randn(2000, 2)
@@ -287,9 +285,8 @@ def train_score(model: ScoreModel, data: toy.Distribution):
 score_bumps = trained("score.two_bumps", ScoreModel(dims=1), fit=lambda model: train_score(model, bumps))
 score_smiley = trained("score.smiley", ScoreModel(), fit=lambda model: train_score(model, smiley))
 
-# %% [markdown]
-# What a perfect network would still lose, at each time, and what yours loses: the loss per $t$ above its floor. Where is
-# the noise easy to guess, and why can the floor not be zero there, either?
+# %% [markdown] What a perfect network would still lose, at each time, and what yours loses: the loss per $t$ above its
+# floor. Where is the noise easy to guess, and why can the floor not be zero there, either?
 
 # %%
 times = np.linspace(0.01, 1, 40)
@@ -344,14 +341,14 @@ plots.samples_2d({"annealed Langevin, learned score": (smiley, score_smiley.samp
 # %% [markdown]
 # ### BEGIN SOLUTION
 # At large $t$ $x_t$ is almost all noise: who sees $x_t$ sees $\varepsilon$, so guessing is easy. At small $t$ the point
-# has hardly moved, by less than the width of the data, and $x_t$ says nothing of $\varepsilon$: the best guess is nearly
-# 0, and the loss is the variance of the noise, 1 in each dimension. The score is $-\hat\varepsilon/\sigma$, so its squared
-# error is the loss above its floor divided by $\sigma^2$: with equal weights in the score the smallest $t$ would decide
-# everything, with gradients of a huge variance ($\varepsilon/\sigma$ is the target), and large $t$, which decide which
-# part of the data a sample goes to, would hardly be trained.
+# has hardly moved, by less than the width of the data, and $x_t$ says nothing of $\varepsilon$: the best guess is
+# nearly 0, and the loss is the variance of the noise, 1 in each dimension. The score is $-\hat\varepsilon/\sigma$, so
+# its squared error is the loss above its floor divided by $\sigma^2$: with equal weights in the score the smallest $t$
+# would decide everything, with gradients of a huge variance ($\varepsilon/\sigma$ is the target), and large $t$, which
+# decide which part of the data a sample goes to, would hardly be trained.
 #
-# **Rubric.** *2 points:* both ends explained, **and** the factor $1/\sigma^2$ with what it does (small $t$ dominates). *1
-# point:* one of the two.
+# **Rubric.** *2 points:* both ends explained, **and** the factor $1/\sigma^2$ with what it does (small $t$ dominates).
+# *1 point:* one of the two.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -372,15 +369,16 @@ check("score")
 #   \bar\alpha_t = \prod_{s=1}^{t} (1 - \beta_s) .$$
 #
 # Nobody knows $q(x_{t-1} \mid x_t)$. But if $x_0$ were known, too, then Bayes' rule makes a product of two Gaussians of
-# it, which is a Gaussian. With any earlier $s < t$ and $\beta_{t|s} = 1 - \bar\alpha_t/\bar\alpha_s$, the noise that comes
-# in between,
+# it, which is a Gaussian. With any earlier $s < t$ and $\beta_{t|s} = 1 - \bar\alpha_t/\bar\alpha_s$, the noise that
+# comes in between,
 #
 # $$q(x_s \mid x_t, x_0) \;\propto\; q(x_t \mid x_s)\; q(x_s \mid x_0) .$$
 #
-# The model puts its guess of $x_0$ in its place: $p_\theta(x_{t-1} \mid x_t) = q(x_{t-1} \mid x_t, \hat x_0(x_t))$. That is
-# a latent variable model, a VAE with $T$ layers whose encoder is fixed, and it has the same kind of bound,
+# The model puts its guess of $x_0$ in its place: $p_\theta(x_{t-1} \mid x_t) = q(x_{t-1} \mid x_t, \hat x_0(x_t))$.
+# That is a latent variable model, a VAE with $T$ layers whose encoder is fixed, and it has the same kind of bound,
 #
-# $$-\log p_\theta(x_0) \;\le\; \underbrace{\mathrm{KL}\left(q(x_T \mid x_0) \,\Vert\, \mathcal N(0, I)\right)}_{\text{prior}}
+# $$-\log p_\theta(x_0) \;\le\;
+#   \underbrace{\mathrm{KL}\left(q(x_T \mid x_0) \,\Vert\, \mathcal N(0, I)\right)}_{\text{prior}}
 #   + \sum_{t=2}^{T} \mathbb E\, \mathrm{KL}\left(q(x_{t-1} \mid x_t, x_0) \,\Vert\, p_\theta(x_{t-1} \mid x_t)\right)
 #   - \mathbb E \log p_\theta(x_0 \mid x_1) .$$
 #
@@ -391,16 +389,18 @@ check("score")
 # is no Gaussian. How far it is away can be computed here. Losses below are reported above *that*.
 #
 # *The papers:* Ho, Jain and Abbeel, *Denoising Diffusion Probabilistic Models*, 2020
-# ([arXiv:2006.11239](https://arxiv.org/abs/2006.11239)); Song, Meng and Ermon, *Denoising Diffusion Implicit Models*, 2020
-# ([arXiv:2010.02502](https://arxiv.org/abs/2010.02502)). *Further reading:* Nichol and Dhariwal, *Improved Denoising
-# Diffusion Probabilistic Models*, 2021 ([arXiv:2102.09672](https://arxiv.org/abs/2102.09672)), with the cosine schedule.
+# ([arXiv:2006.11239](https://arxiv.org/abs/2006.11239)); Song, Meng and Ermon, *Denoising Diffusion Implicit Models*,
+# 2020 ([arXiv:2010.02502](https://arxiv.org/abs/2010.02502)). *Further reading:* Nichol and Dhariwal, *Improved
+# Denoising Diffusion Probabilistic Models*, 2021 ([arXiv:2102.09672](https://arxiv.org/abs/2102.09672)), with the
+# cosine schedule.
 
 # %% [markdown]
 # ### Write
 #
 # The chain: a schedule of your choice, and the products. Good schedules begin gently ($\beta_1$ at most 0.01) and leave
-# next to nothing of the data ($\bar\alpha_T$ at most 0.01). Two well-known ones, for $T$ steps: *linear*, from $0.1/T$ to
-# $20/T$, at most 0.999; or *cosine*, $\bar\alpha_t = \cos^2\left(\frac\pi2 \frac{t/T + 0.008}{1.008}\right)$ up to a factor.
+# next to nothing of the data ($\bar\alpha_T$ at most 0.01). Two well-known ones, for $T$ steps: *linear*, from $0.1/T$
+# to $20/T$, at most 0.999; or *cosine*, $\bar\alpha_t = \cos^2\left(\frac\pi2 \frac{t/T + 0.008}{1.008}\right)$ up to a
+# factor.
 
 
 # %%
@@ -435,17 +435,17 @@ def alpha_bars(betas: torch.Tensor) -> torch.Tensor:
 # <summary>Hint 2: the shape of the answer</summary>
 #
 # As a function of $x_s$, $q(x_t \mid x_s)$ has its centre at $x_t/\sqrt{1-\beta_{t|s}}$ and the variance
-# $\beta_{t|s}/(1-\beta_{t|s})$; $q(x_s \mid x_0)$ has its own. Simplify, until nothing is divided by $1 - \bar\alpha_s$,
-# which is zero for $s = 0$.
+# $\beta_{t|s}/(1-\beta_{t|s})$; $q(x_s \mid x_0)$ has its own. Simplify, until nothing is divided by
+# $1 - \bar\alpha_s$, which is zero for $s = 0$.
 #
 # </details>
 #
 # <details>
 # <summary>Hint 3: the last nudge</summary>
 #
-# Everything ends up over $1-\bar\alpha_t$. The variance is a product of what came in between and what was there at $s$; in
-# the mean, $x_0$ has the root of $\bar\alpha_s$ beside it, and $x_t$ the root of $1-\beta_{t|s}$. Try $s = 0$: the mean
-# must be $x_0$, and the variance 0.
+# Everything ends up over $1-\bar\alpha_t$. The variance is a product of what came in between and what was there at $s$;
+# in the mean, $x_0$ has the root of $\bar\alpha_s$ beside it, and $x_t$ the root of $1-\beta_{t|s}$. Try $s = 0$: the
+# mean must be $x_0$, and the variance 0.
 #
 # </details>
 
@@ -465,17 +465,18 @@ def posterior(x_t, x_0, alpha_bar_t, alpha_bar_s) -> tuple[torch.Tensor, torch.T
     ### END SOLUTION
 
 
-# %% [markdown]
-# And the model. Its network is given the whole number $t$ of the step, and guesses $\varepsilon$. **Ancestral sampling**
-# draws $x_{t-1}$ from the posterior with $\hat x_0$ in the place of $x_0$; at $t = 1$ its variance is zero, and the last
-# step adds no noise. **DDIM** goes from $t$ to any earlier $s$ with as much or as little new noise as you like,
+# %% [markdown] And the model. Its network is given the whole number $t$ of the step, and guesses $\varepsilon$.
+# **Ancestral sampling** draws $x_{t-1}$ from the posterior with $\hat x_0$ in the place of $x_0$; at $t = 1$ its
+# variance is zero, and the last step adds no noise. **DDIM** goes from $t$ to any earlier $s$ with as much or as little
+# new noise as you like,
 #
 # $$x_s = \sqrt{\bar\alpha_s}\, \hat x_0 + \sqrt{1 - \bar\alpha_s - \sigma^2}\; \hat\varepsilon + \sigma z, \qquad
 #   \sigma = \eta\, \sqrt{\frac{1-\bar\alpha_s}{1-\bar\alpha_t}}\, \sqrt{1 - \frac{\bar\alpha_t}{\bar\alpha_s}} ,$$
 #
-# which is ancestral sampling for $\eta = 1$, and draws nothing at all for $\eta = 0$. The **bound** is the sum above with
-# one draw of noise in each of its $T$ terms, the variance of each $p_\theta$ is the posterior's, and that of the last
-# one, $p_\theta(x_0 \mid x_1) = \mathcal N(\hat x_0, \beta_1 I)$, is $\beta_1$. (Ask your network by `self(x, t)`.)
+# which is ancestral sampling for $\eta = 1$, and draws nothing at all for $\eta = 0$. The **bound** is the sum above
+# with one draw of noise in each of its $T$ terms, the variance of each $p_\theta$ is the posterior's, and that of the
+# last one, $p_\theta(x_0 \mid x_1) = \mathcal N(\hat x_0, \beta_1 I)$, is $\beta_1$. (Ask your network by `self(x,
+# t)`.)
 #
 # **Hints** for `bound`, one after the other:
 #
@@ -490,16 +491,17 @@ def posterior(x_t, x_0, alpha_bar_t, alpha_bar_s) -> tuple[torch.Tensor, torch.T
 # <details>
 # <summary>Hint 2: the shape of the answer</summary>
 #
-# A loop over $t$, from $T$ to 1. In each round one fresh $x_t$, and $\hat x_0$ of it. For $t \ge 2$ ask `posterior` twice,
-# with $x_0$ and with $\hat x_0$; for $t = 1$ add the Gaussian's $-\log$, with its constant.
+# A loop over $t$, from $T$ to 1. In each round one fresh $x_t$, and $\hat x_0$ of it. For $t \ge 2$ ask `posterior`
+# twice, with $x_0$ and with $\hat x_0$; for $t = 1$ add the Gaussian's $-\log$, with its constant.
 #
 # </details>
 #
 # <details>
 # <summary>Hint 3: the last nudge</summary>
 #
-# The prior, in each dimension, is the KL of two Gaussians from homework 3, with the mean $\sqrt{\bar\alpha_T}\, x_0$ and
-# the variance $1-\bar\alpha_T$: $\frac12(\bar\alpha_T x_0^2 - \bar\alpha_T - \log(1-\bar\alpha_T))$. Sum over dimensions.
+# The prior, in each dimension, is the KL of two Gaussians from homework 3, with the mean $\sqrt{\bar\alpha_T}\, x_0$
+# and the variance $1-\bar\alpha_T$: $\frac12(\bar\alpha_T x_0^2 - \bar\alpha_T - \log(1-\bar\alpha_T))$. Sum over
+# dimensions.
 #
 # </details>
 
@@ -578,7 +580,7 @@ class DDPM(nn.Module):
         ### BEGIN SOLUTION
         x = torch.randn(n, self.dims)
         times = torch.linspace(len(self.betas), 0, steps + 1).round().long().tolist()
-        for t, s in zip(times[:-1], times[1:], strict=True):
+        for t, s in itertools.pairwise(times):
             x = self.ddim_step(x, t, s, eta)
         return x
         ### END SOLUTION
@@ -735,22 +737,22 @@ plots.samples_2d(
 # %% [markdown]
 # ### Question 5.2
 #
-# The true $q(x_{t-1} \mid x_t)$ is no Gaussian, and yet the model uses one. Why does that do less and less harm the more
-# steps there are? And why does ancestral sampling ($\eta = 1$) suffer more from few steps than DDIM ($\eta = 0$)?
+# The true $q(x_{t-1} \mid x_t)$ is no Gaussian, and yet the model uses one. Why does that do less and less harm the
+# more steps there are? And why does ancestral sampling ($\eta = 1$) suffer more from few steps than DDIM ($\eta = 0$)?
 
 # %% [markdown]
 # ### BEGIN SOLUTION
-# By Bayes' rule $q(x_{t-1} \mid x_t) \propto q(x_t \mid x_{t-1})\, q(x_{t-1})$. With many steps $\beta_t$ is tiny: the first
-# factor is a very narrow Gaussian, and over its width $\log q(x_{t-1})$ is nearly a straight line, which only moves the
-# Gaussian. So the reverse step is Gaussian up to terms that vanish with $\beta_t$. With few steps the narrow factor is
-# wide, the second factor bends within it (it may have two peaks), and a draw from one Gaussian around $\hat x_0$, which is
-# a mean over all that is possible, lies between them. Ancestral sampling makes this error with a lot of noise in every
-# large step, and the last steps have to take all that noise away; DDIM with $\eta = 0$ follows an ordinary differential
-# equation whose solution has the right distribution, so its only error is that of a solver, which is smaller for the same
-# number of steps.
+# By Bayes' rule $q(x_{t-1} \mid x_t) \propto q(x_t \mid x_{t-1})\, q(x_{t-1})$. With many steps $\beta_t$ is tiny: the
+# first factor is a very narrow Gaussian, and over its width $\log q(x_{t-1})$ is nearly a straight line, which only
+# moves the Gaussian. So the reverse step is Gaussian up to terms that vanish with $\beta_t$. With few steps the narrow
+# factor is wide, the second factor bends within it (it may have two peaks), and a draw from one Gaussian around
+# $\hat x_0$, which is a mean over all that is possible, lies between them. Ancestral sampling makes this error with a
+# lot of noise in every large step, and the last steps have to take all that noise away; DDIM with $\eta = 0$ follows an
+# ordinary differential equation whose solution has the right distribution, so its only error is that of a solver, which
+# is smaller for the same number of steps.
 #
-# **Rubric.** *2 points:* the narrow factor makes the product Gaussian (or log q is linear over a small step), **and** DDIM
-# draws no noise, it solves an ODE. *1 point:* one of the two.
+# **Rubric.** *2 points:* the narrow factor makes the product Gaussian (or log q is linear over a small step), **and**
+# DDIM draws no noise, it solves an ODE. *1 point:* one of the two.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -763,20 +765,21 @@ check("ddpm")
 # ---
 # ## Exercise 5.3 · Flow matching
 #
-# **Why.** Draw a noise $x_0$ and a data point $x_1$, and walk from one to the other on a straight line, at constant speed:
+# **Why.** Draw a noise $x_0$ and a data point $x_1$, and walk from one to the other on a straight line, at constant
+# speed:
 #
 # $$x_t = (1 - t)\, x_0 + t\, x_1, \qquad \frac{dx_t}{dt} = x_1 - x_0 .$$
 #
-# (*Time runs the other way now, as in the papers:* noise at 0, data at 1.) Millions of such lines cross each other, and a
-# point that only knows where it is, and when, cannot know on which of them it walks. The best that it can do is the mean
-# velocity of all that pass here,
+# (*Time runs the other way now, as in the papers:* noise at 0, data at 1.) Millions of such lines cross each other, and
+# a point that only knows where it is, and when, cannot know on which of them it walks. The best that it can do is the
+# mean velocity of all that pass here,
 #
 # $$v(x, t) = \mathbb E\left[x_1 - x_0 \mid x_t = x\right] ,$$
 #
-# and that is what a network learns from the squared error $\lVert v_\theta(x_t, t) - (x_1 - x_0) \rVert^2$. The miracle: who
-# follows $dx/dt = v(x, t)$ from noise has, at every time, the *same density* as all those crossing lines. It is a flow as
-# in homework 2, continuous in time, without any restriction on the network. It has a sampler (solve the equation from 0 to
-# 1), latents (solve it backwards), and an exact likelihood: along a path,
+# and that is what a network learns from the squared error $\lVert v_\theta(x_t, t) - (x_1 - x_0) \rVert^2$. The
+# miracle: who follows $dx/dt = v(x, t)$ from noise has, at every time, the *same density* as all those crossing lines.
+# It is a flow as in homework 2, continuous in time, without any restriction on the network. It has a sampler (solve the
+# equation from 0 to 1), latents (solve it backwards), and an exact likelihood: along a path,
 #
 # $$\frac{d}{dt} \log p_t(x_t) = -\nabla \cdot v(x_t, t), \qquad
 #   \nabla \cdot v = \sum_i \frac{\partial v_i}{\partial x_i} = \operatorname{tr} \frac{\partial v}{\partial x} .$$
@@ -809,13 +812,16 @@ def interpolate(x_0, x_1, t) -> tuple[torch.Tensor, torch.Tensor]:
 # |---|---|---|
 # | `"euler"` | $x + h\, v(x, t)$ | $\sim h$ |
 # | `"heun"` | $x + \frac h2 (k_1 + k_2)$ with $k_1 = v(x, t)$, $k_2 = v(x + h k_1, t + h)$ | $\sim h^2$ |
-# | `"rk4"` | $x + \frac h6 (k_1 + 2 k_2 + 2 k_3 + k_4)$ with $k_1 = v(x, t)$, $k_2 = v(x + \frac h2 k_1, t + \frac h2)$, $k_3 = v(x + \frac h2 k_2, t + \frac h2)$, $k_4 = v(x + h k_3, t + h)$ | $\sim h^4$ |
+# | `"rk4"` | $x + \frac h6 (k_1 + 2 k_2 + 2 k_3 + k_4)$ | $\sim h^4$ |
+#
+# where in `"rk4"` $k_1 = v(x, t)$, $k_2 = v(x + \frac h2 k_1, t + \frac h2)$,
+# $k_3 = v(x + \frac h2 k_2, t + \frac h2)$ and $k_4 = v(x + h k_3, t + h)$.
 #
 # The divergence is a sum of $D$ derivatives: differentiate the $i$-th output, summed over the batch, by `x`, and take
 # the $i$-th column of that. That takes $D$ passes; **Hutchinson's estimator** takes one, for any $D$: with random signs
-# $s$, $\mathbb E[s^\top J s] = \operatorname{tr} J$, and $s^\top J$ is one gradient. For `log_prob` carry the integral of the
-# divergence along with $x$: both are followed by the same Runge–Kutta, from $t = 1$ to $t = 0$. (Ask your network by
-# `self(x, t)`.)
+# $s$, $\mathbb E[s^\top J s] = \operatorname{tr} J$, and $s^\top J$ is one gradient. For `log_prob` carry the integral
+# of the divergence along with $x$: both are followed by the same Runge–Kutta, from $t = 1$ to $t = 0$. (Ask your
+# network by `self(x, t)`.)
 #
 # **Hints** for `divergence` and `log_prob`, one after the other:
 #
@@ -831,8 +837,8 @@ def interpolate(x_0, x_1, t) -> tuple[torch.Tensor, torch.Tensor]:
 # <summary>Hint 2: the shape of the answer</summary>
 #
 # `divergence` runs in `torch.enable_grad()`, on a copy of `x` that is detached and requires a gradient, and uses
-# `torch.autograd.grad` $D$ times with `retain_graph=True`. `log_prob` has two things to carry, $x$ and $\int \nabla \cdot v$,
-# and a function that gives the rates of both.
+# `torch.autograd.grad` $D$ times with `retain_graph=True`. `log_prob` has two things to carry, $x$ and
+# $\int \nabla \cdot v$, and a function that gives the rates of both.
 #
 # </details>
 #
@@ -840,8 +846,8 @@ def interpolate(x_0, x_1, t) -> tuple[torch.Tensor, torch.Tensor]:
 # <summary>Hint 3: the last nudge</summary>
 #
 # The signs: $\log p_1(x_1) = \log p_0(x_0) - \int_0^1 \nabla \cdot v\, dt$. Going back from 1 to 0 you add up
-# $\int_1^0$, which is minus that integral: so it is *added* to $\log \mathcal N(x_0; 0, I)$. Where a flow spreads points
-# out, $\nabla \cdot v > 0$, the density falls.
+# $\int_1^0$, which is minus that integral: so it is *added* to $\log \mathcal N(x_0; 0, I)$. Where a flow spreads
+# points out, $\nabla \cdot v > 0$, the density falls.
 #
 # </details>
 
@@ -951,8 +957,8 @@ class FlowMatching(nn.Module):
 # %% [markdown]
 # ### Look
 #
-# The perfect flow, before you train one. (This class is given, and the checks use it.) The velocity is a difference of two
-# guesses: where the data are, less where the noise was.
+# The perfect flow, before you train one. (This class is given, and the checks use it.) The velocity is a difference of
+# two guesses: where the data are, less where the noise was.
 
 
 # %%
@@ -979,9 +985,8 @@ def paths_of(flow: FlowMatching, n: int, pieces: int = 20) -> torch.Tensor:
 perfect_flow = PerfectFlow(moons.weights, moons.means, moons.covariances)
 plots.trajectories(paths_of(perfect_flow, 60), moons)
 
-# %% [markdown]
-# Its `log_prob` is the density of the data, if your solver and your divergence are right, and better so with more steps.
-# By how much does the error fall when the steps double?
+# %% [markdown] Its `log_prob` is the density of the data, if your solver and your divergence are right, and better so
+# with more steps. By how much does the error fall when the steps double?
 
 # %%
 x = torch.as_tensor(moons.sample(500, seed=1, split="validation"))
@@ -1090,12 +1095,12 @@ plots.trajectories(paths[:, :60], moons)
 
 # %% [markdown]
 # ### BEGIN SOLUTION
-# It still ends in the data: all that the derivation uses is that $x_0$ alone is normal and $x_1$ alone is of the data, and
-# re-pairing the points of a batch changes neither; any coupling has its own $v(x, t)$ with the right densities at both
-# ends. The floor falls: it is the variance of $x_1 - x_0$ given $x_t$, and lines of optimally coupled pairs hardly cross,
-# so that a place and a time nearly tell the line. With less to average over, $v$ is nearly constant along a path, paths are
-# straighter, and fewer steps are enough: with an optimal coupling of the whole distributions, where no lines cross, a
-# single Euler step is exact. (In a batch the coupling is optimal only for those few points.)
+# It still ends in the data: all that the derivation uses is that $x_0$ alone is normal and $x_1$ alone is of the data,
+# and re-pairing the points of a batch changes neither; any coupling has its own $v(x, t)$ with the right densities at
+# both ends. The floor falls: it is the variance of $x_1 - x_0$ given $x_t$, and lines of optimally coupled pairs hardly
+# cross, so that a place and a time nearly tell the line. With less to average over, $v$ is nearly constant along a
+# path, paths are straighter, and fewer steps are enough: with an optimal coupling of the whole distributions, where no
+# lines cross, a single Euler step is exact. (In a batch the coupling is optimal only for those few points.)
 #
 # **Rubric.** *2 points:* both ends stay right, with the reason (marginals are unchanged), **and** a lower floor or
 # straighter paths with fewer steps, with the reason (fewer lines cross). *1 point:* one of the two.

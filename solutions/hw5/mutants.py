@@ -20,7 +20,8 @@ OF_X_0 = "of_x_0 = alpha_bar_s.sqrt() * beta / (1 - alpha_bar_t)"
 OF_X_T = "of_x_t = (1 - beta).sqrt() * (1 - alpha_bar_s) / (1 - alpha_bar_t)"
 POSTERIOR_VARIANCE = "    variance = beta * (1 - alpha_bar_s) / (1 - alpha_bar_t)"
 DDPM_NET = "return self.net(x, t / len(self.betas))"
-DDPM_DRAWS = "t, eps = torch.randint(1, len(self.betas) + 1, (len(x),)), torch.randn_like(x)\n        a = self.alpha_bar[t][:, None]"
+DDPM_DRAWN = "t, eps = torch.randint(1, len(self.betas) + 1, (len(x),)), torch.randn_like(x)"
+DDPM_DRAWS = DDPM_DRAWN + "\n        a = self.alpha_bar[t][:, None]"
 DDPM_LOSS = "return ((eps - self(a.sqrt() * x + (1 - a).sqrt() * eps, t)) ** 2).sum(dim=1)"
 DENOISED = "return (x - (1 - a).sqrt() * self(x, t)) / a.sqrt()"
 STEP = "return mean + variance.sqrt()[:, None] * torch.randn_like(x)"
@@ -417,7 +418,7 @@ MUTANTS = (
         (
             (
                 STEP,
-                "variance = self.betas[now - 1] * (now > 1)\n        return mean + variance.sqrt()[:, None] * torch.randn_like(x)",
+                f"variance = self.betas[now - 1] * (now > 1)\n        {STEP}",
             ),
         ),
         "ancestral_step_by_its_mean_and_covariance",
@@ -438,7 +439,7 @@ MUTANTS = (
         (
             (
                 STEP,
-                "variance = variance.clamp(min=self.betas[0])\n        return mean + variance.sqrt()[:, None] * torch.randn_like(x)",
+                f"variance = variance.clamp(min=self.betas[0])\n        {STEP}",
             ),
         ),
         "ancestral_step_by_its_mean_and_covariance",

@@ -3,6 +3,20 @@
 from autograder.proof.changes import Body, Variant
 
 SCORE_INIT, SCORE_FORWARD = Body("ScoreModel.__init__"), Body("ScoreModel.forward")
+DDPM_INIT = Body("DDPM.__init__")
+POSTERIOR = """    beta = 1 - alpha_bar_t / alpha_bar_s  # the noise that came in from s to t
+    of_x_0 = alpha_bar_s.sqrt() * beta / (1 - alpha_bar_t)
+    of_x_t = (1 - beta).sqrt() * (1 - alpha_bar_s) / (1 - alpha_bar_t)
+    variance = beta * (1 - alpha_bar_s) / (1 - alpha_bar_t)
+    return of_x_0[:, None] * x_0 + of_x_t[:, None] * x_t, variance
+"""
+PLAIN = """        self.layers = nn.Sequential(
+            nn.Linear(dims + 1, hidden), nn.ReLU(),
+            nn.Linear(hidden, hidden), nn.ReLU(),
+            nn.Linear(hidden, hidden), nn.ReLU(),
+            nn.Linear(hidden, dims),
+        )
+"""
 
 VARIANTS = (
     Variant(
@@ -12,13 +26,7 @@ VARIANTS = (
         (
             (
                 SCORE_INIT,
-                """        self.layers = nn.Sequential(
-            nn.Linear(dims + 1, hidden), nn.ReLU(),
-            nn.Linear(hidden, hidden), nn.ReLU(),
-            nn.Linear(hidden, hidden), nn.ReLU(),
-            nn.Linear(hidden, dims),
-        )
-""",
+                PLAIN,
             ),
             (SCORE_FORWARD, "        return self.layers(torch.cat([x, t[:, None]], dim=1))\n"),
         ),
@@ -88,6 +96,226 @@ VARIANTS = (
             sigma = alpha_sigma(torch.tensor([t], dtype=x.dtype))[1].item()
             x = self.langevin(x, float(t), 0.4 * sigma * sigma, 8)
         return x
+""",
+            ),
+        ),
+    ),
+    Variant(
+        "stated-recipe",
+        "ddpm",
+        "a plain network of ReLUs that is given t/T as it is, trained as the text says",
+        (
+            (
+                DDPM_INIT,
+                """        self.register_buffer("alpha_bar", alpha_bars(self.betas))
+"""
+                + PLAIN,
+            ),
+            (
+                Body("DDPM.forward"),
+                "        return self.layers(torch.cat([x, (t / len(self.betas))[:, None].to(x)], dim=1))\n",
+            ),
+        ),
+    ),
+    Variant(
+        "cosine-and-velocity",
+        "ddpm",
+        "the cosine schedule, a network that gives v, products by logarithms, the posterior by precisions",
+        (
+            (
+                "    return torch.linspace(0.1 / steps, 20 / steps, steps).clamp(max=0.999)\n",
+                """    t = torch.arange(steps + 1, dtype=torch.float64) / steps
+    level = torch.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
+    return (1 - level[1:] / level[:-1]).clamp(max=0.999).float()
+""",
+            ),
+            (
+                "    return torch.cat([torch.ones_like(betas[:1]), (1 - betas).cumprod(dim=0)])\n",
+                "    return F.pad(torch.log1p(-betas).cumsum(0), (1, 0)).exp()\n",
+            ),
+            (
+                POSTERIOR,
+                """    a_t, a_s = alpha_bar_t.unsqueeze(-1), alpha_bar_s.unsqueeze(-1)
+    added = 1 - a_t / a_s
+    variance = added * (1 - a_s) / (1 - a_t)
+    shrink = torch.sqrt(a_t / a_s)
+    gain = shrink * (1 - a_s) / (1 - a_t)  # of what x_t says more than x_0 does
+    return a_s.sqrt() * x_0 + gain * (x_t - a_t.sqrt() * x_0), variance.squeeze(-1)
+""",
+            ),
+            (
+                DDPM_INIT,
+                """        self.register_buffer("alpha_bar", alpha_bars(self.betas))
+        self.steps = nn.Embedding(len(self.betas) + 1, 32)
+        self.wide = nn.Sequential(
+            nn.Linear(dims + 32, hidden), nn.GELU(),
+            nn.Linear(hidden, hidden), nn.GELU(),
+            nn.Linear(hidden, hidden), nn.GELU(),
+            nn.Linear(hidden, dims),
+        )
+        with torch.no_grad():  # neighbours begin alike
+            at = torch.linspace(0, 1, len(self.betas) + 1)[:, None] * torch.arange(1, 17) * math.pi
+            self.steps.weight.copy_(torch.cat([at.sin(), at.cos()], dim=1) / 2)
+""",
+            ),
+            (
+                Body("DDPM.forward"),
+                """        a = self.alpha_bar[t].unsqueeze(-1)
+        v = self.wide(torch.cat([x, self.steps(t)], dim=-1))
+        return a.sqrt() * v + (1 - a).sqrt() * x
+""",
+            ),
+            (
+                Body("DDPM.step"),
+                """        if t == 1:
+            return self.denoised(x, torch.ones(x.shape[0], dtype=torch.long))
+        return self.ddim_step(x, t, t - 1, 1.0)
+""",
+            ),
+            (
+                Body("DDPM.sample"),
+                """        x = torch.randn((n, self.dims))
+        for t in reversed(range(1, 1 + self.betas.numel())):
+            x = self.step(x, t)
+        return x
+""",
+            ),
+        ),
+    ),
+    Variant(
+        "data-prediction",
+        "ddpm",
+        "the network guesses x_0, of which ε̂ follows; all noise levels of the bound in one batch",
+        (
+            (
+                Body("DDPM.forward"),
+                """        a = self.alpha_bar[t][:, None]
+        guess = a.sqrt() * x + (1 - a).sqrt() * self.net(x, t / len(self.betas))  # x̂_0
+        return (x - a.sqrt() * guess) / (1 - a).sqrt()
+""",
+            ),
+            (
+                Body("DDPM.bound"),
+                """        (B, D), T = x.shape, len(self.betas)
+        t = torch.arange(1, T + 1).repeat(B)
+        x_0 = x.repeat_interleave(T, dim=0)
+        a, before = self.alpha_bar[t], self.alpha_bar[t - 1]
+        eps = torch.randn_like(x_0)
+        guess = self(a.sqrt()[:, None] * x_0 + (1 - a).sqrt()[:, None] * eps, t)
+        beta = 1 - a / before
+        variance = torch.where(t == 1, beta, beta * (1 - before) / (1 - a))
+        weight = beta**2 / (2 * variance * (1 - beta) * (1 - a))
+        terms = (weight * ((eps - guess) ** 2).sum(dim=1)).view(B, T).sum(dim=1)
+        end = self.alpha_bar[-1]
+        prior = torch.distributions.kl_divergence(
+            torch.distributions.Normal(end.sqrt() * x, (1 - end).sqrt()),
+            torch.distributions.Normal(torch.zeros_like(x), torch.ones_like(x)),
+        ).sum(dim=1)
+        return prior + terms + 0.5 * D * torch.log(2 * math.pi * self.betas[0])
+""",
+            ),
+        ),
+    ),
+    Variant(
+        "stated-recipe",
+        "flow_matching",
+        "a plain network of ReLUs that is given t as it is, trained as the text says",
+        (
+            (Body("FlowMatching.__init__"), PLAIN),
+            (Body("FlowMatching.forward"), "        return self.layers(torch.cat([x, t[:, None]], dim=1))\n"),
+        ),
+    ),
+    Variant(
+        "other-layout",
+        "flow_matching",
+        "functional derivatives, Ralston's second-order method, the divergence carried in one state with x",
+        (
+            (
+                "    t = t[:, None]\n    return (1 - t) * x_0 + t * x_1, x_1 - x_0\n",
+                "    velocity = x_1 - x_0\n    return torch.lerp(x_0, x_1, t.unsqueeze(-1)), velocity\n",
+            ),
+            (
+                Body("FlowMatching.integrate"),
+                """        times = torch.linspace(start, end, steps + 1, dtype=x.dtype)
+        ones = torch.ones(x.shape[0], dtype=x.dtype)
+        for t, after in zip(times[:-1], times[1:], strict=True):
+            h = after - t
+            k1 = self.forward(x, t * ones)
+            if method == "euler":
+                x = torch.add(x, h * k1)
+            elif method == "heun":
+                x = x + h * (k1 / 4 + 3 / 4 * self.forward(x + 2 / 3 * h * k1, (t + 2 / 3 * h) * ones))
+            elif method == "rk4":
+                middle = (t + after) / 2 * ones
+                k2 = self.forward(x + k1 * h / 2, middle)
+                k3 = self.forward(x + k2 * h / 2, middle)
+                x = x + h * (k1 / 6 + k2 / 3 + k3 / 3 + self.forward(x + h * k3, after * ones) / 6)
+            else:
+                raise ValueError(method)
+        return x
+""",
+            ),
+            (
+                Body("FlowMatching.divergence"),
+                """        def of_one(point, time):
+            return self(point[None], time[None])[0]
+
+        jacobian = torch.func.vmap(torch.func.jacrev(of_one))(x, t)
+        return torch.diagonal(jacobian, dim1=1, dim2=2).sum(dim=1)
+""",
+            ),
+            (
+                Body("FlowMatching.hutchinson"),
+                """        _, moved = torch.func.jvp(lambda points: self(points, t), (x,), (signs,))  # J s
+        return torch.einsum("bd,bd->b", signs, moved)
+""",
+            ),
+            (
+                Body("FlowMatching.log_prob"),
+                """        B, D = x.shape
+
+        def rates(state, t):
+            times = torch.full((B,), t, dtype=x.dtype)
+            return torch.cat([self(state[:, :D], times), -self.divergence(state[:, :D], times)[:, None]], dim=1).detach()
+
+        state, h = torch.cat([x, torch.zeros(B, 1, dtype=x.dtype)], dim=1), 1.0 / steps
+        for k in range(steps, 0, -1):
+            k1 = rates(state, k * h)
+            k2 = rates(state - h / 2 * k1, (k - 0.5) * h)
+            k3 = rates(state - h / 2 * k2, (k - 0.5) * h)
+            k4 = rates(state - h * k3, (k - 1) * h)
+            state = state - h * (k1 + 2 * k2 + 2 * k3 + k4) / 6
+        base = torch.distributions.MultivariateNormal(torch.zeros(D, dtype=x.dtype), torch.eye(D, dtype=x.dtype))
+        return base.log_prob(state[:, :D]) - state[:, D]
+""",
+            ),
+        ),
+    ),
+    Variant(
+        "data-prediction",
+        "flow_matching",
+        "the velocity follows from a guess of the noise; its time is embedded by what is learnt; other draws of t",
+        (
+            (
+                Body("FlowMatching.__init__"),
+                """        self.of_time = nn.Sequential(nn.Linear(1, 32), nn.SiLU(), nn.Linear(32, hidden))
+        self.of_point = nn.Linear(dims, hidden)
+        self.rest = nn.Sequential(
+            nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, dims)
+        )
+""",
+            ),
+            (
+                Body("FlowMatching.forward"),
+                "        return x - self.rest(self.of_point(x) + self.of_time(t.reshape(-1, 1)))  # less a guess of the rest\n",
+            ),
+            (
+                Body("FlowMatching.loss"),
+                """        B = len(x)
+        t = (torch.arange(B) + torch.rand(B)) / B
+        noise = torch.empty_like(x).normal_()
+        moved = noise + t[:, None] * (x - noise)
+        return F.mse_loss(self(moved, t), x - noise, reduction="none").sum(-1)
 """,
             ),
         ),

@@ -115,10 +115,13 @@ def test_denoising_loss(student, seed):
     require(diffusion.uses("ε̂(x, t)", "t", outputs, "Is t given to the network, as it came to forward?"))
     required = f"‖ε − ε̂(x_t, t)‖² of fresh t and ε (p > {diffusion.P_VALUE:g})"
     for k in range(2):
-        x = np.random.default_rng(seed + k).normal(size=2) + [1.5, -1.0]
         _, alpha_bar = chain(seed + k)
         new = partial(small, student, seed + k, 2)
-        require(family.loss_finding(new, x, partial(kinds_of_loss, alpha_bar), required, seed + 10 * k))
+        require(
+            family.loss_finding(
+                new, family.example(seed + k), partial(kinds_of_loss, alpha_bar), required, seed + 10 * k
+            )
+        )
 
 
 def kinds_of_loss(alpha_bar: np.ndarray, model: Model, x: np.ndarray, seed: int) -> dict[str, np.ndarray]:
@@ -163,7 +166,9 @@ def test_denoised_is_what_the_noise_leaves(student, seed):
 
 
 @points(3, "An ancestral step, by its mean and covariance")
-@hint("x_{t−1} is drawn: the posterior's mean with x̂_0 in the place of x_0, and the root of its variance times fresh z.")
+@hint(
+    "x_{t−1} is drawn: the posterior's mean with x̂_0 in the place of x_0, and the root of its variance times fresh z."
+)
 def test_ancestral_step_by_its_mean_and_covariance(student, seed):
     """With the perfect denoiser of a Gaussian, which is linear; and the last step draws nothing."""
     for t in (1, 4, 6):
@@ -201,7 +206,9 @@ def test_ddim_step_by_its_mean_and_covariance(student, seed):
             "That is η times √(1 − ᾱ_t/ᾱ_s), without the first root of σ.": eta**2 * (1 - here / before),
             "No noise is drawn, though η is not 0.": 1e-12,
         }
-        require(of_step(partial(model.ask, "ddim_step", DRAWS), (t, s, eta), mean, sigma**2, slips, seed, "a DDIM step"))
+        require(
+            of_step(partial(model.ask, "ddim_step", DRAWS), (t, s, eta), mean, sigma**2, slips, seed, "a DDIM step")
+        )
 
 
 def of_step(step, arguments: tuple, mean, variance: float, slips: dict[str, float], seed: int, name: str):
@@ -252,8 +259,8 @@ def test_samples_by_ddim(student, seed):
 
 @points(3, "The bound, over all of its terms")
 @hint(
-    "KL(q(x_T | x_0) ‖ N(0, I)), a KL of two Gaussians for each t from 2 to T, and −log N(x_0; x̂_0(x_1), β_1 I) with its "
-    "constant; sums over the dimensions, in nats."
+    "KL(q(x_T | x_0) ‖ N(0, I)), a KL of two Gaussians for each t from 2 to T, and −log N(x_0; x̂_0(x_1), β_1 I) with "
+    "its constant; sums over the dimensions, in nats."
 )
 def test_bound_over_all_terms(student, seed):
     """For any network it has the distribution that the noise gives it; with a perfect one it is above the entropy."""

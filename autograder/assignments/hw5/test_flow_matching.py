@@ -55,7 +55,9 @@ def test_shapes(student, seed):
 
 
 @points(0.5, "Called with one example")
-@hint("One example is a batch, too: forward, integrate and sample give (1, D), loss, divergence and log_prob give (1,).")
+@hint(
+    "One example is a batch, too: forward, integrate and sample give (1, D), loss, divergence and log_prob give (1,)."
+)
 def test_called_with_one_example(student, seed):
     model, (x, t) = small(student, seed), places(seed, n=5)
     family.one_example(model, t, x)
@@ -68,7 +70,7 @@ def test_called_with_one_example(student, seed):
 @hint("x_t = (1 − t) x_0 + t x_1 is noise at t = 0 and data at t = 1; its derivative by t is x_1 − x_0, at every t.")
 def test_lines_from_noise_to_data(student, seed):
     rng = np.random.default_rng(seed)
-    x_0, x_1, t = *rng.normal(size=(2, 40, 3)), np.append([0.0, 1.0], rng.random(38))
+    (x_0, x_1), t = rng.normal(size=(2, 40, 3)), np.append([0.0, 1.0], rng.random(38))
     got = student.call("interpolate", x_0, x_1, t)
     if not isinstance(got, list) or len(got) != 2:
         raise StudentCodeError("wrong type", "interpolate(…) should return two values, (x_t, velocity).")
@@ -91,9 +93,8 @@ def test_flow_matching_loss(student, seed):
     require(diffusion.uses("v(x, t)", "t", outputs, "Is t given to the network, as it came to forward?"))
     required = f"‖v(x_t, t) − (x_1 − x_0)‖² of fresh t and x_0 (p > {diffusion.P_VALUE:g})"
     for k in range(2):
-        x_1 = np.random.default_rng(seed + k).normal(size=2) + [1.5, -1.0]
         new = partial(small, student, seed + k, 2)
-        require(family.loss_finding(new, x_1, kinds_of_loss, required, seed + 10 * k))
+        require(family.loss_finding(new, family.example(seed + k), kinds_of_loss, required, seed + 10 * k))
 
 
 def kinds_of_loss(model: Model, x: np.ndarray, seed: int) -> dict[str, np.ndarray]:

@@ -1,5 +1,7 @@
 """Exercise 5.1: noise levels of the process, the denoising loss of any network, and Langevin dynamics."""
 
+from functools import partial
+
 import numpy as np
 
 from autograder.checks import Recipe, hint, points, require
@@ -111,15 +113,9 @@ def test_the_network_sees_the_time(student, seed):
 def test_denoising_loss(student, seed):
     """For any network: its loss at one example has the distribution that t and ε give it."""
     for k in range(2):
-        x = np.random.default_rng(seed + k).normal(size=2) + [1.5, -1.0]
         required = f"‖ε − ε̂(α x + σ ε, t)‖² of fresh t and ε (p > {diffusion.P_VALUE:g})"
-
-        def losses(model: Model, many: np.ndarray, number: int) -> dict[str, np.ndarray]:
-            return kinds_of_loss(student, model, many, number)
-
-        require(
-            family.loss_finding(lambda size, k=k: small(student, seed + k, 2, size), x, losses, required, seed + 10 * k)
-        )
+        new, x = partial(small, student, seed + k, 2), family.example(seed + k)
+        require(family.loss_finding(new, x, partial(kinds_of_loss, student), required, seed + 10 * k))
 
 
 def kinds_of_loss(student: Student, model: Model, x: np.ndarray, seed: int) -> dict[str, np.ndarray]:
@@ -204,7 +200,8 @@ def after_langevin(data: diffusion.Mixture, level, h: float, steps: int, half: f
     """x -> the mean after so many steps, and the covariance: x' = x − half · h S⁻¹ (x − α μ) + √h z."""
     alpha, sigma = level
     centre = alpha * data.means[0]
-    contraction = np.eye(data.dims) - half * h * np.linalg.inv(alpha**2 * data.covariances[0] + sigma**2 * np.eye(data.dims))
+    eye = np.eye(data.dims)
+    contraction = eye - half * h * np.linalg.inv(alpha**2 * data.covariances[0] + sigma**2 * eye)
     power = np.linalg.matrix_power(contraction, steps)
     covariance = h * sum(np.linalg.matrix_power(contraction, 2 * k) for k in range(steps))
     return (lambda x: centre + (x - centre) @ power.T), covariance
