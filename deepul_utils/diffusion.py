@@ -79,7 +79,7 @@ class NoisyMixture(nn.Module):
 
 
 @torch.no_grad()
-def squared_errors(guess, dist, times, levels, n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
+def squared_errors(guess, dist, times, levels, n: int = 2000) -> tuple[np.ndarray, np.ndarray]:
     """The mean of ‖ε − ε̂‖² at each of the times (T,), of a network and of a perfect one, on the same noise: (T,) each.
 
     guess: (x (n, D), t (n,)) -> (n, D), what is taken for the noise. levels: t (n,) -> α, σ, (n,) each.

@@ -218,7 +218,25 @@ def one_example(model: Model, t: np.ndarray, x: np.ndarray) -> None:
 
 # ---- flows ---------------------------------------------------------------------------------------------
 
-NUDGES = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 5e-3}  # for slopes by differences, in either precision
+NUDGES = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 5e-3}  # for slopes by differences
+
+
+def nudge_of(model: Model) -> float:
+    """How far to move a point for a slope, in the precision that the student's code runs in."""
+    return NUDGES.get(np.asarray(model.handle.call("forward", np.zeros((1, model.dims)), np.zeros(1))).dtype, 5e-3)
+
+
+def jacobian(model: Model, x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """∂v_i/∂x_j of forward(x, t) by differences: (B, D, D)."""
+    return diffusion.jacobian(lambda points: model.at(points, t), x, nudge_of(model))
+
+
+def box_of(model: Model, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The lower and upper ends, (D,) each, of what holds all that a flow makes of noise."""
+    ends = np.random.default_rng(seed).normal(size=(400, model.dims))
+    ends = diffusion.solved(model.at, np.concatenate([ends, 2 * ends]), 0.0, 1.0, 20)
+    low, high = ends.min(axis=0), ends.max(axis=0)
+    return low - 0.1 * (high - low), high + 0.1 * (high - low)
 
 
 def log_prob_of(model: Model, x: np.ndarray, steps: int) -> np.ndarray:
@@ -227,8 +245,7 @@ def log_prob_of(model: Model, x: np.ndarray, steps: int) -> np.ndarray:
     The divergence comes from differences of velocities. So what is integrated is the density of this flow, whatever is
     said of its gradients, and it sums to one.
     """
-    D = model.dims
-    nudge = NUDGES.get(np.asarray(model.handle.call("forward", x[:1], np.zeros(1))).dtype, 5e-3)
+    D, nudge = model.dims, nudge_of(model)
     ways = nudge * np.concatenate([np.zeros((1, D)), np.eye(D)])
 
     def rates(state: np.ndarray, t: float) -> np.ndarray:

@@ -150,23 +150,28 @@ def _moved(step: Callable, mean: np.ndarray, covariance: np.ndarray, variance: f
 # ---- the bound -----------------------------------------------------------------------------------------
 
 
-def weights_of_bound(alpha_bar: np.ndarray) -> np.ndarray:
-    """What E‖ε − ε̂‖² counts in −ELBO at each of the T steps, (T + 1,) -> (T,).
+PRIOR = "The prior is missing: KL(q(x_T | x_0) ‖ N(0, I))."
 
-    A step's p(x_{t−1} | x_t) has the variance of q(x_{t−1} | x_t, x_0), the last one, to x_0, has β_1.
+
+def weights_of_bound(alpha_bar: np.ndarray) -> np.ndarray:
+    """What E‖ε − ε̂‖² counts in −ELBO at each of the T steps, whose p(x_{t−1} | x_t) has the variance β_t: (T,)."""
+    beta = 1 - alpha_bar[1:] / alpha_bar[:-1]
+    return beta / (2 * (1 - beta) * (1 - alpha_bar[1:]))
+
+
+def of_variances(alpha_bar: np.ndarray) -> float:
+    """What the KL of all steps from T to 2 come to in each dimension where both means are one: Σ ½ (r − 1 − log r).
+
+    r: the variance of q(x_{t−1} | x_t, x_0) over β_t.
     """
-    here, before = alpha_bar[1:], alpha_bar[:-1]
-    beta = 1 - here / before
-    variance = beta * (1 - before) / (1 - here)
-    variance[0] = beta[0]
-    return beta**2 / (2 * variance * (1 - beta) * (1 - here))
+    r = (1 - alpha_bar[1:-1]) / (1 - alpha_bar[2:])
+    return float((r - 1 - np.log(r)).sum() / 2)
 
 
 def constant_of_bound(alpha_bar: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """What −ELBO has besides the squared errors: KL(q(x_T | x_0) ‖ N(0, I)), and log √(2π β_1) for each number."""
-    D, last, beta = x.shape[1], alpha_bar[-1], 1 - alpha_bar[1]
-    prior = (last * (x**2).sum(axis=1) - D * (last + np.log1p(-last))) / 2
-    return prior + D / 2 * np.log(2 * np.pi * beta)
+    """What −ELBO has besides the squared errors: KL(q(x_T | x_0) ‖ N(0, I)), log √(2π β_1) and those of variances."""
+    D, beta = x.shape[1], 1 - alpha_bar[1]
+    return prior_of_bound(alpha_bar, x) + D / 2 * np.log(2 * np.pi * beta) + D * of_variances(alpha_bar)
 
 
 def bound_of_perfect(data: Mixture, alpha_bar: np.ndarray) -> float:
@@ -189,27 +194,40 @@ def kinds_of_bound(at: Callable, x: np.ndarray, alpha_bar: np.ndarray, seed: int
         eps = rng.normal(size=x.shape)
         alpha, sigma = roots(alpha_bar[t])
         errors.append(((eps - at(alpha * x + sigma * eps, np.full(len(x), t))) ** 2).sum(axis=1))
-    squares, beta, last = np.array(errors), 1 - alpha_bar[1], alpha_bar[-1]
+    squares, beta = np.array(errors), 1 - alpha_bar[1]
     right = weights @ squares + constant_of_bound(alpha_bar, x)
-    prior = (last * (x**2).sum(axis=1) - D * (last + np.log1p(-last))) / 2
+    prior = prior_of_bound(alpha_bar, x)
+    larger = np.append(1.0, (1 - alpha_bar[2:]) / (1 - alpha_bar[1:-1]))  # β_t over the posterior's variance
+    by_posterior = right + (weights * (larger - 1)) @ squares - D * of_variances(alpha_bar)
     return {
         "": right,
-        "The prior is missing: KL(q(x_T | x_0) ‖ N(0, I)).": right - prior,
+        PRIOR: right - prior,
         "The constant of the last Gaussian is missing: D/2 · log 2πβ_1.": right - D / 2 * np.log(2 * np.pi * beta),
         "The constant of the last Gaussian is half of log 2πβ_1 for each of the D numbers, and not once for all.": right
         - (D - 1) / 2 * np.log(2 * np.pi * beta),
         "The weights are missing: a KL of two Gaussians is the distance of their means over twice the variance.": right
         - weights @ squares
         + squares.sum(axis=0),
-        "The KL are twice as large: the distance of the means is divided by 2σ².": right + weights[1:] @ squares[1:],
-        "The last step is missing, −log p(x_0 | x_1).": prior + weights[1:] @ squares[1:],
+        "The distance of the means is divided by twice the variance.": right + weights[1:] @ squares[1:],
+        "The variance of each p is β_t, not that of the posterior.": by_posterior,
+        "Both Gaussians of a KL have variances of their own: ½ (r − 1 − log r) is missing, r the ratio of them.": right
+        - D * of_variances(alpha_bar),
+        "The last step is missing, −log p(x_0 | x_1).": right
+        - weights[0] * squares[0]
+        - D / 2 * np.log(2 * np.pi * beta),
         "It is the ELBO, and not minus it.": -right,
         "It is the mean over the terms: sum over them.": right / len(weights),
     }
 
 
-def bound_is_that_of_a_perfect_network(got: np.ndarray, data: Mixture, alpha_bar: np.ndarray) -> Finding:
-    """Draws of −ELBO (n,), at draws of the data and with a perfect denoiser: their mean is known, above the entropy."""
+def prior_of_bound(alpha_bar: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """KL(q(x_T | x_0) ‖ N(0, I)), (B,)."""
+    last = alpha_bar[-1]
+    return (last * (x**2).sum(axis=1) - x.shape[1] * (last + np.log1p(-last))) / 2
+
+
+def bound_is_that_of_a_perfect_network(got: np.ndarray, x: np.ndarray, data: Mixture, alpha_bar: np.ndarray) -> Finding:
+    """Draws of −ELBO (n,), at draws x of the data, of a perfect denoiser: their mean is known, above the entropy."""
     from scipy.stats import norm
 
     known, error = bound_of_perfect(data, alpha_bar), got.std() / np.sqrt(len(got))
@@ -221,4 +239,5 @@ def bound_is_that_of_a_perfect_network(got: np.ndarray, data: Mixture, alpha_bar
         p_value,
         P_VALUE,
         "p-value",
+        slip=PRIOR if abs(got.mean() + prior_of_bound(alpha_bar, x).mean() - known) < 4 * error else "",
     )

@@ -33,7 +33,7 @@ DDIM_TIMES = "times = torch.linspace(len(self.betas), 0, steps + 1).round().long
 PRIOR = "total = ((last * (x**2 - 1) - (1 - last).log()) / 2).sum(dim=1)  # KL(q(x_T | x_0) ‖ N(0, I))"
 LAST_TERM = "((x - guess) ** 2).sum(dim=1) / (2 * beta) + D / 2 * (2 * math.pi * beta).log()"
 RETURNED = "        return total\n"
-TERM = "total = total + ((mean - guessed) ** 2).sum(dim=1) / (2 * variance)"
+TERM = "total = total + squares / (2 * beta) + D / 2 * (ratio - 1 - ratio.log())"
 DDPM_STEPS = "    steps = 8000\n    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)"
 DDPM_DATA = 'ddpm_moons = trained("ddpm.moons", DDPM(schedule(100)), fit=lambda model: train_ddpm(model, moons))'
 # 5.3
@@ -459,7 +459,7 @@ MUTANTS = (
         "sampling ends at t = 1",
         ((DOWN, DOWN.replace("0, -1", "1, -1")),),
         "samples_of_a_whole_chain",
-        "the last is left out",
+        "The last step is left out",
     ),
     Mutant(
         "uniform-start",
@@ -521,9 +521,25 @@ MUTANTS = (
         "twice-the-kl",
         "ddpm",
         "the distance of the means is not halved",
-        ((TERM, TERM.replace("(2 * variance)", "variance")),),
+        ((TERM, TERM.replace("(2 * beta)", "beta")),),
         "bound_over_all_terms",
-        "twice as large",
+        "divided by twice the variance",
+    ),
+    Mutant(
+        "posterior-variance",
+        "ddpm",
+        "the variance of each p is the posterior's",
+        ((TERM, "total = total + squares / (2 * variance)"),),
+        "bound_over_all_terms",
+        "not that of the posterior",
+    ),
+    Mutant(
+        "no-variances",
+        "ddpm",
+        "the variances of a KL are left out",
+        ((TERM, "total = total + squares / (2 * beta)"),),
+        "bound_over_all_terms",
+        "(r − 1 − log r) is missing",
     ),
     Mutant(
         "elbo",
@@ -757,8 +773,8 @@ MUTANTS = (
     Mutant(
         "mass-from-nowhere",
         "flow_matching",
-        "the divergence is counted at the wrong weight",
-        ((SPREAD, SPREAD.replace("h / 6", "h / 5")),),
+        "the divergence counts twice",
+        ((SPREAD, SPREAD.replace("h / 6", "h / 3")),),
         "the_plane_sums_to_one",
         "a mass of",
     ),

@@ -203,9 +203,9 @@ VARIANTS = (
         eps = torch.randn_like(x_0)
         guess = self(a.sqrt()[:, None] * x_0 + (1 - a).sqrt()[:, None] * eps, t)
         beta = 1 - a / before
-        variance = torch.where(t == 1, beta, beta * (1 - before) / (1 - a))
-        weight = beta**2 / (2 * variance * (1 - beta) * (1 - a))
-        terms = (weight * ((eps - guess) ** 2).sum(dim=1)).view(B, T).sum(dim=1)
+        weight = beta / (2 * (1 - beta) * (1 - a))
+        ratio = torch.where(t == 1, torch.ones_like(beta), (1 - before) / (1 - a))
+        terms = (weight * ((eps - guess) ** 2).sum(dim=1) + 0.5 * D * (ratio - ratio.log() - 1)).view(B, T).sum(dim=1)
         end = self.alpha_bar[-1]
         prior = torch.distributions.kl_divergence(
             torch.distributions.Normal(end.sqrt() * x, (1 - end).sqrt()),
@@ -292,9 +292,9 @@ VARIANTS = (
         ),
     ),
     Variant(
-        "data-prediction",
+        "residual",
         "flow_matching",
-        "the velocity follows from a guess of the noise; its time is embedded by what is learnt; other draws of t",
+        "the network guesses what x has too much; its time is embedded by what is learnt; other draws of t",
         (
             (
                 Body("FlowMatching.__init__"),

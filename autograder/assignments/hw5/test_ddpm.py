@@ -181,9 +181,8 @@ def test_ancestral_step_by_its_mean_and_covariance(student, seed):
         variance = float(chains.posterior(np.zeros((1, 2)), np.zeros((1, 2)), here, before)[1])
         beta = betas[t - 1]
         slips = {
-            "Its variance is β_t: asked is that of the posterior, β_t (1 − ᾱ_{t−1})/(1 − ᾱ_t).": beta,
-            "The noise is scaled by the variance, not by its root.": variance**2,
-            "No noise is drawn.": 1e-12,
+            "Its variance is β_t: asked is that of the posterior, β_t (1 − ᾱ_{t−1})/(1 − ᾱ_t).": (mean, beta),
+            "The noise is scaled by the variance, not by its root.": (mean, variance**2),
         }
         require(of_step(partial(model.ask, "step", DRAWS), (t,), mean, variance, slips, seed, "a step"))
 
@@ -195,36 +194,44 @@ def test_ddim_step_by_its_mean_and_covariance(student, seed):
     for t, s, eta in ((4, 3, 1.0), (6, 2, 0.0), (5, 1, 0.5), (3, 0, 0.0)):
         (betas, alpha_bar), data = chain(seed + t), diffusion.mixture(2, seed + t, components=1)
         model, here, before = perfect(student, data, betas, alpha_bar), alpha_bar[t], alpha_bar[s]
-        sigma = chains.ddim_sigma(here, before, eta)
+        sigma, whole = (chains.ddim_sigma(here, before, e) for e in (eta, 1.0))
+        half = eta * np.sqrt(1 - here / before)
 
-        def mean(x: np.ndarray, data=data, here=here, before=before, sigma=sigma) -> np.ndarray:
+        def mean(x: np.ndarray, sigma=sigma, data=data, here=here, before=before) -> np.ndarray:
             return chains.ddim_mean(x, data.noise(x, *chains.roots(here)), here, before, sigma)
 
         slips = {
-            "The noise is scaled by σ², not by σ.": sigma**4,
-            "The noise does not hang on η.": chains.ddim_sigma(here, before, 1.0) ** 2,
-            "That is η times √(1 − ᾱ_t/ᾱ_s), without the first root of σ.": eta**2 * (1 - here / before),
-            "No noise is drawn, though η is not 0.": 1e-12,
+            "The noise is scaled by σ², not by σ.": (mean, sigma**4),
+            "The noise does not hang on η.": (partial(mean, sigma=whole), whole**2),
+            "That is η times √(1 − ᾱ_t/ᾱ_s), without the first root of σ.": (partial(mean, sigma=half), half**2),
+            "x̂_0 and ε̂ are those of σ = 0: the noise that is added has to be taken off ε̂.": (
+                partial(mean, sigma=0.0),
+                sigma**2,
+            ),
         }
         require(
             of_step(partial(model.ask, "ddim_step", DRAWS), (t, s, eta), mean, sigma**2, slips, seed, "a DDIM step")
         )
 
 
-def of_step(step, arguments: tuple, mean, variance: float, slips: dict[str, float], seed: int, name: str):
-    """The worst of two findings: how the noise spreads, and where the mean of a difference goes."""
+def of_step(step, arguments: tuple, mean, variance: float, slips: dict, seed: int, name: str):
+    """The worst of two findings: how the noise spreads, and where the mean of a difference goes.
+
+    slips: {what is wrong: (the mean, as a function of x, and the variance)}.
+    """
     rng = np.random.default_rng(seed)
     x, other = rng.normal(size=(2, DRAWS, 2))
     out, eye = step(x, *arguments, seed=seed), np.eye(2)
     moved = step(x + other, *arguments, seed=seed) - out
-    where = diffusion.agrees(
-        f"a difference of two starts of {name}", moved, mean(x + other) - mean(x), "what its formula makes of it"
-    )
+    turned = {said: wrong(x + other) - wrong(x) for said, (wrong, _) in slips.items() if wrong is not mean}
+    by = "what its formula makes of it"
+    where = diffusion.agrees(f"a difference of two starts of {name}", moved, mean(x + other) - mean(x), by, turned)
     if variance == 0:
         drawn = diffusion.noise_is(step(x, *arguments, seed=seed + 1) - out, 0 * eye, name)
         exact = diffusion.agrees(name, out, mean(x), "the mean that its formula gives")
         return min(drawn, exact, where, key=lambda f: f.share)
-    spread = diffusion.noise_is(out - mean(x), variance * eye, name, {k: v * eye for k, v in slips.items()})
+    others = {said: (out - wrong(x), v * eye) for said, (wrong, v) in slips.items()}
+    spread = diffusion.noise_is(out - mean(x), variance * eye, name, others)
     return min(spread, where, key=lambda f: f.share)
 
 
@@ -234,12 +241,12 @@ def test_samples_of_a_whole_chain(student, seed):
     (betas, alpha_bar), data = chain(seed), diffusion.mixture(2, seed, components=1)
     model = perfect(student, data, betas, alpha_bar)
     mean, covariance = chains.of_ancestral_sampling(data, alpha_bar)
-    extra = chains.of_ancestral_sampling(data, alpha_bar, last=betas[0])[1]
-    slips = {
-        "The last step adds noise: x_0 is the mean alone.": extra,
-        "The first step or the last is left out.": chains.of_ancestral_sampling(data, alpha_bar, until=1)[1],
-    }
     drawn = model.handle.sample(DRAWS, 2, seed=seed)
+    kinds = {
+        "The last step adds noise: x_0 is the mean alone.": chains.of_ancestral_sampling(data, alpha_bar, betas[0]),
+        "The last step is left out.": chains.of_ancestral_sampling(data, alpha_bar, until=1),
+    }
+    slips = {said: (drawn - wrong, spread) for said, (wrong, spread) in kinds.items()}
     require(diffusion.noise_is(drawn - mean, covariance, "samples", slips))
 
 
@@ -252,15 +259,16 @@ def test_samples_by_ddim(student, seed):
     for steps, eta in ((4, 0.0), (6, 1.0)):
         times = np.linspace(12, 0, steps + 1).round().astype(int)
         mean, covariance = chains.of_ddim(data, alpha_bar, times, eta)
-        slips = {"It ends before the time 0.": chains.of_ddim(data, alpha_bar, times[:-1], eta)[1]}
         drawn = model.ask("ddim", DRAWS, DRAWS, steps, eta, seed=seed)
+        early, spread = chains.of_ddim(data, alpha_bar, times[:-1], eta)
+        slips = {"It ends before the time 0.": (drawn - early, spread)}
         require(diffusion.noise_is(drawn - mean, covariance, f"samples in {steps} steps with η = {eta:g}", slips))
 
 
 @points(3, "The bound, over all of its terms")
 @hint(
     "KL(q(x_T | x_0) ‖ N(0, I)), a KL of two Gaussians for each t from 2 to T, and −log N(x_0; x̂_0(x_1), β_1 I) with "
-    "its constant; sums over the dimensions, in nats."
+    "its constant; the variance of every p is β_t; sums over the dimensions, in nats."
 )
 def test_bound_over_all_terms(student, seed):
     """For any network it has the distribution that the noise gives it; with a perfect one it is above the entropy."""
@@ -276,7 +284,7 @@ def test_bound_over_all_terms(student, seed):
     (betas, alpha_bar), data = chain(seed, 4), diffusion.mixture(2, seed)
     x = data.draw(DRAWS, seed)
     got = perfect(student, data, betas, alpha_bar).ask("bound", DRAWS, x, seed=seed, shape=())
-    require(chains.bound_is_that_of_a_perfect_network(got, data, alpha_bar))
+    require(chains.bound_is_that_of_a_perfect_network(got, x, data, alpha_bar))
 
 
 @points(1, "Samples look like the data")

@@ -177,14 +177,18 @@ def of_langevin(model: Model, data: diffusion.Mixture, level, t: float, h: float
     """The worst of two findings: where the mean goes, and how the noise spreads."""
     x = np.random.default_rng(seed).normal(size=(CHAINS, data.dims))
     out = model.ask("langevin", CHAINS, x, t, h, steps, seed=seed)
-    known = {half: after_langevin(data, level, h, steps, half) for half in (0.5, 1.0)}
-    mean, covariance = known[0.5]
+    mean, covariance = after_langevin(data, level, h, steps, 0.5)
+    whole, of_whole = after_langevin(data, level, h, steps, 1.0)
+    more, of_more = after_langevin(data, level, h, steps + 1, 0.5)
     slips = {
-        "The noise is scaled by h, not by √h.": covariance * h,
-        "The noise is √(2h), which goes with a whole step of the score: here they are h/2 and √h.": covariance * 2,
-        "The step is h · score + √(2h) · z, another convention: twice as large.": known[1.0][1] * 2,
-        "The step is h · score: half of that goes with √h · z.": known[1.0][1],
-        "Too many steps, or too few: is it `steps` of them?": after_langevin(data, level, h, steps + 1, 0.5)[1],
+        "The noise is scaled by h, not by √h.": (out - mean(x), covariance * h),
+        "The noise is √(2h), which goes with a whole step of the score: here they are h/2 and √h.": (
+            out - mean(x),
+            covariance * 2,
+        ),
+        "The step is h · score + √(2h) · z, another convention: twice as large.": (out - whole(x), of_whole * 2),
+        "The step is h · score: half of that goes with √h · z.": (out - whole(x), of_whole),
+        "It is one step too many: it is `steps` of them.": (out - more(x), of_more),
     }
     spread = diffusion.noise_is(out - mean(x), covariance, "langevin", slips)
     if not spread.passed:
@@ -192,8 +196,10 @@ def of_langevin(model: Model, data: diffusion.Mixture, level, t: float, h: float
     other = np.random.default_rng(seed + 1).normal(size=x.shape)
     moved = model.ask("langevin", CHAINS, x + other, t, h, steps, seed=seed) - out
     wanted = mean(x + other) - mean(x)
+    doubled = {"The step is h · score: half of that goes with √h · z.": whole(x + other) - whole(x)}
     by = "what the score of a Gaussian makes of it"
-    return min(spread, diffusion.agrees("a difference of two starts", moved, wanted, by), key=lambda f: f.share)
+    where = diffusion.agrees("a difference of two starts", moved, wanted, by, doubled)
+    return min(spread, where, key=lambda f: f.share)
 
 
 def after_langevin(data: diffusion.Mixture, level, h: float, steps: int, half: float):
