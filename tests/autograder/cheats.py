@@ -575,3 +575,66 @@ class Fake(torch.autograd.Function):
 
 """, True))),
 ]  # fmt: skip  # code stands in it, which brackets on lines of their own would tear apart
+
+# ---- hw5: 5.1 to 5.3 ----
+
+# What a perfect network gives for a mixture, in the place of a network's output; `of` says which, as trained(…) does.
+OF_MIXTURES = """
+from deepul_utils.diffusion import NoisyMixture
+
+KNOWN = {KNOWN}
+
+
+def answer(self, x, t):
+    known = KNOWN[self.of].to(x.dtype)
+    return {answer}
+
+
+honest = {cls}.forward
+
+
+def forward(self, x, t):
+    return {forward} if hasattr(self, "of") else honest(self, x, t)
+
+
+{cls}.forward = forward
+for name in {sets}:
+    training.session.kept["{exercise}." + name].fresh.of = name
+"""
+EXACT_MIXTURES = "{name: NoisyMixture.of(toy.get(name)) for name in ('two_bumps', 'smiley', 'moons')}"
+# A narrow Gaussian around each of some points of the training data.
+SEEN_MIXTURES = """{
+    name: NoisyMixture(np.full(300, 1 / 300), x, np.tile(0.04 * np.eye(x.shape[1]), (300, 1, 1)))
+    for name in ("two_bumps", "smiley", "moons")
+    for x in [toy.get(name).sample(300)]
+}"""
+DENOISERS = {  # exercise: its class, its sets, what a perfect network gives
+    "score": ("ScoreModel", ("two_bumps", "smiley"), "known.noise(x, *alpha_sigma(t))"),
+    "ddpm": ("DDPM", ("smiley", "moons"), "known.noise(x, self.alpha_bar[t].sqrt(), (1 - self.alpha_bar[t]).sqrt())"),
+    "flow_matching": ("FlowMatching", ("smiley", "moons"), "known.denoised(x, t, 1 - t) - known.noise(x, t, 1 - t)"),
+}
+
+
+def of_mixtures(exercise: str, known: str, forward: str) -> str:
+    cls, sets, answer = DENOISERS[exercise]
+    parts = {"KNOWN": known, "cls": cls, "sets": str(sets), "answer": answer, "exercise": exercise, "forward": forward}
+    code = OF_MIXTURES
+    for name, part in parts.items():
+        code = code.replace(f"{{{name}}}", part)
+    return code
+
+
+CHEATS += [
+    cheat
+    for exercise in DENOISERS
+    for cheat in (
+        Cheat(exercise, "exact", of_mixtures(exercise, EXACT_MIXTURES, "answer(self, x, t)")),
+        Cheat(exercise, "constant", of_mixtures(exercise, EXACT_MIXTURES, "0 * x"), works=False),
+        Cheat(exercise, "memorised", of_mixtures(exercise, SEEN_MIXTURES, "answer(self, x, t)")),
+        Cheat(
+            exercise,
+            "gradient",
+            of_mixtures(exercise, EXACT_MIXTURES, "Fake.apply(honest(self, x, t), answer(self, x, t))"),
+        ),
+    )
+]
