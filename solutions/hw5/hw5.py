@@ -1094,6 +1094,10 @@ print(f"E‖v − v̄‖² = {bend:.2f}, with E‖v̄‖² = {((paths[-1] - path
 plots.trajectories(paths[:, :60], moons)
 
 # %% [markdown]
+# Expected:
+#
+# ![paths of the learned flow from noise to the moons](figures/flow_paths.png)
+#
 # ### Question 5.3
 #
 # The pairs $(x_0, x_1)$ were drawn independently. Suppose you pair the points of each batch instead so that the sum of
