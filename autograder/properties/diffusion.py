@@ -31,10 +31,12 @@ class Mixture:
 
     @property
     def dims(self) -> int:
+        """D, of x_0."""
         return self.means.shape[1]
 
     @property
     def arguments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Weights, means and covariances."""
         return self.weights, self.means, self.covariances
 
     def draw(self, n: int, seed: int) -> np.ndarray:
@@ -185,6 +187,7 @@ def _mean(values: np.ndarray) -> str:
 
 
 def p_of_same(a: np.ndarray, b: np.ndarray) -> float:
+    """How likely two samples (n,) of one distribution are as far apart: by ranks and by means, the less likely, twice."""
     from scipy.stats import ks_2samp, ttest_ind
 
     a, b = (np.asarray(v, dtype=np.float64) for v in (a, b))
