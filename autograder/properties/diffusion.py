@@ -187,7 +187,7 @@ def _mean(values: np.ndarray) -> str:
 
 
 def p_of_same(a: np.ndarray, b: np.ndarray) -> float:
-    """How likely two samples (n,) of one distribution are so far apart: by ranks and by means, twice the less likely."""
+    """How likely two samples (n,) of one distribution differ so much: by ranks and by means, twice the less likely."""
     from scipy.stats import ks_2samp, ttest_ind
 
     a, b = (np.asarray(v, dtype=np.float64) for v in (a, b))
