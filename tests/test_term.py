@@ -194,6 +194,10 @@ def test_every_total_agrees_from_the_first_day_to_the_last(term):
     environment = os.environ | {"PYTHONPATH": str(term.kit), "OMP_NUM_THREADS": "1"}
     subprocess.run(command, cwd=term.course.root, check=True, capture_output=True, env=environment, timeout=600)
     assert gradebook(term) == expected
+    with term.course.gradebook() as book:  # it wants all that was given by hand looked at again
+        for grade in book.find_submission("nice", "s00").notebooks[0].grades:
+            grade.needs_manual_grade = False
+        book.db.commit()
 
     # Late and extended, another policy: nothing is graded again.
     (stamp.parents[1] / "s04" / "nice" / "timestamp.txt").write_text("2027-05-16 12:00:00 UTC", encoding="utf-8")
