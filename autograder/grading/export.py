@@ -71,9 +71,10 @@ def _final(student: str, submission) -> Final:
     why = ""
     if any(g.name.startswith("check-") for g in open_ones):
         why = "could not be graded"
-    elif open_ones or any(g.needs_manual_grade for g in grades):
-        many = f"{len(open_ones)} answers are" if len(open_ones) != 1 else "1 answer is"
-        why = f"{many} to be graded by hand (formgrader)"
+    elif to_do := [g for g in grades if g in open_ones or g.needs_manual_grade]:
+        many = f"{len(to_do)} answers are" if len(to_do) != 1 else "1 answer is"
+        again = "" if open_ones else ", again: the submission has changed"
+        why = f"{many} to be graded by hand (formgrader){again}"
     points = None if why else submission.score
     return Final(student, points, submission.late_submission_penalty or 0.0, submission.max_score, why)
 

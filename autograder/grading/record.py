@@ -55,9 +55,11 @@ class Recorder:
         whole = harmless(files) | {f"{self.assignment}.ipynb": text.encode("utf-8", "replace")}
         stamp = self.course.root / "submitted" / student / self.assignment / STAMP
         whole |= {STAMP: stamp.read_bytes()} if stamp.is_file() else {}
-        write_beside(self.course.root / "autograded" / student / self.assignment, whole)
+        folder = self.course.root / "autograded" / student / self.assignment
+        before = _sources(folder / f"{self.assignment}.ipynb")
+        write_beside(folder, whole)
         try:
-            self._grades(student, notebook)
+            self._grades(student, notebook, before)
         except BaseException:
             self._gradebook.db.rollback()  # the next student's grades are none of this one's trouble
             raise
@@ -110,8 +112,10 @@ class Recorder:
     def _mark(self, student: str) -> Path:
         return marks(self.course, self.assignment) / student
 
-    def _grades(self, student: str, notebook: dict) -> None:
-        """nbgrader's own reading of the cells, then what it cannot know: a check of ours that failed is no 0."""
+    def _grades(self, student: str, notebook: dict, before: dict[str, str]) -> None:
+        """nbgrader's own reading of the cells, then what it cannot know: a check of ours that failed is no 0, and what
+        somebody has graded by hand is to be looked at again only where it has changed. before: {grade id: its text}.
+        """
         from nbformat import from_dict
         from nbgrader.preprocessors import SaveAutoGrades
 
@@ -122,17 +126,33 @@ class Recorder:
         saver.gradebook, saver.notebook_id = gradebook, self.assignment
         saver.assignment_id, saver.student_id = self.assignment, student
         graded = from_dict(notebook)
+        submission = gradebook.find_submission(self.assignment, student)
+        grades = {g.name: g for n in submission.notebooks for g in n.grades}
+        settled = {
+            name: g.auto_score for name, g in grades.items() if g.manual_score is not None and not g.needs_manual_grade
+        }
         for number, cell in enumerate(graded.cells):
             saver.preprocess_cell(cell, {}, number)
+            name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
             if _has_fault(cell):  # no score, rather than the points of the other checks
-                grade = gradebook.find_grade(cell.metadata.nbgrader.grade_id, self.assignment, self.assignment, student)
-                grade.auto_score, grade.needs_manual_grade = None, True
+                grades[name].auto_score, grades[name].needs_manual_grade = None, True
+            elif name in settled and (grades[name].auto_score, cell.source) == (settled[name], before.get(name)):
+                grades[name].needs_manual_grade = False
         gradebook.db.commit()
 
 
 def marks(course: Course, assignment: str) -> Path:
     """The folder with a file for each student whose record is whole."""
     return course.root / ".deepul" / "recorded" / assignment
+
+
+def _sources(notebook: Path) -> dict[str, str]:
+    """{grade id: text of its cell} of what was recorded before; empty if nothing was."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {about["grade_id"]: "".join(c["source"]) for c in cells if (about := c["metadata"].get("nbgrader"))}
 
 
 def _has_fault(cell: dict) -> bool:

@@ -23,7 +23,7 @@ def score(worth: float | None, *checks: CheckResult) -> Score:
 CHECKS = (result("a", 3, 3.0), result("b", 3, 1.5), result("c", 3, None), result("d", 1, 0.0))
 
 
-@pytest.mark.parametrize("worth", [20, 7, 1, 33.333, 100 / 3])
+@pytest.mark.parametrize("worth", [20, 7, 1, 1.001, 33.333, 100 / 3])
 def test_points_are_scaled_and_add_up_to_the_thousandth(worth):
     before = score(worth, *CHECKS)
     after = weights.of_course(before)
