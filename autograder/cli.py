@@ -327,6 +327,7 @@ def term(
 
 @app.command()
 def gradescope(
+    context: typer.Context,
     assignment: AssignmentName,
     course: CourseFolder = Path("."),
     output: Annotated[
@@ -346,16 +347,16 @@ def gradescope(
     ] = "auto",
 ):
     """Make the autograder that Gradescope runs for each submission: a zip to upload, with this course's salt."""
-    from autograder.course import Course
+    from autograder import settings
     from autograder.grading import batch
     from autograder.handout import gradescope as packing
 
     assignments.get(assignment)
-    opened = Course.at(course)
+    opened = _opened(course, context)
+    excused = tuple(settings.read(opened.root).of(assignment).excused)
+    own = dict(minutes=minutes, visibility=visibility, leaderboard=leaderboard, sandbox=sandbox, excused=excused)
     notebook = batch.prepare(opened, assignment)
-    chosen = packing.settings(
-        notebook, assignment, minutes=minutes, visibility=visibility, leaderboard=leaderboard, sandbox=sandbox
-    )
+    chosen = packing.settings(notebook, assignment, **own)
     target = output or opened.root / "build" / "gradescope" / f"{assignment}.zip"
     archive = packing.pack(target, notebook, opened.salt, chosen)
     console.print(f"{_relative(archive)}: upload it to Gradescope, and give it to nobody else.", highlight=False)

@@ -177,7 +177,8 @@ class _Reader:
         found = {}
         for name in table.keys() & set(assignments.names()):
             own = self._value(table, name, _table, {}, "assignments.")
-            found[name] = self._assignment(assignments.get(name), own, zone, late)
+            # As the kit has it: settings may be read again where they are in use.
+            found[name] = self._assignment(Assignment(name), own, zone, late)
         return found
 
     def _assignment(

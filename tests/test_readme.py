@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import click
@@ -37,7 +38,7 @@ def blocks(text: str, language: str = "sh") -> list[str]:
 
 
 TA, INSTRUCTOR = section("For TAs"), section("For instructors")
-GRADE, EXPORT, GRADESCOPE, CONTAINER = blocks(TA)
+*AT_THE_DESK, GRADESCOPE, CONTAINER = blocks(TA)  # grade, export, feedback, …
 (COMMANDS,) = blocks(INSTRUCTOR)
 
 
@@ -185,7 +186,7 @@ def test_the_section_for_tas(kit):
     (kit / "course.toml").write_text(settings, encoding="utf-8")
     (kit / "Grades.csv").write_text(CANVAS, encoding="utf-8")
     hand_in(kit)
-    follow(kit, GRADE + EXPORT + GRADESCOPE)
+    follow(kit, "".join(AT_THE_DESK) + GRADESCOPE)
 
     assert "12 February 2027" in (kit / "homeworks/hw1/hw1.ipynb").read_text(encoding="utf-8"), "course.toml is read"
     with (kit / "reports/hw1/grades.csv").open(encoding="utf-8") as stream:
@@ -196,6 +197,8 @@ def test_the_section_for_tas(kit):
     with (kit / "reports/hw1/canvas.csv").open(encoding="utf-8") as stream:
         assert list(csv.reader(stream))[-1] == ["Lovelace, Ada", "40017", "", "ada", "A", "15"]
     assert (kit / re.search(r"# (\S+)", GRADESCOPE)[1]).exists()
+    with zipfile.ZipFile(kit / "back" / "s017.zip") as archive:
+        assert any(name.endswith("hw1.html") for name in archive.namelist())
 
 
 @pytest.mark.slow

@@ -51,7 +51,7 @@ class Term:
             capture_output=True,
             text=True,
             check=False,
-            timeout=170,
+            timeout=600,
         )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
@@ -127,7 +127,7 @@ def everywhere(term: Term, platforms: bool) -> dict[str, dict[str, float]]:
         found[platform] = {STUDENTS[int(re.sub(r"\D", "", n)) % 100]: total for n, total in by_number.items()}
     nbgrader = [Path(sys.executable).parent / "nbgrader", "export", "--to", "nbgrader.csv"]
     environment = os.environ | {"PYTHONPATH": str(term.kit)}
-    subprocess.run(nbgrader, cwd=root, check=True, capture_output=True, env=environment, timeout=100)
+    subprocess.run(nbgrader, cwd=root, check=True, capture_output=True, env=environment, timeout=600)
     found["nbgrader"] = columns((root / "nbgrader.csv").read_text(encoding="utf-8"), "student_id", "score")
     return found
 
@@ -192,7 +192,7 @@ def test_every_total_agrees_from_the_first_day_to_the_last(term):
     # nbgrader's own command finds what was accepted, under its own name, and gives the same points.
     command = [Path(sys.executable).parent / "nbgrader", "autograde", "nice", "--student", "s00", "--force"]
     environment = os.environ | {"PYTHONPATH": str(term.kit), "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, cwd=term.course.root, check=True, capture_output=True, env=environment, timeout=170)
+    subprocess.run(command, cwd=term.course.root, check=True, capture_output=True, env=environment, timeout=600)
     assert gradebook(term) == expected
 
     # Late and extended, another policy: nothing is graded again.

@@ -46,7 +46,7 @@ def kit_version(assignment: str) -> str:
     digest = hashlib.sha256(sys.version.encode())
     for package in PACKAGES:
         digest.update(importlib.metadata.version(package).encode())
-    here = assignments.get(assignment)
+    here = assignments.Assignment(assignment)  # as the kit has it: a worker knows of no course that leaves some out
     used = [*(e.test_file for e in here.exercises), Path(runner.__file__), *Path(__file__).parent.glob("*.py")]
     files = {f for file in used for f in sources.closure(file)} | set(sources.data())
     tests = {e.test_file for e in here.exercises}

@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from autograder import assignments
+from autograder import assignments, weights
 from autograder.assignments import is_answered
 from autograder.course import CourseError, SandboxError
 from autograder.files import write_atomically
@@ -104,7 +104,7 @@ def _walled(limits: Limits, wall: str, root: Path) -> Limits:
             if wall == "bubblewrap":
                 raise
             separate_user.require(private)
-            why = str(error).partition(" This machine")[0].replace("\n", " ")
+            why = str(error).partition(" Root may not")[0].replace("\n", " ")
             print(f"The notebook runs as a user of its own, since bubblewrap does not work here: {why[:300]}")
             return separate
     separate_user.require(private)
@@ -149,7 +149,9 @@ def unreadable(settings: dict, why: str) -> dict:
 
 def results(settings: dict, normal: Normalised, result: Execution) -> dict:
     """results.json of a graded submission, whose total is the sum of its checks."""
-    tests = [test for score in result.scores.values() for test in _tests(score)]
+    here = assignments.get(settings["assignment"])
+    scores = weights.weigh(result.to_json(), here.exercises, settings["excused"])["scores"].values()
+    tests = [test for score in scores for test in _tests(score)]
     points = round(sum(test["score"] for test in tests), 3)
     answers = _answers(settings, normal)
     content = {
@@ -161,7 +163,7 @@ def results(settings: dict, normal: Normalised, result: Execution) -> dict:
     }
     if settings["leaderboard"]:
         board = [{"name": "points", "value": points}]
-        for score in result.scores.values():
+        for score in scores:
             board.append({"name": f"{score['number']} {score['title']}", "value": round(score["points"], 3)})
         content["leaderboard"] = board
     return content

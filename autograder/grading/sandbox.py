@@ -423,6 +423,11 @@ def _mount_words(mounts: list[Mount]) -> list[str]:
 def explained(said: str) -> str:
     """What bubblewrap or the kernel said, with what to do about it."""
     if "ermission denied" in said or "not permitted" in said:
+        if os.getuid() == 0:
+            return (
+                f"{said}. Root may not make namespaces here, as in most containers: give this one the rights that "
+                "README.md names (In a container), or let each notebook be a user of its own: --separate-user"
+            )
         return (
             f"{said} This machine does not let ordinary users make namespaces. Run as root, or allow it: "
             "sudo sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0"

@@ -34,10 +34,8 @@ from autograder.grading.zygote import (
     to_byte,
 )
 
-SOCKETS = {
-    1: None,
-    16: 0,
-}  # UNIX, and of NETLINK what names interfaces: nothing else on this machine or elsewhere is reached
+# UNIX, and of NETLINK what names interfaces, which zmq asks for: nothing else on this machine or elsewhere is reached.
+SOCKETS = {1: None, 16: 0}
 SET_PDEATHSIG, SET_CHILD_SUBREAPER = 1, 36
 NOT_FILES = ("/proc", "/sys")
 

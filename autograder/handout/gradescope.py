@@ -12,7 +12,7 @@ from pathlib import Path
 
 from autograder import assignments, sources
 from autograder.assignments import ROOT, Assignment
-from autograder.handout.bundle import LEFT_OUT
+from autograder.handout.bundle import LEFT_OUT, toml
 
 VISIBILITIES = ("visible", "after_due_date", "after_published", "hidden")
 SANDBOXES = ("auto", "bubblewrap", "separate-user")
@@ -61,7 +61,8 @@ exec env -i PATH=$path HOME=/root LANG=C.UTF-8 OMP_NUM_THREADS=1 PYTHONPATH=/aut
 class Settings:
     """What the container is told. points: of the checks; written: of the written questions. minutes: after so many
     Gradescope ends it, as its own settings say. visibility: of each check. leaderboard: whether points are listed
-    there. sandbox: one of SANDBOXES, of which auto is bubblewrap where it works there."""
+    there. sandbox: one of SANDBOXES, of which auto is bubblewrap where it works there. excused: checks whose points
+    everybody has."""
 
     assignment: str
     points: float
@@ -70,22 +71,17 @@ class Settings:
     visibility: str = "visible"
     leaderboard: bool = False
     sandbox: str = "auto"
+    excused: tuple[str, ...] = ()
 
 
 def settings(notebook: dict, assignment: str, **chosen) -> Settings:
     """Of a released notebook, whose written questions may have no points. Raises ValueError for what there is not."""
     here = assignments.get(assignment)
-    graded = {
-        c["metadata"].get("nbgrader", {}).get("grade_id"): c["metadata"]["nbgrader"]
-        for c in notebook["cells"]
-        if "nbgrader" in c["metadata"]
-    }
-    written = sum(graded[q.id].get("points", 0) for q in here.questions if q.id in graded and graded[q.id]["grade"])
+    marked = [c["metadata"]["nbgrader"] for c in notebook["cells"] if "nbgrader" in c["metadata"]]
+    ours = {q.id for q in here.questions}
+    written = sum(about["points"] for about in marked if about["grade_id"] in ours and about["grade"])
     made = Settings(assignment, sum(e.points for e in here.exercises), float(written), **chosen)
-    for name, value, known in (
-        ("visibility", made.visibility, VISIBILITIES),
-        ("sandbox", made.sandbox, SANDBOXES),
-    ):
+    for name, value, known in (("visibility", made.visibility, VISIBILITIES), ("sandbox", made.sandbox, SANDBOXES)):
         if value not in known:
             raise ValueError(f"--{name} {value}: there are {', '.join(known)}.")
     return made
@@ -96,6 +92,8 @@ def pack(target: Path, notebook: dict, salt: str, chosen: Settings) -> Path:
     here = assignments.get(chosen.assignment)
     released = f"kit/homeworks/{here.name}/{here.name}.ipynb"
     contents = {f"kit/{p.relative_to(ROOT).as_posix()}": p.read_bytes() for p in files(here)}
+    if here.given is not None:  # its exercises as the course gives them, and what they are worth
+        contents[f"kit/{(here.checks / 'assignment.toml').relative_to(ROOT).as_posix()}"] = toml(here).encode()
     contents |= {
         "setup.sh": SETUP.encode(),
         "run_autograder": RUN.encode(),

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from autograder import assignments, demo
+from autograder import assignments, cli, demo
 from autograder.assignments import ROOT
 from autograder.course import Course, SandboxError
-from autograder.grading import batch, gradescope, separate_user
+from autograder.grading import batch, gradescope, sandbox, separate_user, separate_zygote
 from autograder.grading.execute import Execution
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised
+from autograder.grading.submissions import Submission
 from autograder.handout import gradescope as packing
 from autograder.handout.submit import solution_cells, write_submission
 from autograder.score import CheckResult
@@ -141,14 +142,16 @@ CHECKS = [
 SCORE = dict(
     exercise="made", number="1.2", title="MADE", points=7.5, max_points=15.0, headline="", printed="", notes=[]
 )
-SETTINGS = dict(assignment="hw1", points=100.0, written=10.0, minutes=10, visibility="visible", leaderboard=False)
+SETTINGS = dict(
+    assignment="hw1", points=100.0, written=10.0, minutes=10, visibility="visible", leaderboard=False, excused=[]
+)
 
 
 def content(changes: dict | None = None, result: dict | None = None) -> dict:
     about = {"nbgrader": {"grade_id": "answer-made", "grade": True, "solution": True}}
     answer = dict(cell_type="markdown", source="Because.", metadata=about)
     normal = Normalised({"cells": [answer]}, {}, ["A file was left out."])
-    execution = Execution({}, {"made": SCORE | {"checks": [vars(c) for c in CHECKS]}}, **(result or {}))
+    execution = Execution({"cells": []}, {"made": SCORE | {"checks": [vars(c) for c in CHECKS]}}, **(result or {}))
     return gradescope.results(SETTINGS | (changes or {}), normal, execution)
 
 
@@ -182,6 +185,26 @@ def test_a_result_that_is_shown_later_says_no_points_before():
     assert found["stdout_visibility"] == "hidden"
 
 
+def test_points_and_excused_checks_are_those_of_the_course():
+    exercises = [replace(e, worth=30.0 if e.name == "made" else None) for e in assignments.get("hw1").exercises]
+    with assignments.given({"hw1": replace(assignments.get("hw1"), given=tuple(exercises))}):
+        factor = 30 / exercises[1].points_of_checks
+        found = content({"excused": ["made.two"]})
+        assert [t["score"] for t in found["tests"][:2]] == [5 * factor, 10 * factor]
+        assert found["score"] == 15 * factor
+        assert packing.toml(assignments.get("hw1")).count("worth = 30.0") == 1
+
+
+def test_the_zip_has_the_exercises_that_the_course_gives(notebook, tmp_path):
+    chosen = tuple(e for e in assignments.get("hw1").exercises if e.name != "color_pixelcnn")
+    with assignments.given({"hw1": replace(assignments.get("hw1"), given=chosen)}):
+        made = packing.settings(notebook, "hw1")
+        archive = packing.pack(tmp_path / "hw1.zip", notebook, SALT, made)
+    assert made.points == sum(e.points for e in chosen)
+    with zipfile.ZipFile(archive) as opened:
+        assert b"color_pixelcnn" not in opened.read("kit/autograder/assignments/hw1/assignment.toml")
+
+
 def test_the_leaderboard_is_there_on_request():
     assert content({"leaderboard": True})["leaderboard"] == [
         {"name": "points", "value": 7.5},
@@ -197,6 +220,12 @@ def test_all_stays_within_the_time_that_gradescope_gives():
 
 
 # ---- users of their own ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("uid", "advice"), [(0, "--separate-user"), (1000, "Run as root")])
+def test_where_namespaces_are_denied_it_says_what_helps_whom(monkeypatch, uid, advice):
+    monkeypatch.setattr(os, "getuid", lambda: uid)
+    assert advice in sandbox.explained("bwrap: Creating new namespace failed: Operation not permitted")
 
 
 @as_root
@@ -232,6 +261,28 @@ def test_nothing_is_graded_so_unless_it_is_asked_for():
     with pytest.raises(ValueError, match="give one of"):
         Limits.parse(["separate_user=1"])
     assert replace(Limits(), separate_user=True) != Limits(), "it is another grader, and another result of the cache"
+
+
+def test_the_folders_that_every_user_may_write_to_are_found(tmp_path):
+    modes = {"a": 0o755, "a/open": 0o1777, "a/open/own": 0o755, "a/closed": 0o700, "a/closed/open": 0o777, "a/b": 0o777}
+    for name, mode in modes.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(mode)
+    (tmp_path / "a" / "link").symlink_to(tmp_path / "a" / "closed")
+    (tmp_path / "a" / "file").touch(0o666)
+    found = separate_zygote.folders_open_to_all(tmp_path / "a")
+    assert {f.relative_to(tmp_path).as_posix() for f in found} == {"a/open", "a/b"}
+
+
+@pytest.mark.parametrize("separate", [True, False])
+def test_deepul_grade_asks_for_the_wall_that_was_chosen(course, monkeypatch, separate, tmp_path):
+    """Where notebooks are users of their own, neither kit nor course nor download may be open to them."""
+    asked: list = []
+    monkeypatch.setattr(separate_user, "require", lambda private: asked.append(set(private)))
+    monkeypatch.setattr(sandbox, "require", lambda: asked.append("bubblewrap"))
+    options = batch.Options(limits=replace(Limits(), separate_user=separate))
+    cli._require_sandbox(course, [Submission("ada", tmp_path / "download" / "ada")], options)
+    assert asked == [{ROOT, course.root, tmp_path / "download"} if separate else "bubblewrap"]
 
 
 # ---- in a container ----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 
 from autograder import assignments, settings
 from autograder.assignments import ROOT
+from autograder.grading import cache
 from autograder.late import Amount, LatePolicy
 from autograder.settings import AssignmentSettings, SettingsError
 
@@ -232,3 +233,20 @@ def test_the_example_of_the_terms_page_is_in_order(written):
     (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "terms.md").read_text(encoding="utf-8"), re.DOTALL)
     found = written('time_zone = "Europe/Berlin"\n' + example)
     assert found.of("hw1").weight == 2
+
+
+def test_settings_may_be_read_again_while_they_are_in_use(written):
+    """A release reads them, when a command has them in use already."""
+    text = '[assignments.hw1]\nwithout = ["color_pixelcnn"]\npoints = { made = 30 }\n'
+    first = written(text)
+    with first.in_use():
+        assert written(text) == first
+
+
+def test_a_worker_who_knows_of_no_course_has_the_same_version(written):
+    """Else nobody is graded where a course leaves an exercise out."""
+    cache.kit_version.cache_clear()
+    with written('[assignments.hw1]\nwithout = ["color_pixelcnn"]\n').in_use():
+        of_the_course = cache.kit_version("hw1")
+    cache.kit_version.cache_clear()
+    assert cache.kit_version("hw1") == of_the_course
