@@ -480,20 +480,38 @@ def _handout(assignment: str, force: bool) -> bool:
 
 def _validate(assignment: str, exercise: str, jobs: int, force: bool, kinds: tuple[str, ...], training: bool) -> bool:
     """Validate one assignment and show it; whether anything was not as it must be."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from autograder.proof import matrix
     from autograder.proof import validate as validation
 
-    begun, fresh = time.monotonic(), 0
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    ) as bar:
+    begun = time.monotonic()
+    verdicts, fresh = _judged(assignment, exercise, jobs, force, kinds, training)
+    weak = validation.weaknesses(assignment, verdicts) if kinds == validation.KINDS else []
+    for name in dict.fromkeys(v.exercise for v in verdicts if kinds == validation.KINDS):
+        console.print(matrix.table(name, verdicts))
+    _show_verdicts(assignment, verdicts)
+    for text in weak:
+        console.print(f"[red]weak[/red] {text}", highlight=False)
+    folder = assignments.ROOT / "build" / "validate"
+    page = matrix.page(folder / f"{assignment}.html", assignment, verdicts, weak)
+    console.print(
+        f"{assignment}: {fresh} cases run in {time.monotonic() - begun:.0f} s, {len(verdicts) - fresh} had not "
+        f"changed. Page: {_relative(page)}",
+        highlight=False,
+    )
+    return bool(weak) or any(v.problem for v in verdicts)
+
+
+def _judged(
+    assignment: str, exercise: str, jobs: int, force: bool, kinds: tuple[str, ...], training: bool
+) -> tuple[list, int]:
+    """(the verdicts, how many of them are new), with a progress bar; what is not as it must be is said at once."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from autograder.proof import validate as validation
+
+    fresh = 0
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
         total = sum(c.kind in kinds for c in validation.cases(assignment, exercise))
         task = bar.add_task(f"validating {assignment}", total=total)
 
@@ -502,15 +520,16 @@ def _validate(assignment: str, exercise: str, jobs: int, force: bool, kinds: tup
             fresh += is_fresh
             bar.update(task, advance=1, description=f"{verdict.exercise} {verdict.name}")
             if verdict.problem:
-                console.print(
-                    f"[red]✗[/red] {verdict.exercise} · {verdict.name} ({verdict.kind}) {escape(verdict.problem)}",
-                    highlight=False,
-                )
+                what = f"{verdict.exercise} · {verdict.name} ({verdict.kind})"
+                console.print(f"[red]✗[/red] {what} {escape(verdict.problem)}", highlight=False)
 
-        verdicts = validation.validate(assignment, exercise, jobs, force, done, kinds, training)
-    weak = validation.weaknesses(assignment, verdicts) if kinds == validation.KINDS else []
-    for name in dict.fromkeys(v.exercise for v in verdicts if kinds == validation.KINDS):
-        console.print(matrix.table(name, verdicts))
+        return validation.validate(assignment, exercise, jobs, force, done, kinds, training), fresh
+
+
+def _show_verdicts(assignment: str, verdicts: list) -> None:
+    """How many of each kind are as they must be, and which have to be trained to be judged."""
+    from autograder.proof import validate as validation
+
     for kind, what in (
         ("solution", "earn everything"),
         ("blank", "earn nothing"),
@@ -522,24 +541,12 @@ def _validate(assignment: str, exercise: str, jobs: int, force: bool, kinds: tup
         if here:
             held = sum(not v.problem for v in here)
             console.print(f"{kind:8} {held} of {len(here)} {what}", highlight=False)
-    stale = [v for v in verdicts if v.key == validation.STALE]
-    if stale:
+    if stale := [v for v in verdicts if v.key == validation.STALE]:
         console.print(
             f"[yellow]{len(stale)} that need training have changed since they were judged:[/yellow] deepul "
             f"validate {assignment}",
             highlight=False,
         )
-    for text in weak:
-        console.print(f"[red]weak[/red] {text}", highlight=False)
-    folder = assignments.ROOT / "build" / "validate"
-    page = matrix.page(folder / f"{assignment}.html", assignment, verdicts, weak)
-    seconds = time.monotonic() - begun
-    console.print(
-        f"{assignment}: {fresh} cases run in {seconds:.0f} s, {len(verdicts) - fresh} had not "
-        f"changed. Page: {_relative(page)}",
-        highlight=False,
-    )
-    return bool(weak) or any(v.problem for v in verdicts)
 
 
 def _opened(folder: Path, context: typer.Context):

@@ -94,6 +94,7 @@ class Course:
         from nbgrader.apps import NbGraderAPI
         from nbgrader.coursedir import CourseDirectory
 
+        _quiet()
         # nbgrader calls `alembic` by name when it makes a gradebook.
         bin_folder = str(Path(sys.executable).parent)
         if bin_folder not in os.environ["PATH"].split(os.pathsep):
@@ -142,14 +143,18 @@ class Course:
         """nbgrader's gradebook, as a context manager."""
         from nbgrader.api import Gradebook
 
-        # A mapping of nbgrader's that SQLAlchemy 2.1 grumbles about; harmless, and not for a TA to read.
-        warnings.filterwarnings("ignore", message="Object of type <Submitted")
+        _quiet()
         return Gradebook(self.gradebook_url, "deepul")
 
     @property
     def gradebook_url(self) -> str:
         """Of the gradebook; whoever writes to it waits for others that do, formgrader for example."""
         return f"sqlite:///{self.root / 'gradebook.db'}?timeout={LOCKED_SECONDS}"
+
+
+def _quiet() -> None:
+    """A mapping of nbgrader's that SQLAlchemy 2.1 grumbles about is harmless, and not for a TA to read."""
+    warnings.filterwarnings("ignore", message="Object of type <Submitted")
 
 
 def reason(result: dict) -> str:
