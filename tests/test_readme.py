@@ -172,7 +172,7 @@ def _leave_answers_open(file: Path, handout: Path) -> None:
 
 CANVAS = """\
 Student,ID,SIS User ID,SIS Login ID,Section,hw1 (12)
-Points Possible,,,,,110
+Points Possible,,,,,98
 "Lovelace, Ada",40017,,ada,A,
 """
 
