@@ -375,7 +375,7 @@ def test_a_submission_is_graded_as_deepul_grades_it(autograder, honest, course):
     command = [BIN / "deepul", "grade", "hw1", honest.parent, "--course", course.root, "-j", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    with (course.root / "reports" / "hw1" / "grades.csv").open(encoding="utf-8") as stream:
+    with (course.root / "reports" / "hw1" / "checks.csv").open(encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if not row["check"].startswith("answer-")]
     wanted = [(float(r["points"]), float(r["max_points"]), r["outcome"], r["measured"]) for r in rows]
     assert sum(points for points, *_ in wanted) == 35

@@ -101,8 +101,8 @@ def test_a_written_answer_is_graded_and_its_points_are_everywhere(formgrader, co
 
     grade(course)  # the next run says what the gradebook says
     with (course.root / "reports" / "hw1" / "grades.csv").open(encoding="utf-8") as stream:
-        points = [float(r["points"] or 0) for r in csv.DictReader(stream) if r["student"] == student]
-    assert sum(points) == 16.5
+        totals = {row["student"]: float(row["total"]) for row in csv.DictReader(stream)}
+    assert totals == dict.fromkeys(ANSWERED, 15.0) | dict.fromkeys(BLANK, 0.0) | {student: 16.5}
     assert "16.5" in (course.root / "reports" / "hw1" / "report" / "index.html").read_text(encoding="utf-8")
 
 
