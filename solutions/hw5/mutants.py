@@ -1455,7 +1455,7 @@ MUTANTS += (
         "the labels of other images, and few steps",
         (("    steps = 2500\n", "    steps = 100\n"), (DROPS, DROPS.replace("(y,", "(y.flip(0),"))),
         "guidance_steers_and_narrows",
-        "of its label",
+        "The label is not followed",
         weights="trained",
     ),
     dit(
