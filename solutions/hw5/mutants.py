@@ -216,10 +216,10 @@ MUTANTS = (
         "standard deviations of langevin",
     ),
     Mutant(
-        "no-annealing",
+        "never-cooled",
         "score",
-        "only the smallest level is used",
-        (("torch.logspace(0, math.log10(0.05), 40)", "torch.logspace(math.log10(0.05), math.log10(0.05), 40)"),),
+        "only the largest level is used",
+        (("torch.logspace(0, math.log10(0.05), 40)", "torch.logspace(0, 0, 40)"),),
         "samples_look_like_the_data",
         "go down the levels slowly",
     ),
