@@ -14,7 +14,7 @@ from autograder.properties.finding import Finding
 
 EXACT = 2e-4  # relative to the size of the numbers: single precision, over a few dozen operations
 P_VALUE = 1e-6  # a right answer is rejected once in a million
-ORDER = 0.4  # an order is measured to so much where a few hundred points are followed
+ORDER = 0.6  # an order is measured to so much where a few hundred points are followed
 ROUNDING = 3e-6  # of points of unit size in single precision, over some dozens of steps
 TRACE = 1e-3  # of a divergence, relative: it may be computed in single precision
 
