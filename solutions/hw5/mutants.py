@@ -539,7 +539,7 @@ MUTANTS = (
         "the variances of a KL are left out",
         ((TERM, "total = total + squares / (2 * beta)"),),
         "bound_over_all_terms",
-        "(r − 1 − log r) is missing",
+        "is right (p = ",
     ),
     Mutant(
         "elbo",
