@@ -15,7 +15,7 @@ from autograder.student import Handle, Student, expect
 from autograder.workbench import StudentCodeError
 from deepul_utils import toy
 
-SIZES = (1.5, 2.5, 1.0, 3.5)  # of the noise of random weights, tried in turn
+SIZES = (1.5, 2.5, 1.0, 3.5, 2.0, 3.0, 1.5, 2.5)  # of the noise of random weights, tried in turn
 CALLS, ROWS = 40, 100  # a random loss is drawn in so many calls, of so many examples each
 TELLS = 1e-12  # a p-value: with such a network two losses are told apart
 SAMPLES = 2000
@@ -74,7 +74,7 @@ def drawn_losses(model: Model, x: np.ndarray, seed: int) -> np.ndarray:
 
 
 def loss_finding(
-    new: Callable[[float], Model],
+    new: Callable[[float, int], Model],
     x: np.ndarray,
     losses: Callable[[Model, np.ndarray, int], dict[str, np.ndarray]],
     required: str,
@@ -82,13 +82,13 @@ def loss_finding(
 ) -> Finding:
     """Whether the loss of one example, (D,), is what it should be, for a network with random weights.
 
-    losses: (model, x repeated, seed) -> {"": draws of the right loss, what is wrong: draws of that}. Of a few random
-    networks that one counts in which they differ most.
+    new: (how large weights are, which draw of them) -> a model. losses: (model, x repeated, seed) -> {"": draws of the
+    right loss, what is wrong: draws of that}. Of a few random networks that one counts in which they differ most.
     """
     many = np.repeat(x[None], CALLS * ROWS, axis=0)
     best, least = None, np.inf
-    for size in SIZES:
-        model = new(size)
+    for draw, size in enumerate(SIZES):
+        model = new(size, draw)
         kinds = losses(model, many, seed)
         with np.errstate(all="ignore"):
             worst = max(diffusion.p_of_same(kinds[""], other) for slip, other in kinds.items() if slip)

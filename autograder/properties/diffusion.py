@@ -14,7 +14,7 @@ from autograder.properties.finding import Finding
 
 EXACT = 2e-4  # relative to the size of the numbers: single precision, over a few dozen operations
 P_VALUE = 1e-6  # a right answer is rejected once in a million
-ORDER = 0.4  # an order is measured to so much where a few hundred points are followed
+ORDER = 0.6  # an order is measured to so much where a few hundred points are followed
 ROUNDING = 3e-6  # of points of unit size in single precision, over some dozens of steps
 TRACE = 1e-3  # of a divergence, relative: it may be computed in single precision
 
@@ -88,13 +88,13 @@ class Mixture:
         return y.reshape(-1, K * D) @ self._axes[1].transpose(0, 2, 1).reshape(K * D, D)
 
 
-def mixture(dims: int, seed: int, components: int = 3) -> Mixture:
+def mixture(dims: int, seed: int, components: int = 3, narrowest: float = 0.35) -> Mixture:
     """A random mixture, of about unit size. One component: a Gaussian, tilted and off centre."""
     rng = np.random.default_rng(seed)
     weights = rng.dirichlet(5 * np.ones(components))
     means = rng.normal(size=(components, dims)) * (1.2 if components > 1 else 0.7)
     turns = np.linalg.qr(rng.normal(size=(components, dims, dims)))[0]
-    widths = rng.uniform(0.35, 1.1, size=(components, dims))
+    widths = rng.uniform(narrowest, 1.1, size=(components, dims))
     return Mixture(weights, means, np.einsum("kij,kj,klj->kil", turns, widths**2, turns))
 
 
@@ -322,16 +322,16 @@ def solved(velocity: Field, x: np.ndarray, start: float, end: float, steps: int)
     return x
 
 
-def order_is(errors: np.ndarray, order: int, name: str) -> Finding:
+def order_is(errors: np.ndarray, order: int, name: str, rounding: float = ROUNDING) -> Finding:
     """errors of a solver with n, 2n, 4n, … steps: each 2^order times smaller than the one before.
 
-    The last two count that are above the rounding of single precision; where all are below it, that is good enough.
+    The last two count that are above the rounding of numbers; where all are below it, that is good enough.
     """
     required = f"{2**order} times smaller when steps double (order {order})"
     if not np.isfinite(errors).all():
         return Finding(0.0, f"{name}: the error is nan or infinite", required)
     factors = errors[:-1] / np.maximum(errors[1:], 1e-300)
-    known = factors[errors[1:] > ROUNDING]
+    known = factors[errors[1:] > rounding]
     measured = f"{name}: the error is {', then '.join(f'{f:.3g}' for f in factors)} times smaller"
     if not len(known) or abs(np.log2(known[-1]) - order) <= ORDER:
         return Finding(1.0, measured, required)

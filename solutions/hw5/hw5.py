@@ -998,7 +998,7 @@ plots.trajectories(paths_of(perfect_flow, 60), moons)
 # %%
 x = torch.as_tensor(moons.sample(100, seed=1, split="validation"))
 for steps in (10, 20, 40):
-    error = np.abs(perfect_flow.log_prob(x, steps).numpy() - moons.log_prob(x)).mean()
+    error = np.abs(perfect_flow.log_prob(x, steps).cpu().numpy() - moons.log_prob(x)).mean()
     print(f"{steps} steps: {error:.5f} nats from the density")
 
 # %% [markdown]

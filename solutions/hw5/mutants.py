@@ -216,10 +216,10 @@ MUTANTS = (
         "standard deviations of langevin",
     ),
     Mutant(
-        "no-annealing",
+        "never-cooled",
         "score",
-        "only the smallest level is used",
-        (("torch.logspace(0, math.log10(0.05), 40)", "torch.logspace(math.log10(0.05), math.log10(0.05), 40)"),),
+        "only the largest level is used",
+        (("torch.logspace(0, math.log10(0.05), 40)", "torch.logspace(0, 0, 40)"),),
         "samples_look_like_the_data",
         "go down the levels slowly",
     ),
@@ -539,7 +539,7 @@ MUTANTS = (
         "the variances of a KL are left out",
         ((TERM, "total = total + squares / (2 * beta)"),),
         "bound_over_all_terms",
-        "(r − 1 − log r) is missing",
+        "is right (p = ",
     ),
     Mutant(
         "elbo",
@@ -1455,7 +1455,7 @@ MUTANTS += (
         "the labels of other images, and few steps",
         (("    steps = 2500\n", "    steps = 100\n"), (DROPS, DROPS.replace("(y,", "(y.flip(0),"))),
         "guidance_steers_and_narrows",
-        "of its label",
+        "The label is not followed",
         weights="trained",
     ),
     dit(

@@ -27,12 +27,11 @@ def chain(seed: int, steps: int = 6) -> tuple[np.ndarray, np.ndarray]:
     return betas, np.append(1.0, np.cumprod(1 - betas))
 
 
-def small(student: Student, seed: int, dims: int = 2, size: float = 1.0, steps: int = 6) -> Model:
+def small(student: Student, seed: int, dims: int = 2, size: float = 1.0, draw: int = 0) -> Model:
     """A small model with random weights, of a random chain."""
-    betas, _ = chain(seed, steps)
-    made = student.new(
-        "DDPM", betas.astype(np.float32), dims=dims, hidden=HIDDEN, seed=seed, perturb=size, precise=True
-    )
+    betas = chain(seed)[0].astype(np.float32)
+    number = seed + 1009 * draw
+    made = student.new("DDPM", betas, dims=dims, hidden=HIDDEN, seed=number, perturb=size, precise=True)
     return Model(made, dims)
 
 

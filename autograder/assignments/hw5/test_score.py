@@ -25,9 +25,10 @@ def levels(t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.exp(-area / 2), np.sqrt(-np.expm1(-area))
 
 
-def small(student: Student, seed: int, dims: int = 2, size: float = 1.0) -> Model:
+def small(student: Student, seed: int, dims: int = 2, size: float = 1.0, draw: int = 0) -> Model:
     """A small model with random weights."""
-    return Model(student.new("ScoreModel", dims=dims, hidden=HIDDEN, seed=seed, perturb=size, precise=True), dims)
+    number = seed + 1009 * draw
+    return Model(student.new("ScoreModel", dims=dims, hidden=HIDDEN, seed=number, perturb=size, precise=True), dims)
 
 
 def perfect(student: Student, data: diffusion.Mixture) -> Model:
