@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from autograder import assignments, cli, demo
+from autograder import assignments, cli, demo, desk
 from autograder.course import Course, CourseError
 from autograder.grading import again, batch, downloads, showing
 from autograder.grading.limits import Limits
@@ -83,7 +83,8 @@ def course(tmp_path_factory) -> Course:
     for student, change in (("ada", str), ("ben", lambda source: source.replace(*BROKEN))):
         solved = demo.QUICK[:1]
         write_submission(handout, root / "in" / student, solution_cells("hw1"), solved, solved, change=change)
-    batch.grade(opened, "hw1", downloads.find(root / "in", "hw1").chosen(), batch.Options(jobs=1))
+    run = desk.Run(Console(quiet=True), opened, "hw1", opened.root / "reports" / "hw1", batch.Options(jobs=1))
+    assert run.grade(downloads.find(root / "in", "hw1").chosen()) == 0
     return opened
 
 
