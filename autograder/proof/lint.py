@@ -74,7 +74,15 @@ def _changes_match(assignment: Assignment, cells: list[Cell]) -> list[str]:
 
 
 def _figures_exist(assignment: Assignment, cells: list[Cell]) -> list[str]:
-    """Whether each figure that the text shows was made."""
-    shown = {f for c in cells if c.kind == "markdown" for f in source.FIGURE.findall(c.source)}
+    """Whether each figure that the text shows was made; of exercises that a course leaves out, none is."""
+    handout = assignment.handout / f"{assignment}.ipynb"
+    texts = [c for c in cells if c.kind == "markdown"]
+    if handout.exists():
+        given = {found[1] for c in notebooks.read(handout) if (found := notebooks.HEADING.search(c.source))}
+        left_out = {e.number for e in assignment.exercises} - given
+        own = [notebooks.section(texts, number) for number in left_out]
+        before = notebooks.section(texts, "")
+        texts = [c for c in texts if c in before or not any(c in section for section in own)]
+    shown = {f for c in texts for f in source.FIGURE.findall(c.source)}
     there = {f.name for f in (assignment.handout / "figures").glob("*.png")}
     return [f"The figure {name} was not made yet: deepul release {assignment}." for name in sorted(shown - there)]
