@@ -27,7 +27,7 @@ console = Console()
 # What a bug report should say of this machine.
 PACKAGES = ("torch", "numpy", "scipy", "matplotlib", "pytest", "ipykernel", "jupyterlab")
 # The commands of cli.py, which a student's kit does not have.
-STAFF = ("release", "new", "lint", "grade", "demo", "export", "calibrate", "validate")
+STAFF = ("list", "release", "new", "lint", "grade", "demo", "export", "calibrate", "validate")
 
 
 @app.callback()
