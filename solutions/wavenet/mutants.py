@@ -37,14 +37,14 @@ MUTANTS = (
         "padded-on-both-sides", "wavenet", "zeros on either side, as for pictures",
         ((CONV, CONV.replace("(self.kept, 0)", "(self.kept // 2, self.kept - self.kept // 2)")),),
         "a_causal_convolution_and_one_step_of_it", "zeros on the left, none on the right",
-        also=("samples_follow_the_density",),
+        also=("samples_follow_the_density", *SKIPPED),
     ),
     Mutant(
         "cut-at-the-wrong-end", "wavenet", "padded by conv1d on both sides, and cut on the left",
         ((CONV, "out = F.conv1d(x, self.weight, self.bias, padding=self.kept, dilation=self.dilation)\n"
                 "        return out[..., self.kept :]"),),
         "a_causal_convolution_and_one_step_of_it", "zeros on the left, none on the right",
-        also=("samples_follow_the_density",),
+        also=("samples_follow_the_density", *SKIPPED),
     ),
     Mutant(
         "step-without-dilation", "wavenet", "a step reads the last k inputs, whatever the dilation",
