@@ -33,15 +33,23 @@ venv-package:
 demo: setup
 	@$(BIN)/deepul demo
 
+# Several tests at a time, one thread each; then those that load the machine, or measure what it does, by themselves.
+# Fewer at a time: make test PROCESSES=1.
+PROCESSES ?= logical
+AT_ONCE := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(PROCESSES) --maxprocesses 4 --dist loadgroup
+ALONE := $(BIN)/pytest -q -n 0
+NONE_IS_FINE := || [ $$? = 5 ] # pytest's exit status where no test was chosen
+
 test: setup
-	@$(BIN)/pytest -q -m "not slow" $(TESTS)
+	@$(AT_ONCE) -m "not slow and not alone" $(TESTS) $(NONE_IS_FINE)
+	@$(ALONE) -m "not slow and alone" $(TESTS) $(NONE_IS_FINE)
 
 # Trains, grades a whole class, and drives JupyterLab in a browser.
 test-slow: setup
-	@$(BIN)/pytest -q -m slow
+	@$(AT_ONCE) -m "slow and not alone" $(TESTS) $(NONE_IS_FINE)
+	@$(ALONE) -m "slow and alone" $(TESTS) $(NONE_IS_FINE)
 
-test-all: setup
-	@$(BIN)/pytest -q
+test-all: test test-slow
 
 # Lines and branches of both packages that the quick tests run; the floor stands in pyproject.toml. A third slower than
 # the tests alone, and no part of CI.

@@ -27,8 +27,16 @@ c.Autograde.autograde_preprocessors = [
     "autograder.grading.nbgrader_steps.TrustedExecute",
     "nbgrader.preprocessors.LimitOutput",
     "nbgrader.preprocessors.SaveAutoGrades",
-    "nbgrader.preprocessors.AssignLatePenalties",
+    "autograder.grading.nbgrader_steps.LatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
+# `nbgrader zip_collect` takes notebooks alone, if it is not told otherwise, and would leave weights out.
+c.FileNameCollectorPlugin.valid_ext = [".ipynb", ".safetensors"]
 # What could not be graded has no score in the table, where nbgrader writes 0.
 c.ExportApp.plugin_class = "autograder.grading.nbgrader_steps.Export"
+# The pictures that the handout's text shows are in a student's page itself.
+c.GenerateFeedback.preprocessors = [
+    "nbgrader.preprocessors.GetGrades",
+    "autograder.grading.nbgrader_steps.Figures",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+]

@@ -2,8 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -16,11 +16,12 @@ from rich.table import Column, Table
 from autograder import assignments
 from autograder.commands import app, console, readable_output
 
-ROOM = 120  # columns of a terminal, from which on the table of a class says where points were lost, too
-
 AssignmentName = Annotated[str, typer.Argument(help="Which assignment, e.g. hw1.")]
 CourseFolder = Annotated[
     Path, typer.Option("--course", help="The course folder: gradebook, submitted/, autograded/, reports.")
+]
+Limit = Annotated[
+    list[str] | None, typer.Option(help="Change what a submission may use, e.g. --limit cell=60; may be repeated.")
 ]
 
 
@@ -40,6 +41,9 @@ def list_models():
 def release(
     assignment: AssignmentName,
     figures: Annotated[bool, typer.Option(help="Draw the expected figures from the reference weights.")] = True,
+    course: Annotated[
+        Path | None, typer.Option(help="A course folder with a course.toml: its handout, in release/ there.")
+    ] = None,
 ):
     """Make the handout in homeworks/ and the zip for students from the source in solutions/."""
     from autograder import settings
@@ -47,9 +51,11 @@ def release(
     from autograder.handout.build import release as build
     from autograder.handout.bundle import bundle
 
-    kit = Course.kit()
-    folder = build(kit, assignment, figures)
-    archive = bundle(assignment, assignments.ROOT / "build" / "bundles", settings.read(kit.root).contact)
+    opened = Course.at(course) if course else Course.kit()
+    folder, own = build(opened, assignment, figures), settings.read(opened.root)
+    bundles = opened.root / "build" / "bundles" if opened == Course.kit() else opened.root / "bundles"
+    with own.in_use():
+        archive = bundle(assignment, bundles, own.contact, folder)
     console.print(f"handout       {_relative(folder)}/", highlight=False)
     console.print(f"for students  {_relative(archive)}: the handout with all it needs", highlight=False)
 
@@ -99,6 +105,7 @@ def lint(
 
 @app.command()
 def grade(
+    context: typer.Context,
     assignment: AssignmentName,
     submissions: Annotated[
         Path | None,
@@ -116,14 +123,19 @@ def grade(
         bool, typer.Option("--dry-run", help="Show what would be graded, what is missing, and how long it trains.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Grade again what was graded and has not changed.")] = False,
-    limit: Annotated[
-        list[str] | None, typer.Option(help="Change what a submission may use, e.g. --limit cell=60; may be repeated.")
-    ] = None,
+    limit: Limit = None,
     retrain: Annotated[
         float, typer.Option(min=0, max=1, help="Audit: train this share from scratch too, and compare.")
     ] = 0.0,
     figures: Annotated[
         bool, typer.Option("--figures", help="Draw every figure anew; else the student's own are shown, as handed in.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what came of it for programs; all else goes to the error output.")
+    ] = False,
+    separate_user: Annotated[
+        bool,
+        typer.Option("--separate-user", help="In a container where bubblewrap cannot work: each notebook is a user."),
     ] = False,
 ):
     """Grade a class in a sandbox, from what the platform gave you: gradebook, grades.csv and a report page.
@@ -132,113 +144,88 @@ def grade(
 
     Exit code: 0 all are graded, 1 some could not be graded or written down, 2 nothing was graded.
     """
-    from autograder.course import Course, CourseError
-    from autograder.grading import arrivals, batch, downloads
+    from autograder import desk
+    from autograder.course import CourseError
+    from autograder.grading import arrivals, batch, downloads, report
     from autograder.grading.limits import Limits
-    from autograder.roster import FILE, Roster
+    from autograder.roster import Roster
 
-    assignments.get(assignment)
     if attempt not in downloads.ATTEMPTS:
         raise CourseError(f"--attempt {attempt}: there are {', '.join(downloads.ATTEMPTS)}.")
-    opened = Course.at(course)
-    listed = roster or opened.root / FILE
-    known = Roster.read(listed) if roster or listed.exists() else None
-    scratch = opened.root / ".deepul" / "downloads" / assignment
-    download = downloads.find(submissions or opened.root / "submitted", assignment, known, scratch)
+    if dry_run and as_json:
+        raise typer.BadParameter("--json tells what came of grading; --dry-run grades nothing.")
+    console.stderr = as_json  # what programs read stands alone
+    limits = replace(Limits.parse(limit or []), figures=figures, separate_user=separate_user)
+    opened = _opened(course, context)
+    known = Roster.of_course(opened.root, roster)
+    options = batch.Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster, roster=known)
+    download = downloads.find(
+        submissions or opened.root / "submitted",
+        assignments.get(assignment).name,
+        known,
+        opened.root / ".deepul" / "downloads" / assignment,
+    )
     everyone = list(download.attempts)
+    download.attempts = downloads.of(download, only or everyone)
     if only:
-        unknown = sorted(set(only) - set(everyone))
-        if unknown:
-            raise CourseError(f"There is no submission of {', '.join(unknown)}. There are: {', '.join(everyone)}.")
-        download.attempts = {student: mine for student, mine in download.attempts.items() if student in only}
+        everyone = list(dict.fromkeys([*everyone, *report.earlier_students(opened, assignment)]))
     for note in downloads.notes(download):
         console.print(f"  {escape(note)}", style="dim", highlight=False)
-    limits = replace(Limits.parse(limit or []), figures=figures)
-    options = batch.Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster)
     if dry_run:
         console.print(arrivals.table(assignment, download.chosen(attempt)))
-        _changes(opened, assignment, download.chosen(attempt), options)
+        desk.show_changes(console, opened, assignment, download.chosen(attempt), options)
         return
     best = attempt == "best"
     chosen = batch.best(opened, assignment, download.attempts, options) if best else download.chosen(attempt)
     folder = opened.root / "reports" / assignment
-    files = partial(arrivals.write, folder / "files.csv", download, chosen)
-    _grade(opened, assignment, chosen, folder, options, everyone, files)
+    files = None if only else partial(arrivals.write, folder / "files.csv", download, chosen)  # of the class as a whole
+    run = desk.Run(console, opened, assignment, folder, options, everyone, files)
+    ended = run.grade(chosen)
+    if as_json and run.summary:
+        print(run.as_json())
+    if ended:
+        raise typer.Exit(ended)
 
 
-def _grade(
-    course,
-    assignment: str,
-    found: list,
-    folder: Path,
-    options=None,
-    everyone: list[str] | None = None,
-    files: Callable[[], None] | None = None,
-) -> None:
-    """Grade, show a progress bar and a line a student, and write grades.csv and the report into `folder`.
+@app.command()
+def show(
+    context: typer.Context,
+    assignment: AssignmentName,
+    student: Annotated[str, typer.Argument(help="Whose, as the table of grades calls them.")],
+    check: Annotated[
+        str, typer.Option(help="Which check: its exercise, a point, and words of it, e.g. made.samples.")
+    ] = "",
+    course: CourseFolder = Path("."),
+    limit: Limit = None,
+    separate_user: Annotated[
+        bool, typer.Option("--separate-user", help="As for grade: in a container where bubblewrap cannot work.")
+    ] = False,
+):
+    """Ask one check of one student again, in the sandbox with the seeds of the grade, and show what came of it.
 
-    everyone: the students who stand in the table, those of `found` and others who were graded earlier. files: writes
-    down what became of the files of a download. Exits with 1 if something could not be graded, or not be written down.
+    Measured and required, what the student's code was asked and answered, the code at the line, and a page with arrays
+    and figures. Without --check: the student's checks, as they were graded. Nothing is recorded.
+    Exit code: 0 all points, 1 not all.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from autograder.grading import again, showing
+    from autograder.grading.limits import Limits
 
-    from autograder.grading import arrivals, batch, report, sandbox
-
-    options = options or batch.Options()
-    if not options.cluster:
-        sandbox.require()
-    console.print(f"Each submission may use: {options.limits}.", style="dim", highlight=False)
-    everyone = everyone or [s.student for s in found]
-    begun, written = time.monotonic(), report.Report(course, assignment, folder, everyone)
-    try:
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        ) as bar:
-            task = bar.add_task("preparing the assignment", total=len(found))
-
-            def done(graded: batch.Graded) -> None:
-                written.add(graded)
-                bar.update(task, advance=1, description=f"graded {escape(graded.student)}")
-
-            results = batch.grade(course, assignment, found, options, done)
-    except KeyboardInterrupt:
-        console.print("Interrupted. What was graded is kept: the same command goes on from here.")
-        raise typer.Exit(130) from None
-    seconds = time.monotonic() - begun
-    alike = batch.alike(course, assignment, everyone)
-    written.finish(results, alike)
-    if files:
-        written.write(files)
-    _show(assignment, results)
-    if changes := written.changes:
-        console.print("Changed since the last run:", arrivals.changed(changes), sep="\n")
-    _summary(results, seconds)
-    if alike:
-        said = f"{len(alike)} times the same text, weights or code, to look at; no points change"
-        console.print(f"  alike   {_relative(folder / 'alike.csv')}: {said}", highlight=False, markup=False)
-    if written.problem:
-        console.print(
-            f"[red]deepul:[/red] the tables could not all be written in {escape(_relative(folder))}: "
-            f"{escape(written.problem)}. Then run the same command again: no grade is lost.",
-            highlight=False,
-        )
-    else:
-        console.print(
-            f"  table   {_relative(folder / 'grades.csv')}\n  report  {_relative(folder / 'report')}/index.html",
-            highlight=False,
-            markup=False,
-        )
-    if written.problem or any(r.not_graded or r.incomplete for r in results):
+    opened = _opened(course, context)
+    handed_in = showing.submission(opened, assignments.get(assignment).name, student)
+    if not check:
+        print(showing.graded(opened, assignment, student))
+        return
+    limits = replace(Limits.parse(limit or []), separate_user=separate_user)
+    shown = again.ask(opened, assignment, handed_in, showing.find(assignment, check), limits)
+    files = showing.write(showing.place(opened, assignment, shown), shown)
+    print(showing.text(shown), *(f"  {file.stem:7} {_relative(file)}" for file in files), sep="\n")
+    if shown.result["points"] != shown.result["max_points"]:
         raise typer.Exit(1)
 
 
 @app.command()
 def export(
+    context: typer.Context,
     assignment: AssignmentName,
     to: Annotated[str, typer.Option(help="canvas, moodle, brightspace, gradescope, or csv: the kit's own table.")],
     file: Annotated[Path | None, typer.Option(help="The platform's own grade file, which is filled in.")] = None,
@@ -254,16 +241,15 @@ def export(
 
     Exit code: 0 everyone who handed in has a row with points, 1 somebody has none, 2 nothing was written.
     """
-    from autograder.course import Course, CourseError
+    from autograder.course import CourseError
     from autograder.grading import export as exporting
-    from autograder.roster import FILE, Roster
+    from autograder.roster import Roster
 
     assignments.get(assignment)
     if to not in exporting.PLATFORMS:
         raise CourseError(f"--to {to}: there are {', '.join(exporting.PLATFORMS)}.")
-    opened = Course.at(course)
-    listed = roster or opened.root / FILE
-    known = Roster.read(listed) if roster or listed.exists() else None
+    opened = _opened(course, context)
+    known = Roster.of_course(opened.root, roster)
     target = output or opened.root / "reports" / assignment / f"{to}.csv"
     filled = exporting.write(opened, assignment, to, file, target, known, column, scale)
     console.print(f"{filled.filled} students have their points in {_relative(target)}.", highlight=False, markup=False)
@@ -275,116 +261,134 @@ def export(
         raise typer.Exit(1)
 
 
-def _changes(course, assignment: str, chosen: list, options) -> None:
-    """What grading again would change for those who were graded before. Nothing is recorded."""
-    from autograder.grading import arrivals, batch, report, sandbox
+@app.command()
+def feedback(
+    context: typer.Context,
+    assignment: AssignmentName,
+    only: Annotated[list[str] | None, typer.Option(help="Of this student only; may be repeated.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Lay the pages out there, a folder for each student's id.")] = None,
+    zipped: Annotated[bool, typer.Option("--zip", help="In --to, a zip for each student instead.")] = False,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Of those too whose written answers are not all graded: 0 there.")
+    ] = False,
+    roster: Annotated[Path | None, typer.Option(help="CSV of who is in the course. Default: its roster.csv.")] = None,
+    course: CourseFolder = Path("."),
+):
+    """Make what students get back: nbgrader's page of each, with points, comments and figures, as they are by now.
 
-    before = [e for s in chosen if (e := report.earlier_result(course, assignment, s.student))]
-    graded = {e.student for e in before}
-    if not graded:
-        return
-    if not options.cluster:
-        sandbox.require()
-    now = batch.rehearse(course, assignment, [s for s in chosen if s.student in graded], options)
-    if rows := report.changes(before, now):
-        console.print("Grading would change:", arrivals.changed(rows), sep="\n")
-    else:
-        console.print(f"Grading would change nothing for the {len(graded)} who were graded before.", highlight=False)
+    Exit code: 0 everyone who was graded has a page, 1 somebody has none, 2 nothing was made.
+    """
+    from autograder.grading import feedback as pages
+    from autograder.roster import Roster
 
-
-def _summary(results: list, seconds: float) -> None:
-    """How many were graded, how many had not changed, how many have no grade; what audits gave, what was not kept."""
-    graded = [r for r in results if not r.not_graded]
-    fresh = sum(r.fresh for r in graded)
-    parts = [f"{fresh} graded in {seconds:.0f} s"]
-    parts += [f"{len(graded) - fresh} had not changed"] if fresh < len(graded) else []
-    parts += [f"{len(results) - len(graded)} could not be graded"] if len(graded) < len(results) else []
-    console.print(f"{len(results)} submissions: {', '.join(parts)}.", highlight=False)
-    for result in results:
-        if result.audited:
-            console.print(f"  audit of {escape(result.student)}: {result.audited}", highlight=False)
-        for problem in result.problems if result.incomplete and not result.not_graded else ():
-            console.print(f"  {escape(result.student)}: {escape(problem)}", highlight=False)
-
-
-def _show(assignment: str, results: list) -> None:
-    listed = assignments.get(assignment).exercises
-    most = {s["exercise"]: s["max_points"] for r in results for s in r.scores}
-    written = max((r.most_written for r in results), default=0.0)
-    table = Table(Column("student", no_wrap=True, min_width=14), box=SIMPLE_HEAD, padding=(0, 0, 0, 1))
-    titles = [*(f"{e.number}\nof {most[e.name]:g}" for e in listed)]
-    titles += [f"checks\nof {sum(most.values()):g}", f"written\nof {written:g}"] if written else []
-    for title in (*titles, f"total\nof {sum(most.values()) + written:g}"):
-        table.add_column(title, justify="right", no_wrap=True)
-    wide = console.width >= ROOM
-    if wide:
-        table.add_column("where points were lost")
-    below: list[str] = []
-    for result in results:
-        scores = {s["exercise"]: s for s in result.scores}
-        lost = [
-            f"{s['number']} {c['title']}"
-            for s in result.scores
-            for c in s["checks"]
-            if c["outcome"] in ("failed", "partial", "not graded")
-        ]
-        cells = [_earned([scores[e.name]]) for e in listed]
-        cells += [_earned(result.scores, result.changed), _written(result)] if written else []
-        total = "[yellow]not graded[/yellow]" if result.not_graded else f"[bold]{_total(result)}[/bold]"
-        if result.not_graded:
-            lost = result.problems
-        if result.stopped:
-            lost = [f"stopped: {result.stopped}", *lost]
-        where = lost or _waiting(result)
-        table.add_row(escape(result.student), *cells, total, *([escape("\n".join(where))] if wide else []))
-        below += [f"  {result.student}: {'; '.join(where)}"] if where else []
-    console.print(table)
-    if below and not wide:
-        console.print("Where points were lost:\n" + "\n".join(below), highlight=False, markup=False)
+    assignments.get(assignment)
+    opened = _opened(course, context)
+    with console.status(f"making feedback of {assignment}") as status:
+        tell = lambda number, of: status.update(f"feedback of {assignment}: {number} of {of}")  # noqa: E731
+        made = pages.make(opened, assignment, only or (), unfinished, Roster.of_course(opened.root, roster), tell)
+    if to:
+        pages.lay_out(made.pages, to, zipped)
+    where = _relative(to) if to else f"{_relative(opened.root / 'feedback')}/STUDENT/{assignment}/{assignment}.html"
+    console.print(f"{len(made.pages)} pages, {len(made.fresh)} of them new: {where}", highlight=False, markup=False)
+    for student, why in made.without.items():
+        console.print(f"  no page: {student}: {why}", highlight=False, markup=False)
+    if made.without:
+        raise typer.Exit(1)
 
 
-def _waiting(result) -> list[str]:
-    """Why a student has not all points of whom no check failed."""
-    headlines = {s["headline"]: s["number"] for s in result.scores if s["points"] < s["max_points"]}
-    blank = [number for said, number in headlines.items() if said == f"Exercise {number} is not implemented yet."]
-    others = sorted(said for said, number in headlines.items() if number not in blank)
-    return [*([f"not implemented yet: {', '.join(blank)}"] if blank else []), *others]
+@app.command()
+def totals(
+    context: typer.Context,
+    roster: Annotated[Path | None, typer.Option(help="CSV of who is in the course. Default: its roster.csv.")] = None,
+    course: CourseFolder = Path("."),
+):
+    """Write what everybody has in the whole course: each homework by its weight in course.toml."""
+    from autograder.grading import totals as adding
+    from autograder.roster import Roster
+
+    opened = _opened(course, context)
+    table, target = adding.rows(opened, Roster.of_course(opened.root, roster)), opened.root / "reports" / "course.csv"
+    adding.write(target, table)
+    console.print(f"{len(table)} students: {_relative(target)}", highlight=False, markup=False)
 
 
-def _earned(scores: list[dict], changed: Sequence[dict] = ()) -> str:
-    """The points of exercises; what was not graded has none. changed: what people changed in them."""
-    from autograder.display import number
+@app.command()
+def term(
+    folder: Annotated[Path, typer.Argument(help="The new course folder, called after the term: 2027-spring.")],
+    first: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The day the first homework is due.")],
+    zone: Annotated[str, typer.Option(help="Time zone of its due dates, e.g. Europe/Berlin.")] = "UTC",
+    like: Annotated[
+        Path | None, typer.Option(help="The folder of an earlier term, to take its course.toml over.")
+    ] = None,
+):
+    """Begin a term: a course folder with its course.toml, and a secret of its own."""
+    from autograder.term import make
 
-    checks = [c for score in scores for c in score["checks"]]
-    missing = sum(c["points"] is None for c in checks)
-    points = number(sum(s["points"] for s in (*scores, *changed)))
-    return "–" if missing == len(checks) and not changed else f"{points}+?" if missing else points
+    made = make(folder, first.date(), zone, like)
+    secret = made.root / ".deepul-salt"
+    console.print(
+        f"course   {_relative(made.root)}/course.toml: due dates, late policy, exercises; look it over\n"
+        f"secret   {secret}: keep a copy where only staff read it. Only with it grades come out the same again, and "
+        "who reads it can predict what is held out\n"
+        f"Then:\n  deepul release hw1 --course {_relative(made.root)}\n"
+        f"  deepul grade hw1 path/to/download --course {_relative(made.root)}",
+        highlight=False,
+        markup=False,
+    )
 
 
-def _written(result) -> str:
-    """The points of written answers; "?" for those that nobody has graded yet."""
-    from autograder.display import number
+@app.command()
+def gradescope(
+    context: typer.Context,
+    assignment: AssignmentName,
+    course: CourseFolder = Path("."),
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The zip. Default: build/gradescope/ of the course folder.")
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option(min=3, help="After how many minutes Gradescope ends it: its setting Autograder Timeout.")
+    ] = 10.0,
+    visibility: Annotated[
+        str, typer.Option(help="When students see the checks: visible, after_due_date, after_published or hidden.")
+    ] = "visible",
+    leaderboard: Annotated[
+        bool, typer.Option("--leaderboard", help="List the points of all, exercise by exercise.")
+    ] = False,
+    sandbox: Annotated[
+        str, typer.Option(help="bubblewrap, separate-user, or auto: the first where it works there, else the other.")
+    ] = "auto",
+):
+    """Make the autograder that Gradescope runs for each submission: a zip to upload, with this course's salt."""
+    from autograder import settings
+    from autograder.grading import batch
+    from autograder.handout import gradescope as packing
 
-    if not result.written:
-        return "–"
-    points = number(sum(w["points"] or 0.0 for w in result.written))
-    return f"{points}+?" if any(w["points"] is None for w in result.written) else points
-
-
-def _total(result) -> str:
-    from autograder.display import number
-
-    is_open = any("+?" in text for text in (_earned(result.scores, result.changed), _written(result)))
-    return number(result.total) + ("+?" if is_open else "")
+    assignments.get(assignment)
+    opened = _opened(course, context)
+    excused = tuple(settings.read(opened.root).of(assignment).excused)
+    own = dict(minutes=minutes, visibility=visibility, leaderboard=leaderboard, sandbox=sandbox, excused=excused)
+    notebook = batch.prepare(opened, assignment)
+    chosen = packing.settings(notebook, assignment, **own)
+    target = output or opened.root / "build" / "gradescope" / f"{assignment}.zip"
+    archive = packing.pack(target, notebook, opened.salt, chosen)
+    console.print(f"{_relative(archive)}: upload it to Gradescope, and give it to nobody else.", highlight=False)
+    console.print(
+        f"Points: {chosen.points:g} by the autograder"
+        + (f", {chosen.written:g} by people (manual grading)" if chosen.written else "")
+        + f". Timeout: {minutes:g} minutes. It has the course's salt and its checks, and no solution.",
+        highlight=False,
+    )
 
 
 @app.command()
 def demo(folder: Annotated[Path, typer.Option(help="Where to put everything.")] = Path("build/demo")):
     """The whole path on built-in data: hand out, a small class of submissions, grade, report."""
+    from autograder import desk
     from autograder.demo import prepare
 
     course, found = prepare(folder, "hw1", tell=lambda text: console.print(text, style="dim"))
-    _grade(course, "hw1", found, folder)
+    if ended := desk.Run(console, course, "hw1", folder).grade(found):
+        raise typer.Exit(ended)
 
 
 @app.command()
@@ -488,20 +492,38 @@ def _handout(assignment: str, force: bool) -> bool:
 
 def _validate(assignment: str, exercise: str, jobs: int, force: bool, kinds: tuple[str, ...], training: bool) -> bool:
     """Validate one assignment and show it; whether anything was not as it must be."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from autograder.proof import matrix
     from autograder.proof import validate as validation
 
-    begun, fresh = time.monotonic(), 0
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    ) as bar:
+    begun = time.monotonic()
+    verdicts, fresh = _judged(assignment, exercise, jobs, force, kinds, training)
+    weak = validation.weaknesses(assignment, verdicts) if kinds == validation.KINDS else []
+    for name in dict.fromkeys(v.exercise for v in verdicts if kinds == validation.KINDS):
+        console.print(matrix.table(name, verdicts))
+    _show_verdicts(assignment, verdicts)
+    for text in weak:
+        console.print(f"[red]weak[/red] {text}", highlight=False)
+    folder = assignments.ROOT / "build" / "validate"
+    page = matrix.page(folder / f"{assignment}.html", assignment, verdicts, weak)
+    console.print(
+        f"{assignment}: {fresh} cases run in {time.monotonic() - begun:.0f} s, {len(verdicts) - fresh} had not "
+        f"changed. Page: {_relative(page)}",
+        highlight=False,
+    )
+    return bool(weak) or any(v.problem for v in verdicts)
+
+
+def _judged(
+    assignment: str, exercise: str, jobs: int, force: bool, kinds: tuple[str, ...], training: bool
+) -> tuple[list, int]:
+    """(the verdicts, how many of them are new), with a progress bar; what is not as it must be is said at once."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from autograder.proof import validate as validation
+
+    fresh = 0
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
         total = sum(c.kind in kinds for c in validation.cases(assignment, exercise))
         task = bar.add_task(f"validating {assignment}", total=total)
 
@@ -510,15 +532,16 @@ def _validate(assignment: str, exercise: str, jobs: int, force: bool, kinds: tup
             fresh += is_fresh
             bar.update(task, advance=1, description=f"{verdict.exercise} {verdict.name}")
             if verdict.problem:
-                console.print(
-                    f"[red]✗[/red] {verdict.exercise} · {verdict.name} ({verdict.kind}) {escape(verdict.problem)}",
-                    highlight=False,
-                )
+                what = f"{verdict.exercise} · {verdict.name} ({verdict.kind})"
+                console.print(f"[red]✗[/red] {what} {escape(verdict.problem)}", highlight=False)
 
-        verdicts = validation.validate(assignment, exercise, jobs, force, done, kinds, training)
-    weak = validation.weaknesses(assignment, verdicts) if kinds == validation.KINDS else []
-    for name in dict.fromkeys(v.exercise for v in verdicts if kinds == validation.KINDS):
-        console.print(matrix.table(name, verdicts))
+        return validation.validate(assignment, exercise, jobs, force, done, kinds, training), fresh
+
+
+def _show_verdicts(assignment: str, verdicts: list) -> None:
+    """How many of each kind are as they must be, and which have to be trained to be judged."""
+    from autograder.proof import validate as validation
+
     for kind, what in (
         ("solution", "earn everything"),
         ("blank", "earn nothing"),
@@ -530,24 +553,22 @@ def _validate(assignment: str, exercise: str, jobs: int, force: bool, kinds: tup
         if here:
             held = sum(not v.problem for v in here)
             console.print(f"{kind:8} {held} of {len(here)} {what}", highlight=False)
-    stale = [v for v in verdicts if v.key == validation.STALE]
-    if stale:
+    if stale := [v for v in verdicts if v.key == validation.STALE]:
         console.print(
             f"[yellow]{len(stale)} that need training have changed since they were judged:[/yellow] deepul "
             f"validate {assignment}",
             highlight=False,
         )
-    for text in weak:
-        console.print(f"[red]weak[/red] {text}", highlight=False)
-    folder = assignments.ROOT / "build" / "validate"
-    page = matrix.page(folder / f"{assignment}.html", assignment, verdicts, weak)
-    seconds = time.monotonic() - begun
-    console.print(
-        f"{assignment}: {fresh} cases run in {seconds:.0f} s, {len(verdicts) - fresh} had not "
-        f"changed. Page: {_relative(page)}",
-        highlight=False,
-    )
-    return bool(weak) or any(v.problem for v in verdicts)
+
+
+def _opened(folder: Path, context: typer.Context):
+    """The course in a folder. As long as the command runs, assignments are as it gives them."""
+    from autograder import settings
+    from autograder.course import Course
+
+    course = Course.at(folder)
+    context.with_resource(settings.read(course.root).in_use())
+    return course
 
 
 def _relative(path: Path) -> str:

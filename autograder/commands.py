@@ -27,11 +27,24 @@ console = Console()
 # What a bug report should say of this machine.
 PACKAGES = ("torch", "numpy", "scipy", "matplotlib", "pytest", "ipykernel", "jupyterlab")
 # The commands of cli.py, which a student's kit does not have.
-STAFF = ("list", "release", "new", "lint", "grade", "demo", "export", "calibrate", "validate")
+STAFF = (
+    *("list", "release", "new", "lint", "grade", "show", "demo", "export", "gradescope"),
+    *("feedback", "totals", "term", "calibrate", "validate"),
+)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"deepul-kit {_version('deepul-kit')}")
+        raise typer.Exit
 
 
 @app.callback()
-def _commands() -> None:
+def _commands(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which kit this is, and end.")
+    ] = False,
+) -> None:
     """A command of its own, so that a kit with a single command still asks for its name."""
 
 
@@ -45,7 +58,7 @@ def check(
     What is trained already is loaded. Exit code: 0 all points, 1 not all, 2 it could not be run.
     """
     os.environ.setdefault("MPLBACKEND", "agg")  # nothing is shown
-    from autograder import notebooks, runner
+    from autograder import notebooks, runner, weights
 
     file = _file(notebook)
     here = _assignment(file, exercise)
@@ -56,7 +69,7 @@ def check(
     ran = notebooks.run_cells(cells, file.parent, file.parent / "artifacts", file.stem, keeps_samples=False)
     for error in ran.errors.values():
         console.print(f"[yellow]A cell stopped:[/yellow] {escape(error)}", highlight=False)
-    scores = [runner.check(e.name, ran.student) for e in chosen]
+    scores = [weights.of_course(runner.check(e.name, ran.student)) for e in chosen]
     for score in scores:
         print(f"{score}\n")
     earned, most = sum(scores), sum(score.max_points for score in scores)

@@ -94,8 +94,7 @@ class Course:
         from nbgrader.apps import NbGraderAPI
         from nbgrader.coursedir import CourseDirectory
 
-        # A mapping of nbgrader's that SQLAlchemy 2.1 grumbles about; harmless, and not for a TA to read.
-        warnings.filterwarnings("ignore", message="Object of type <Submitted", module="nbgrader")
+        _quiet()
         # nbgrader calls `alembic` by name when it makes a gradebook.
         bin_folder = str(Path(sys.executable).parent)
         if bin_folder not in os.environ["PATH"].split(os.pathsep):
@@ -110,6 +109,7 @@ class Course:
 
         config = PyFileConfigLoader("nbgrader_config.py", path=str(ROOT)).load_config()
         config.CourseDirectory.root = str(self.root)
+        config.CourseDirectory.db_url = self.gradebook_url
         config.CourseDirectory.source_directory = str(self.source)
         config.CourseDirectory.release_directory = str(self.release)
         return config
@@ -133,8 +133,8 @@ class Course:
         if not result["success"] and "Cannot add or remove cells" in str(result):
             raise CourseError(
                 f"The gradebook has submissions of {assignment} already, and nbgrader adds no cells to it then, nor "
-                "takes any away: keep the written questions as they were (written = … in course.toml), or move "
-                "gradebook.db away and grade again, which loses what was given by hand."
+                "takes any away: keep exercises and written questions as they were (without, questions and written in "
+                "course.toml), or move gradebook.db away and grade again, which loses what was given by hand."
             )
         if not result["success"]:
             raise CourseError(f"nbgrader could not make the handout of {assignment}: {reason(result)}")
@@ -143,12 +143,18 @@ class Course:
         """nbgrader's gradebook, as a context manager."""
         from nbgrader.api import Gradebook
 
+        _quiet()
         return Gradebook(self.gradebook_url, "deepul")
 
     @property
     def gradebook_url(self) -> str:
         """Of the gradebook; whoever writes to it waits for others that do, formgrader for example."""
         return f"sqlite:///{self.root / 'gradebook.db'}?timeout={LOCKED_SECONDS}"
+
+
+def _quiet() -> None:
+    """A mapping of nbgrader's that SQLAlchemy 2.1 grumbles about is harmless, and not for a TA to read."""
+    warnings.filterwarnings("ignore", message="Object of type <Submitted")
 
 
 def reason(result: dict) -> str:

@@ -199,11 +199,11 @@ def _artifacts_there(source: str, folder: Path) -> bool:
 
 
 def _answer(exercise: Exercise, ran: notebooks.Ran) -> dict:
-    from autograder import runner
+    from autograder import runner, weights
     from deepul_utils.check import explain_missing
 
     try:
-        score = runner.check(exercise.name, ran.student)
+        score = weights.of_course(runner.check(exercise.name, ran.student))
         explain_missing(score.results, ran.errors)
         return score.to_json()
     except Exception as error:

@@ -17,6 +17,7 @@ ID = ("id", "student_id", "student", "orgdefinedid", "sis_user_id")
 NAME, FIRST, LAST = ("name", "full_name"), ("first_name", "firstname"), ("last_name", "lastname", "surname")
 EMAIL, GROUP, EXTENSION = ("email", "e_mail", "mail", "email_address"), ("group", "team"), ("extension", "extended_to")
 PLATFORMS = ("canvas", "moodle", "blackboard", "brightspace", "ilias", "gradescope")
+OF_ONE = re.compile(r"extension_(\w+)")  # a column with the extensions of one assignment
 OF_A_PLATFORM = re.compile(rf"lms|login|user|sid$|_id$|{'|'.join(PLATFORMS)}")
 MOST_BYTES = 2**22
 SHOWN = 5  # names in one message
@@ -39,7 +40,9 @@ class Identity:
 
 @dataclass(frozen=True)
 class Student:
-    """A row of the roster. lms: {column: the ids in it}. extension: as it is written there."""
+    """A row of the roster. lms: {column: the ids in it}. extension: of all due dates, as it is written there;
+    extensions: {assignment: that of its own}.
+    """
 
     id: str
     name: str = ""
@@ -47,6 +50,7 @@ class Student:
     group: str = ""
     extension: str = ""
     lms: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    extensions: dict[str, str] = field(default_factory=dict, hash=False)
 
 
 class Roster:
@@ -61,7 +65,8 @@ class Roster:
     @classmethod
     def read(cls, file: Path) -> "Roster":
         """A CSV file with a header: `id`, and, as far as they are known, `name` (or `first_name` and `last_name`),
-        `email`, `group`, `extension`, and a column for the ids of a platform: `canvas_id`, `login`, `moodle`, …
+        `email`, `group`, `extension` (of all due dates; `extension_hw1`: of one), and a column for the ids of a
+        platform: `canvas_id`, `login`, `moodle`, …
 
         Raises CourseError: what is wrong, in which line, and what to do.
         """
@@ -77,6 +82,12 @@ class Roster:
         if not students:
             raise CourseError(f"{file} has a header and no students.")
         return cls(students.values())
+
+    @classmethod
+    def of_course(cls, folder: Path, file: Path | None = None) -> "Roster | None":
+        """That of a course: the file that is named, or roster.csv in its folder; None where there is none."""
+        listed = file or folder / FILE
+        return cls.read(listed) if file or listed.exists() else None
 
     def members(self, group: str) -> list[Student]:
         """The students of a group; none where no group is called so."""
@@ -190,11 +201,12 @@ def _student(row: dict[str, str]) -> Student:
         return next((row[c] for c in columns if row.get(c)), "")
 
     name = cell(NAME) or " ".join(filter(None, (cell(FIRST), cell(LAST))))
+    extensions = {found[1]: text for c, text in row.items() if text and (found := OF_ONE.fullmatch(c))}
     used = {c for columns in (ID, NAME, FIRST, LAST, EMAIL, GROUP, EXTENSION) for c in columns}
     own = next(c for c in ID if c in row)
     lms = {
         c: tuple(re.split(r"[;\s]+", text)) if "lms" in c else (text,)
         for c, text in row.items()
-        if text and (c not in used or (c in ID and c != own)) and OF_A_PLATFORM.search(c)
+        if text and (c not in used or (c in ID and c != own)) and not OF_ONE.fullmatch(c) and OF_A_PLATFORM.search(c)
     }
-    return Student(row.get(own, ""), name, cell(EMAIL), cell(GROUP), cell(EXTENSION), lms)
+    return Student(row.get(own, ""), name, cell(EMAIL), cell(GROUP), cell(EXTENSION), lms, extensions)

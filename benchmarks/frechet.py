@@ -1,10 +1,11 @@
 """What a Fréchet distance of 100 means: those of other pictures of digits, in the same features, as many of each.
 
-    python benchmarks/frechet.py                     # the reference weights of 4.3
+    python benchmarks/frechet.py                     # the reference weights of 3.2, 4.3 and 5.5
     python benchmarks/frechet.py build/calibrate/dcgan-*/*/dcgan.safetensors > docs/frechet.md     # of all seeds
 
-Prints, in Markdown, held-out images, blurred ones, samples of the VAE of 3.2 and samples of the DCGAN of 4.3: distance,
-the share of the rarest digit (1: as often as it should be), and how far samples are apart, relative to images.
+Prints, in Markdown, held-out images, blurred ones, samples of the VAE of 3.2, of the DCGAN of 4.3 and of the DiT of 5.5
+with several weights of guidance: distance, the share of the rarest digit (1: as often as it should be), and how far
+samples are apart, relative to images.
 """
 
 import argparse
@@ -23,13 +24,18 @@ from deepul_utils import classifier, images
 
 N = 2000  # images of each kind, as in the check
 REPEATS = 5
+GUIDANCE, STEPS = (1.0, 2.0, 3.0), 25  # weights, and Euler's steps, of the DiT
+MAKE = {
+    "vae32": lambda names: names["VAE32"](shape=(1, 32, 32)),
+    "dcgan": lambda names: names["DCGAN"](),
+    "guided_dit": lambda names: names["DiT"]((1, 32, 32), classes=10),
+}
 
 
 def model_of(exercise: str, weights: Path):
     """The model that a section of the solutions trains, with these weights."""
     e = assignments.get_exercise(exercise)
-    names = defined(e.assignment.name, e.number)
-    made = names["VAE32"](shape=(1, 32, 32)) if exercise == "vae32" else names["DCGAN"]()
+    made = MAKE[exercise](defined(e.assignment.name, e.number))
     made.load_state_dict(load_file(weights))
     return made.eval()
 
@@ -64,6 +70,11 @@ def main() -> None:
         with torch.no_grad():
             return unit(vae.decode(torch.randn(n, vae.latents)))
 
+    def dit_samples(w: float) -> np.ndarray:
+        labels = (torch.arange(n) % 10).split(200)
+        return unit(torch.cat([dit.sample(part, w, STEPS) for part in labels]))
+
+    dit = model_of("guided_dit", ROOT / "solutions" / "hw5" / "artifacts" / "guided_dit.safetensors")
     vae = model_of("vae32", ROOT / "solutions" / "hw3" / "artifacts" / "vae32.safetensors")
     files = given.weights or [ROOT / "solutions" / "hw4" / "artifacts" / "dcgan.safetensors"]
     kinds = {
@@ -72,6 +83,7 @@ def main() -> None:
         "VAE of 3.2": [row(vae_samples) for _ in range(repeats)],
         f"DCGAN of 4.3, seeds: {len(files)}": [row(lambda f=f: unit(model_of("dcgan", f).sample(n))) for f in files],
     }
+    kinds |= {f"DiT of 5.5, w = {w:g}": [row(lambda w=w: dit_samples(w)) for _ in range(2)] for w in GUIDANCE}
     print(f"""# What a Fréchet distance means
 
 Of {n:,} pictures of each kind, beside {5 * n:,} held-out images, in the features of the frozen classifier: mean ±

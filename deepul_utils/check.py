@@ -96,14 +96,14 @@ def _overview(namespace: dict, name: str, only: str):
 
 
 def _score(name: str, namespace: dict, only: str):
-    from autograder import runner
+    from autograder import runner, weights
     from autograder.student import LocalStudent
     from deepul_utils import training
 
     names, session = _Names(namespace), training.session
     student = LocalStudent(names, session.models, session.samples, session.histories, session.kept)
     try:
-        score = runner.check(name, student, only=only)
+        score = weights.of_course(runner.check(name, student, only=only))
     except ValueError as error:
         raise KitError(str(error)) from None
     explain_missing(score.results, _failed_cells)

@@ -3,6 +3,7 @@
 import os
 import signal
 
+import numpy as np
 import pytest
 
 
@@ -18,3 +19,30 @@ def _interrupts_interrupt():
 def pytest_runtest_setup() -> None:
     """nbgrader leaves NBGRADER_EXECUTION behind where its conversion ends with an error, as in some tests it does."""
     os.environ.pop("NBGRADER_EXECUTION", None)
+
+
+@pytest.fixture(autouse=True)
+def _the_same_draws_in_any_order(request: pytest.FixtureRequest) -> None:
+    """What a file's RNG draws in a test does not hang on which tests ran before it, in this process."""
+    module = getattr(request, "module", None)
+    if isinstance(rng := getattr(module, "RNG", None), np.random.Generator):
+        rng.bit_generator.state = _STARTS.setdefault(module.__name__, rng.bit_generator.state)
+
+
+_STARTS: dict[str, object] = {}  # {test module: its RNG's state before its first test}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A browser is driven alone. With several processes (pytest-xdist), tests that share what their file makes once,
+    such as a graded class, stay in one of them; all others go wherever there is time."""
+    for item in items:
+        if item.path.parent.name == "browser":
+            item.add_marker(pytest.mark.alone)
+        if isinstance(item, pytest.Function) and _shared(item):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
+
+
+def _shared(test: pytest.Function) -> bool:
+    """It uses a fixture of a file or folder that is made once for several tests."""
+    fixtures = [f for found in test._fixtureinfo.name2fixturedefs.values() for f in found]
+    return any(f.scope != "function" and f.baseid.startswith("tests/") for f in fixtures)

@@ -133,7 +133,7 @@ def test_a_new_assignment_as_contributing_says(copy, family):
     subprocess.run([sys.executable, "-c", script], cwd=copy, check=True, env=os.environ | {"PYTHONPATH": str(copy)})
     graded = deepul(copy, "grade", "bent", "class", "--course", "course")
     assert graded.returncode == 0, graded.stdout + graded.stderr
-    table = (copy / "course" / "reports" / "bent" / "grades.csv").read_text(encoding="utf-8")
+    table = (copy / "course" / "reports" / "bent" / "checks.csv").read_text(encoding="utf-8")
     rows = list(csv.DictReader(table.splitlines()))
     assert {row["outcome"] for row in rows if not row["check"].startswith("answer-")} == {"passed"}
     assert sum(float(row["points"] or 0) for row in rows) == 10

@@ -11,7 +11,9 @@ import importlib
 import math
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -36,7 +38,8 @@ class Exercise:
 
     difficulty: from 1 to 3. thinking, training: minutes, those of training on a laptop with two cores. written: the
     points of its written questions, in their order. model: what the table of models says of it, {"name", "paper",
-    "data", "shows"} and perhaps "arxiv", its number there; empty where it has no row.
+    "data", "shows"} and perhaps "arxiv", its number there; empty where it has no row. worth: what its checks are worth
+    together, where a course says so.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Exercise:
     written: tuple[float, ...]
     model: dict[str, str] = field(hash=False, compare=False)
     assignment: "Assignment"
+    worth: float | None = None
 
     @property
     def test_file(self) -> Path:
@@ -58,9 +62,14 @@ class Exercise:
         """Its tests."""
         return importlib.import_module(f"autograder.assignments.{self.assignment}.test_{self.name}")
 
-    @cached_property
+    @property
     def points(self) -> float:
-        """Sum of the points of the exercise's checks: the only place where points are written."""
+        """What it is worth: the sum of its checks' points, unless a course says otherwise."""
+        return self.worth or self.points_of_checks
+
+    @cached_property
+    def points_of_checks(self) -> float:
+        """Sum of the points of the exercise's checks, where points are written."""
         return sum(test.points for name, test in vars(self.module).items() if name.startswith("test_"))
 
     @property
@@ -107,9 +116,13 @@ def is_answered(text: str, placeholder: str) -> bool:
 
 @dataclass(frozen=True)
 class Assignment:
-    """An assignment by its name, and all its paths. Whether it exists, `get` says."""
+    """An assignment by its name, and all its paths. Whether it exists, `get` says.
+
+    given: its exercises as a course gives them, if that is not all of them, as they are.
+    """
 
     name: str
+    given: tuple[Exercise, ...] | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return self.name
@@ -170,6 +183,8 @@ class Assignment:
 
     @cached_property
     def exercises(self) -> tuple[Exercise, ...]:
+        if self.given is not None:
+            return self.given
         return tuple(
             Exercise(
                 e["name"],
@@ -181,6 +196,7 @@ class Assignment:
                 tuple(e.get("written", ())),
                 e.get("model", {}),
                 self,
+                e.get("worth"),
             )
             for e in self._settings["exercises"]
         )
@@ -219,7 +235,7 @@ def _read(file: Path) -> dict:
         if not NUMBER.fullmatch(exercise["number"]):
             raise AssignmentError(f"{where}: the number {exercise['number']!r} is not like 1.2, 12 or E7.1.")
         for key, allowed, valid in NUMBERS:
-            if not valid(exercise.get(key, [] if key == "written" else None)):
+            if not valid(exercise.get(key, IF_LEFT_OUT.get(key))):
                 raise AssignmentError(f"{where} needs {key} = …, {allowed}.")
         _require_row(exercise.get("model", {}), where)
     return settings
@@ -252,7 +268,9 @@ NUMBERS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("thinking", "a number of minutes", _is_number),
     ("training", "a number of minutes on two cores", _is_number),
     ("written", "a list of the points of its written questions, such as [2]", _is_points),
+    ("worth", "a number of points that a course gives its checks together", lambda value: _is_points([value])),
 )
+IF_LEFT_OUT = {"written": [], "worth": 1}
 
 
 def _kind(kind: Any) -> str:
@@ -285,12 +303,25 @@ def names() -> list[str]:
     return [a.name for a in every()]
 
 
+_given: ContextVar[Mapping[str, Assignment]] = ContextVar("given")
+
+
+@contextmanager
+def given(course: Mapping[str, Assignment]) -> Iterator[None]:
+    """Inside of it, `get` finds assignments as a course gives them: its exercises, their points and questions."""
+    token = _given.set(course)
+    try:
+        yield
+    finally:
+        _given.reset(token)
+
+
 def get(name: str) -> Assignment:
-    """The assignment called `name`. Raises ValueError naming the known ones."""
+    """The assignment called `name`, as the course gives it. Raises ValueError naming the known ones."""
     known = {a.name: a for a in every()}
     if name not in known:
         raise ValueError(f"There is no assignment called {name!r}. Assignments: {', '.join(known)}.")
-    return known[name]
+    return _given.get({}).get(name, known[name])
 
 
 def get_exercise(name: str) -> Exercise:
@@ -299,6 +330,7 @@ def get_exercise(name: str) -> Exercise:
     Raises ValueError naming the known exercises.
     """
     by_name = {e.name: e for a in every() for e in a.exercises}
+    by_name |= {e.name: e for a in _given.get({}).values() for e in a.exercises}
     key = name.split(".")[0]
     if key in by_name:
         return by_name[key]

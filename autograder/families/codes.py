@@ -1,4 +1,4 @@
-"""A student's vector quantiser as plain functions of arrays, with every shape checked, and the suite of its codes."""
+"""A student's vector quantizer as plain functions of arrays, with every shape checked, and the suite of its codes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,13 +66,13 @@ class Quantizer:
         return [(bool(np.any(self.by_z(z, k))), bool(np.any(self.by_codebook(z, k)))) for k in range(3)]
 
     def vectors(self, seed: int) -> np.ndarray:
-        """Random vectors to be quantised, float32 (5, D, 4, 3)."""
+        """Random vectors to be quantized, float32 (5, D, 4, 3)."""
         return np.random.default_rng(seed).normal(size=(5, self.dims, 4, 3)).astype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """Each method makes one check of a quantiser, which is worth so many points.
+    """Each method makes one check of a quantizer, which is worth so many points.
 
     small: (student, seed) -> a Quantizer with random codes.
     """

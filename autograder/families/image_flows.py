@@ -155,7 +155,7 @@ def levels(n: int, shape: tuple[int, int, int], count: int, seed: int) -> np.nda
 
 
 def to_reals(x: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Integer images as rows of reals, and the log-determinants of dequantisation and logit: float32 (B, D), (B,)."""
+    """Integer images as rows of reals, and the log-determinants of dequantization and logit: float32 (B, D), (B,)."""
     y = (x + np.random.default_rng(seed).random(x.shape)).reshape(len(x), -1) / count
     s = y * (1 - 2 * ALPHA) + ALPHA
     log_slopes = np.log(1 - 2 * ALPHA) - np.log(s) - np.log1p(-s) - np.log(count)

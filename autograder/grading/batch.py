@@ -1,11 +1,12 @@
 """Grading a class: read, normalise, grade what is new in parallel, record in one place, whatever happens."""
 
+import contextlib
 import csv
 import hashlib
 import io
 import json
 import os
-import unicodedata
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -14,23 +15,31 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from autograder import assignments, settings, sources
+from autograder import assignments, settings, sources, weights
 from autograder.assignments import is_answered
 from autograder.course import Course, CourseError, trouble
 from autograder.files import write_atomically
-from autograder.grading import by_hand, copies, outputs, submissions, workers
+from autograder.grading import by_hand, copies, outputs, submissions, workers, worth
 from autograder.grading.cache import Cache, key, kit_version
+from autograder.grading.execute import endings
 from autograder.grading.kernel import KIT
 from autograder.grading.limits import Limits
-from autograder.grading.normalise import Normalised, is_answer, normalise
+from autograder.grading.normalise import Normalised, accepted, checked, is_answer, normalise
 from autograder.grading.record import Recorder, marks, write_beside
-from autograder.grading.submissions import Submission
+from autograder.grading.submissions import SECRET, STAMP, Submission
 from autograder.grading.workers import Item, Job
+from autograder.roster import Roster
 from autograder.score import CheckResult
 
 COLUMNS = ("student", "assignment", "exercise", "check", "outcome", "points", "max_points", "measured", "required")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet may take a cell for that begins so
+NO_TIME = (
+    "The platform marks it late, and does not say by how much: no points are taken off. Write the time into "
+    "submitted/{}/{}/timestamp.txt, such as 2027-02-12 23:59:00 UTC, and grade again."
+)
 MOST_SHOWN = 300  # characters of an answer in the table
+MOST_CODE = 20_000  # characters of a cell in the report
+DEFINES = re.compile(r"^\s*(?:class|def|async def) ", re.MULTILINE)
 BUILD = assignments.ROOT / "autograder" / "handout" / "build.py"  # what makes a handout
 AUDIT_DIFFERENCE = 0.05  # of all points: two trainings of one right solution differ by less
 
@@ -44,7 +53,9 @@ class Graded:
     stopped: what the student's code did that ended grading early. figures: the last one of each exercise, as base64
     PNG. audited: what training from scratch gave. fresh: new in this run; False where the gradebook had this very
     submission before. answers: to written questions, {grade id: text}. written, changed: what people gave by hand, see
-    by_hand.written and by_hand.changes.
+    by_hand.written and by_hand.changes. penalty: the points that are lost by being late. notes: what was put in order
+    as for many, and nobody has to look at. code: {exercise: what the student wrote for it, cell by cell}. arrived,
+    late, attempt: as the platform says; "" where it says nothing.
     """
 
     student: str
@@ -61,6 +72,12 @@ class Graded:
     answers: dict[str, str] = field(default_factory=dict)
     written: list[dict] = field(default_factory=list)
     changed: list[dict] = field(default_factory=list)
+    penalty: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    code: dict[str, list[str]] = field(default_factory=dict)
+    arrived: str = ""
+    late: bool = False
+    attempt: str = ""
 
     @property
     def points(self) -> float:
@@ -73,8 +90,12 @@ class Graded:
 
     @property
     def total(self) -> float:
-        """Of everything, as the gradebook has it."""
-        return round(self.points + sum(w["points"] or 0.0 for w in self.written), 3)
+        """Of everything, as the gradebook has it, without what is lost by being late."""
+        return max(0.0, round(self.points + self.points_written - self.penalty, 3))
+
+    @property
+    def points_written(self) -> float:
+        return round(sum(w["points"] or 0.0 for w in self.written), 3)
 
     @property
     def most_written(self) -> float:
@@ -85,18 +106,23 @@ class Graded:
         if self.not_graded:
             return self
         written = by_hand.written(assignment, marks, self.answers, self.scores)
-        return replace(self, written=written, changed=by_hand.changes(assignment, marks, self.scores))
+        changed = by_hand.changes(assignment, marks, self.scores)
+        return replace(self, written=written, changed=changed, penalty=by_hand.penalty(marks))
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a class is graded. audit: this share is trained from scratch too, and compared. force: forget the cache."""
+    """How a class is graded. audit: this share is trained from scratch too, and compared. force: forget the cache.
+
+    roster: who has an extension; None: that of the course's folder.
+    """
 
     limits: Limits = field(default_factory=Limits)
     force: bool = False
     audit: float = 0.0
     jobs: int = 0  # 0: as many as there are cores
     cluster: str = ""
+    roster: Roster | None = None
 
     @property
     def number(self) -> int:
@@ -140,6 +166,7 @@ def _source_version(course: Course, assignment: str) -> str:
     here, made_by = assignments.get(assignment), [sources.digest(f) for f in sorted(sources.closure(BUILD))]
     own = [here.source, here.checks / "assignment.toml", course.root / settings.NAME]
     texts = [f.read_bytes() if f.exists() else b"" for f in own]
+    texts.append(json.dumps([e.points for e in here.exercises]).encode())
     return hashlib.sha256(b"\0".join([*texts, *made_by])).hexdigest()
 
 
@@ -151,27 +178,40 @@ def grade(
     done: Callable[[Graded], None] = lambda graded: None,
 ) -> list[Graded]:
     """Grade submissions, in the order of `found`. One bad one stops no other; `done` is told of each when recorded."""
-    with _only_one(course), options.workers() as opened:
+    with settings.read(course.root).in_use(), _only_one(course), options.workers() as opened:
         if not options.cluster and (options.force or recorded(course, assignment) < len(found)):
             opened.warm_up(options.limits, min(options.number, len(found)))
         handout = prepare(course, assignment)
-        with Recorder(course, assignment) as recorder:
+        with Recorder(course, assignment, options.roster) as recorder:
+            with contextlib.suppress(SQLAlchemyError):  # of each student of this run it is said below
+                recorder.bring_up_to_date()
             run = _Class(course, assignment, handout, options, opened)
             results = {}
+            late = {s.student for s in found if s.late and not s.arrived and recorder.late_costs}
+            about = {s.student: s for s in found}
             for graded in run.grade(found, recorder):
+                graded = _as_handed_in(graded, about[graded.student])
                 results[graded.student] = _with_marks(graded, assignment, recorder)
+                if graded.student in late and not recorder.arrived(graded.student):
+                    results[graded.student].problems.append(NO_TIME.format(graded.student, assignment))
                 done(results[graded.student])
             if options.audit:
                 run.audit(results, found)
     return [results[s.student] for s in found]
 
 
+def _as_handed_in(graded: Graded, submission: Submission) -> Graded:
+    """With when and how often it was handed in, as far as the platform says so."""
+    arrived = f"{submission.arrived:%Y-%m-%d %H:%M}" if submission.arrived else ""
+    return replace(graded, arrived=arrived, late=submission.late, attempt=submission.attempt)
+
+
 def rehearse(course: Course, assignment: str, found: list[Submission], options: Options) -> list[Graded]:
     """What grading would give, of which nothing is recorded; results are kept, so that grading is quick afterwards."""
-    with _only_one(course), options.workers() as opened:
+    with settings.read(course.root).in_use(), _only_one(course), options.workers() as opened:
         run = _Class(course, assignment, prepare(course, assignment), options, opened)
         return [
-            read_scores(student, assignment, result, job.submission.changes)
+            read_scores(student, assignment, result, job.submission.changes, job.submission.usual)
             for student, job, result in run.results(found)
             if job and (result["scores"] or not result["fault"])
         ]
@@ -182,7 +222,7 @@ def best(course: Course, assignment: str, attempts: dict[str, list[Submission]],
     several = [replace(s, student=f"{s.student} ({s.attempt})") for a in attempts.values() if len(a) > 1 for s in a]
     points: dict[str, float] = {}
     if several:
-        with _only_one(course), options.workers() as opened:
+        with settings.read(course.root).in_use(), _only_one(course), options.workers() as opened:
             run = _Class(course, assignment, prepare(course, assignment), options, opened)
             for student, job, result in run.results(several):
                 earned = sum(s["points"] for s in result["scores"].values()) if job and result["scores"] else -1.0
@@ -194,11 +234,12 @@ def best(course: Course, assignment: str, attempts: dict[str, list[Submission]],
 
 
 def _with_marks(graded: Graded, assignment: str, recorder: Recorder) -> Graded:
-    """With what people gave by hand, if the gradebook can be read."""
+    """With what people gave by hand, and what being late costs, if the gradebook can be read."""
     try:
         return graded.with_marks(assignment, recorder.marks_of(graded.student))
-    except SQLAlchemyError as error:
-        problem = f"Points that were given by hand could not be read: {trouble(error)}. Then grade again."
+    except (SQLAlchemyError, CourseError) as error:
+        said = str(error) if isinstance(error, CourseError) else f"{trouble(error)}."
+        problem = f"Points given by hand, or lost by being late, could not be read: {said} Then grade again."
         return replace(graded, incomplete=True, problems=[problem, *graded.problems])
 
 
@@ -237,6 +278,7 @@ class _Class:
         self.workers = opened
         self.course, self.assignment, self.handout, self.options = course, assignment, handout, options
         self.cache = Cache(course.root / ".deepul" / "cache")
+        self.own = settings.read(course.root).of(assignment)
         self.not_written: dict[str, list[str]] = defaultdict(list)
 
     def grade(self, found: list[Submission], recorder: Recorder) -> Iterator[Graded]:
@@ -266,12 +308,13 @@ class _Class:
         return graded
 
     def _recorded(self, student: str, job: Job, result: dict, recorder: Recorder) -> Graded:
-        graded = read_scores(student, self.assignment, result, job.submission.changes)
+        graded = read_scores(student, self.assignment, result, job.submission.changes, job.submission.usual)
         graded.fresh = self.options.force or not recorder.is_recorded(student, job.key)
-        if graded.fresh:
-            normal = job.submission
+        normal = job.submission
+        points = worth.signature(normal.notebook, result["scores"])
+        if graded.fresh or not recorder.is_recorded(student, job.key, points):
             try:
-                recorder.record(student, job.key, result["notebook"], normal.files, normal.changes)
+                recorder.record(student, job.key, points, result["notebook"], normal.files, normal.changes)
             except (OSError, ValueError, RecursionError, SQLAlchemyError) as error:  # this one; others go on
                 self._not_written(student, f"Graded, but not recorded in the gradebook: {trouble(error)}")
         for problem in self.not_written.pop(student, []):
@@ -304,6 +347,8 @@ class _Class:
                     self.cache.put(item.job.key, result)
                 except OSError as error:
                     self._not_written(item.student, f"Graded, but the result could not be kept: {trouble(error)}")
+            if item.job:
+                result = weights.weigh(result, assignments.get(self.assignment).exercises, self.own.excused)
             yield item.student, item.job, result
 
     def _wanted(self, found: list[Submission], read: Callable) -> Iterator[Item]:
@@ -318,13 +363,15 @@ class _Class:
             options, salt = self.options, self.course.salt
             name = key(normal, self.assignment, salt, options.limits)
             job = Job(name, normal, self.assignment, salt, options.limits, kit_version(self.assignment))
-            yield Item(submission.student, job, None if options.force else self.cache.get(name))
+            known = None if options.force else self.cache.get(name)
+            known = worth.applied(known, normal.notebook, self.assignment) if known else None
+            yield Item(submission.student, job, known)
 
     def _read(self, submission: Submission) -> Normalised:
         files, left_out = submissions.read(submission, self.assignment)
         student = submission.student
         try:
-            _keep_submitted(self.course, self.assignment, submission, files)
+            _keep_submitted(self.course, self.assignment, submission, accepted(files, self.assignment, self.handout))
         except OSError as error:
             self._not_written(student, f"Graded, but not kept in submitted/: {trouble(error)}")
         normal = normalise(files, self.assignment, self.handout, left_out)
@@ -344,16 +391,25 @@ def _without_weights(normal: Normalised) -> Normalised:
 
 
 def _keep_submitted(course: Course, assignment: str, submission: Submission, files: dict[str, bytes]) -> None:
-    """The submission as it came, in nbgrader's own place. The time of its arrival is not the student's to write."""
+    """The submission as it was accepted, in nbgrader's own place. When it came is not the student's to write.
+
+    What nbgrader wrote there stays. Where submissions are handed in at that very place, nothing of them is changed: a
+    notebook of another name gets its right name beside.
+    """
     target = course.root / "submitted" / submission.student / assignment
     if submission.path.resolve() == target.resolve():
+        name = f"{assignment}.ipynb"
+        if name in files and not (target / name).exists():
+            (target / name).write_bytes(files[name])
         return
-    kept = {name: content for name, content in files.items() if name != "timestamp.txt"}
-    mark = target / "timestamp.txt"
+    kept = {name: content for name, content in files.items() if name != STAMP}
+    theirs = [submission.path / SECRET] if (submission.path / STAMP).is_file() else []  # where nbgrader collected it
+    for file in (target / STAMP, target / SECRET, *theirs):
+        kept |= {file.name: file.read_bytes()} if file.is_file() else {}
     if submission.arrived:
-        kept["timestamp.txt"] = f"{submission.arrived}\n".encode()
-    elif mark.is_file():
-        kept["timestamp.txt"] = mark.read_bytes()
+        local = submission.arrived.tzinfo is None  # as the platform shows it
+        when = submission.arrived.replace(tzinfo=settings.read(course.root).zone) if local else submission.arrived
+        kept[STAMP] = f"{when}\n".encode()
     write_beside(target, kept)
 
 
@@ -366,13 +422,13 @@ def without_grade(student: str, assignment: str, problem: str) -> Graded:
     return Graded(student, scores, [problem], not_graded=True)
 
 
-def read_scores(student: str, assignment: str, result: dict, changes: list[str]) -> Graded:
-    """What a TA sees of a graded notebook. result: Execution.to_json()."""
+def read_scores(student: str, assignment: str, result: dict, changes: list[str], usual: Sequence[str] = ()) -> Graded:
+    """What a TA sees of a graded notebook. result: Execution.to_json(). usual: changes that nobody has to look at."""
     cells = result["notebook"]["cells"]
-    graded = Graded(student, _plain(list(result["scores"].values())), list(result["problems"]), changes)
-    graded.seconds, graded.figures, graded.stopped = result["seconds"], figures(cells), _plain(result["stopped"])
+    graded = Graded(student, outputs.plain(list(result["scores"].values())), list(result["problems"]), changes)
+    graded.seconds, graded.figures, graded.stopped = result["seconds"], figures(cells), outputs.plain(result["stopped"])
     graded.incomplete = bool(result["fault"])
-    graded.answers = _plain(_answers(cells))
+    graded.answers = outputs.plain(_answers(cells))
     for exercise in assignments.get(assignment).exercises:
         if exercise.name not in result["scores"]:
             raise RuntimeError(f"{exercise} has no score: the handout has no check for it")
@@ -382,10 +438,24 @@ def read_scores(student: str, assignment: str, result: dict, changes: list[str])
             f"Not protected: the points of the cell {grade_id} were given in the student's own kernel, where a line of "
             "the student's code can change them. Cells with check(…) are graded outside it."
         )
-    if result["stopped"]:
-        graded.problems.append(f"Grading stopped early: {result['stopped']}. What was graded until then counts.")
-    graded.problems = _plain(graded.problems + changes + _faults(graded) + _oddities(cells))
+    graded.problems += endings(result["left_out"], result["stopped"])
+    odd = [said for said in changes if said not in usual]
+    graded.problems = outputs.plain(graded.problems + odd + _faults(graded) + _oddities(cells))
+    graded.notes, graded.code = outputs.plain(list(usual)), outputs.plain(_code(cells))
     return graded
+
+
+def _code(cells: list[dict]) -> dict[str, list[str]]:
+    """{exercise: the cells in which a student defined something for it}, bounded."""
+    found: dict[str, list[str]] = {}
+    waiting: list[str] = []  # those before the check of their exercise
+    for cell in cells:
+        name = checked(cell)
+        if name:
+            found[name], waiting = waiting, []
+        elif cell["cell_type"] == "code" and DEFINES.search(cell["source"]):
+            waiting.append(cell["source"][:MOST_CODE])
+    return found
 
 
 def _answers(cells: list[dict]) -> dict[str, str]:
@@ -396,27 +466,6 @@ def _answers(cells: list[dict]) -> dict[str, str]:
         for c in filter(is_answer, cells)
         if is_answered(c["source"], placeholders.get(_grade_id(c), ""))
     }
-
-
-UNSHOWN = dict.fromkeys(
-    [
-        *(c for c in range(0xA0) if unicodedata.category(chr(c)) == "Cc" and chr(c) not in "\n\t"),
-        0x200E,
-        0x200F,
-        *range(0x202A, 0x202F),
-        *range(0x2066, 0x206A),
-    ],
-    None,
-)
-
-
-def _plain(value):
-    """What a student's code may have said, without what steers terminals, turns lines around, or is half a letter."""
-    if isinstance(value, str):
-        return outputs.readable(value).translate(UNSHOWN)
-    if isinstance(value, list):
-        return [_plain(v) for v in value]
-    return {k: _plain(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def _unprotected(grade_id: str, cells: list[dict]) -> dict:
@@ -535,6 +584,9 @@ def _rows_by_hand(assignment: str, graded: Graded) -> Iterator[dict]:
     for c in graded.changed:
         row = dict(exercise=c["exercise"], check=c["id"], outcome=by_hand.BY_HAND, points=c["points"])
         yield about | row | dict(max_points=0.0, measured=c["said"])
+    if graded.penalty:
+        row = dict(exercise="", check=by_hand.LATE, outcome="late", points=-graded.penalty, max_points=0.0)
+        yield about | row | dict(measured=f"{graded.penalty:g} points are lost by handing in late")
 
 
 def write_csv(file: Path, assignment: str, results: Iterable[Graded]) -> None:
@@ -552,10 +604,39 @@ def csv_lines(assignment: str, graded: Graded) -> str:
     return text.getvalue()
 
 
+def totals_columns(assignment: str) -> tuple[str, ...]:
+    """Of grades.csv: a column for each exercise, called after it."""
+    names = (e.name for e in assignments.get(assignment).exercises)
+    return ("student", *names, "checks", "written", "late", "total", "max_points", "state", "handed_in", "attempt")
+
+
+def totals(graded: Graded) -> dict:
+    """A student's row of grades.csv, as the gradebook has it. What was not graded is empty, never 0."""
+    if graded.not_graded:
+        return dict(student=graded.student, state="not graded", handed_in=graded.arrived, attempt=graded.attempt)
+    is_open = any(w["points"] is None for w in graded.written) or any(
+        c["points"] is None for s in graded.scores for c in s["checks"]
+    )
+    by_exercise = {s["exercise"]: s["points"] for s in graded.scores}
+    for changed in graded.changed:
+        by_exercise[changed["exercise"]] = round(by_exercise.get(changed["exercise"], 0.0) + changed["points"], 3)
+    return by_exercise | dict(
+        student=graded.student,
+        checks=graded.points,
+        written=graded.points_written if graded.written else "",
+        late=-graded.penalty if graded.penalty else "",
+        total=graded.total,
+        max_points=graded.max_points + graded.most_written,
+        state="to be graded" if is_open else "graded",
+        handed_in=graded.arrived,
+        attempt=graded.attempt,
+    )
+
+
 def table_text(columns: Sequence[str], rows: Iterable[dict]) -> str:
     """A CSV table with a header, in which nothing is a formula."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns)
+    writer = csv.DictWriter(text, columns, extrasaction="ignore")
     writer.writeheader()
     writer.writerows(map(no_formula, rows))
     return text.getvalue()

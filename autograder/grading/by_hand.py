@@ -7,6 +7,7 @@ from autograder import assignments
 from autograder.course import Course
 
 OPEN, BY_HAND, NOT_ANSWERED = "to be graded", "by hand", "not answered"
+LATE = "late penalty"  # stands among the marks; no grade id has a space
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Mark:
 
 
 def read(course: Course, assignment: str) -> dict[str, dict[str, Mark]]:
-    """{student: {grade id: its mark}} of all submissions that the gradebook knows."""
+    """{student: {grade id: its mark}} of all submissions that the gradebook knows; LATE is what being late costs."""
     if not course.knows(assignment):
         return {}
     with course.gradebook() as gradebook:
@@ -56,7 +57,29 @@ def of(gradebook, assignment: str, student: str = "") -> dict[str, dict[str, Mar
         found[name][grade.name] = Mark(
             grade.auto_score, grade.manual_score, grade.extra_credit or 0.0, grade.max_score, grade.needs_manual_grade
         )
+    for name, penalty in _penalties(gradebook, assignment, student):
+        if name in found:
+            found[name][LATE] = Mark(-penalty, None, 0.0, 0.0, to_do=False)
     return found
+
+
+def _penalties(gradebook, assignment: str, student: str) -> list[tuple[str, float]]:
+    """(student, points) of those who lose some by being late."""
+    from nbgrader.api import Assignment, SubmittedAssignment
+
+    late = (
+        gradebook.db.query(SubmittedAssignment.student_id, SubmittedAssignment.late_submission_penalty)
+        .join(Assignment, SubmittedAssignment.assignment_id == Assignment.id)
+        .filter(Assignment.name == assignment)
+    )
+    if student:
+        late = late.filter(SubmittedAssignment.student_id == student)
+    return [(name, penalty) for name, penalty in late if penalty]
+
+
+def penalty(marks: dict[str, Mark]) -> float:
+    """The points that a student loses by being late."""
+    return -(marks[LATE].points or 0.0) if LATE in marks else 0.0
 
 
 def written(assignment: str, marks: dict[str, Mark], answers: dict[str, str], scores: list[dict]) -> list[dict]:
@@ -67,7 +90,7 @@ def written(assignment: str, marks: dict[str, Mark], answers: dict[str, str], sc
     """
     here = assignments.get(assignment)
     numbers = {q.id: (q.number, q.exercise.name) for q in here.questions if q.id in marks}
-    others = marks.keys() - {f"check-{e.name}" for e in here.exercises} - {s["exercise"] for s in scores}
+    others = marks.keys() - {LATE} - {f"check-{e.name}" for e in here.exercises} - {s["exercise"] for s in scores}
     numbers |= {name: (name, "") for name in sorted(others - numbers.keys())}
     return [
         {

@@ -11,6 +11,7 @@ from pathlib import Path
 from autograder import assignments, runner, sources
 from autograder.assignments import ROOT
 from autograder.files import write_atomically
+from autograder.grading import worth
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised
 
@@ -19,8 +20,8 @@ PACKAGES = ("torch", "numpy", "scipy", "ipykernel", "safetensors")
 
 
 def key(submission: Normalised, assignment: str, salt: str, limits: Limits) -> str:
-    """Changes with everything that a grade depends on: submission, checks, references, salt, limits, versions."""
-    parts = [submission.notebook, submission.changes, submission.handed_in]
+    """Changes with all that a result depends on: submission, checks, references, salt, limits, versions; not points."""
+    parts = [worth.bare(submission.notebook), submission.changes, submission.handed_in]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
     for name, content in sorted(submission.files.items()):
         digest.update(f"\0{name}\0".encode() + hashlib.sha256(content).digest())
@@ -45,11 +46,13 @@ def kit_version(assignment: str) -> str:
     digest = hashlib.sha256(sys.version.encode())
     for package in PACKAGES:
         digest.update(importlib.metadata.version(package).encode())
-    here = assignments.get(assignment)
+    here = assignments.Assignment(assignment)  # as the kit has it: a worker knows of no course that leaves some out
     used = [*(e.test_file for e in here.exercises), Path(runner.__file__), *Path(__file__).parent.glob("*.py")]
     files = {f for file in used for f in sources.closure(file)} | set(sources.data())
+    tests = {e.test_file for e in here.exercises}
     for file in sorted(files):
-        digest.update(str(file.relative_to(ROOT)).encode() + sources.digest(file))
+        content = worth.digest(file) if file in tests else sources.digest(file)
+        digest.update(str(file.relative_to(ROOT)).encode() + content)
     if here.reference.exists():
         digest.update(here.reference.read_bytes())
     return digest.hexdigest()

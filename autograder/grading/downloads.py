@@ -11,12 +11,12 @@ import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from autograder.course import CourseError
 from autograder.grading import archives
-from autograder.grading.submissions import Part, Submission, is_file_name, student_id
+from autograder.grading.submissions import STAMP, Part, Submission, arrival, is_file_name, student_id
 from autograder.roster import Identity, Roster
 
 MOST_CLASS = 50 * 2**30  # bytes of an unpacked class
@@ -316,10 +316,12 @@ def _without_copy(stem: str) -> tuple[str, int]:
 
 
 def _timestamp(folder: Path) -> datetime | None:
+    """When nbgrader says that it came; None where it says nothing, or no time."""
     try:
-        return datetime.fromisoformat((folder / "timestamp.txt").read_text(encoding="utf-8")[:40].strip())
-    except (OSError, ValueError):
+        arrived = arrival(folder / STAMP)
+    except CourseError:
         return None
+    return arrived.replace(tzinfo=UTC) if arrived else None
 
 
 def _canvas(listing: list[Path], assignment: str) -> Found:
@@ -566,6 +568,15 @@ def _submission(student: str, entries: list[Entry], number: int, of: int) -> Sub
         any(e.late for e in entries),
         f"{number} of {of}" if of > 1 else "",
     )
+
+
+def of(download: Download, students: Iterable[str]) -> dict[str, list[Submission]]:
+    """The attempts of these students. Raises CourseError naming those of whom there is none, and who there is."""
+    unknown = sorted(set(students) - set(download.attempts))
+    if unknown:
+        there = ", ".join(download.attempts)
+        raise CourseError(f"There is no submission of {', '.join(unknown)}. There are: {there}.")
+    return {student: mine for student, mine in download.attempts.items() if student in set(students)}
 
 
 def notes(download: Download) -> list[str]:

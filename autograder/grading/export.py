@@ -15,6 +15,7 @@ from autograder import assignments
 from autograder.course import Course, CourseError
 from autograder.files import write_atomically
 from autograder.grading.batch import FORMULA, table_text
+from autograder.grading.penalties import Deadlines
 from autograder.roster import Identity, Roster, Student, folded
 
 OWN = ("id", "name", "email", "points", "max_points", "late_penalty", "total", "why_none")
@@ -50,13 +51,14 @@ class Filled:
     left: list[str] = field(default_factory=list)
 
 
-def finals(course: Course, assignment: str) -> list[Final]:
+def finals(course: Course, assignment: str, roster: Roster | None = None) -> list[Final]:
     """What the gradebook says of every student who handed in: by checks, by hand, and late."""
     if not course.knows(assignment):
         raise CourseError(
             f"Nothing of {assignment} was graded in {course.root}: `deepul grade {assignment}` comes first."
         )
     with course.gradebook() as gradebook:
+        Deadlines(course, roster).apply(gradebook)
         return [
             _final(s.student.id, s)
             for s in sorted(gradebook.assignment_submissions(assignment), key=lambda s: s.student.id)
@@ -69,8 +71,10 @@ def _final(student: str, submission) -> Final:
     why = ""
     if any(g.name.startswith("check-") for g in open_ones):
         why = "could not be graded"
-    elif open_ones or any(g.needs_manual_grade for g in grades):
-        why = f"{len(open_ones)} answers are to be graded by hand (formgrader)"
+    elif to_do := [g for g in grades if g in open_ones or g.needs_manual_grade]:
+        many = f"{len(to_do)} answers are" if len(to_do) != 1 else "1 answer is"
+        again = "" if open_ones else ", again: the submission has changed"
+        why = f"{many} to be graded by hand (formgrader){again}"
     points = None if why else submission.score
     return Final(student, points, submission.late_submission_penalty or 0.0, submission.max_score, why)
 
@@ -363,7 +367,7 @@ def write(
     scale: bool = False,
 ) -> Filled:
     """Write the grade file that a platform takes. Raises CourseError."""
-    known = finals(course, assignment)
+    known = finals(course, assignment, roster)
     if platform == "csv":
         filled = Filled(
             own_table(known, roster),

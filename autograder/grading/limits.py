@@ -1,7 +1,11 @@
 """What a submission may use while it is graded."""
 
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+SIZES = ("memory", "file", "disk")  # in bytes
+UNITS = {"": 1, "B": 1, "KIB": 2**10, "KB": 2**10, "MIB": 2**20, "MB": 2**20, "GIB": 2**30, "GB": 2**30}
 
 
 @dataclass(frozen=True)
@@ -12,7 +16,8 @@ class Limits:
     all checks of one exercise. total: the notebook with its checks, and a second try if the first failed by no fault
     of the student's. cpu: seconds of processor of one process. memory: of all processes together, and the most one
     process may ask for. processes, threads: at one time. file: the largest file. disk: all files, which are memory,
-    too. figures: whether they are drawn, which decides no grade and takes as long as all that does.
+    too. figures: whether they are drawn, which decides no grade and takes as long as all that does. separate_user:
+    whether it runs as another user of this machine (separate_user.py), not in bubblewrap; `disk` binds nothing there.
     """
 
     cell: float = 120.0
@@ -27,6 +32,7 @@ class Limits:
     disk: int = 512 * 2**20
     open_files: int = 1024
     figures: bool = False
+    separate_user: bool = False
 
     @classmethod
     def parse(cls, changes: list[str]) -> "Limits":
@@ -36,9 +42,9 @@ class Limits:
             name, _, value = change.partition("=")
             kinds: dict[str, Any] = {f.name: f.type for f in fields(cls) if f.type is not bool}
             try:
-                values[name] = kinds[name](value)
+                values[name] = kinds[name](_number(value, is_size=name in SIZES))
             except (KeyError, ValueError):
-                known = ", ".join(f"{k}={v:g}" for k, v in cls().to_json().items() if k in kinds)
+                known = ", ".join(f"{k}={_shown(k, v)}" for k, v in cls().to_json().items() if k in kinds)
                 raise ValueError(f"--limit {change}: give one of {known} with a number of yours.") from None
         return cls(**values)
 
@@ -46,10 +52,28 @@ class Limits:
         return asdict(self)
 
     def __str__(self) -> str:
+        files = "files" if self.separate_user else f"{self.disk // 2**20} MB of files"
         return (
             f"{self.cell:g} s a cell ({self.training:g} s to train), {self.exercise:g} s for the checks of an "
             f"exercise, {self.total / 60:g} min in all, "
             f"{self.memory / 2**30:g} GiB of memory, {self.processes} processes, {self.threads} threads, "
-            f"{self.disk // 2**20} MB of files ({self.file // 2**20} MB each), {self.open_files} open files, "
+            f"{files} ({self.file // 2**20} MB each), {self.open_files} open files, "
             f"1 MB of text a cell, no network"
         )
+
+
+def _number(text: str, is_size: bool) -> float | str:
+    """A number as it was written; a size may have a unit: "6 GiB", "6GB". Raises ValueError for another unit."""
+    found = re.fullmatch(r"\s*([\d.]+)\s*([A-Za-z]+)\s*", text)
+    if not found or not is_size:
+        return text
+    if found[2].upper() not in UNITS:
+        raise ValueError(text)
+    return float(found[1]) * UNITS[found[2].upper()]
+
+
+def _shown(name: str, value: float) -> str:
+    """A limit as people write it: memory=4 GiB."""
+    if name not in SIZES:
+        return f"{value:g}"
+    return f"{value / 2**30:g} GiB" if value >= 2**30 else f"{value / 2**20:g} MiB"

@@ -1,13 +1,16 @@
 """The trusted grader as steps of nbgrader's own: `nbgrader autograde hw1` and formgrader's button use them.
 
 nbgrader_config.py names them. Normalise stands first, before anything of the student's is run; TrustedExecute stands
-in the place of nbgrader's Execute, Export in that of `nbgrader export`'s own table.
+in the place of nbgrader's Execute, LatePenalties in that of AssignLatePenalties, Export in that of `nbgrader export`'s
+own table; Figures is one more step of `nbgrader generate_feedback`.
 """
 
 import atexit
+import base64
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 from nbformat import from_dict
@@ -17,6 +20,7 @@ from nbgrader.plugins import ExportPlugin
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Dict
 
+from autograder import settings, weights
 from autograder.course import Course
 from autograder.files import write_atomically
 from autograder.grading import submissions
@@ -24,17 +28,22 @@ from autograder.grading.batch import no_formula
 from autograder.grading.execute import Grader
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised, normalise
+from autograder.grading.penalties import Deadlines
 from autograder.grading.record import Recorder, harmless, with_note, write_beside
 
 _graders: dict[Limits, Grader] = {}
 
 
+def course_of(config) -> Course:
+    """The course that nbgrader is at work in, wherever it was started."""
+    folders = CourseDirectory(config=config)
+    root = Path(folders.root)
+    return Course(root, root / folders.source_directory, root / folders.release_directory)
+
+
 class _Step(NbGraderPreprocessor):
     def _course(self) -> Course:
-        """The course that nbgrader is at work in, wherever it was started."""
-        folders = CourseDirectory(config=self.config)
-        root = Path(folders.root)
-        return Course(root, root / folders.source_directory, root / folders.release_directory)
+        return course_of(self.config)
 
     def _submission(self, resources) -> Normalised:
         """The submission as the student sent it, put in order."""
@@ -78,11 +87,47 @@ class TrustedExecute(_Step):
                 recorder.remove(about["student"])  # an older grade is none of this submission
             # Raised, so that nbgrader records no grade where there is none.
             raise RuntimeError(f"{about['student']} could not be graded, through no fault of theirs: {result.fault}")
-        for problem in (*result.problems, *([f"Grading stopped early: {result.stopped}"] if result.stopped else [])):
+        for problem in result.told:
             self.log.warning("%s: %s", about["student"], problem)
         for grade_id in result.unprotected:
             self.log.warning("%s: the points of the cell %s are not protected", about["student"], grade_id)
-        return from_dict(with_note(result.notebook, normal.changes)), resources
+        own = settings.read(self._course().root)
+        given = own.assignment(about["assignment"]).exercises
+        weighed = weights.weigh(result.to_json(), given, own.of(about["assignment"]).excused)
+        return from_dict(with_note(weighed["notebook"], normal.changes)), resources
+
+
+class LatePenalties(NbGraderPreprocessor):
+    """What a submission loses by being late, as the course's files say: in the place of nbgrader's own step."""
+
+    def preprocess(self, nb, resources):
+        """(the notebook, resources) as they are; the gradebook is brought up to date. Raises CourseError."""
+        course = course_of(self.config)
+        with course.gradebook() as gradebook:
+            Deadlines(course).apply(gradebook, [resources["nbgrader"]["student"]])
+        return nb, resources
+
+
+FIGURE = re.compile(r"""(?<=src=["'])figures/([\w.-]+\.png)(?=["'])|(?<=\]\()figures/([\w.-]+\.png)(?=\))""")
+
+
+class Figures(_Step):
+    """In feedback, the pictures that the handout's text shows are part of the page, which is handed back alone."""
+
+    def preprocess(self, nb, resources):
+        """(the notebook with the handout's pictures as data, resources)."""
+        folder = self._course().release / resources["nbgrader"]["assignment"] / "figures"
+
+        def shown(found: re.Match) -> str:
+            file = folder / (found[1] or found[2])
+            return (
+                f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}" if file.is_file() else found[0]
+            )
+
+        for cell in nb.cells:
+            if cell.cell_type == "markdown":
+                cell.source = FIGURE.sub(shown, cell.source)
+        return nb, resources
 
 
 class Export(ExportPlugin):
@@ -104,6 +149,7 @@ class Export(ExportPlugin):
 
     def export(self, gradebook) -> None:
         """Write the table, to grades.csv if --to says nothing else."""
+        Deadlines(course_of(self.config)).apply(gradebook)
         text = io.StringIO()
         writer = csv.DictWriter(text, self.COLUMNS)
         writer.writeheader()

@@ -18,7 +18,7 @@ from autograder.assignments import is_answered
 from autograder.course import CourseError
 from autograder.files import MANIFEST
 from autograder.grading import choice, outputs, pictures
-from autograder.grading.submissions import is_file_name, shown
+from autograder.grading.submissions import SECRET, STAMP, is_file_name, shown
 from autograder.notebooks import CHECK_CALL, DRAWN, TRAINED
 
 MOST_NOTEBOOK = 40 * 2**20  # bytes of a notebook, with the outputs that a student left in it
@@ -27,7 +27,9 @@ MOST_SOURCES = 2**21  # of all cells
 MOST_ANSWER = 20_000  # characters of a written answer: ten pages
 MOST_CHANGES = 40  # said of one submission
 MOST_CELLS = 2000
+RENAMED = "The notebook is called"
 MOST_ACTIVE = 2**17  # characters of Markdown made HTML in one notebook: five times the text of an assignment
+NO_WORK = (MANIFEST, STAMP, SECRET)  # which `deepul submit` and nbgrader write, or somebody else
 NOTEBOOK = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -38,13 +40,15 @@ NOTEBOOK = {
 class Normalised:
     """notebook: nbformat 4 without outputs. files: what lies beside it. changes: what a reader should know.
 
-    handed_in: {id of a cell that draws: what the student's own notebook showed there, cleaned}.
+    handed_in: {id of a cell that draws: what the student's own notebook showed there, cleaned}. usual: those of the
+    changes that browsers and platforms cause, by the names that they give to files; nobody has to look at them.
     """
 
     notebook: dict
     files: dict[str, bytes]
     changes: list[str] = field(default_factory=list)
     handed_in: dict[str, list[dict]] = field(default_factory=dict)
+    usual: list[str] = field(default_factory=list)
 
 
 def normalise(files: dict[str, bytes], assignment: str, handout: dict, left_out: Iterable[str] = ()) -> Normalised:
@@ -57,6 +61,20 @@ def normalise(files: dict[str, bytes], assignment: str, handout: dict, left_out:
     finally:
         for known in (_statements, _defined_names, _bound_names, _trained):
             known.cache_clear()  # what the next student wrote is something else
+
+
+def accepted(files: dict[str, bytes], assignment: str, handout: dict) -> dict[str, bytes]:
+    """The files of a submission as nbgrader finds them: its notebook under its own name, the weights beside it.
+
+    All stay as they came where there is no notebook to grade, or only one that is none.
+    """
+    try:
+        name, others, _ = _notebook_of(files, assignment, handout)
+    except CourseError:
+        return files
+    folder = PurePosixPath(name).parent
+    rest, _ = choice.with_weights({n: c for n, c in files.items() if n != name and n not in others}, folder, assignment)
+    return {f"{assignment}.ipynb": files[name]} | _beside(rest, folder, f"{assignment}.ipynb")[0]
 
 
 def _normalised(files: dict[str, bytes], assignment: str, handout: dict, left_out: list[str]) -> Normalised:
@@ -75,7 +93,8 @@ def _normalised(files: dict[str, bytes], assignment: str, handout: dict, left_ou
     notebook = {"cells": merged.cells, "metadata": copy.deepcopy(NOTEBOOK), "nbformat": 4, "nbformat_minor": 5}
     outputs_of = {c["id"]: handed_in[id(c)] for c in merged.cells if id(c) in handed_in}
     changes = [*left_out, *misnamed, *moved, *misplaced, *merged.changes, *as_written]
-    return Normalised(notebook, beside, _first(changes), outputs_of)
+    renamed = [said for said in misnamed if said.startswith(RENAMED)]
+    return Normalised(notebook, beside, _first(changes), outputs_of, [*renamed, *moved])
 
 
 def _first(changes: list[str]) -> list[str]:
@@ -91,12 +110,17 @@ def _notebook_of(files: dict[str, bytes], assignment: str, handout: dict) -> tup
     if not notebooks:
         raise CourseError(f"there is no notebook in it (looked for {assignment}.ipynb).")
     chosen = choice.notebook(notebooks, files, assignment, handout) if len(notebooks) > 1 else notebooks[0]
-    others = [n for n in notebooks if n != chosen]
+    everything = list(notebooks)
+    same = [n for n in notebooks if n != chosen and files[n] == files[chosen]]
+    if chosen == f"{assignment}.ipynb" and same:
+        chosen = same[0]  # a copy of it, which has the right name for nbgrader
+        notebooks.remove(f"{assignment}.ipynb")
+    others = [n for n in everything if n != chosen]
     changes = []
     if PurePosixPath(chosen).name != f"{assignment}.ipynb":
-        changes.append(f"The notebook is called {shown(PurePosixPath(chosen).name)}; taken as {assignment}.ipynb.")
-    if others:
-        listed = ", ".join(shown(n) for n in others)[:300]
+        changes.append(f"{RENAMED} {shown(PurePosixPath(chosen).name)}; taken as {assignment}.ipynb.")
+    if left := [n for n in notebooks if n != chosen]:
+        listed = ", ".join(shown(n) for n in left)[:300]
         changes.append(f"There are {len(notebooks)} notebooks; graded was {shown(chosen)}, left out: {listed}.")
     return chosen, others, changes
 
@@ -194,7 +218,7 @@ def _beside(files: dict[str, bytes], folder: PurePosixPath, notebook: str) -> tu
     changes, outside = [], []
     for name, content in files.items():
         path = PurePosixPath(name)
-        if _is_hidden(name) or path == folder / MANIFEST:  # which `deepul submit` wrote, or somebody else
+        if _is_hidden(name) or path in (folder / own for own in NO_WORK):
             continue
         if not path.is_relative_to(folder):
             outside.append(shown(name))

@@ -8,6 +8,7 @@ import base64
 import binascii
 import html
 import re
+import unicodedata
 from urllib.parse import unquote
 
 import nh3
@@ -199,3 +200,24 @@ def _picture(text: str, begins: bytes) -> str | None:
 
 def _name(kind: object) -> str:
     return "".join(c for c in str(kind)[:40] if c.isprintable())
+
+
+UNSHOWN = dict.fromkeys(
+    [
+        *(c for c in range(0xA0) if unicodedata.category(chr(c)) == "Cc" and chr(c) not in "\n\t"),
+        0x200E,
+        0x200F,
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+    ],
+    None,
+)
+
+
+def plain(value):
+    """What a student's code may have said, without what steers terminals, turns lines around, or is half a letter."""
+    if isinstance(value, str):
+        return readable(value).translate(UNSHOWN)
+    if isinstance(value, list):
+        return [plain(v) for v in value]
+    return {k: plain(v) for k, v in value.items()} if isinstance(value, dict) else value

@@ -5,13 +5,16 @@ import json
 import mimetypes
 import re
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from autograder.course import Course
 from autograder.files import write_atomically
 from autograder.grading import by_hand
 from autograder.grading.normalise import checked
-from autograder.grading.submissions import is_file_name
+from autograder.grading.penalties import Deadlines
+from autograder.grading.submissions import STAMP, is_file_name
+from autograder.roster import Roster
 from autograder.score import MIME
 
 
@@ -22,10 +25,11 @@ class Recorder:
     one that changes nothing writes nothing.
     """
 
-    def __init__(self, course: Course, assignment: str):
+    def __init__(self, course: Course, assignment: str, roster: Roster | None = None):
+        """roster: who has an extension; None: that of the course's folder. Raises CourseError where one is none."""
         self.course, self.assignment = course, assignment
+        self._deadlines = Deadlines(course, roster)
         self._gradebook = course.gradebook()
-        self._coursedir = course.api().coursedir
         self._known = {s.student.id for s in self._gradebook.assignment_submissions(assignment)}
 
     def __enter__(self) -> "Recorder":
@@ -34,27 +38,51 @@ class Recorder:
     def __exit__(self, *_) -> None:
         self._gradebook.close()
 
-    def is_recorded(self, student: str, key: str) -> bool:
+    def is_recorded(self, student: str, key: str, worth: str = "") -> bool:
+        """Whether the record is of this result; worth: and of these points, if they are given."""
         mark = self._mark(student)
-        return student in self._known and mark.exists() and mark.read_text(encoding="ascii") == key
+        if student not in self._known or not mark.exists():
+            return False
+        recorded, _, points = mark.read_text(encoding="ascii").partition(" ")
+        return recorded == key and (not worth or points == worth)
 
-    def record(self, student: str, key: str, notebook: dict, files: dict[str, bytes], changes: list[str]) -> None:
-        """Make `notebook`, a graded one, the student's record."""
+    def record(
+        self, student: str, key: str, worth: str, notebook: dict, files: dict[str, bytes], changes: list[str]
+    ) -> None:
+        """Make `notebook`, a graded one, the student's record: of a result, and of what it is worth."""
         self._mark(student).unlink(missing_ok=True)  # whatever happens from here on: the old record is no longer whole
         text = json.dumps(with_note(notebook, changes), indent=1, allow_nan=False)
         whole = harmless(files) | {f"{self.assignment}.ipynb": text.encode("utf-8", "replace")}
-        write_beside(self.course.root / "autograded" / student / self.assignment, whole)
+        stamp = self.course.root / "submitted" / student / self.assignment / STAMP
+        whole |= {STAMP: stamp.read_bytes()} if stamp.is_file() else {}
+        folder = self.course.root / "autograded" / student / self.assignment
+        before = _sources(folder / f"{self.assignment}.ipynb")
+        write_beside(folder, whole)
         try:
-            self._grades(student, notebook)
+            self._grades(student, notebook, before)
         except BaseException:
             self._gradebook.db.rollback()  # the next student's grades are none of this one's trouble
             raise
         self._known.add(student)
-        write_atomically(self._mark(student), key)
+        write_atomically(self._mark(student), f"{key} {worth}")
 
     def marks_of(self, student: str) -> dict[str, by_hand.Mark]:
-        """What the gradebook has of a student, people's points with it: {grade id: Mark}."""
+        """What the gradebook has of a student, brought up to date, people's points with it: {grade id: Mark}."""
+        self.bring_up_to_date([student])
         return by_hand.of(self._gradebook, self.assignment, student).get(student, {})
+
+    def bring_up_to_date(self, students: Collection[str] = ()) -> None:
+        """Due dates, extensions and penalties as the course's files say now, of all students if none are named."""
+        self._deadlines.apply(self._gradebook, students)
+
+    @property
+    def late_costs(self) -> bool:
+        """Whether who is late loses points."""
+        return bool(self._deadlines.policy(self.assignment).text)
+
+    def arrived(self, student: str) -> bool:
+        """Whether it is known when a submission came."""
+        return (self.course.root / "submitted" / student / self.assignment / STAMP).is_file()
 
     def remove(self, student: str) -> None:
         """There is no grade: an older one must not stand in its place. A TA's manual grades and comments stay."""
@@ -84,37 +112,47 @@ class Recorder:
     def _mark(self, student: str) -> Path:
         return marks(self.course, self.assignment) / student
 
-    def _grades(self, student: str, notebook: dict) -> None:
-        """nbgrader's own reading of the cells, then what it cannot know: a check of ours that failed is no 0."""
+    def _grades(self, student: str, notebook: dict, before: dict[str, str]) -> None:
+        """nbgrader's own reading of the cells, then what it cannot know: a check of ours that failed is no 0, and what
+        somebody has graded by hand is to be looked at again only where it has changed. before: {grade id: its text}.
+        """
         from nbformat import from_dict
-        from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
+        from nbgrader.preprocessors import SaveAutoGrades
 
         gradebook = self._gradebook
         gradebook.update_or_create_student(student)
-        arrived = self._coursedir.get_existing_timestamp(
-            str(self.course.root / "submitted" / student / self.assignment)
-        )
-        when = {"timestamp": arrived} if arrived else {}
-        gradebook.update_or_create_submission(self.assignment, student, **when)
+        gradebook.update_or_create_submission(self.assignment, student)
         saver = SaveAutoGrades()
         saver.gradebook, saver.notebook_id = gradebook, self.assignment
         saver.assignment_id, saver.student_id = self.assignment, student
         graded = from_dict(notebook)
+        submission = gradebook.find_submission(self.assignment, student)
+        grades = {g.name: g for n in submission.notebooks for g in n.grades}
+        settled = {
+            name: g.auto_score for name, g in grades.items() if g.manual_score is not None and not g.needs_manual_grade
+        }
         for number, cell in enumerate(graded.cells):
             saver.preprocess_cell(cell, {}, number)
+            name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
             if _has_fault(cell):  # no score, rather than the points of the other checks
-                grade = gradebook.find_grade(cell.metadata.nbgrader.grade_id, self.assignment, self.assignment, student)
-                grade.auto_score, grade.needs_manual_grade = None, True
+                grades[name].auto_score, grades[name].needs_manual_grade = None, True
+            elif name in settled and (grades[name].auto_score, cell.source) == (settled[name], before.get(name)):
+                grades[name].needs_manual_grade = False
         gradebook.db.commit()
-        if arrived:
-            names = dict(assignment=self.assignment, notebook=self.assignment, student=student)
-            late = AssignLatePenalties(config=self.course.config())
-            late.preprocess(graded, {"nbgrader": names | {"db_url": self.course.gradebook_url}})
 
 
 def marks(course: Course, assignment: str) -> Path:
     """The folder with a file for each student whose record is whole."""
     return course.root / ".deepul" / "recorded" / assignment
+
+
+def _sources(notebook: Path) -> dict[str, str]:
+    """{grade id: text of its cell} of what was recorded before; empty if nothing was."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {about["grade_id"]: "".join(c["source"]) for c in cells if (about := c["metadata"].get("nbgrader"))}
 
 
 def _has_fault(cell: dict) -> bool:

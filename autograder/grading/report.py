@@ -1,26 +1,29 @@
-"""What a TA reads of a graded class: grades.csv, alike.csv, and a page with the students' figures."""
+"""What a TA reads of a graded class: grades.csv, checks.csv, alike.csv, and pages, of the class and of each student."""
 
 import base64
+import hashlib
 import json
+import os
+import re
+import shlex
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
+from jinja2 import Environment
 from markupsafe import Markup
 
-from autograder import assignments, display, notebooks
+from autograder import assignments, display, notebooks, runner
 from autograder.course import Course, trouble
 from autograder.files import write_atomically
-from autograder.grading import batch, by_hand
+from autograder.grading import batch, by_hand, listings, overview, thumbnails
 from autograder.grading.batch import Graded
 from autograder.grading.copies import Alike
 from autograder.handout import source
 
-BINS = 10
 PAGE_SHARE = 0.1  # of the time that passes may go into writing the page: that of a large class has many megabytes
 CHANGED = ("student", "exercise", "check", "before", "now", "max_points", "measured")
 ALIKE = ("group", "what", "share", "student", "detail")
@@ -38,14 +41,21 @@ class Report:
         self.folder, self.assignment, self.students = folder, assignment, students
         self.problem = ""
         self._kept = kept(course, assignment)
+        self._course = course
         self._before = {s: earlier for s in students if (earlier := earlier_result(course, assignment, s))}
-        self._page = Page(folder / "report", assignment)
+        self._page = Page(folder / "report", assignment, course=course, most=len(students))
         self._lines: dict[str, str] = {}
+        self._shown: dict[str, Graded] = {}
         self._now: dict[str, Graded] = {}
         self._page_again = 0.0  # not before this time
-        marks = by_hand.read(course, assignment)
+        self._show_earlier()
+
+    def _show_earlier(self) -> None:
+        """Those who are not graded now, with what the gradebook says by now."""
+        marks = by_hand.read(self._course, self.assignment)
         for student, earlier in self._before.items():
-            self._show(earlier.with_marks(assignment, marks.get(student, {})))
+            if student not in self._now:
+                self._show(earlier.with_marks(self.assignment, marks.get(student, {})))
 
     @property
     def changes(self) -> list[dict]:
@@ -60,8 +70,10 @@ class Report:
     def finish(self, results: list[Graded], alike: list[Alike]) -> None:
         """Write everything a last time, with what is known only at the end."""
         self.problem, self._page.alike = "", alike
+        self.write(lambda: self._page.again({s for found in alike for s in found.students}))
         for graded in results:
             self._take(graded)
+        self._show_earlier()
         self.write(lambda: _write_alike(self.folder / "alike.csv", alike))
         if self._before:
             self.write(lambda: write_atomically(self.folder / "changes.csv", batch.table_text(CHANGED, self.changes)))
@@ -74,13 +86,18 @@ class Report:
         self._show(graded)
 
     def _show(self, graded: Graded) -> None:
+        self._shown[graded.student] = graded
         self._lines[graded.student] = batch.csv_lines(self.assignment, graded)
         self.write(lambda: self._page.add(graded))
 
     def _write_all(self) -> None:
         self._page.order = [s for s in self.students if s in self._lines]
         text = batch.HEADER + "".join(self._lines[s] for s in self._page.order)
-        self.write(lambda: write_atomically(self.folder / "grades.csv", text))
+        totals = batch.table_text(
+            batch.totals_columns(self.assignment), [batch.totals(self._shown[s]) for s in self._page.order]
+        )
+        self.write(lambda: write_atomically(self.folder / "grades.csv", totals))
+        self.write(lambda: write_atomically(self.folder / "checks.csv", text))
         began = time.monotonic()
         if began >= self._page_again:
             self.write(self._page.write)
@@ -95,69 +112,177 @@ class Report:
 
 
 def write(folder: Path, assignment: str, results: list[Graded], alike: Sequence[Alike] = ()) -> Path:
-    """Write index.html into `folder` and return its path."""
-    page = Page(folder, assignment, alike)
+    """Write index.html into `folder`, with all that it links, and return its path."""
+    page = Page(folder, assignment, alike, most=len(results))
     for result in results:
         page.add(result)
     return page.write()
 
 
 class Page:
-    """index.html in a folder, with the figures beside it. A student's part is made once; the whole is cheap then."""
+    """index.html of a class, a page for each student in students/, and their pictures, small, in figures/.
 
-    def __init__(self, folder: Path, assignment: str, alike: Sequence[Alike] = ()):
-        self.folder, self.assignment, self.alike = folder, assignment, alike
+    A student's page is written once; that of the class is cheap then. course: where notebooks and feedback lie, if they
+    are linked. most: students that there will be, who share the room for pictures.
+    """
+
+    def __init__(
+        self, folder: Path, assignment: str, alike: Sequence[Alike] = (), course: Course | None = None, most: int = 1
+    ):
+        self.folder, self.assignment, self.alike, self._course = folder, assignment, alike, course
         self.order: list[str] = []
         self._results: dict[str, Graded] = {}
-        self._parts: dict[str, str] = {}
+        self._figures: dict[str, dict[str, str]] = {}
+        self._picture_bytes = thumbnails.budget(most * len(assignments.get(assignment).exercises))
 
     def add(self, result: Graded) -> None:
-        """Take a student in, or a newer result of one. Raises OSError where a figure cannot be written."""
+        """Take a student in, or a newer result of one. Raises OSError where a page or picture cannot be written."""
         student = result.student
         if student not in self._results:
             self.order.append(student)
         self._results[student] = result
-        mine = [found for found in self.alike if student in found.students]
-        self._parts[student] = Markup(self._template("student").render(result=result, alike=mine))
-        for exercise, png in result.figures.items():
-            file = self.folder / _figure(student, exercise)
-            content = base64.b64decode(png)
-            if not file.exists() or file.read_bytes() != content:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(content)
+        self._figures[student] = {
+            exercise: name
+            for exercise, png in result.figures.items()
+            if (name := thumbnails.write(self.folder / "figures", base64.b64decode(png), self._picture_bytes))
+        }
+        self._write_student(result)
+
+    def _write_student(self, result: Graded) -> None:
+        page = (
+            environment()
+            .get_template("student.html.j2")
+            .render(
+                assignment=assignments.get(self.assignment),
+                result=result,
+                alike=[found for found in self.alike if result.student in found.students],
+                figures=self._figures[result.student],
+                links=self._links(result),
+                seed=_Seeds(self._course.salt).seed if self._course else None,
+                places=listings.of_errors,
+                whole=listings.whole,
+            )
+        )
+        _write_if_new(self.folder / address(result.student), page)
+
+    def _links(self, result: Graded) -> dict[str, tuple[str, bool]]:
+        """{what: (its address, seen from a student's page, and whether it is there by now)}."""
+        if not self._course:
+            return {}
+        root, name, own = self._course.root, self.assignment, result.student
+        files = {
+            "graded notebook": root / "autograded" / own / name / f"{name}.ipynb",
+            "feedback": root / "feedback" / own / name / f"{name}.html",
+            "as handed in": root / "submitted" / own / name,
+        }
+        here = (self.folder / address(own)).parent.resolve()
+        return {what: (quote(os.path.relpath(file, here)), file.exists()) for what, file in files.items()}
 
     def write(self) -> Path:
-        """Write the page as it is now, whole or not at all."""
+        """Write the page of the class as it is now, whole or not at all, and remove pictures that nobody has."""
+        here = assignments.get(self.assignment)
         results = [self._results[s] for s in self.order]
         graded = [r for r in results if not r.not_graded]
-        page = self._template("report").render(
-            assignment=self.assignment,
-            exercises=assignments.get(self.assignment).exercises,
-            open=sum(w["outcome"] == by_hand.OPEN for r in graded for w in r.written),
-            most_written=max((r.most_written for r in graded), default=0),
-            rubrics=rubrics(self.assignment),
-            results=results,
-            graded=graded,
-            students=[self._parts[s] for s in self.order],
-            alike=self.alike,
-            bars=distribution(graded),
-            checks=failing_checks(graded),
-            mean=sum(r.points for r in graded) / len(graded) if graded else 0.0,
-            most=max((r.max_points for r in results), default=0),
+        checks, spreads = overview.checks(graded), overview.exercises(graded)
+        page = (
+            environment()
+            .get_template("report.html.j2")
+            .render(
+                assignment=here,
+                results=results,
+                graded=graded,
+                open=sum(w["outcome"] == by_hand.OPEN for r in graded for w in r.written),
+                most_written=max((r.most_written for r in graded), default=0),
+                most=max((r.max_points for r in results), default=0),
+                totals=overview.totals(graded),
+                bars=overview.distribution(graded),
+                exercises=[
+                    (e, spreads.get(e.name, overview.Spread()), _worth(results, e.name)) for e in here.exercises
+                ],
+                checks=checks,
+                losses=overview.losses(graded),
+                rubrics=rubrics(self.assignment),
+                alike=self.alike,
+                figures=self._figures,
+                lost={r.student: [c.number for c in checks if r.student in c.lost] for r in results},
+                is_alike={s for found in self.alike for s in found.students},
+            )
         )
-        write_atomically(self.folder / "index.html", page)
+        _write_if_new(self.folder / "report.css", _beside("report.css"))
+        _write_if_new(self.folder / "index.html", page)
+        self._sweep()
         return self.folder / "index.html"
 
-    def _template(self, name: str):
-        return self._environment.get_template(f"{name}.html.j2")
+    def again(self, students: Iterable[str]) -> None:
+        """Write the pages of these students anew, with what is known by now."""
+        for student in students:
+            if student in self._results:
+                self._write_student(self._results[student])
 
-    @cached_property
-    def _environment(self):
-        environment = display.templates(Path(__file__).parent)
-        environment.filters["anchor"] = lambda student: quote(student, safe="")
-        environment.filters["table"] = lambda score: Markup(display.score_html(score, style=False))
-        environment.globals |= dict(figure=_figure, colours=display.COLOURS, style=Markup(display.STYLE))
-        return environment
+    def _sweep(self) -> None:
+        wanted = {name for names in self._figures.values() for name in names.values()}
+        for file in (self.folder / "figures").glob("*"):
+            if file.name not in wanted:
+                file.unlink(missing_ok=True)
+
+
+class _Seeds(runner.Session):
+    """Says what seed a check gets under a salt; runs nothing."""
+
+    def __init__(self, salt: str):
+        self.salt = salt
+
+
+def _write_if_new(file: Path, text: str) -> None:
+    """Write a page, unless it stands there: each writing waits for the disk."""
+    content = text.encode("utf-8", "replace").decode()
+    try:
+        same = file.read_text(encoding="utf-8") == content
+    except (OSError, ValueError):
+        same = False
+    if not same:
+        write_atomically(file, content)
+
+
+def address(student: str) -> str:
+    """Where a student's page lies, from that of the class: a name that every disk, archive and browser takes."""
+    plain = re.sub(r"[^a-z0-9_-]+", "-", student.casefold()).strip("-")[:60]
+    digest = "" if plain == student else f"-{hashlib.sha256(student.encode('utf-8', 'replace')).hexdigest()[:10]}"
+    return f"students/{plain or 'student'}{digest}.html"
+
+
+def _worth(results: Iterable[Graded], exercise: str) -> float:
+    return max((s["max_points"] for r in results for s in r.scores if s["exercise"] == exercise), default=0.0)
+
+
+@cache
+def environment() -> Environment:
+    """The templates of this folder, with what they use."""
+    made, script = display.templates(Path(__file__).parent), _beside("report.js")
+    made.filters["shell"] = shlex.quote
+    made.globals |= dict(
+        icons=display.ICONS,
+        colours=display.COLOURS,
+        address=address,
+        style=Markup(_beside("report.css")),
+        script=Markup(script),
+        policy=POLICY.format(base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()),
+        svg=lambda plot: Markup(display.svg(plot)),
+        tenth=overview.tenth,
+    )
+    return made
+
+
+# What a page may do: show what lies beside it, and run the one script that is ours, by its hash.
+POLICY = (
+    "default-src 'none'; img-src 'self' file: data:; style-src 'self' file: 'unsafe-inline'; script-src 'sha256-{}'; "
+    "base-uri 'none'; form-action 'none'"
+)
+
+
+def _beside(name: str) -> str:
+    """A file of this folder."""
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
 def rubrics(assignment: str) -> list[tuple[str, str, str]]:
@@ -172,6 +297,11 @@ def rubrics(assignment: str) -> list[tuple[str, str, str]]:
 def kept(course: Course, assignment: str) -> Path:
     """Where the results of a class are kept, a file a student."""
     return course.root / ".deepul" / "results" / assignment
+
+
+def earlier_students(course: Course, assignment: str) -> list[str]:
+    """Who was graded before, whatever is graded now."""
+    return sorted(file.stem for file in kept(course, assignment).glob("[!.]*.json"))
 
 
 def earlier_result(course: Course, assignment: str, student: str) -> Graded | None:
@@ -217,31 +347,3 @@ def _write_alike(file: Path, alike: list[Alike]) -> None:
         for student in found.students
     )
     write_atomically(file, batch.table_text(ALIKE, rows))
-
-
-def _figure(student: str, exercise: str) -> str:
-    return f"figures/{student}-{exercise}.png"
-
-
-def distribution(graded: list[Graded]) -> list[dict]:
-    """How many students lie in each tenth of the points: {"label", "count", "height" in percent}."""
-    tenths = Counter(min(BINS - 1, int(BINS * r.points / r.max_points)) for r in graded if r.max_points)
-    most = max(tenths.values(), default=1)
-    return [
-        {"label": f"{100 * k // BINS}–{100 * (k + 1) // BINS} %", "count": tenths[k], "height": 100 * tenths[k] / most}
-        for k in range(BINS)
-    ]
-
-
-def failing_checks(graded: list[Graded]) -> list[dict]:
-    """For each check how many students met each outcome, in the notebook's order."""
-    found: dict[tuple, dict] = {}
-    for result in graded:
-        for score in result.scores:
-            for check in score["checks"]:
-                if not check["name"]:
-                    continue
-                key = (score["number"], check["title"])
-                row = found.setdefault(key, {"exercise": score["number"], "title": check["title"], "counts": Counter()})
-                row["counts"][check["outcome"]] += 1
-    return [found[k] for k in sorted(found, key=lambda k: k[0])]

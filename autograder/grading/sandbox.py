@@ -98,14 +98,14 @@ class Sandbox:
         self.uid = FIRST_UID + os.getpid() % 5000 if os.getuid() == 0 else None
         self._lock = threading.Lock()
         self.group = groups.make(limits)
-        words = [*(self.group.enter if self.group else []), *command(self.exchange)]
+        words, environment = self._command()
         self._process = subprocess.Popen(
-            words,
+            [*(self.group.enter if self.group else []), *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            env=groups.environment(),
+            env=groups.environment() | environment,
         )
         self._asked = 0
         try:
@@ -115,6 +115,14 @@ class Sandbox:
             raise
         self._known = set(_descendants(self._process.pid))
 
+    def _command(self) -> tuple[list[str], dict[str, str]]:
+        """The command line of the warm process, and variables that it needs."""
+        return command(self.exchange), {}
+
+    def _seen(self, own: Path) -> Path:
+        """Where a kernel sees its folder of the exchange."""
+        return Path("/exchange")
+
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
@@ -123,14 +131,15 @@ class Sandbox:
         """A kernel whose /student holds `files` ({relative name: content}), listening. Raises SandboxError."""
         name = secrets.token_hex(4)
         own = self.exchange / name
-        (own / "files").mkdir(parents=True)
+        own.mkdir(mode=0o700)
+        (own / "files").mkdir()
         for file, content in files.items():
             (own / "files" / file).parent.mkdir(parents=True, exist_ok=True)
             (own / "files" / file).write_bytes(content)
         ports = {f"{channel}_port": k for k, channel in enumerate(("shell", "iopub", "stdin", "control", "hb"), 1)}
         connection = {
             "transport": "ipc",
-            "ip": "/exchange/k",
+            "ip": str(self._seen(own) / "k"),
             "key": secrets.token_hex(16),
             "signature_scheme": "hmac-sha256",
             **ports,
@@ -359,7 +368,7 @@ def command(exchange: Path) -> list[str]:
     python = f"/venv/{Path(sys.executable).relative_to(sys.prefix)}" if in_venv else sys.executable
     words = [bwrap, *ISOLATE]
     words += ["--cap-add", "ALL"] if os.getuid() == 0 else ["--unshare-user"]
-    words += _mount_words([*_of_system(in_venv), *_of_kit(), *_of_its_own(exchange)])
+    words += _mount_words([*_of_system(in_venv), *of_kit(), *_of_its_own(exchange)])
     words += ["--remount-ro", "/", "--remount-ro", "/dev", "--chdir", "/student"]
     for name, value in {"PATH": f"{Path(python).parent}:/usr/bin:/bin", **ENVIRONMENT}.items():
         words += ["--setenv", name, value]
@@ -380,7 +389,7 @@ def _of_system(in_venv: bool) -> list[Mount]:
     return mounts
 
 
-def _of_kit() -> list[Mount]:
+def of_kit() -> list[Mount]:
     """What a notebook imports of the kit, and the titles of exercises, for errors' words."""
     titles = [str((a.checks / "assignment.toml").relative_to(ROOT)) for a in assignments.every()]
     return [("ro-bind", str(ROOT / f), f"/kit/{f}") for f in (*VISIBLE, *titles) if (ROOT / f).exists()]
@@ -414,6 +423,11 @@ def _mount_words(mounts: list[Mount]) -> list[str]:
 def explained(said: str) -> str:
     """What bubblewrap or the kernel said, with what to do about it."""
     if "ermission denied" in said or "not permitted" in said:
+        if os.getuid() == 0:
+            return (
+                f"{said}. Root may not make namespaces here, as in most containers: give this one the rights that "
+                "README.md names (In a container), or let each notebook be a user of its own: --separate-user"
+            )
         return (
             f"{said} This machine does not let ordinary users make namespaces. Run as root, or allow it: "
             "sudo sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0"

@@ -10,6 +10,7 @@ import ctypes
 import errno
 import platform
 import struct
+from collections.abc import Mapping
 
 NEWEST = 462  # mseal; numbers from 424 on are the same everywhere
 NUMBERS = {  # (x86-64, aarch64); -1: not there
@@ -48,6 +49,7 @@ NUMBERS = {  # (x86-64, aarch64); -1: not there
     "shmget": (29, 194),
     "semget": (64, 190),
     "msgget": (68, 186),
+    "mq_open": (240, 180),
     "sched_setaffinity": (203, 122),
     "name_to_handle_at": (303, 264),
     "open_by_handle_at": (304, 265),
@@ -84,7 +86,13 @@ ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # (colu
 
 NAMESPACES = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 SHARED_WITHOUT_FILE = 0x21  # MAP_SHARED | MAP_ANONYMOUS
-FAMILIES = {1: None, 2: None, 10: None, 16: 0}  # UNIX, INET, INET6, NETLINK: of that only ROUTE, which names interfaces
+Families = Mapping[int, int | None]  # {family of sockets: the one protocol that is allowed, None for all}
+FAMILIES: Families = {
+    1: None,
+    2: None,
+    10: None,
+    16: 0,
+}  # UNIX, INET, INET6, NETLINK: of that only ROUTE, which names interfaces
 PERSONALITIES = (0, 0xFFFFFFFF)  # the usual one, and the question which it is
 TYPE_INTO_TERMINAL = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 
@@ -94,9 +102,9 @@ NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # where they stand in what a filter 
 SET_FILTER, KEEP_SPEED = 1, 4  # of seccomp(2): without the second, old kernels slow all arithmetic down
 
 
-def install() -> None:
-    """Put the filter on this process, and on all that it will start. Raises OSError."""
-    instructions = program(platform.machine())
+def install(families: Families = FAMILIES) -> None:
+    """Put the filter on this process, and on all that it will start. families: of sockets. Raises OSError."""
+    instructions = program(platform.machine(), families)
     code = ctypes.create_string_buffer(b"".join(instructions))
     header = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(instructions), ctypes.addressof(code)))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -105,7 +113,7 @@ def install() -> None:
         raise OSError(ctypes.get_errno(), "the filter of system calls was refused (seccomp)")
 
 
-def program(machine: str) -> list[bytes]:
+def program(machine: str, families: Families = FAMILIES) -> list[bytes]:
     """The filter's instructions. Raises OSError for a processor whose numbers are not known."""
     if machine not in ARCHITECTURES:
         raise OSError(errno.ENOSYS, f"no filter of system calls is known for {machine}, only for x86_64 and aarch64")
@@ -118,8 +126,8 @@ def program(machine: str) -> list[bytes]:
         MMAP: [_argument(3), _step(AND, SHARED_WITHOUT_FILE), *is_shared, _ALLOW],
         PERSONALITY: _one_of(0, PERSONALITIES, errno.EPERM),
         IOCTL: [_argument(1), *types_into_terminal, _ALLOW],
-        SOCKET: _families(),
-        SOCKETPAIR: _families(),
+        SOCKET: _families(families),
+        SOCKETPAIR: _families(families),
     }
     steps = [
         _load(ARCHITECTURE),
@@ -135,9 +143,9 @@ def program(machine: str) -> list[bytes]:
     return [*steps, _ALLOW]
 
 
-def _families() -> list[bytes]:
+def _families(families: Families) -> list[bytes]:
     steps = [_argument(0)]
-    for family, protocol in FAMILIES.items():
+    for family, protocol in families.items():
         known = [_ALLOW] if protocol is None else _one_of(2, (protocol,), errno.EAFNOSUPPORT)
         steps += _if(EQUAL, family, known)
     return [*steps, *_refuse(errno.EAFNOSUPPORT)]

@@ -17,6 +17,7 @@ from autograder.grading import archives
 from autograder.grading.archives import Member
 from autograder.grading.archives import printable as shown
 
+STAMP, SECRET = "timestamp.txt", "submission_secret.txt"  # nbgrader's own, beside what a student handed in
 MOST_NAME = 255  # bytes of one part of a name, as file systems have it
 MOST_STUDENT = 120  # bytes of a student's name: files are called after it
 MOST_PATH = 1000  # bytes of a whole name; it stands behind the course folder's own
@@ -45,6 +46,26 @@ class Submission:
     arrived: datetime | None = None
     late: bool = False
     attempt: str = ""
+
+
+def arrival(file: Path) -> datetime | None:
+    """When a submission came, in UTC, by its timestamp.txt; None without one. Raises CourseError where it says no
+    time.
+    """
+    from nbgrader.utils import parse_utc
+
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CourseError(f"{file} cannot be read: {error}") from None
+    try:
+        return parse_utc(text) if text else None
+    except (ValueError, OverflowError):
+        raise CourseError(
+            f"{file} says {text[:60]!r}, which is no time: write one such as 2027-02-12 23:59:00 UTC."
+        ) from None
 
 
 def student_id(label: str) -> str:

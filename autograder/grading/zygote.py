@@ -13,6 +13,7 @@ student's runs in this process, and what is forked has none of its descriptors.
 
 import contextlib
 import ctypes
+import functools
 import json
 import os
 import platform
@@ -21,6 +22,7 @@ import shutil
 import signal
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -41,18 +43,26 @@ CAPABILITY_VERSION_3 = 0x20080522
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def main() -> None:
-    """Import everything, say so, then serve commands until stdin closes."""
+def main(keep: Callable[..., NoReturn], prepare: Callable[[], None]) -> None:
+    """Import everything, say so, then serve commands until stdin closes.
+
+    keep: what the child does that `start` forks, as `keep_in_namespaces`. prepare: what is done before all imports.
+    """
     commands, answers = sys.stdin, os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    _hide_origins()
+    prepare()
     _warm_up()
+    known: dict[str, Callable[..., dict]] = {
+        "start": functools.partial(do_start, keep),
+        "signal": do_signal,
+        "ended": do_ended,
+    }
     print(json.dumps({"number": 0}), file=answers, flush=True)
     for line in commands:
         command = json.loads(line)
         number = command.pop("number")
         try:
-            answer = globals()[f"do_{command.pop('do')}"](**command)
+            answer = known[command.pop("do")](**command)
         except OSError as error:
             answer = {"error": str(error)}
         print(json.dumps(answer | {"number": number}), file=answers, flush=True)
@@ -65,7 +75,7 @@ def _hide_origins() -> None:
     """
     if os.getuid():
         uid, gid = os.getuid(), os.getgid()
-        _call(libc.unshare, NEWUSER | NEWNS)
+        call(libc.unshare, NEWUSER | NEWNS)
         _map_ids(uid, uid, gid, gid)
     for place in {sys.prefix, sys.base_prefix} - {"/usr"}:
         with contextlib.suppress(OSError):
@@ -74,9 +84,11 @@ def _hide_origins() -> None:
     copy.mkdir()
     _mount("tmpfs", copy, NOSUID | NODEV, "mode=0755")
     shutil.copytree("/kit", copy, dirs_exist_ok=True)
+    for path in copy.rglob("*"):  # the kit may be closed to all but root, who started this
+        path.chmod(0o755 if path.is_dir() else 0o644)
     _bind(copy, Path("/kit"))
     _read_only(Path("/kit"))
-    _call(libc.umount2, str(copy).encode(), DETACH)
+    call(libc.umount2, str(copy).encode(), DETACH)
 
 
 def _warm_up() -> None:
@@ -117,13 +129,13 @@ def _rehearse() -> None:
     figure.savefig(io.BytesIO(), format="png", bbox_inches="tight")
 
 
-def do_start(name: str, uid: int | None, limits: dict, seed: int) -> dict:
-    """Fork a kernel for the submission in /exchange/<name>; answers with its process ids here and its own."""
+def do_start(keep: Callable[..., NoReturn], name: str, uid: int | None, limits: dict, seed: int) -> dict:
+    """Fork a kernel for the submission in <exchange>/<name>; answers with its process ids here and its own."""
     ready, tell = os.pipe()
     keeper = os.fork()
     if keeper == 0:
         os.close(ready)
-        _keep(name, uid, limits, seed, tell)
+        keep(name, uid, limits, seed, tell)
     os.close(tell)
     with os.fdopen(ready, "rb") as stream:
         said = stream.read()
@@ -152,7 +164,7 @@ def do_ended(keeper: int) -> dict:
 # two's complement.
 
 
-def _to_byte(code: int) -> int:
+def to_byte(code: int) -> int:
     return code % 256
 
 
@@ -160,25 +172,25 @@ def _from_byte(byte: int) -> int:
     return byte - 256 if byte > 128 else byte
 
 
-def _keep(name: str, uid: int | None, limits: dict, seed: int, tell: int) -> NoReturn:
+def keep_in_namespaces(name: str, uid: int | None, limits: dict, seed: int, tell: int) -> NoReturn:
     """Become an ordinary user in namespaces of its own, fork the kernel, and end as it ends."""
-    _disconnect_all_but(tell)
+    disconnect_all_but(tell)
     try:
         if uid is not None:  # started by root: limits bind only an ordinary user
-            _become(uid)
+            become(uid)
         uid, gid = os.getuid(), os.getgid()
-        _call(libc.unshare, NEWUSER | NEWNS | NEWPID | NEWIPC | NEWUTS)
+        call(libc.unshare, NEWUSER | NEWNS | NEWPID | NEWIPC | NEWUTS)
         _map_ids(STUDENT_ID, uid, STUDENT_ID, gid)
         kernel = _start_kernel(name, limits, seed, tell)
     except OSError as error:
-        _tell(tell, error=f"no sandbox of its own: {error}")
+        tell_grader(tell, error=f"no sandbox of its own: {error}")
         os._exit(1)
     os.close(tell)
     _, status = os.waitpid(kernel, 0)
-    os._exit(_to_byte(os.waitstatus_to_exitcode(status)))
+    os._exit(to_byte(os.waitstatus_to_exitcode(status)))
 
 
-def _become(uid: int) -> None:
+def become(uid: int) -> None:
     """Be this user, and nobody else, from now on."""
     os.setgroups([])
     os.setresgid(uid, uid, uid)
@@ -204,8 +216,8 @@ def _start_kernel(name: str, limits: dict, seed: int, tell: int) -> int:
     if os.read(bound, 1):
         # The kernel's sockets are there, and it has no privileges any more: this process still has them, and takes
         # away what the kernel need not see from now on.
-        _call(libc.umount2, str(EXCHANGE).encode(), DETACH)
-        _tell(tell, pid=kernel)
+        call(libc.umount2, str(EXCHANGE).encode(), DETACH)
+        tell_grader(tell, pid=kernel)
     return kernel
 
 
@@ -226,15 +238,15 @@ def _walled_off_kernel(name: str, limits: dict, seed: int, tell: int):
     """A kernel that listens, and has no privileges; what keeps it from that is told."""
     try:
         _wall_off(EXCHANGE / name, limits)
-        _silence()
-        _give_up_privileges(limits)  # before there is a second thread, which would keep them
-        return _kernel(EXCHANGE / "connection.json", seed)
+        silence()
+        give_up_privileges(limits)  # before there is a second thread, which would keep them
+        return listening_kernel(EXCHANGE / "connection.json", seed)
     except BaseException as error:
-        _tell(tell, error=f"{type(error).__name__}: {error}")
+        tell_grader(tell, error=f"{type(error).__name__}: {error}")
         raise
 
 
-def _tell(pipe: int, **said) -> None:
+def tell_grader(pipe: int, **said) -> None:
     """One line of the answer to `start`; lines as short as these are never torn apart."""
     os.write(pipe, json.dumps(said).encode() + b"\n")
 
@@ -279,13 +291,13 @@ def _become_root(root: Path) -> None:
     """Make `root` this namespace's root, and let go of the one before."""
     os.chdir(root)
     number = {"x86_64": 155, "aarch64": 41}[platform.machine()]
-    _call(libc.syscall, ctypes.c_long(number), b".", b".")  # pivot_root
-    _call(libc.umount2, b".", DETACH)
+    call(libc.syscall, ctypes.c_long(number), b".", b".")  # pivot_root
+    call(libc.umount2, b".", DETACH)
     os.chdir("/")
     _read_only(Path("/"))
 
 
-def _disconnect_all_but(pipe: int) -> None:
+def disconnect_all_but(pipe: int) -> None:
     """Pipes and sockets that were inherited lead nowhere: by one of them a notebook could answer for its neighbours.
 
     They are not closed. An object of the warm process that closes its own later, when it is collected, would close
@@ -298,15 +310,15 @@ def _disconnect_all_but(pipe: int) -> None:
                 os.dup2(nowhere, number)
 
 
-def _silence() -> None:
+def silence() -> None:
     """What goes past Python to the process's own streams goes nowhere: a full pipe would stop the kernel."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
 
 
-def _kernel(connection_file: Path, seed: int):
-    """An IPython kernel that listens; it answers the grader's requests beside Jupyter's own."""
+def listening_kernel(connection_file: Path, seed: int, home: Path = Path("/student")):
+    """An IPython kernel that listens, its files in `home`; it answers the grader's requests beside Jupyter's own."""
     from ipykernel.kernelapp import IPKernelApp
     from traitlets.config import Config
 
@@ -321,7 +333,7 @@ def _kernel(connection_file: Path, seed: int):
     config.InteractiveShell.cache_size = 0  # Out[…] would keep every tensor that a cell ends in
     app = IPKernelApp.instance(config=config)
     app.initialize(["--IPKernelApp.quiet=True"])
-    training.session = training.Session(Path("/student/artifacts"))
+    training.session = training.Session(home / "artifacts")
     training.session.grading = True
     training.seed_everything(seed)
     from autograder.grading import kernel_side
@@ -330,14 +342,14 @@ def _kernel(connection_file: Path, seed: int):
     return app
 
 
-def _give_up_privileges(limits: dict) -> None:
+def give_up_privileges(limits: dict, sockets: seccomp.Families = seccomp.FAMILIES) -> None:
     """No capability, none to come, no call that a notebook does not need, and limits that cannot be raised again."""
     for capability in range(64):
         libc.prctl(CAPBSET_DROP, capability, 0, 0, 0)  # those beyond the last known one do not exist
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
-    _call(libc.capset, ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)()))
-    _call(libc.prctl, NO_NEW_PRIVS, 1, 0, 0, 0)
-    seccomp.install()
+    call(libc.capset, ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)()))
+    call(libc.prctl, NO_NEW_PRIVS, 1, 0, 0, 0)
+    seccomp.install(sockets)
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_CPU, limits["cpu"]),
@@ -351,24 +363,24 @@ def _give_up_privileges(limits: dict) -> None:
 
 
 def _mount(kind: str, where: Path, flags: int, data: str = "") -> None:
-    _call(libc.mount, kind.encode(), str(where).encode(), kind.encode(), ctypes.c_ulong(flags), data.encode())
+    call(libc.mount, kind.encode(), str(where).encode(), kind.encode(), ctypes.c_ulong(flags), data.encode())
 
 
 def _bind(what: Path, where: Path) -> None:
     """Show a file or folder, with all that is mounted in it, in another place too."""
-    _call(libc.mount, str(what).encode(), str(where).encode(), None, ctypes.c_ulong(BIND | RECURSIVE), None)
+    call(libc.mount, str(what).encode(), str(where).encode(), None, ctypes.c_ulong(BIND | RECURSIVE), None)
 
 
 def _read_only(where: Path) -> None:
     flags = REMOUNT | BIND | RDONLY | NOSUID | NODEV
-    _call(libc.mount, None, str(where).encode(), None, ctypes.c_ulong(flags), None)
+    call(libc.mount, None, str(where).encode(), None, ctypes.c_ulong(flags), None)
 
 
-def _call(function, *arguments) -> None:
+def call(function, *arguments) -> None:
     if function(*arguments):
         number = ctypes.get_errno()
         raise OSError(number, f"{function.__name__}: {os.strerror(number)}")
 
 
 if __name__ == "__main__":
-    main()
+    main(keep_in_namespaces, _hide_origins)

@@ -20,9 +20,9 @@ from nbgrader.preprocessors import ClearSolutions
 from autograder import assignments, notebooks, settings
 from autograder.assignments import Assignment, Exercise, Question
 from autograder.course import Course, SourceError
-from autograder.handout import opening, source
+from autograder.handout import chosen, opening, source
 from autograder.notebooks import Cell
-from autograder.settings import DEFAULTS, CourseSettings
+from autograder.settings import DEFAULTS, AssignmentSettings, CourseSettings
 
 # Two renderings of the same figure differ by less than this (root mean square over pixels of 0 … 1): one
 # sample more or less in a bin, on a processor that rounds otherwise.
@@ -75,7 +75,7 @@ def tests_of(exercise: Exercise) -> list[Any]:
 
 def read_source(assignment: str) -> list[Cell]:
     """The cells of the source. Raises SourceError with all that is wrong in it or in the tests, a line each."""
-    here = assignments.get(assignment)
+    here = Assignment(assignment)  # as it is without a course's settings
     found = problems(here)
     if found:
         raise SourceError("\n".join([f"{assignment} is not in order, and nothing was released:", *found]))
@@ -89,8 +89,13 @@ def release(course: Course, assignment: str, figures: bool = True) -> Path:
     course's gradebook learns the assignment and its points. figures: draw the expected figures anew from the reference
     artifacts; without, those already released are kept. Raises SourceError, SettingsError and CourseError.
     """
-    course.configure()
     own = settings.read(course.root)
+    with own.in_use():
+        return _release(course, assignment, own, figures)
+
+
+def _release(course: Course, assignment: str, own: CourseSettings, figures: bool) -> Path:
+    course.configure()
     cells = read_source(assignment)
     folder = course.source / assignment
     shutil.rmtree(folder, ignore_errors=True)
@@ -101,6 +106,9 @@ def release(course: Course, assignment: str, figures: bool = True) -> Path:
     if figures:
         draw_figures(assignment, cells, folder / "figures")
     write_source(assignment, folder / f"{assignment}.ipynb", own)
+    shown = source.FIGURE.findall("\n".join(c.source for c in notebooks.read(folder / f"{assignment}.ipynb")))
+    for picture in {*(folder / "figures").iterdir()} - {folder / "figures" / name for name in shown}:
+        picture.unlink()  # of an exercise that the course leaves out
     with tempfile.TemporaryDirectory(dir=_beside(course.release), prefix=".aside-") as aside:
         replace(course, release=Path(aside)).generate_assignment(assignment)
         made = Path(aside) / assignment
@@ -164,25 +172,27 @@ def write_source(assignment: str, target: Path, own: CourseSettings = DEFAULTS) 
     import jupytext
     import nbformat
 
-    here = assignments.get(assignment)
+    here = own.assignment(assignment)
     notebook = jupytext.read(here.source, fmt="py:percent")
     notebook.metadata = {"kernelspec": notebook.metadata["kernelspec"], "language_info": {"name": "python"}}
-    answers = source.questions(here, [Cell(c.cell_type, c.source) for c in notebook.cells])
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"{assignment}-{number:03d}"
+    notebook.cells = [notebook.cells[k] for k in chosen.cells(here, _plain(notebook.cells))]
+    answers = source.questions(here, _plain(notebook.cells))
     counted = own.of(assignment).written == "points"
     exercise = None
     for number, cell in enumerate(notebook.cells):
-        cell["id"] = f"{assignment}-{number:03d}"
-        exercise = _heading(cell, assignment) or exercise
+        exercise = _heading(cell, here) or exercise
         if cell.cell_type == "markdown":
             cell.source = _sized(cell.source, target.parent)
         if number in answers:
             _answer_cell(cell, answers[number], counted)
         elif number + 1 in answers:
-            worth = f"{answers[number + 1].points:g} points, graded by hand" if counted else "no points"
-            cell.source = source.QUESTION.sub(rf"\g<0> ({worth})", cell.source)
+            cell.source = source.QUESTION.sub(_asked(answers[number + 1], counted), cell.source)
         elif cell.cell_type == "code":
             grade = cell.metadata.get("nbgrader")  # a grade cell of the instructor's own, without check(…)
             cell.metadata = _metadata(cell.source, exercise) or ({"nbgrader": grade} if grade else {})
+    _add_questions(notebook.cells, here, own.of(assignment), answers)
     first = _made("code", opening.first_cell(own), f"{assignment}-{OPENING}-code")
     first.metadata["jupyter"] = {"source_hidden": True}  # folded: no student has to read it
     notebook.cells[1:1] = [_made("markdown", opening.opening(here, own), f"{assignment}-{OPENING}"), first]
@@ -190,6 +200,31 @@ def write_source(assignment: str, target: Path, own: CourseSettings = DEFAULTS) 
     notebook.cells.append(_made("markdown", text, f"{assignment}-{CLOSING}"))
     notebook.cells.append(_made("code", code, f"{assignment}-{CLOSING}-code"))
     nbformat.write(notebook, target)
+
+
+def _plain(cells) -> list[Cell]:
+    return [Cell(c.cell_type, c.source) for c in cells]
+
+
+def _asked(question: Question, counted: bool) -> str:
+    worth = f"{question.points:g} points, graded by hand" if counted else "no points"
+    return f"### Question {question.number} ({worth})"
+
+
+def _add_questions(cells: list, here: Assignment, own: AssignmentSettings, answers: dict[int, Question]) -> None:
+    """The questions of the course's own, each behind those that its exercise has, or at its end."""
+    ends = chosen.ends(here, _plain(cells))
+    ends |= {q.exercise.name: place + 1 for place, q in answers.items()}
+    for exercise in sorted(here.exercises, key=lambda e: ends[e.name], reverse=True):
+        texts = [q.text for q in own.questions if q.exercise == exercise.name]
+        new = []
+        for text, question in zip(texts, exercise.questions[len(exercise.questions) - len(texts) :], strict=True):
+            asked = f"{_asked(question, own.written == 'points')}\n\n{text}"
+            new.append(_made("markdown", asked, f"{here}-{question.id}-asked"))
+            new.append(_made("markdown", question.placeholder, f"{here}-{question.id}"))
+            _answer_cell(new[-1], question, own.written == "points")
+            new[-1].metadata["deepul"]["made"] = True
+        cells[ends[exercise.name] : ends[exercise.name]] = new
 
 
 def _made(kind: str, text: str, name: str):
@@ -239,12 +274,12 @@ def width_of(file: Path) -> int:
         return round(picture.width * plots.DPI / density)
 
 
-def _heading(cell, assignment: str) -> Exercise | None:
+def _heading(cell, here: Assignment) -> Exercise | None:
     """The exercise whose heading this cell holds; its points are written into the heading."""
     found = source.HEADING.search(cell.source) if cell.cell_type == "markdown" else None
     if not found:
         return None
-    exercise = next(e for e in assignments.get(assignment).exercises if e.number == found[1])
+    exercise = next(e for e in here.exercises if e.number == found[1])
     cell.source = cell.source.replace(found[0], f"{found[0]} ({exercise.points:g} points)")
     return exercise
 

@@ -1,5 +1,6 @@
 """What an instructor gives to students: one zip with the handout and all it needs, and no solution."""
 
+import json
 import os
 import re
 import subprocess
@@ -19,16 +20,23 @@ COMMANDS = ("__main__.py", "commands.py")
 LEFT_OUT = re.compile(r"data/cache/|data/\w+\.py$|(.*/)?(__pycache__|artifacts|\.ipynb_checkpoints)/")
 
 
-def bundle(assignment: str, target: Path, contact: str = "") -> Path:
+def bundle(assignment: str, target: Path, contact: str = "", handout: Path | None = None) -> Path:
     """Write <target>/<assignment>.zip, a folder of that name, and return its path. It must have been released before.
 
     It has the tests and references of this assignment, and a README of its own. contact: where students ask, in
-    Markdown. The same files make the same bytes.
+    Markdown. handout: the released folder, if it is not the kit's own. The same files make the same bytes.
     """
     here = assignments.get(assignment)
     target.mkdir(parents=True, exist_ok=True)
     file = target / f"{assignment}.zip"
     contents = {p.relative_to(ROOT).as_posix(): p.read_bytes() for p in files(here)}
+    if handout is not None:
+        ours = here.handout.relative_to(ROOT)
+        contents = {p: c for p, c in contents.items() if not Path(p).is_relative_to(ours)}
+        released = {(ours / p.relative_to(handout)).as_posix(): p for p in handout.rglob("*") if p.is_file()}
+        contents |= {name: p.read_bytes() for name, p in released.items() if not LEFT_OUT.match(name)}
+    if here.given is not None:  # what is asked, and what it is worth, stands there
+        contents[(here.checks / "assignment.toml").relative_to(ROOT).as_posix()] = toml(here).encode()
     contents["README.md"] = readme(here, contact).encode()
     date = changed(here)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -46,6 +54,16 @@ def files(assignment: Assignment) -> list[Path]:
     commands = [ROOT / "autograder" / name for name in COMMANDS]
     found |= sources.needed([*commands, *found], without=ROOT / "autograder" / "cli.py")
     return sorted(p for p in found if not LEFT_OUT.match(p.relative_to(ROOT).as_posix()))
+
+
+def toml(assignment: Assignment) -> str:
+    """An assignment.toml as a course gives it."""
+    lines = [f"title = {json.dumps(assignment.title, ensure_ascii=False)}", f"order = {assignment.order}"]
+    for e in assignment.exercises:
+        own = {k: getattr(e, k) for k in ("name", "number", "title", "difficulty", "thinking", "training", "worth")}
+        texts = {k: json.dumps(v, ensure_ascii=False) for k, v in own.items() if v is not None}
+        lines += ["", "[[exercises]]", *(f"{k} = {v}" for k, v in texts.items()), f"written = {list(e.written)}"]
+    return "\n".join(lines) + "\n"
 
 
 def changed(assignment: Assignment) -> datetime:

@@ -70,7 +70,7 @@ def _written(exercise: Exercise) -> str:
 
 def _hand_in(assignment: Assignment, own: AssignmentSettings) -> str:
     answers = ", your answers in it," if assignment.questions else ""
-    due = f" It is due on **{_moment(own.due)}**." if own.due else ""
+    due = f" It is due on **{_moment(own.due)}**. {own.late.text}".rstrip() if own.due else ""
     return (
         f"**Hand in** one zip: this notebook{answers} and `artifacts/`, where your trained weights are. The last cell "
         f"packs it, and so does `deepul submit {assignment} --student YOUR-ID`.{due}"

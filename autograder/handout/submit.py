@@ -35,12 +35,13 @@ def write_submission(
 ) -> None:
     """Write a submission into the folder `target`: the handout with some exercises' solutions and answers filled in.
 
-    handout: a released notebook. cells: the solution's cells, perhaps changed; the n-th fills the n-th of those that
-    the release did not add. solved: exercises to fill in; the others keep their stubs. artifacts: exercises whose
+    handout: a released notebook. cells: the solution's cells, perhaps changed; the n-th fills the one whose id ends
+    in n. solved: exercises to fill in; the others keep their stubs. artifacts: exercises whose
     reference weights (and samples) are handed in too. change: a last change to the source of every filled cell.
     """
     notebook = json.loads(handout.read_text(encoding="utf-8"))
-    for cell, filled in zip(from_source(notebook["cells"]), cells, strict=True):
+    for cell in from_source(notebook["cells"]):
+        filled = cells[int(cell["id"].rpartition("-")[2])]
         about = cell["metadata"].get("deepul", {})
         if about.get("exercise") not in solved:
             continue

@@ -7,6 +7,7 @@ figure decides no grade, and takes as long as all that does. What cannot be draw
 
 from deepul_utils.errors import CannotDraw
 from deepul_utils.plots.common import BLACK, BLUE, DPI, GREEN, GREY, INK, ORANGE, PINK, SKY, TEXT, WIDTH, NotDrawn
+from deepul_utils.plots.diffusion import above_floor, against_steps, cloud, trajectories, vector_fields
 from deepul_utils.plots.distributions import PIXELS, distribution, gallery, pmf_1d, pmf_2d, samples_1d, scatter_2d
 from deepul_utils.plots.flows import density_1d, density_2d, latent_space, layers, pushed_through
 from deepul_utils.plots.games import OUTLINE, curves, film, game_1d, game_2d, game_history, samples_2d
@@ -39,6 +40,9 @@ __all__ = [
     "CannotDraw",
     "NotDrawn",
     "Slider",
+    "above_floor",
+    "against_steps",
+    "cloud",
     "code_cells",
     "code_maps",
     "curves",
@@ -72,6 +76,8 @@ __all__ = [
     "scatter_2d",
     "signals",
     "slider",
+    "trajectories",
+    "vector_fields",
 ]
 
 for_grades = False  # whether to draw while a notebook is graded; whoever grades sets it here

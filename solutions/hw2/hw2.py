@@ -1249,7 +1249,7 @@ check("realnvp_images")
 # Welling, *Emerging Convolutions for Generative Normalizing Flows*, 2019
 # ([arXiv:1901.11137](https://arxiv.org/abs/1901.11137)), which inverts larger kernels.
 #
-# The data are those of Exercise 2.4. Dequantisation, logit and squeeze are there now, in `tensors`:
+# The data are those of Exercise 2.4. Dequantization, logit and squeeze are there now, in `tensors`:
 # `to_reals(x, levels)` gives $t$ and both log-determinants in one, and `to_levels(t, levels)` goes back.
 
 # %%

@@ -965,7 +965,7 @@ plots.images((train_x[:24] + 1) / 2, columns=12)
 # %% [markdown]
 # ### Write
 #
-# The quantiser. (In some papers a moving average moves the codebook (EMA). Here its loss does, and the checks
+# The quantizer. (In some papers a moving average moves the codebook (EMA). Here its loss does, and the checks
 # look at the gradient of that loss: do not use a moving average.)
 #
 # **Hints** for `VectorQuantizer`, one after the other:
@@ -1306,7 +1306,7 @@ plots.image_rows(rows)
 # The codes have $64 \cdot 6 = 384$ bits at most; the entropy of the shapes is 12.19 nats, $12.19 / \log 2 = 17.6$
 # bits, which is $\log_2 (24{,}576 \cdot 8)$. The others are redundancy. Codes are not used equally often (the
 # background's come again and again), and above all they depend on each other: where a shape lies, how large it is and
-# which colour it has is said anew by each of its patches, because the quantiser looks at each place alone. The prior
+# which colour it has is said anew by each of its patches, because the quantizer looks at each place alone. The prior
 # knows these dependences: its bits a code, times 64, are far fewer than 384. Some are also spent on details that do
 # not matter.
 #

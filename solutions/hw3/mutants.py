@@ -434,8 +434,8 @@ MUTANTS = (
         "codes_are_drawn", "There is no noise",
     ),
     Mutant(
-        "beta-hardly-trained", "beta_vae", "stops after 40 steps", ((BETA_STEPS, "((beta, 40),)"),),
-        "factors_lie_along_latents", "number of steps 1,600, here 40", weights="trained",
+        "beta-hardly-trained", "beta_vae", "stops after 10 steps", ((BETA_STEPS, "((beta, 10),)"),),
+        "factors_lie_along_latents", "as good with the weights that it begins with", weights="trained",
     ),
     Mutant(
         "beta-plain-hardly-trained", "beta_vae", "the model to compare with stops after 30 steps",

@@ -4,7 +4,7 @@ import pytest
 
 from autograder import assignments, sources
 from autograder.assignments import ROOT, AssignmentError
-from autograder.grading import cache
+from autograder.grading import cache, worth
 
 TABLE = """
 title = "{name} of the course"
@@ -145,7 +145,8 @@ def test_what_is_not_there_is_said_with_what_is(folder):
 
 def test_a_grade_rests_on_its_own_assignment_and_on_no_other(monkeypatch):
     read: list[str] = []
-    monkeypatch.setattr(sources, "digest", lambda file: read.append(file.relative_to(ROOT).as_posix()) or b"")
+    for module in (sources, worth):
+        monkeypatch.setattr(module, "digest", lambda file: read.append(file.relative_to(ROOT).as_posix()) or b"")
     cache.kit_version.cache_clear()
     cache.kit_version("hw1")
     cache.kit_version.cache_clear()

@@ -11,13 +11,14 @@ from autograder import assignments, notebooks
 from deepul_utils import images, training
 from deepul_utils.images.originals import Cifar10, Mnist32
 
-HOMEWORKS = ["hw1", "hw2", "hw3", "hw4"]
+HOMEWORKS = ["hw1", "hw2", "hw3", "hw4", "hw5"]
 EXAMPLES = {"cifar10": {"train": 45_000, "validation": 5_000}, "mnist32": {"train": 54_000, "validation": 6_000}}
 TRAINED = {
     "hw1": ["bigger.color_pixelcnn"],
     "hw2": ["bigger.glow"],
     "hw3": ["bigger.vqvae", "bigger.vqvae.prior"],
     "hw4": ["bigger.dcgan"],
+    "hw5": ["bigger.guided_dit"],
 }
 SMALLER = [  # (what stands in the cell, what the test runs): the same code in seconds
     (r"GO_BIGGER = False", "GO_BIGGER = True"),

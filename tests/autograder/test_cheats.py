@@ -23,7 +23,7 @@ from deepul_utils.toy import distribution
 from tests.autograder.cheats import BEGIN, CHEATS, Cheat
 from tests.core import CORE
 
-EXERCISES = [e for a in CORE for e in assignments.get(a).exercises]
+EXERCISES = [e for a in (*CORE, "hw5") for e in assignments.get(a).exercises]
 # Theorems that hold of a model however it is trained: a generator is a function of its noise, and no copy of an image;
 # bounds come in their order.
 OTHERS = ("the_generator_is_a_function_of_its_noise", "no_training_image_is_copied", "bounds_come_in_their_order")
@@ -69,7 +69,7 @@ def of(cheats: list[Cheat]):
 
 
 def test_every_exercise_has_a_cheat_of_every_kind():
-    """Of the four homeworks; an extension is checked by the suite of its family, whose cheats these are."""
+    """Of the five homeworks; an extension is checked by the suite of its family, whose cheats these are."""
     kinds = ("exact", "constant", "memorised", "gradient")
     wanted = [(e.name, kind) for e in EXERCISES if e.assignment.name.startswith("hw") for kind in kinds]
     core = [(c.exercise, c.kind) for c in CHEATS if assignments.get_exercise(c.exercise).assignment.name in CORE]

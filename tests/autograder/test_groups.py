@@ -13,6 +13,8 @@ import pytest
 from autograder.grading import groups
 from autograder.grading.limits import Limits
 
+pytestmark = pytest.mark.alone
+
 LIMITS = Limits()
 
 

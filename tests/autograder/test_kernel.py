@@ -221,6 +221,7 @@ def test_too_many_processes_end_a_kernel():
     box.close()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("source", "why"),
     [

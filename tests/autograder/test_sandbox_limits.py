@@ -27,6 +27,8 @@ from autograder.grading.sandbox import Process, Sandbox
 from autograder.workbench import StudentCodeError
 from tests.autograder.machine import OF_TORCH
 
+pytestmark = pytest.mark.alone
+
 LIMITS = Limits(cell=10, total=60, memory=2**30 + OF_TORCH, disk=2**28)
 two_processors = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="neighbours need a processor each")
 

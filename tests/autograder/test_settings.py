@@ -3,12 +3,15 @@
 import re
 import tomllib
 import zoneinfo
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from autograder import settings
+from autograder import assignments, settings
 from autograder.assignments import ROOT
+from autograder.grading import cache
+from autograder.late import Amount, LatePolicy
 from autograder.settings import AssignmentSettings, SettingsError
 
 WHOLE = """
@@ -88,7 +91,7 @@ def test_an_empty_text_says_nothing(written):
         (
             "written =",
             "writen =",
-            "there is no assignments.hw1.writen. Did you mean written? Known keys: due, written.",
+            "there is no assignments.hw1.writen. Did you mean written? Known keys: due, written, late",
         ),
         ('"ungraded"', '"no"', 'assignments.hw1.written is \'no\'; it must be "points" or "ungraded".'),
         ('"ungraded"', "false", 'assignments.hw1.written is False; it must be "points" or "ungraded".'),
@@ -146,3 +149,104 @@ def test_the_example_of_the_readme_is_in_order(written):
     found, table = written(example), tomllib.loads(example)
     assert found.title == table["title"]
     assert found.of("hw1").due is not None
+
+
+OF_A_TERM = """
+[late]
+per_day = "10 %"
+grace = 15
+days = 3
+most = 50
+free_days = 4
+
+[assignments.hw1]
+without = ["color_pixelcnn"]
+points = { made = 31 }
+excused = ["made.shapes_and_more", "made.every_example_for_itself"]
+weight = 2
+
+[[assignments.hw1.questions]]
+exercise = "made"
+text = "Why?"
+points = 3
+
+[assignments.hw2.late]
+per_day = 5
+"""
+SHAPES = '"made.shapes_and_more", '
+
+
+def test_late_policies_are_general_or_of_an_assignment(written):
+    found = written(OF_A_TERM.replace(SHAPES, ""))
+    general = LatePolicy(Amount(10, is_share=True), 15, 3, Amount(50), 4)
+    assert found.late == found.of("hw1").late == found.of("hw3").late == general
+    assert found.of("hw2").late == replace(general, per_day=Amount(5))
+
+
+def test_a_course_gives_an_assignment_as_it_wants(written):
+    found = written(OF_A_TERM.replace(SHAPES, ""))
+    given, kit = found.assignment("hw1"), assignments.get("hw1")
+    assert [e.name for e in given.exercises] == [e.name for e in kit.exercises][:-1]
+    made = given.exercises[1]
+    assert (made.points, made.points_of_checks, made.written) == (31, 20, (2, 3))
+    assert [q.number for q in made.questions] == ["1.2a", "1.2b"]
+    assert found.of("hw1").excused == ("made.every_example_for_itself",)
+    assert found.assignment("hw2").exercises == assignments.get("hw2").exercises
+    with found.in_use():
+        assert assignments.get("hw1").exercises == given.exercises
+        assert assignments.get_exercise("made").points == 31
+        assert assignments.get_exercise("color_pixelcnn").points == 20
+    assert assignments.get("hw1").exercises == kit.exercises
+
+
+@pytest.mark.parametrize(
+    ("find", "replace", "said"),
+    [
+        (SHAPES, SHAPES, "'made.shapes_and_more' is no check. There are: made.each_output"),
+        (SHAPES, '"mad.shapes", ', "'mad.shapes' is no check. There are: logistic_mixture.…, made.…"),
+        ('"10 %"', '"110 %"', "late.per_day is '110 %'; it must be a number of points, such as 5, or a share of them"),
+        ('"10 %"', "-5", "late.per_day is -5; it must be a number of points"),
+        ('"10 %"', '"ten"', "late.per_day is 'ten'; it must be"),
+        ("grace = 15", "grace = true", "late.grace is True; it must be a number, 0 or more: minutes."),
+        ("free_days = 4", "free_days = 0.5", "late.free_days is 0.5; it must be a whole number, 0 or more: days."),
+        ("days = 3\n", "dayz = 3\n", "there is no late.dayz. Did you mean days?"),
+        ("per_day = 5", "free_days = 5", "assignments.hw2.late.free_days are of the whole term: set them in [late]."),
+        ('"color_pixelcnn"', '"colour"', "'colour' is none of logistic_mixture, made"),
+        ('"color_pixelcnn"', '"made"', "there is no assignments.hw1.points.made."),
+        ("made = 31", "made = 0", "assignments.hw1.points.made is 0; it must be a number of points, more than 0."),
+        ("made = 31", "mad = 31", "there is no assignments.hw1.points.mad. Did you mean made?"),
+        ("weight = 2", 'weight = "2"', "assignments.hw1.weight is '2'; it must be a number, 0 or more"),
+        ('text = "Why?"', "", "assignments.hw1.questions, number 1: text is missing."),
+        ("points = 3", "points = -3", "assignments.hw1.questions, number 1: points is -3"),
+        ('exercise = "made"', 'exercise = "mad"', "assignments.hw1.questions, number 1: exercise is 'mad'"),
+        ("[[assignments.hw1.questions]]", "[assignments.hw1.questions]", "it must be tables, as in [[assignments."),
+    ],
+)
+def test_mistakes_in_what_a_term_sets_are_said(written, find, replace, said):
+    text = OF_A_TERM if find == SHAPES else OF_A_TERM.replace(SHAPES, "")
+    assert find in text
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        written(text.replace(find, replace, 1))
+
+
+def test_the_example_of_the_terms_page_is_in_order(written):
+    (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "terms.md").read_text(encoding="utf-8"), re.DOTALL)
+    found = written('time_zone = "Europe/Berlin"\n' + example)
+    assert found.of("hw1").weight == 2
+
+
+def test_settings_may_be_read_again_while_they_are_in_use(written):
+    """A release reads them, when a command has them in use already."""
+    text = '[assignments.hw1]\nwithout = ["color_pixelcnn"]\npoints = { made = 30 }\n'
+    first = written(text)
+    with first.in_use():
+        assert written(text) == first
+
+
+def test_a_worker_who_knows_of_no_course_has_the_same_version(written):
+    """Else nobody is graded where a course leaves an exercise out."""
+    cache.kit_version.cache_clear()
+    with written('[assignments.hw1]\nwithout = ["color_pixelcnn"]\n').in_use():
+        of_the_course = cache.kit_version("hw1")
+    cache.kit_version.cache_clear()
+    assert cache.kit_version("hw1") == of_the_course

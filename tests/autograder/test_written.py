@@ -13,6 +13,7 @@ from autograder import assignments, demo
 from autograder.assignments import ROOT, Assignment
 from autograder.course import Course, CourseError, SourceError
 from autograder.grading import batch, by_hand, downloads, normalise, outputs, report
+from autograder.grading.record import Recorder
 from autograder.handout import build, source
 from autograder.handout.submit import solution_cells, write_submission
 
@@ -351,16 +352,36 @@ def test_points_given_by_hand_stay_and_are_the_same_everywhere(graded, tmp_path)
         by_hand.BY_HAND,
         by_hand.NOT_ANSWERED,
     }
-    page = report.write(tmp_path / "report", "hw1", [ada, bob]).read_text(encoding="utf-8")
-    assert "12 / 100 + 1.5 / 10 written" in page
-    assert "12 points by hand, 15 by the checks" in page
-    assert "model answer and rubric" in page
+    page = report.write(tmp_path / "report", "hw1", [ada, bob])
+    own = (page.parent / report.address("ada")).read_text(encoding="utf-8")
+    assert "12 / 100 + 1.5 / 10 written" in own
+    assert "12 points by hand, 15 by the checks" in own
+    assert "model answer and rubric" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_what_was_graded_by_hand_is_looked_at_again_only_if_it_has_changed(graded, tmp_path):
+    aside = Course.at(Path(shutil.copytree(graded[0].root, tmp_path / "course")))
+    kept = json.loads((aside.root / "autograded" / "ada" / "hw1" / "hw1.ipynb").read_text(encoding="utf-8"))
+    kept["cells"] = [c for c in kept["cells"] if c["id"] != "what-was-changed"]
+
+    def open_ones() -> set[str]:
+        with Recorder(aside, "hw1") as recorder:
+            recorder.record("ada", "key", "worth", copy.deepcopy(kept), {}, [])
+        with aside.gradebook() as gradebook:
+            grades = gradebook.find_submission("hw1", "ada").notebooks[0].grades
+            return {g.name for g in grades if g.needs_manual_grade and g.manual_score is not None}
+
+    assert open_ones() == set()
+    put(kept["cells"], "Another answer.", "answer-logistic_mixture")
+    assert open_ones() == {"answer-logistic_mixture"}
 
 
 @pytest.mark.slow
 def test_the_pages_show_answers_that_do_nothing(graded, tmp_path):
     course, _, _, results = graded
-    page = report.write(tmp_path / "report", "hw1", results).read_text(encoding="utf-8")
+    written = report.write(tmp_path / "report", "hw1", results)
+    page = written.read_text(encoding="utf-8") + (written.parent / report.address("bob")).read_text(encoding="utf-8")
     recorded = (course.root / "autograded" / "bob" / "hw1" / "hw1.ipynb").read_text(encoding="utf-8")
     answers = [text(c) for c in json.loads(recorded)["cells"] if grade_id(c) == ANSWER]
     assert outputs.clean(answers[0]).strip() == answers[0].strip(), "cleaned again it is the same"

@@ -115,7 +115,7 @@ def test_from_a_blank_handout_over_three_slips_to_the_grade(browser, jupyter, tm
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    with (course / "reports" / "hw1" / "grades.csv").open(encoding="utf-8") as stream:
+    with (course / "reports" / "hw1" / "checks.csv").open(encoding="utf-8") as stream:
         rows = [r for r in csv.DictReader(stream) if r["exercise"] == "logistic_mixture" and r["check"]]
     assert {r["student"] for r in rows} == {"ada"}
     assert sum(float(r["points"] or 0) for r in rows) == 15

@@ -203,7 +203,7 @@ def _as_stock_leaves_it(course: Course) -> None:
         cell["id"] = f"own-{number}"
     shutil.copytree(course.root / "submitted" / "mallory", course.root / "submitted" / "eve")
     with Recorder(course, "hw1") as recorder:
-        recorder.record("eve", "key", graded | {"cells": cells + own}, {}, [])
+        recorder.record("eve", "key", "", graded | {"cells": cells + own}, {}, [])
     (course.root / "autograded" / "eve" / "hw1" / "page.html").write_text(PAGE, encoding="utf-8")
 
 

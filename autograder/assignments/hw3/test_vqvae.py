@@ -15,7 +15,7 @@ from autograder.student import expect, whole
 from deepul_utils import classifier, images
 
 DATA = images.get("shapes32", levels=4)
-CODES, DIMS = 7, 3  # of a small quantiser
+CODES, DIMS = 7, 3  # of a small quantizer
 FULL = 64
 TINY, LEVELS = (2, 2), 3  # a prior of 3⁴ = 81 states
 PRIORS = 6  # random ones, of which the sharpest are sampled
@@ -32,7 +32,7 @@ def colours(n: int, seed: int) -> np.ndarray:
 
 
 def quantizer(student, seed: int) -> Quantizer:
-    """A small quantiser with random codes."""
+    """A small quantizer with random codes."""
     return Quantizer(student.new("VectorQuantizer", CODES, DIMS, seed=seed, perturb=0.5), CODES, DIMS)
 
 
@@ -109,7 +109,7 @@ test_each_loss_moves_its_own_side = suite.losses(
 @points(3, "The three losses add up")
 @hint("reconstruction + codebook + β · commitment, all three means over their entries; only the last one has a β.")
 def test_the_three_losses_add_up(student, seed):
-    """What each of the three moves follows from where the gradients of your quantiser flow, which is asked above."""
+    """What each of the three moves follows from where the gradients of your quantizer flow, which is asked above."""
     made, x = Small(student, seed), colours(8, seed)
     wanted = np.array(((x - made.decode(made.encode(x)).astype(np.float64)) ** 2).mean())
     require(latent.same_arrays(made.losses(x)[0], wanted, "the reconstruction", "the mean of (x − decode(encode(x)))²"))

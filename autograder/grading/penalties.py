@@ -1,0 +1,143 @@
+"""Due dates, extensions and late penalties in nbgrader's gradebook: as course.toml and roster.csv say now."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from autograder import late, settings
+from autograder.course import Course, CourseError
+from autograder.files import write_atomically
+from autograder.grading.submissions import STAMP, arrival
+from autograder.roster import Roster, Student
+
+
+class Deadlines:
+    """Keeps the gradebook at what the course's files say, without grading anything again.
+
+    What course.toml and roster.csv leave open stays as somebody has set it in the gradebook: a due date that is in no
+    course.toml, an extension where the roster has no column for it, a penalty where no policy is written.
+    """
+
+    def __init__(self, course: Course, roster: Roster | None = None):
+        """roster: None: that of the course's folder. Raises CourseError and SettingsError: what is wrong in a file."""
+        self.root, self.settings = course.root, settings.read(course.root)
+        roster = roster or Roster.of_course(course.root)
+        self._students = {s.id: s for s in roster.students} if roster else {}
+        self._own = _Given(course.root / ".deepul" / "penalties.json")
+        for student in self._students.values():
+            for name in self.settings.assignments:
+                self._extension(student, name)
+
+    def apply(self, gradebook: Any, students: Collection[str] = ()) -> None:
+        """Write due dates, extensions, times and penalties of these students, or of all; only what differs.
+
+        Raises CourseError for a time that is none, and what a gradebook in use raises.
+        """
+        left: dict[str, int] = defaultdict(lambda: self.settings.late.free_days)
+        try:
+            for assignment in gradebook.assignments:
+                self._assignment(assignment)
+            for assignment in sorted(gradebook.assignments, key=lambda a: (a.duedate or datetime.max, a.name)):
+                for submission in self._submissions(gradebook, assignment, students):
+                    self._submission(submission, left)
+            gradebook.db.commit()
+        except BaseException:
+            gradebook.db.rollback()
+            raise
+        self._own.keep()
+
+    def policy(self, assignment: str) -> late.LatePolicy:
+        return self.settings.of(assignment).late
+
+    def _assignment(self, assignment) -> None:
+        """Its due date, in UTC, as nbgrader keeps it."""
+        due = self.settings.of(assignment.name).due
+        if due or self._own.get("due", assignment.name):
+            wanted = due.astimezone(UTC).replace(tzinfo=None) if due else None
+            if assignment.duedate != wanted:
+                assignment.duedate = wanted
+            self._own.put(bool(due), "due", assignment.name)
+
+    def _submissions(self, gradebook, assignment, students: Collection[str]) -> Iterator[Any]:
+        """With what is needed of all: a score, which takes long to add up, is read of those who are late."""
+        from nbgrader.api import SubmittedAssignment
+        from sqlalchemy.orm import load_only
+
+        one = SubmittedAssignment
+        needed = load_only(one.student_id, one.assignment_id, one.timestamp, one.extension, one.late_submission_penalty)
+        found = gradebook.db.query(one).filter(one.assignment_id == assignment.id).options(needed)
+        if students:
+            found = found.filter(one.student_id.in_(list(students)))
+        yield from found.populate_existing()  # formgrader may have written since
+
+    def _submission(self, submission, left: dict[str, int]) -> None:
+        """When it came, how much longer its student had, and what it loses. left: {student: free days}."""
+        student, name = submission.student_id, submission.assignment.name
+        arrived = arrival(self.root / "submitted" / student / name / STAMP)
+        if arrived and arrived != submission.timestamp:
+            submission.timestamp = arrived
+        longer = self._extension(self._students[student], name) if student in self._students else timedelta(0)
+        if longer or self._own.get("extension", name, student):
+            submission.extension = longer or None
+            self._own.put(bool(longer), "extension", name, student)
+        policy, before = self.policy(name), submission.late_submission_penalty or 0.0
+        days = policy.days_late(timedelta(seconds=submission.total_seconds_late))
+        free = min(days, left[student])
+        left[student] -= free
+        penalty = policy.penalty(days, free, submission.score, submission.max_score) if days else 0.0
+        if policy == late.LatePolicy() and before != (self._own.get("penalty", name, student) or 0.0):
+            return  # somebody else's
+        if penalty != before:
+            for number, notebook in enumerate(submission.notebooks):
+                notebook.late_submission_penalty = penalty if penalty and not number else None
+        self._own.put(penalty, "penalty", name, student)
+
+    def _extension(self, student: Student, name: str) -> timedelta:
+        """How much longer a student has for an assignment: by its own column, or by that of all."""
+        text = student.extensions.get(name, student.extension)
+        if not text:
+            return timedelta(0)
+        try:
+            return late.extension(text, self.settings.of(name).due, self.settings.zone)
+        except ValueError as error:
+            raise CourseError(f"roster.csv: the extension of {student.id} is {text!r}; {error}.") from None
+
+
+class _Given:
+    """What this kit has written into the gradebook, so that it takes back nothing that somebody else did."""
+
+    def __init__(self, file: Path):
+        self._file, self._changed = file, False
+        try:
+            self._values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # nothing was written yet
+            self._values = {}
+
+    def get(self, *what: str) -> Any:
+        """What was written: (kind, assignment, and of whom); None if nothing."""
+        return self._values.get("/".join(what))
+
+    def put(self, value: Any, *what: str) -> None:
+        """Remember it; nothing if there is no value."""
+        if (value or None) == self.get(*what):
+            return
+        self._changed = True
+        self._values |= {"/".join(what): value}
+        if not value:
+            del self._values["/".join(what)]
+
+    def keep(self) -> None:
+        """Write it down, if it has changed."""
+        if self._changed:
+            write_atomically(self._file, json.dumps(self._values, indent=1, sort_keys=True))
+            self._changed = False
+
+
+def bring_up_to_date(course: Course, roster: Roster | None = None) -> None:
+    """Apply deadlines to the whole gradebook of a course, if it has one."""
+    if (course.root / "gradebook.db").exists():
+        with course.gradebook() as gradebook:
+            Deadlines(course, roster).apply(gradebook)

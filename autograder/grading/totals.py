@@ -1,0 +1,52 @@
+"""The course's total: every homework by its weight in course.toml, in per cent of what there was to earn."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from autograder import assignments, settings
+from autograder.course import Course, CourseError
+from autograder.files import write_atomically
+from autograder.grading import export
+from autograder.grading.batch import table_text
+from autograder.roster import Roster
+
+
+def rows(course: Course, roster: Roster | None = None) -> list[dict]:
+    """A row for each student: id, name, the total of each homework, and together, in per cent.
+
+    A homework that was not handed in counts as nothing; one of which nobody's work was graded does not count. together
+    is empty as long as something of a student's is open. Raises CourseError where nothing was graded at all.
+    """
+    own = settings.read(course.root)
+    graded = {name: export.finals(course, name, roster) for name in assignments.names() if course.knows(name)}
+    graded = {name: finals for name, finals in graded.items() if finals}
+    if not graded:
+        raise CourseError(f"Nothing was graded in {course.root} yet: `deepul grade` comes first.")
+    people = {s.id: s.name for s in roster.students} if roster else {}
+    everyone = dict.fromkeys([*people, *(f.student for finals in graded.values() for f in finals)])
+    weights = {name: own.of(name).weight for name in graded}
+    most = {name: finals[0].most for name, finals in graded.items()}
+    by_student = {name: {f.student: f.total for f in finals} for name, finals in graded.items()}
+    found = []
+    for student in everyone:
+        points = {name: totals.get(student, 0.0) for name, totals in by_student.items()}
+        found.append(
+            {"id": student, "name": people.get(student, "")}
+            | {name: "" if total is None else total for name, total in points.items()}
+            | {"together": _together(points, most, weights)}
+        )
+    return found
+
+
+def _together(points: dict[str, float | None], most: dict[str, float], weights: dict[str, float]) -> float | str:
+    """Per cent of what there is, each homework by its weight; empty while one is open."""
+    shares = [(weights[n], p / most[n]) for n, p in points.items() if p is not None and most[n]]
+    if None in points.values() or not sum(weight for weight, _ in shares):
+        return ""
+    return round(100 * sum(weight * share for weight, share in shares) / sum(weight for weight, _ in shares), 2)
+
+
+def write(file: Path, table: Iterable[dict]) -> None:
+    """Write the table, whole or not at all."""
+    table = list(table)
+    write_atomically(file, table_text(tuple(table[0]), table))

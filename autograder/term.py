@@ -1,0 +1,80 @@
+"""A new term: a course folder of its own, with due dates, a new secret, and nothing that git or students could get."""
+
+import re
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from autograder import assignments, settings
+from autograder.course import Course, CourseError
+from autograder.files import write_atomically
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+DUE = re.compile(r"(?m)^(?P<key>[ \t]*due[ \t]*=[ \t]*\"?)(?P<day>\d{4}-\d{2}-\d{2})(?=[T ])")
+EVERY = timedelta(weeks=2)  # from one due date to the next, where no earlier term says otherwise
+# Students' work and grades, and the secret, are never committed: of a course's folder only what these name.
+GITIGNORE = "*\n!.gitignore\n!course.toml\n"
+
+
+def make(folder: Path, first: date, zone: str, like: Path | None = None) -> Course:
+    """Make a course's folder for a term, and return it.
+
+    first: the day on which the first homework is due. zone: of the times. like: the folder of an earlier term, whose
+    course.toml is taken over, every due date moved by as many days as the first one. Raises CourseError where the
+    folder is there, or the earlier one says nothing; SettingsError where what comes out is not in order.
+    """
+    if not NAME.fullmatch(folder.name):
+        raise CourseError(
+            f"{folder.name!r} is no name for a term: letters, digits, and . - _ inside, like 2027-spring."
+        )
+    if folder.exists() and any(folder.iterdir()):
+        raise CourseError(f"{folder} is there already, and stays as it is. Give the new term another name.")
+    text = _moved(like, first) if like else _fresh(folder.name, first, zone)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / settings.NAME, text)
+    try:
+        settings.read(folder)
+    except settings.SettingsError:
+        (folder / settings.NAME).unlink()
+        folder.rmdir()
+        raise
+    write_atomically(folder / ".gitignore", GITIGNORE)
+    course = Course.at(folder)
+    if len(course.salt) < 32:  # it is made by being asked for
+        raise CourseError(f"{folder}/.deepul-salt is no secret: delete it, and run the command again.")
+    return course
+
+
+def _fresh(name: str, first: date, zone: str) -> str:
+    """A course.toml with all homeworks in their order, an exercise of each extension aside."""
+    given = [a for a in assignments.every() if a.name.startswith("hw")]
+    dues = [
+        f"[assignments.{a}]\ndue = {datetime.combine(first + k * EVERY, datetime.min.time()):%Y-%m-%dT}23:59:00\n"
+        for k, a in enumerate(given)
+    ]
+    head = f'title = "Deep Unsupervised Learning, {name}"\ntime_zone = "{zone}"\n'
+    late = (
+        "# What being late costs; delete what you do not want.\n[late]\n"
+        'per_day = "10 %" # of the points that there are, each day that has begun\n'
+        "grace = 15       # minutes that are no delay\n"
+        "days = 3         # what comes later has no points\n"
+        "free_days = 4    # of the whole term, at no cost\n"
+    )
+    return "\n".join([head, late, *dues])
+
+
+def _moved(like: Path, first: date) -> str:
+    """The course.toml of an earlier term, with all due dates moved; everything else, comments too, as it was."""
+    file = like / settings.NAME
+    before = settings.read(like)
+    days = [own.due.date() for own in before.assignments.values() if own.due]
+    if not days:
+        raise CourseError(f"{file} has no due dates to move: there is nothing to take over.")
+    shift = first - min(days)
+
+    def moved(found: re.Match) -> str:
+        return found["key"] + (date.fromisoformat(found["day"]) + shift).isoformat()
+
+    text, count = DUE.subn(moved, file.read_text(encoding="utf-8-sig"))
+    if count != len(days):
+        raise CourseError(f"{file}: {len(days)} due dates, of which {count} stand on a line of their own as due = …")
+    return text

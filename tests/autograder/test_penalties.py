@@ -1,0 +1,335 @@
+"""Late policies, due dates, extensions: from the course's files into nbgrader's gradebook, and out to everybody."""
+
+import json
+import zipfile
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from nbformat import v4
+from traitlets.config import Config
+
+from autograder import late, settings, term
+from autograder.course import Course, CourseError
+from autograder.grading import batch, by_hand, export, feedback, nbgrader_steps, penalties, totals
+from autograder.late import Amount, LatePolicy
+from autograder.roster import Roster, Student
+
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+DUE = datetime(2027, 2, 12, 22, 59, tzinfo=UTC)
+
+
+# A policy.
+
+
+@pytest.mark.parametrize(
+    ("behind", "days"),
+    [
+        (timedelta(0), 0),
+        (timedelta(minutes=15), 0),
+        (timedelta(minutes=16), 1),
+        (DAY, 1),
+        (DAY + HOUR, 2),
+        (9 * DAY, 9),
+    ],
+)
+def test_a_day_counts_as_soon_as_it_has_begun_and_the_grace_is_over(behind, days):
+    assert LatePolicy(grace=15).days_late(behind) == days
+
+
+@pytest.mark.parametrize(
+    ("policy", "days", "free", "lost"),
+    [
+        (LatePolicy(), 9, 0, 0),
+        (LatePolicy(per_day=Amount(5)), 3, 0, 15),
+        (LatePolicy(per_day=Amount(10, is_share=True)), 2, 0, 22),  # of the 110 that there are
+        (LatePolicy(per_day=Amount(5)), 3, 2, 5),
+        (LatePolicy(per_day=Amount(5)), 3, 3, 0),
+        (LatePolicy(per_day=Amount(5), most=Amount(12)), 9, 0, 12),
+        (LatePolicy(per_day=Amount(5), most=Amount(50, is_share=True)), 30, 0, 55),
+        (LatePolicy(per_day=Amount(50)), 9, 0, 80),  # nobody has less than nothing
+        (LatePolicy(days=3), 3, 0, 0),
+        (LatePolicy(days=3), 4, 0, 80),
+        (LatePolicy(days=3), 5, 2, 0),
+        (LatePolicy(days=3, most=Amount(12)), 4, 0, 80),
+    ],
+)
+def test_what_is_lost(policy, days, free, lost):
+    assert policy.penalty(days, free, score=80, most=110) == lost
+
+
+@pytest.mark.parametrize(
+    ("text", "longer"),
+    [
+        ("3", 3 * DAY),
+        ("3 days", 3 * DAY),
+        ("+1 day", DAY),
+        ("1,5 d", 1.5 * DAY),
+        ("36h", 36 * HOUR),
+        ("30 min", HOUR / 2),
+        ("1 week", 7 * DAY),
+        ("2027-02-14T22:59:00+00:00", 2 * DAY),
+        ("2027-02-13 22:59", DAY),
+        ("2027-02-12", timedelta(hours=1) - timedelta(microseconds=1)),
+        ("2027-02-01", timedelta(0)),
+    ],
+)
+def test_an_extension_is_a_length_or_a_moment(text, longer):
+    assert late.extension(text, DUE, UTC) - longer in (timedelta(0), timedelta(minutes=1))
+
+
+@pytest.mark.parametrize("text", ["soon", "3 moons", "15.02.2027", "-2 days", "2027-02-30"])
+def test_an_extension_that_is_none_is_said(text):
+    with pytest.raises(ValueError, match="it must be such as"):
+        late.extension(text, DUE, UTC)
+
+
+# In a gradebook.
+
+POLICY = """
+time_zone = "Europe/Berlin"
+[late]
+per_day = 4
+grace = 30
+free_days = 2
+[assignments.hw1]
+due = 2027-02-12T23:59:00
+[assignments.hw2]
+due = 2027-03-12T23:59:00
+"""
+NAMES = ("ada", "ben", "cleo")
+
+
+@pytest.fixture(scope="module")
+def blank(tmp_path_factory):
+    """A gradebook with two assignments of 20 points and three students, each with 12 and 3 of them."""
+    course = Course.at(tmp_path_factory.mktemp("course"))
+    course.api()  # finds the tool that makes a gradebook
+    with course.gradebook() as gradebook:
+        for name in ("hw1", "hw2"):
+            gradebook.add_assignment(name)
+            gradebook.add_notebook(name, name)
+            gradebook.add_grade_cell("check-made", name, name, max_score=15, cell_type="code")
+            gradebook.add_grade_cell("answer-made", name, name, max_score=5, cell_type="markdown")
+            for student in NAMES:
+                gradebook.update_or_create_student(student)
+                gradebook.add_submission(name, student)
+                for cell, points in (("check-made", 12), ("answer-made", 3)):
+                    grade = gradebook.find_grade(cell, name, name, student)
+                    grade.auto_score, grade.needs_manual_grade = points, False
+        gradebook.db.commit()
+    return (course.root / "gradebook.db").read_bytes()
+
+
+@pytest.fixture
+def course(blank, tmp_path) -> Course:
+    (tmp_path / "gradebook.db").write_bytes(blank)
+    (tmp_path / "course.toml").write_text(POLICY, encoding="utf-8")
+    return Course.at(tmp_path)
+
+
+def came(course: Course, student: str, when: str, assignment: str = "hw1") -> None:
+    file = course.root / "submitted" / student / assignment / "timestamp.txt"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(when, encoding="utf-8")
+
+
+def lost(course: Course, assignment: str = "hw1", roster: Roster | None = None) -> dict[str, float]:
+    """{student: points lost} after the course's files were applied; the marks and the export say the same."""
+    penalties.bring_up_to_date(course, roster)
+    with course.gradebook() as gradebook:
+        found = {s: gradebook.find_submission(assignment, s).late_submission_penalty for s in NAMES}
+    marks = by_hand.read(course, assignment)
+    assert {s: by_hand.penalty(marks[s]) for s in NAMES} == found
+    totals = {f.student: f.total for f in export.finals(course, assignment, roster)}
+    assert totals == {s: 15 - found[s] for s in NAMES}
+    return {s: p for s, p in found.items() if p}
+
+
+def edit(course: Course, find: str, replace: str) -> None:
+    file = course.root / "course.toml"
+    text = file.read_text(encoding="utf-8")
+    assert find in text
+    file.write_text(text.replace(find, replace), encoding="utf-8")
+
+
+def test_who_is_late_loses_points_behind_the_free_days_of_the_term(course):
+    came(course, "ada", "2027-02-13 00:20:00 +0100")  # within the grace
+    came(course, "ben", "2027-02-15 12:00:00 UTC")  # three days, of which two are free
+    came(course, "cleo", "2027-02-13 12:00:00 UTC")  # one day
+    came(course, "cleo", "2027-03-15 12:00:00 UTC", "hw2")  # three, of which one is free still
+    assert lost(course) == {"ben": 4}
+    assert lost(course, "hw2") == {"cleo": 8}
+    with course.gradebook() as gradebook:
+        assert gradebook.find_assignment("hw1").duedate == DUE.replace(tzinfo=None)
+
+
+def test_a_change_of_due_date_policy_time_or_extension_counts_the_next_time(course):
+    came(course, "ben", "2027-02-16 12:00:00 UTC")
+    assert lost(course) == {"ben": 8}
+    edit(course, "per_day = 4", 'per_day = "10 %"')
+    assert lost(course) == {"ben": 4}
+    edit(course, "due = 2027-02-12T23:59:00", "due = 2027-02-11T23:59:00")
+    assert lost(course) == {"ben": 6}
+    (course.root / "roster.csv").write_text("id,extension_hw1\nben,2 days\n", encoding="utf-8")
+    assert lost(course) == {"ben": 2}
+    assert lost(course, roster=Roster([Student("ben", extension="9 d")])) == {}
+    (course.root / "roster.csv").write_text("id,extension_hw1\nben,\n", encoding="utf-8")
+    assert lost(course) == {"ben": 6}
+    came(course, "ben", "2027-02-11 12:00:00 UTC")
+    assert lost(course) == {}
+    came(course, "ben", "2027-02-18 12:00:00 UTC")
+    edit(course, "[late]", "[assignments.hw1.late]\ndays = 1\n[late]")
+    assert lost(course) == {"ben": 15}
+    (course.root / "course.toml").write_text("", encoding="utf-8")
+    assert lost(course) == {}
+    with course.gradebook() as gradebook:
+        assert gradebook.find_assignment("hw1").duedate is None
+
+
+def test_what_somebody_has_set_in_the_gradebook_stays_where_no_file_says_anything(course):
+    (course.root / "course.toml").unlink()
+    with course.gradebook() as gradebook:
+        gradebook.find_assignment("hw1").duedate = DUE.replace(tzinfo=None)
+        gradebook.find_submission("hw1", "ada").notebooks[0].late_submission_penalty = 5
+        gradebook.find_submission("hw1", "ada").extension = DAY
+        gradebook.db.commit()
+    assert lost(course) == {"ada": 5}
+    with course.gradebook() as gradebook:
+        submission = gradebook.find_submission("hw1", "ada")
+        assert (submission.extension, submission.duedate) == (DAY, DUE.replace(tzinfo=None) + DAY)
+
+
+def test_points_by_hand_are_lost_too_and_never_more_than_there_are(course):
+    edit(course, "per_day = 4", "per_day = 40")
+    came(course, "ben", "2027-02-18 12:00:00 UTC")
+    assert lost(course) == {"ben": 15}
+    with course.gradebook() as gradebook:
+        grade = gradebook.find_grade("answer-made", "hw1", "hw1", "ben")
+        grade.manual_score, grade.extra_credit = 4, 2
+        gradebook.db.commit()
+    penalties.bring_up_to_date(course)
+    marks = by_hand.read(course, "hw1")["ben"]
+    graded = batch.Graded("ben", scores=[batch.blank("made", "1.2", "MADE", 15, "passed", 12.0, "fine")])
+    shown = graded.with_marks("hw1", marks)
+    assert (shown.points, shown.points_written, shown.penalty, shown.total) == (12, 6, 18, 0)
+    assert sum(row["points"] for row in batch.rows("hw1", [shown])) == 0
+
+
+def test_what_is_no_time_and_no_extension_is_said_with_its_place(course):
+    came(course, "ben", "yesterday evening")
+    with pytest.raises(CourseError, match=r"ben/hw1/timestamp\.txt says 'yesterday evening', which is no time"):
+        penalties.bring_up_to_date(course)
+    (course.root / "roster.csv").write_text("id,extension\nben,soon\n", encoding="utf-8")
+    with pytest.raises(CourseError, match=r"roster\.csv: the extension of ben is 'soon'; it must be such as"):
+        penalties.bring_up_to_date(course)
+
+
+def test_what_the_kit_has_written_is_known_and_written_once(course):
+    came(course, "ben", "2027-02-16 12:00:00 UTC")
+    lost(course)
+    file = course.root / ".deepul" / "penalties.json"
+    assert json.loads(file.read_text(encoding="utf-8"))["penalty/hw1/ben"] == 8
+    before = file.stat().st_mtime_ns
+    lost(course)
+    assert file.stat().st_mtime_ns == before
+
+
+def test_the_course_has_one_total_of_homeworks_by_their_weights(course, tmp_path):
+    edit(course, "[assignments.hw2]", "[assignments.hw2]\nweight = 3")
+    came(course, "ben", "2027-02-16 12:00:00 UTC")
+    penalties.bring_up_to_date(course)
+    with course.gradebook() as gradebook:
+        gradebook.find_grade("answer-made", "hw2", "hw2", "cleo").needs_manual_grade = True
+        gradebook.db.commit()
+    roster = Roster([Student("ada", "Ada L"), Student("dan", "=Dan")])
+    table = {row["id"]: row for row in totals.rows(course, roster)}
+    assert table["ada"] == {"id": "ada", "name": "Ada L", "hw1": 15, "hw2": 15, "together": 75}
+    assert (table["ben"]["hw1"], table["ben"]["together"]) == (7, 65)  # a quarter of 35 %, three quarters of 75 %
+    assert (table["cleo"]["hw2"], table["cleo"]["together"]) == ("", ""), "something is open"
+    assert (table["dan"]["hw1"], table["dan"]["together"]) == (0, 0), "nothing was handed in"
+    totals.write(tmp_path / "course.csv", table.values())
+    assert "'=Dan" in (tmp_path / "course.csv").read_text(encoding="utf-8")
+    with pytest.raises(CourseError, match="Nothing was graded in"):
+        totals.rows(Course.at(tmp_path / "empty"))
+
+
+# A term.
+
+
+def test_a_term_has_due_dates_and_a_secret_that_git_does_not_see(tmp_path):
+    made = term.make(tmp_path / "2027-spring", date(2027, 2, 12), "Europe/Berlin")
+    found = settings.read(made.root)
+    assert [found.of(f"hw{k}").due.date() for k in (1, 2)] == [date(2027, 2, 12), date(2027, 2, 26)]
+    assert found.late.text
+    assert (made.root / ".gitignore").read_text(encoding="utf-8").splitlines()[0] == "*"
+    assert (made.root / ".deepul-salt").stat().st_mode & 0o077 == 0
+    with pytest.raises(CourseError, match="is there already, and stays as it is"):
+        term.make(made.root, date(2027, 2, 12), "UTC")
+    later = term.make(tmp_path / "2028", date(2028, 2, 11), "UTC", like=made.root)
+    assert settings.read(later.root).of("hw2").due.astimezone(UTC).isoformat() == "2028-02-25T22:59:00+00:00"
+    assert later.salt != made.salt
+
+
+def test_a_term_that_cannot_be_made_leaves_nothing(tmp_path):
+    with pytest.raises(CourseError, match="is no name for a term"):
+        term.make(tmp_path / "spring term", date(2027, 2, 12), "UTC")
+    with pytest.raises(settings.SettingsError, match="it must be a time zone"):
+        term.make(tmp_path / "2027", date(2027, 2, 12), "Berlin")
+    (tmp_path / "old").mkdir()
+    with pytest.raises(CourseError, match="has no due dates to move"):
+        term.make(tmp_path / "2027", date(2027, 2, 12), "UTC", like=tmp_path / "old")
+    text = 'time_zone = "Europe/Berlin"\n[assignments.hw1]\ndue = 2027-02-12T02:30:00\n'
+    (tmp_path / "old" / "course.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(settings.SettingsError, match="never show"):  # half past two of the night of the change
+        term.make(tmp_path / "2027", date(2027, 3, 28), "UTC", like=tmp_path / "old")
+    assert [p.name for p in tmp_path.iterdir()] == ["old"]
+
+
+# Feedback.
+
+
+def test_pictures_of_the_handout_are_put_into_a_page_and_no_other_files(tmp_path):
+    folder = tmp_path / "release" / "hw1" / "figures"
+    folder.mkdir(parents=True)
+    (folder / "a.png").write_bytes(b"picture")
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    texts = [
+        '<img src="figures/a.png" width="3">',
+        "![a](figures/a.png)",
+        "![b](figures/../../../secret.png)",
+        "figures/a.png",
+    ]
+    notebook = v4.new_notebook(cells=[v4.new_markdown_cell(text) for text in texts])
+    config = Config({"CourseDirectory": {"root": str(tmp_path), "release_directory": "release"}})
+    after, _ = nbgrader_steps.Figures(config=config).preprocess(notebook, {"nbgrader": {"assignment": "hw1"}})
+    data = "data:image/png;base64,cGljdHVyZQ=="
+    assert [c.source for c in after.cells] == [f'<img src="{data}" width="3">', f"![a]({data})", *texts[2:]]
+
+
+def test_pages_are_laid_out_by_id(tmp_path):
+    page = tmp_path / "hw1.html"
+    page.write_text("page", encoding="utf-8")
+    feedback.lay_out({"ada": page, "明 [x]": page}, tmp_path / "back")
+    assert (tmp_path / "back" / "明 [x]" / "hw1.html").read_text(encoding="utf-8") == "page"
+    for _ in range(2):
+        feedback.lay_out({"ada": page}, tmp_path / "zips", zipped=True)
+    with zipfile.ZipFile(tmp_path / "zips" / "ada.zip") as archive:
+        assert archive.namelist() == ["hw1.html"]
+
+
+def test_who_has_no_whole_grade_has_no_page_and_is_told_why(course):
+    with course.gradebook() as gradebook:
+        gradebook.find_grade("answer-made", "hw1", "hw1", "ben").needs_manual_grade = True
+        gradebook.find_grade("check-made", "hw1", "hw1", "cleo").auto_score = None
+        gradebook.db.commit()
+    stale = course.root / "feedback" / "cleo" / "hw1" / "hw1.html"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("of an older grade", encoding="utf-8")
+    made = feedback.make(course, "hw1")
+    assert made.pages == {}
+    assert "its graded notebook is missing in autograded/" in made.without["ada"]
+    assert "graded by hand" in made.without["ben"]
+    assert made.without["cleo"] == "could not be graded"
+    assert not stale.exists()
+    with pytest.raises(CourseError, match=r"Nothing of eve was graded\. There are: ada, ben, cleo"):
+        feedback.make(course, "hw1", only=["eve"])
