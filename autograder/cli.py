@@ -25,6 +25,18 @@ Limit = Annotated[
 ]
 
 
+@app.command("list")
+def list_models():
+    """All models: paper, assignment, data, how near the course's own comes to the limit, how long it trains."""
+    from autograder.proof import models
+
+    table = Table(*models.HEAD, box=SIMPLE_HEAD)
+    for row in models.rows():
+        paper = f"{row.paper}, {row.arxiv}" if row.arxiv else row.paper
+        table.add_row(row.model, paper, row.place, row.data, row.loss, row.seconds, row.shows)
+    console.print(table, highlight=False)
+
+
 @app.command()
 def release(
     assignment: AssignmentName,

@@ -28,7 +28,7 @@ console = Console()
 PACKAGES = ("torch", "numpy", "scipy", "matplotlib", "pytest", "ipykernel", "jupyterlab")
 # The commands of cli.py, which a student's kit does not have.
 STAFF = (
-    *("release", "new", "lint", "grade", "show", "demo", "export", "gradescope"),
+    *("list", "release", "new", "lint", "grade", "show", "demo", "export", "gradescope"),
     *("feedback", "totals", "term", "calibrate", "validate"),
 )
 

@@ -25,6 +25,7 @@ FOLDER = Path(__file__).resolve().parent
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # of an assignment, and of an exercise: a module's
 NUMBER = re.compile(r"[A-Z]?\d+(\.\d+)*")
 MOST_QUESTIONS = 26  # of one exercise: they are told apart by a letter
+ROW = ("name", "paper", "data", "shows")  # of a model, in the table of models
 
 
 class AssignmentError(ValueError):
@@ -36,7 +37,9 @@ class Exercise:
     """One exercise: `name` is its id in heading, stub, check, artifact, test file and reference.
 
     difficulty: from 1 to 3. thinking, training: minutes, those of training on a laptop with two cores. written: the
-    points of its written questions, in their order. worth: what its checks are worth together, where a course says so.
+    points of its written questions, in their order. model: what the table of models says of it, {"name", "paper",
+    "data", "shows"} and perhaps "arxiv", its number there; empty where it has no row. worth: what its checks are worth
+    together, where a course says so.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Exercise:
     thinking: int
     training: float
     written: tuple[float, ...]
+    model: dict[str, str] = field(hash=False, compare=False)
     assignment: "Assignment"
     worth: float | None = None
 
@@ -190,6 +194,7 @@ class Assignment:
                 e["thinking"],
                 e["training"],
                 tuple(e.get("written", ())),
+                e.get("model", {}),
                 self,
                 e.get("worth"),
             )
@@ -232,7 +237,21 @@ def _read(file: Path) -> dict:
         for key, allowed, valid in NUMBERS:
             if not valid(exercise.get(key, IF_LEFT_OUT.get(key))):
                 raise AssignmentError(f"{where} needs {key} = …, {allowed}.")
+        _require_row(exercise.get("model", {}), where)
     return settings
+
+
+def _require_row(model: Any, where: str) -> None:
+    """What the table of models says of an exercise is all there, or nothing is."""
+    known = model if isinstance(model, dict) else {"": ""}
+    missing = [key for key in ROW if not (isinstance(known.get(key), str) and known[key])] if known else []
+    if missing:
+        raise AssignmentError(f'{where} needs {missing[0]} = "…" in its [exercises.model], a text.')
+    unknown = sorted(known.keys() - {*ROW, "arxiv"})
+    if unknown:
+        raise AssignmentError(
+            f"{where} has {unknown[0]} in its [exercises.model]; there are {', '.join(ROW)} and arxiv."
+        )
 
 
 def _is_number(value: Any) -> bool:

@@ -15,6 +15,7 @@ from deepul_utils.plots.latent import code_cells, code_maps, decoder_noise, elbo
 from deepul_utils.plots.losses import BAND, STEEP, history
 from deepul_utils.plots.matrices import masks, matrix
 from deepul_utils.plots.pixels import GAP, LABEL, MAGNIFIED, image_rows, images, receptive_field
+from deepul_utils.plots.sequences import reach, signals
 from deepul_utils.plots.sliders import Slider, slider
 
 __all__ = [
@@ -68,10 +69,12 @@ __all__ = [
     "pmf_1d",
     "pmf_2d",
     "pushed_through",
+    "reach",
     "receptive_field",
     "samples_1d",
     "samples_2d",
     "scatter_2d",
+    "signals",
     "slider",
     "trajectories",
     "vector_fields",

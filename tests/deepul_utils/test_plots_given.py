@@ -122,6 +122,15 @@ RIGHT = {
         0: [(DEEP, "two dimensions"), ({}, "empty")],
         1: [((5, 0), "outside"), ((1, 2, 3), "centre should"), (2, "centre")],
     }),
+    "signals": (({"data": np.zeros((2, 9))},), {
+        0: [(X, "panels should be a dictionary"), ({"a": DEEP}, r"of shape \(n, T\), got"),
+            ({"a": np.zeros((2, 5)), "b": np.zeros((3, 5))}, "equally many signals, got 2, 3"), ({}, "empty")],
+    }),
+    "reach": (([0, 2, 8], [0.9, 0.3, 0.0], {"WaveNet": (8, 0.02)}), {
+        0: [([0.5, 1, 2], "integer levels, got fractions")],
+        1: [([0.1], r"best should be of shape \(3,\), got \(1,\)")],
+        2: [({}, "empty"), ({"a": (1, 2, 3)}, r"a should be of shape \(2,\), got \(3,\)")],
+    }),
     "slider": ((lambda k: plots.matrix(SHARES * k), [1, 2]), {
         0: [(P, "a function of a value")], 1: [([], "0 values")],
     }),

@@ -1,0 +1,241 @@
+"""Exercise E5: μ-law and its inverse, a receptive field that is exactly what the dilations make it, kept draws."""
+
+import numpy as np
+
+from autograder.checks import Recipe, hint, points, require
+from autograder.families import sequences as family
+from autograder.families.autoregressive import STRONG, Conditionals
+from autograder.properties import sequences
+from autograder.properties.autoregressive import MOVED, log_conditionals
+from autograder.properties.finding import Finding
+from autograder.student import expect, whole
+from deepul_utils import signals
+
+DATA = signals.get("echo")
+LEVELS = 3
+SAME = 1e-4  # of numbers of order one in float32
+NETWORKS = 3  # that must see everything together
+FIELDS = ((2, (1, 2, 4)), (3, (1, 3)))  # (kernel, dilations) whose receptive fields are 8 and 9
+FAR = 1e4  # here a gate is open or shut
+FIRST_STEP = "The first value is wrong. What does the first step read? Is x_1 the level that u_1 falls into?"
+
+
+def small(
+    student, seed: int, length: int = 4, levels: int = LEVELS, width: int = 8, kernel: int = 2,
+    dilations: tuple[int, ...] = (1, 2), **strength: float,
+) -> Conditionals:  # fmt: skip
+    """A small WaveNet with random weights."""
+    size = dict(length=length, levels=levels, width=width, kernel=kernel, dilations=list(dilations))
+    return Conditionals(student.new("WaveNet", seed=seed, **size, **strength), (length,), levels)
+
+
+def field_of(kernel: int, dilations: tuple[int, ...]) -> int:
+    """1 + Σ dilation · (kernel − 1)."""
+    return 1 + sum(dilations) * (kernel - 1)
+
+
+suite = family.Suite(
+    exercise="wavenet",
+    of="WaveNet",
+    small=small,
+    data=(DATA,),
+    recipe=Recipe("Adam", lr=1e-2, steps=600, batch=16),
+    says="logits(x) is (B, T, levels) and log_prob(x) is (B,)",
+    variable="value",
+    before="value",
+    example="signal",
+    deep={"dilations": (1, 2, 4)},
+    tall={"length": 20, "dilations": (1, 2, 4), **STRONG},
+    long={"length": 20, "kernel": 3, "dilations": (1, 2, 4)},
+)
+
+
+@points(1, "μ-law and its inverse")
+@hint(
+    "f(x) = sign(x) log(1 + μ|x|) / log(1 + μ) with μ = levels − 1 goes from −1 to 1, cut into even levels. Back: "
+    "the middle of the level, and x = sign(f) ((1 + μ)^|f| − 1) / μ."
+)
+def test_mu_law_and_its_inverse(student, seed):
+    rng = np.random.default_rng(seed)
+    for levels in (256, 16):
+        mu, every = levels - 1, np.arange(levels)
+        loud = rng.uniform(-1, 1, 200)
+        x = np.concatenate([[-1.0, 1.0], loud, loud * 10.0 ** rng.uniform(-4, 0, 200)]).astype(np.float32)
+        coded = whole(expect(student.call("mu_law", x, levels), x.shape, "mu_law(x)"), "mu_law(x)")
+        back = expect(student.call("mu_law_inverse", every, levels), every.shape, "mu_law_inverse(levels)")
+        again = whole(student.call("mu_law", back.astype(np.float32), levels), "mu_law(mu_law_inverse(levels))")
+        require(keeps_levels(coded, again, levels))
+        require(near_in_law(x, back[coded], mu))
+
+
+def keeps_levels(coded: np.ndarray, again: np.ndarray, levels: int) -> Finding:
+    """Levels are 0 … levels − 1, from end to end, and come back from μ-law's inverse as they were."""
+    required = f"levels 0 … {levels - 1}, and each comes back as itself"
+    ends = (int(coded.min()), int(coded.max()))
+    if ends != (0, levels - 1):
+        return Finding(0.0, f"−1 … 1 becomes the levels {ends[0]} … {ends[1]}", required)
+    wrong = int((again != np.arange(levels)).sum())
+    measured = f"{wrong} of {levels} levels come back as others" if wrong else f"all {levels} levels come back"
+    return Finding(float(not wrong), measured, required)
+
+
+def near_in_law(x: np.ndarray, back: np.ndarray, mu: int) -> Finding:
+    """Within half a level of x, where levels are even: after f."""
+
+    def law(v: np.ndarray) -> np.ndarray:
+        return np.sign(v) * np.log1p(mu * np.abs(v)) / np.log1p(mu)
+
+    off = float(np.abs(law(back.astype(np.float64)) - law(x.astype(np.float64))).max()) * mu / 2
+    return Finding(
+        float(off <= 0.5 + 1e-3), f"what comes back is up to {off:.2f} levels off", "half a level, in μ-law’s scale"
+    )
+
+
+@points(1, "A causal convolution, and one step of it")
+@hint(
+    "The output at t is W_0 x_{t−(k−1)d} + … + W_{k−1} x_t + b: pad (k − 1)·d zeros on the left, none on the right. "
+    "step gives the same, from x_t and the (k − 1)·d inputs before it, and hands on the last (k − 1)·d of all."
+)
+def test_a_causal_convolution_and_one_step_of_it(student, seed):
+    rng, T = np.random.default_rng(seed), 9
+    for k, d in ((2, 1), (2, 3), (3, 2)):
+        conv = student.new("CausalConv1d", 2, 3, k, d, seed=seed)
+        x = rng.normal(size=(2, 2, T)).astype(np.float32)
+        out = expect(conv.call("forward", x), (2, 3, T), "CausalConv1d(…)(x)")
+        require(reads(conv, x, out, k, d))
+        past, stepped = np.zeros((2, 2, (k - 1) * d), np.float32), []
+        for t in range(T):
+            got, past = pair(conv.call("step", x[:, :, t], past))
+            stepped.append(expect(got, (2, 3), "CausalConv1d.step(x, past)[0]"))
+            past = expect(past, (2, 2, (k - 1) * d), "CausalConv1d.step(x, past)[1]").astype(np.float32)
+        off = float(np.abs(np.stack(stepped, axis=2) - out).max())
+        measured = f"steps with k = {k}, d = {d} differ from the whole by {off:.2g}"
+        require(Finding(float(off <= SAME * (1 + np.abs(out).max())), measured, "step by step the same as the whole"))
+
+
+def pair(answer) -> tuple:
+    """Two things that came back; where it was one, and nothing."""
+    return tuple(answer) if isinstance(answer, list) and len(answer) == 2 else (answer, None)
+
+
+def reads(conv, x: np.ndarray, out: np.ndarray, k: int, d: int) -> Finding:
+    """The last output moves with x_t, x_{t−d}, …, x_{t−(k−1)d}, and with no other input."""
+    T = x.shape[2]
+    changed = np.repeat(x[:1], T, axis=0)
+    changed[np.arange(T), :, np.arange(T)] += 1
+    moved = np.abs(expect(conv.call("forward", changed), (T, *out.shape[1:]), "CausalConv1d(…)(x)") - out[:1])
+    seen = np.flatnonzero(moved[:, :, -1].max(axis=1) > MOVED)
+    wanted = np.arange(T - 1 - (k - 1) * d, T, d)
+    back = ", ".join(str(T - 1 - j) for j in seen[::-1])
+    required = f"{', '.join(str(j * d) for j in range(k))} values back, with k = {k} and d = {d}"
+    return Finding(
+        float(np.array_equal(seen, wanted)), f"an output sees what is {back or 'nothing'} values back", required
+    )
+
+
+@points(0.5, "A block adds what its gate lets through")
+@hint(
+    "z = tanh(a) ⊙ σ(b) lies between −1 and 1, however large x is. The block gives x plus a 1×1 convolution of z, and "
+    "another one of z for the skip sum: not of x, and not through a ReLU."
+)
+def test_a_block_adds_what_its_gate_lets_through(student, seed):
+    block = student.new("GatedBlock", 6, 2, 1, seed=seed)
+    x = np.random.default_rng(seed).normal(size=(40, 6, 3)).astype(np.float32)
+
+    def parts(scale: float) -> tuple[np.ndarray, np.ndarray]:
+        out, skip = pair(block.call("forward", scale * x))
+        return expect(out, x.shape, "GatedBlock(…)(x)[0]") - scale * x, expect(skip, x.shape, "GatedBlock(…)(x)[1]")
+
+    added, skip = parts(FAR)
+    require(is_bounded("x' − x", added, FAR))
+    require(is_bounded("skip", skip, FAR))
+    require(is_gated(skip, parts(-FAR)[1]))
+
+
+def is_bounded(what: str, values: np.ndarray, scale: float) -> Finding:
+    """Sums of a few numbers between −1 and 1 stay small where x is huge; float32 rounds x itself."""
+    most = float(np.abs(values).max())
+    return Finding(
+        float(most < scale / 100), f"{what} is up to {most:.3g} where x is near {scale:g}", "it stays bounded"
+    )
+
+
+def is_gated(one: np.ndarray, other: np.ndarray) -> Finding:
+    """tanh alone is odd: what it gives for −x is the same with the other sign, but for biases."""
+    odd = np.abs((one + other) - (one + other).mean(axis=(0, 2), keepdims=True)).max()
+    size = np.abs(one - one.mean(axis=(0, 2), keepdims=True)).max()
+    ok = odd > 0.05 * size
+    measured = (
+        "skip(x) and skip(−x) differ by more than a sign" if ok else "skip(−x) is −skip(x): nothing shuts the gate"
+    )
+    return Finding(float(ok), measured, "σ(b) opens and shuts the gate")
+
+
+test_each_value_depends_only_on_earlier_values = suite.causal(
+    1,
+    "Some output sees its own value: shift what goes into the first block by one, so that output t sees x_{t−1} first.",
+)
+
+
+@points(1, "The receptive field is 1 + Σ d (k − 1)")
+@hint(
+    "The output at t sees the 1 + Σ d·(k − 1) values before it: the shift gives one, every block (k − 1)·d more. Each "
+    "block has its own dilation, in the order given, and k positions that are d apart."
+)
+def test_the_receptive_field_is_exact(student, seed):
+    for kernel, dilations in FIELDS:
+        size = dict(length=12, kernel=kernel, dilations=dilations)
+        networks = [small(student, seed + k, **size) for k in range(NETWORKS)]
+        logits = (made.logits for made in networks)
+        require(sequences.sees_exactly(logits, 12, LEVELS, field_of(kernel, dilations), seed))
+
+
+test_every_layer_has_weights_of_its_own = suite.own_layers(0.25)
+test_every_example_for_itself = suite.every_example(0.25)
+test_called_with_one_example = suite.one_example(0.25)
+test_log_density_is_the_sum_of_the_conditionals = suite.chain_rule(
+    0.5, "log p(x) = Σ_t log softmax(logits_t)[x_t]: softmax over the levels, the one that x_t has, summed over time."
+)
+test_exact_far_from_the_data = suite.exact_far(0.25)
+test_probabilities_sum_to_one = suite.sums_to_one(
+    0.5, "Over all 81 signals of four values p sums to one: log_prob is summed over the values, not averaged, in nats."
+)
+test_samples_follow_the_density = suite.samples(
+    0.5,
+    "sample(n) draws with n × T fresh uniform numbers; each is drawn given those before it, not the most likely.",
+    count=4000,
+    networks=4,
+    needs=test_each_value_depends_only_on_earlier_values,
+)
+test_what_is_kept_changes_no_draw = suite.draws(
+    1,
+    "x_t is the number of levels whose cumulative probability is below u_t, under the logits given x_1 … x_{t−1}. The "
+    "first step reads no value: zeros, as the shift puts them. Every block keeps its own (k − 1)·d inputs.",
+    explain=lambda t: FIRST_STEP if t == 1 else "",
+)
+test_drawing_saves_work = suite.speed(
+    0.5,
+    "A step computes one value in each layer, from what was kept. Calling logits for every value computes all again.",
+    batch=24,
+    least=3,
+    needs=test_what_is_kept_changes_no_draw,
+    length=160,
+    levels=16,
+    width=16,
+    dilations=(1, 2, 4, 8, 16, 32, 64),
+)
+test_trained_close_to_the_limit = suite.trained(
+    1,
+    "Train longer, let the learning rate fall to zero, or look at the receptive field: the echo comes after 24 values.",
+    baseline=lambda: DATA.above_limit(0),
+    held_out=60,  # a mean difference of log-probabilities, whose chance is a tenth of what is to be lost
+)
+
+
+@points(0.5, "The trained model draws what it says")
+@hint("What is true of small models is to be true of the trained one: draw(u) in eval mode, with its own dilations.")
+def test_the_trained_model_draws_what_it_says(student, seed):
+    model = Conditionals(student.trained("wavenet", "WaveNet"), DATA.shape, DATA.levels)
+    u = np.random.default_rng(seed).random((4, model.dims)).astype(np.float32)
+    x = family.drawn(model, u)
+    require(sequences.falls_into(x, u, log_conditionals(model.logits(x.clip(0, 255)))))
