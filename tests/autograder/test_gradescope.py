@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder import assignments, cli, demo
+from autograder import assignments, demo, desk
 from autograder.assignments import ROOT
 from autograder.course import Course, SandboxError
 from autograder.grading import batch, gradescope, sandbox, separate_user, separate_zygote
@@ -281,7 +281,7 @@ def test_deepul_grade_asks_for_the_wall_that_was_chosen(course, monkeypatch, sep
     monkeypatch.setattr(separate_user, "require", lambda private: asked.append(set(private)))
     monkeypatch.setattr(sandbox, "require", lambda: asked.append("bubblewrap"))
     options = batch.Options(limits=replace(Limits(), separate_user=separate))
-    cli._require_sandbox(course, [Submission("ada", tmp_path / "download" / "ada")], options)
+    desk.require_sandbox(course, [Submission("ada", tmp_path / "download" / "ada")], options)
     assert asked == [{ROOT, course.root, tmp_path / "download"} if separate else "bubblewrap"]
 
 
