@@ -34,6 +34,14 @@ def both(points):
     return points, torch.zeros(len(points))
 
 
+def inwards(points, t):
+    return -points
+
+
+def normal(points, t):
+    return -(points**2).sum(dim=1) / 2
+
+
 # A call of each function that is right, and what may be put in the place of one argument: {argument: [(value, words)]}.
 RIGHT = {
     "distribution": ((MOONS,), {0: [(TEXT, "should be a toy distribution"), (X, r"got ndarray \(40, 2\)")]}),
@@ -131,6 +139,19 @@ RIGHT = {
         1: [([0.1], r"best should be of shape \(3,\), got \(1,\)")],
         2: [({}, "empty"), ({"a": (1, 2, 3)}, r"a should be of shape \(2,\), got \(3,\)")],
     }),
+    "vector_fields": (({"exact": inwards}, [0.5], normal), {
+        0: [({}, "empty"), (P, "dictionary"), ({"a": P}, "a should be a function of points and times"),
+            ({"a": normal}, r"2 numbers for each point")],
+        1: [(DEEP, "times should be")], 2: [(P, "log_prob should be a function of points and times")],
+    }),
+    "above_floor": ((LINE, {"a": LINE + 6}, LINE + 6), {
+        0: [(DEEP, "times should be")], 1: [({}, "empty"), ({"a": P}, "one to one")], 2: [(DEEP, "floor should be")],
+    }),
+    "trajectories": ((np.zeros((3, 4, 2)), MOONS), {
+        0: [(X, "paths should be of shape")], 1: [(BUMPS, "2 dimensions"), (X, "toy distribution")],
+    }),
+    "against_steps": (({"Euler": {10: 0.1, 20: 0.05}},), {0: [({}, "empty"), ({"a": P}, "dictionary")]}),
+    "cloud": ((X, MOONS), {0: [(DEEP, "x should be of shape"), (LOST, "finite")], 1: [(BUMPS, "2 dimensions")]}),
     "slider": ((lambda k: plots.matrix(SHARES * k), [1, 2]), {
         0: [(P, "a function of a value")], 1: [([], "0 values")],
     }),
