@@ -200,6 +200,8 @@ def stock_score(file: Path) -> float:
     last = max(k for k, c in enumerate(notebook.cells) if c.cell_type == "code" and '"made' in c.source) + 1
     end = next((k for k, c in enumerate(notebook.cells) if c.source.startswith("## Exercise 1.3")), last)
     notebook.cells = notebook.cells[:end]
+    for cell in filter(is_grade, notebook.cells):  # stock takes a number, and no table
+        cell.source = re.sub(r"^check\((.*)\)$", r"float(check(\1))", cell.source, flags=re.MULTILINE)
     client = NotebookClient(notebook, timeout=60, allow_errors=True, resources={"metadata": {"path": str(file.parent)}})
     client.execute()
     try:
