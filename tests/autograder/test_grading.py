@@ -222,10 +222,10 @@ def test_one_that_cannot_be_recorded_stops_no_other(course, tmp_path, monkeypatc
         write_submission(handout, tmp_path / "in" / student, solution_cells("hw1"), (), ())
     record, reasons = batch.Recorder._grades, iter([OSError(28, "No space left on device"), None])
 
-    def failing(self, student, notebook):
+    def failing(self, student, *rest):
         if student != "cleo" and (error := next(reasons)):
             raise error
-        record(self, student, notebook)
+        record(self, student, *rest)
 
     monkeypatch.setattr(batch.Recorder, "_grades", failing)
     found = downloads.find(tmp_path / "in", "hw1").chosen()

@@ -1,10 +1,12 @@
 """Cells that only show something are not run for a grade; what a grade rests on is, and whatever may be."""
 
 import base64
+import io
 import json
 import re
 
 import pytest
+from PIL import Image
 
 from autograder import assignments, demo, notebooks
 from autograder.grading import batch, outputs, pictures, report
@@ -327,10 +329,12 @@ def test_figures_are_drawn_anew_where_they_are_asked_for():
 
 def test_the_report_says_whose_the_figures_are(tmp_path):
     score = batch.blank("made", "1.2", "MADE", 20, "passed", 20.0, "fine")
-    for figures in ({}, {"made": PNG}):
+    stream = io.BytesIO()
+    Image.new("RGB", (40, 30)).save(stream, "PNG")
+    for figures in ({}, {"made": base64.b64encode(stream.getvalue()).decode()}):
         graded = batch.Graded("ada", scores=[score], figures=figures)
-        page = report.write(tmp_path, "hw1", [graded]).read_text(encoding="utf-8")
-        assert ("The student's own figure, as handed in" in page) == bool(figures)
+        page = report.write(tmp_path, "hw1", [graded]).parent / report.address("ada")
+        assert ("The student’s own figure, as handed in" in page.read_text(encoding="utf-8")) == bool(figures)
 
 
 def test_the_demo_hands_in_what_its_students_saw(tmp_path):
