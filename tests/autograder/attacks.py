@@ -386,13 +386,13 @@ def table(course: Path, kit: Path, listeners: dict[str, object]) -> list[Attack]
                shown="cut here: the cell printed over"),
         Attack("two_million_lines", "25 s", code("for k in range(2_000_000): print(k)"),
                shown="cut here: the cell printed over"),
-        Attack("flood_of_messages", "not tried", code(FLOOD), told="Grading stopped early: "),
+        Attack("flood_of_messages", "not tried", code(FLOOD), told="It ended the kernel, and was left out: "),
         Attack("fork_bomb", "no limit", code("""
             import os
             while True:
                 try: os.fork()
                 except OSError: pass
-        """), told="Grading stopped early: "),
+        """), told="It ended the kernel, and was left out: "),
         Attack("thread_storm", "no limit", code("""
             import threading, time
             started = 0
