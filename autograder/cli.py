@@ -30,11 +30,14 @@ def list_models():
     """All models: paper, assignment, data, how near the course's own comes to the limit, how long it trains."""
     from autograder.proof import models
 
-    table = Table(*models.HEAD, box=SIMPLE_HEAD)
-    for row in models.rows():
-        paper = f"{row.paper}, {row.arxiv}" if row.arxiv else row.paper
-        table.add_row(row.model, paper, row.place, row.data, row.loss, row.seconds, row.shows)
-    console.print(table, highlight=False)
+    rows = models.rows()
+    room = max(len(row.place) for row in rows) + 2
+    for row in rows:
+        paper = f"{row.paper}, arXiv {row.arxiv}" if row.arxiv else row.paper
+        trained = f" in {row.seconds} s" if row.seconds else ""
+        lines = [f"{row.data}: {row.loss}{trained}", row.shows]
+        console.print(f"{row.place:{room}}[bold]{escape(row.model)}[/bold] · {escape(paper)}", soft_wrap=True)
+        console.print(*(" " * room + line for line in lines), sep="\n", soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command()
