@@ -56,6 +56,15 @@ def names(page) -> list[str]:
     return page.locator("#students tbody tr:visible td:first-child").all_inner_texts()
 
 
+def follow(page, link) -> None:
+    """Clicks a link that filters the table, and waits until the page has done so: it hears of its address later."""
+    link.click()
+    deadline = time.monotonic() + 30
+    while page.input_value("#only") != page.evaluate("decodeURIComponent(location.hash.slice(1))"):
+        assert time.monotonic() < deadline, "the table does not follow the address"
+        time.sleep(0.02)
+
+
 def test_three_hundred_students_are_small_and_open_at_once(opened, pages):
     folder = pages[LARGE].parent
     assert sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) < MOST_BYTES
@@ -114,7 +123,7 @@ def test_from_a_check_to_a_student_to_the_line(opened):
     page = opened(LARGE)
     row = page.locator("table.sorted").first.locator("tbody tr", has_text="Samples follow the conditionals").first
     passed, of = row.locator("td").nth(4).inner_text().split(" / ")
-    row.locator("a").click()
+    follow(page, row.locator("a"))
     assert len(names(page)) == int(of) - int(passed)
     assert page.locator("#only option:checked").inner_text().endswith("Samples follow the conditionals")
     page.locator("#students tbody tr:visible a").first.click()
@@ -134,15 +143,15 @@ def test_from_a_check_to_a_student_to_the_line(opened):
 
 def test_filters_of_the_cards_and_the_bars(opened):
     page = opened(LARGE)
-    page.get_by_role("link", name="not graded").click()
+    follow(page, page.get_by_role("link", name="not graded"))
     assert names(page) == ["student-unread"]
     page.evaluate("scrollTo(0, 0)")
     bar = page.locator(".hist a").nth(9)
     count = int(bar.inner_text())
-    bar.click()
+    follow(page, bar)
     assert len(names(page)) == count
     page.evaluate("scrollTo(0, 0)")
-    page.get_by_role("link", name="with something to look at").click()
+    follow(page, page.get_by_role("link", name="with something to look at"))
     assert 0 < len(names(page)) < LARGE / 4
 
 
