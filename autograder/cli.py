@@ -450,8 +450,8 @@ def validate(
     kind: Annotated[
         str,
         typer.Option(
-            help="Only: solution, blank, stub (one method not written), mutant, variant, start (other initial weights) "
-            "or handout."
+            help="Only: solution, blank, stub (one method not written), mutant, variant, start (other initial "
+            "weights), cheat or handout."
         ),
     ] = "",
 ):
@@ -556,6 +556,7 @@ def _show_verdicts(assignment: str, verdicts: list) -> None:
         ("mutant", "are caught by the check meant for them"),
         ("variant", "earn everything"),
         ("start", "lose nothing by the weights they start from"),
+        ("cheat", "earn no point of what is trained"),
     ):
         here = [v for v in verdicts if v.kind == kind]
         if here:

@@ -3,8 +3,8 @@
 The reference solution must earn everything, the blank handout nothing, every mutant must be caught by the check
 meant for it, with words that help, and costs no more than the checks whose theorems it breaks; every variant must
 earn everything, and so must the solution from whatever weights it starts; a stub, the solution with one method left as
-it is handed out, costs the checks that call it. Under several salts, where one is drawn: a verdict that hangs on the
-salt is a lottery. What was found is kept in
+it is handed out, costs the checks that call it; a cheat earns no point of what is trained. All of this under several
+salts: a verdict that hangs on the salt is a lottery. What was found is kept in
 `solutions/<name>/verdicts.json`, with a key of all that it rests on: only what changed is run again.
 """
 
@@ -28,12 +28,12 @@ from autograder.assignments import ROOT, Exercise
 from autograder.files import write_atomically
 from autograder.handout.submit import solution_cells
 from autograder.notebooks import Cell
-from autograder.proof import chance, changes, starts, stubs
+from autograder.proof import chance, changes, cheats, starts, stubs
 from autograder.score import CheckResult, Score
 from autograder.student import LocalStudent
 from deepul_utils import origins
 
-KINDS = ("solution", "blank", "stub", "mutant", "variant", "start")
+KINDS = ("solution", "blank", "stub", "mutant", "variant", "start", "cheat")
 RIGHT_KINDS = ("solution", "variant", "start")
 SALTS = ("live", *(f"salt {k}" for k in range(1, 20)))
 STALE = "not judged since it changed"  # in the place of a key
@@ -51,7 +51,7 @@ class Case:
 
     exercise: Exercise
     kind: str
-    change: Any = None  # a Mutant, Variant or Start of `changes`, or a Stub, as the kind says
+    change: Any = None  # a Mutant, Variant or Start of `changes`, a Stub or a Cheat, as the kind says
 
     @property
     def name(self) -> str:
@@ -68,6 +68,8 @@ class Case:
             return notebooks.section(_handout_cells(assignment), self.exercise.number)
         if self.kind == "stub":
             return stubs.cells(self.change)
+        if self.kind == "cheat":
+            return cheats.cells(self.change, self.exercise)
         cells = solution_cells(assignment)
         changed = changes.apply(self.change, cells) if self.kind in ("mutant", "variant") else cells
         return notebooks.section(changed, self.exercise.number)
@@ -105,6 +107,7 @@ def cases(assignment: str, exercise: str = "") -> list[Case]:
         every += [Case(e, "mutant", m) for m in changes.mutants(assignment) if m.exercise == e.name]
         every += [Case(e, "variant", v) for v in changes.variants(assignment) if v.exercise == e.name]
         every += [Case(e, "start", s) for s in starts.of_exercise(e.name)]
+        every += [Case(e, "cheat", c) for c in cheats.of_assignment(assignment) if c.exercise == e.name]
     return every
 
 
@@ -118,7 +121,7 @@ def student_of(case: Case) -> Iterator[LocalStudent]:
     folder = case.exercise.assignment.solution
     with _artifacts(case) as artifacts:
         ran = notebooks.run_cells(cells, folder, artifacts, assignment)
-        if ran.errors and case.kind in ("solution", "variant") and case.weights != "none":
+        if ran.errors and case.kind in ("solution", "variant", "cheat") and case.weights != "none":
             raise RuntimeError(f"it does not run: {next(iter(ran.errors.values()))}")
         if case.kind == "start":
             ran.student.bench.initialise = starts.initialise(case.change)
@@ -223,9 +226,15 @@ def _under_salts(case: Case, student: LocalStudent) -> Verdict:
     return verdict
 
 
+def _of_cheat(case: Case, student: LocalStudent) -> Verdict:
+    problem = cheats.problem(case.change, student, case.exercise)
+    return Verdict(case.exercise.name, case.kind, case.name, problem, salts=len(cheats.SALTS))
+
+
 def salts_of(case: Case) -> int:
     """Under how many salts a case is judged."""
-    return {"blank": 1, "stub": 1, "mutant": WRONG, "start": STARTED}.get(case.kind, RIGHT)
+    few = {"blank": 1, "stub": 1, "mutant": WRONG, "start": STARTED, "cheat": len(cheats.SALTS)}
+    return few.get(case.kind, RIGHT)
 
 
 def _note(strain: dict[str, float], session: runner.Session) -> None:
@@ -267,7 +276,7 @@ def evaluate(case: Case) -> Verdict:
     began = time.monotonic()
     try:
         with _silence(), student_of(case) as student:
-            verdict = _under_salts(case, student)
+            verdict = _of_cheat(case, student) if case.kind == "cheat" else _under_salts(case, student)
     except (ValueError, RuntimeError) as error:
         verdict = Verdict(case.exercise.name, case.kind, case.name, str(error))
     origins._origins.clear()  # they hold on to notebooks, whose data are gigabytes after a hundred
