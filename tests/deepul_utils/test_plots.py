@@ -15,6 +15,7 @@ from IPython.core.formatters import DisplayFormatter
 from IPython.core.pylabtools import select_figure_formats
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from deepul_utils import plots, toy, training
 
@@ -344,6 +345,17 @@ def test_matrix_has_its_first_row_on_top():
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title("left")) == ("input", "output", "change")
     assert ax.collections[0].get_clim() == (0, 5)
     assert scale.get_ylim() == (0, 5)
+
+
+def test_a_title_that_is_wider_than_its_figure_goes_on_in_the_next_line():
+    words = "which outputs see which inputs"
+    figure = plots.matrix(np.tri(4, k=-1), "input", "output", words)
+    figure.draw_without_rendering()
+    [title] = figure.findobj(lambda part: isinstance(part, Text) and part.get_text() == words)
+    box = title.get_window_extent()
+    assert box.x1 <= figure.bbox.x1
+    assert box.y1 <= figure.bbox.y1
+    assert words in figure.alt
 
 
 def test_information_names_its_factors_with_their_gaps():
