@@ -1310,8 +1310,8 @@ class ResidualBlock(nn.Module):
 # Feed the levels in as one-hot vectors: `levels` channels for red, then as many for green, and for blue. That keeps
 # the three groups in order. The first layer is of kind A, $7 \times 7$, and leads to `width` channels. Then come the
 # blocks, and after them relu, a $1 \times 1$ of kind B, relu, and one more, to `levels` logits for red, for green and
-# for blue. The blocks have dilations 1, 2, 4, 8, 1, …, which matter here: the right edge of a shape depends on where its
-# left edge was. A norm may go over the channels of one colour at one pixel.
+# for blue. The blocks have dilations 1, 2, 4, 8, 1, …, which matter here: the right edge of a shape depends on where
+# its left edge was. A norm may go over the channels of one colour at one pixel.
 
 
 # %%
