@@ -451,7 +451,8 @@ MUTANTS = (
         (
             (
                 "scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-2, total_steps=steps)",
-                "scheduler=torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, 1 - step / (0.02 * steps)))",
+                "scheduler=torch.optim.lr_scheduler.LambdaLR("
+                "optimizer, lambda step: max(0.0, 1 - step / (0.02 * steps)))",
             ),
         ),
         "trained_close_to_the_limit_on_smiley",
@@ -733,7 +734,8 @@ MUTANTS = (
         (
             (
                 "x, u = torch.zeros(n, 1, H, W, dtype=torch.long), torch.rand(n, 1, H, W)\n        for",
-                "x, u = torch.zeros(n, 1, H, W, dtype=torch.long), torch.rand(n, 1, 1, 1).expand(n, 1, H, W)\n        for",
+                "x, u = torch.zeros(n, 1, H, W, dtype=torch.long), "
+                "torch.rand(n, 1, 1, 1).expand(n, 1, H, W)\n        for",
             ),
         ),
         "samples_follow_the_density",

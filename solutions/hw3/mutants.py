@@ -48,7 +48,8 @@ MUTANTS = (
         "squeeze() drops the batch where it is one example",
         (
             (
-                "mu, log_sigma = self.encoder(x).chunk(2, dim=1)\n        return mu, log_sigma\n        ### END SOLUTION\n\n"
+                "mu, log_sigma = self.encoder(x).chunk(2, dim=1)\n        return mu, log_sigma\n"
+                "        ### END SOLUTION\n\n"
                 "    def decode(self, z: torch.Tensor) -> tuple",
                 "mu, log_sigma = self.encoder(x).chunk(2, dim=1)\n        return mu.squeeze(), log_sigma.squeeze()\n"
                 "        ### END SOLUTION\n\n    def decode(self, z: torch.Tensor) -> tuple",
@@ -64,7 +65,8 @@ MUTANTS = (
         (
             (
                 NLL,
-                "return -(torch.exp(-(epsilon**2) / 2 - log_sigma) / math.sqrt(2 * math.pi)).log().flatten(1).sum(dim=1)",
+                "return -(torch.exp(-(epsilon**2) / 2 - log_sigma) "
+                "/ math.sqrt(2 * math.pi)).log().flatten(1).sum(dim=1)",
             ),
         ),
         "finite_far_from_the_data",
