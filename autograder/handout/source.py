@@ -113,13 +113,28 @@ def _checks(assignment: Assignment, cells: list[Cell]) -> Iterator[str]:
                 seen.add(here)
             else:
                 solved.add(here)
-        if "### BEGIN SOLUTION" in cell.source and not re.search(r"^(?:class|def) \w+", cell.source, re.MULTILINE):
-            yield f"{_where(number, cell)}: the solution in it defines no class and no function to stub."
+        if "### BEGIN SOLUTION" in cell.source and not all(_stand_in_functions(cell.source)):
+            yield (
+                f"{_where(number, cell)}: a solution in it stands in no function, and would leave a cell that stops; "
+                "what it defines needs a line def …: outside of the markers."
+            )
     for exercise in assignment.exercises:
         if exercise not in seen:
             yield f'{exercise} has no cell check("{exercise.name}").'
         if exercise not in solved:
             yield f"{exercise} has no solution: nothing stands between ### BEGIN SOLUTION and ### END SOLUTION."
+
+
+def _stand_in_functions(source: str) -> Iterator[bool]:
+    """Of each solution in a cell, whether it is what a function does, and leaves one that can be called."""
+    around: dict[int, str] = {}  # indentation: what begins there, "class" or "def"
+    for line in source.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if begun := re.match(r"\s*(?:async )?(class|def) \w+", line):
+            around = {i: kind for i, kind in around.items() if i < indent} | {indent: begun[1]}
+        elif line.lstrip() == "### BEGIN SOLUTION":
+            outer = [i for i in around if i < indent]
+            yield bool(outer) and around[max(outer)] == "def"
 
 
 def is_answer(cell: Cell) -> bool:

@@ -198,6 +198,8 @@ BEGIN, END = "        ### BEGIN SOLUTION\n", "        ### END SOLUTION\n"
         (END, "", "### BEGIN SOLUTION stands inside of a solution"),
         (BEGIN, BEGIN + BEGIN, "stands inside of a solution"),
         (END, END + END, "ends what never began"),
+        (END, END + "\n    ### BEGIN SOLUTION\n    bins = 4\n    ### END SOLUTION\n", "stands in no function"),
+        (CHECK, "# %%\n### BEGIN SOLUTION\nx = 1\n### END SOLUTION\n\n" + CHECK, "stands in no function"),
     ],
 )
 def test_a_source_out_of_order_is_refused_in_words(written, tmp_path, find, replace, said):
