@@ -76,9 +76,9 @@ def tests_of(exercise: Exercise) -> list[Any]:
 def read_source(assignment: str) -> list[Cell]:
     """The cells of the source. Raises SourceError with all that is wrong in it or in the tests, a line each."""
     here = Assignment(assignment)  # as it is without a course's settings
-    found = problems(here)
-    if found:
-        raise SourceError("\n".join([f"{assignment} is not in order, and nothing was released:", *found]))
+    faults = problems(here)
+    if faults:
+        raise SourceError("\n".join([f"{assignment} is not in order, and nothing was released:", *faults]))
     return notebooks.read(here.source)
 
 
@@ -276,11 +276,11 @@ def width_of(file: Path) -> int:
 
 def _heading(cell, here: Assignment) -> Exercise | None:
     """The exercise whose heading this cell holds; its points are written into the heading."""
-    found = source.HEADING.search(cell.source) if cell.cell_type == "markdown" else None
-    if not found:
+    heading = source.HEADING.search(cell.source) if cell.cell_type == "markdown" else None
+    if not heading:
         return None
-    exercise = next(e for e in here.exercises if e.number == found[1])
-    cell.source = cell.source.replace(found[0], f"{found[0]} ({exercise.points:g} points)")
+    exercise = next(e for e in here.exercises if e.number == heading[1])
+    cell.source = cell.source.replace(heading[0], f"{heading[0]} ({exercise.points:g} points)")
     return exercise
 
 
@@ -327,8 +327,8 @@ def _named_stubs(lines: list[str], exercise: Exercise) -> list[str]:
     scope: dict[int, str] = {}
     for line in lines:
         indent = len(line) - len(line.lstrip())
-        if found := re.match(r"\s*(?:class|def) (\w+)", line):
-            scope = {i: n for i, n in scope.items() if i < indent} | {indent: found[1]}
+        if head := re.match(r"\s*(?:class|def) (\w+)", line):
+            scope = {i: n for i, n in scope.items() if i < indent} | {indent: head[1]}
         if line.lstrip() == "raise NotImplementedError(@)":
             where = ".".join(n for i, n in sorted(scope.items()) if i < indent and n != "__init__")
             line = line.replace("@", f'"{exercise} is not implemented yet: {where}"')
