@@ -28,6 +28,7 @@ from autograder.settings import DEFAULTS, AssignmentSettings, CourseSettings
 # sample more or less in a bin, on a processor that rounds otherwise.
 SAME_PICTURE = 0.02
 OPENING, CLOSING = "opening", "hand-in"  # the ids of cells that a release adds end so
+FOR_THE_FORMATTER = re.compile(r"  # fmt: skip$", re.MULTILINE)  # it says nothing to a student
 
 
 def problems(assignment: Assignment) -> list[str]:
@@ -127,7 +128,7 @@ def _beside(folder: Path) -> Path:
 def _look_over(assignment: str, cells: list[Cell], added: str, made: Path, before: Path) -> None:
     """Raises SourceError for a handout that gives away a line of a solution. added: code that the release adds."""
     handout = notebooks.read(made / f"{assignment}.ipynb")
-    lines = source.leaks(cells, handout, added)
+    lines = source.leaks([Cell(c.kind, FOR_THE_FORMATTER.sub("", c.source)) for c in cells], handout, added)
     if lines:
         raise SourceError(
             f"The handout of {assignment} would give away {len(lines)} lines, and was not released; the first: "
@@ -192,6 +193,7 @@ def write_source(assignment: str, target: Path, own: CourseSettings = DEFAULTS) 
         elif cell.cell_type == "code":
             grade = cell.metadata.get("nbgrader")  # a grade cell of the instructor's own, without check(…)
             cell.metadata = _metadata(cell.source, exercise) or ({"nbgrader": grade} if grade else {})
+            cell.source = FOR_THE_FORMATTER.sub("", cell.source)
     _add_questions(notebook.cells, here, own.of(assignment), answers)
     first = _made("code", opening.first_cell(own), f"{assignment}-{OPENING}-code")
     first.metadata["jupyter"] = {"source_hidden": True}  # folded: no student has to read it
