@@ -63,6 +63,11 @@ def test_a_second_release_changes_nothing(released):
     assert before == {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+def test_notes_to_the_formatter_stay_with_the_source(released):
+    assignment, folder, _ = released
+    assert not [c for c in code_cells(folder / f"{assignment}.ipynb") if "fmt:" in "".join(c["source"])]
+
+
 def test_no_solution_line_is_in_the_handout(released):
     assignment, folder, _ = released
     lines = solution_lines(assignment)
