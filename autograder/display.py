@@ -56,7 +56,7 @@ def templates(folder: Path) -> "Environment":
     from jinja2 import Environment, FileSystemLoader
 
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["number"] = number
+    environment.filters |= dict(number=number, counted=counted)
     return environment
 
 
@@ -107,6 +107,12 @@ def wrapped(text: str, first: str = "") -> list[str]:
 def number(value: float) -> str:
     """Points without needless decimals: 4, 2.5, 1.37."""
     return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def counted(value: float, one: str, many: str = "") -> str:
+    """A number with what it is of: "1 submission", "2,000 submissions", "1.5 points". many: where it takes no s."""
+    shown = f"{value:,}" if isinstance(value, int) else f"{value:g}"
+    return f"{shown} {one if value == 1 else many or f'{one}s'}"
 
 
 def svg(plot: dict) -> str:

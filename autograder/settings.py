@@ -41,6 +41,7 @@ COLLABORATION = (
     "Say in your answers who and what helped you."
 )
 MOST_POINTS = 1e6
+YEARS = range(1990, 2200)  # of due dates
 WRITTEN = ("points", "ungraded")
 LATE = ("per_day", "grace", "days", "most", "free_days")
 OF_ASSIGNMENT = ("due", "written", "late", "without", "points", "excused", "questions", "weight")
@@ -127,7 +128,9 @@ def read(folder: Path) -> CourseSettings:
         return DEFAULTS
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8-sig"))  # Windows' editor may begin it with a mark
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except UnicodeDecodeError:
+        raise SettingsError(f"{file} is no UTF-8: save it as UTF-8 in your editor.") from None
+    except (OSError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{file} cannot be read: {error}") from None
     reader = _Reader(str(file))
     settings = reader.course(table)
@@ -217,7 +220,7 @@ class _Reader:
                 continue
             values = [
                 self._value(table, key, parse, None, here)
-                for key, parse in zip(OF_QUESTION, (_one_of(names), _text, _positive), strict=True)
+                for key, parse in zip(OF_QUESTION, (_one_of(names), _some_text, _positive), strict=True)
             ]
             if None not in values:
                 yield OwnQuestion(*values)
@@ -249,6 +252,12 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise _Wrong(f"is {value!r}; it must be a text in quotes.")
     return value.strip()
+
+
+def _some_text(value: Any) -> str:
+    if not _text(value):
+        raise _Wrong("is empty; it must be a text in quotes.")
+    return _text(value)
 
 
 def _address(value: Any) -> str:
@@ -368,6 +377,8 @@ def _moment(value: Any, zone: tzinfo | None) -> datetime:
         raise _Wrong(f"is {value}, a day without a time; it must be {example}.")
     if isinstance(value, time) or not isinstance(value, datetime):
         raise _Wrong(f"is {value}; it must be {example}.")
+    if value.year not in YEARS:  # near the ends of the calendar, it may have no date in another zone
+        raise _Wrong(f"is {value}, in a year that is no course's; it must be {example}.")
     if value.tzinfo:
         return value
     if zone is None:

@@ -49,6 +49,7 @@ def handed_in(tmp_path_factory) -> Path:
 
 
 def command(course: Path, handed_in: Path, *options: str) -> list:
+    course.mkdir(exist_ok=True)
     return [DEEPUL, "grade", "hw1", handed_in, "--course", course, "-j", "2", *options]
 
 
