@@ -335,6 +335,19 @@ def term(
     )
 
 
+@app.command("words")
+def translate(
+    assignment: Annotated[str, typer.Argument(help="Which assignment, e.g. hw1; all of them if left out.")] = "",
+    course: CourseFolder = Path("."),
+):
+    """Collect what checks say in words.toml of the course, to be translated; what is translated there stays."""
+    from autograder.proof import wording
+
+    file = _course(course).root / "words.toml"
+    texts, missing = wording.write(file, [assignments.get(assignment)] if assignment else ())
+    console.print(f"{_relative(file)}: {counted(texts, 'text')}, {missing} not translated yet", highlight=False)
+
+
 @app.command()
 def gradescope(
     context: typer.Context,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autograder import words
+
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
@@ -47,6 +49,7 @@ STYLE = """<style>
 
 def score_html(score: dict, style: bool = True) -> str:
     """The table of one exercise, from `Score.to_json()`."""
+    score = words.of_score(score)
     share = score["points"] / score["max_points"] if score["max_points"] else 0
     return _template("score.html").render(score=score, share=share, style=STYLE if style else "")
 
@@ -74,6 +77,7 @@ def _template(name: str) -> "Template":
 
 def score_text(score: dict) -> str:
     """The same table for a terminal, in 80 columns: outcome, points, title; below it what was measured and the hint."""
+    score = words.of_score(score)
     earned = f"{number(score['points'])} / {number(score['max_points'])}"
     lines = wrapped(f"Exercise {score['number']} · {score['title']}: {earned}. {score['headline']}")
     for note in score.get("notes", ()):

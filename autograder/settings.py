@@ -24,15 +24,16 @@ import re
 import tomllib
 import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, tzinfo
 from pathlib import Path
 from typing import Any
 
-from autograder import assignments
+from autograder import assignments, words
 from autograder.assignments import Assignment, Exercise
 from autograder.late import Amount, LatePolicy
+from autograder.words import Catalogue
 
 NAME = "course.toml"
 COLLABORATION = (
@@ -86,7 +87,7 @@ class CourseSettings:
     students are given, unpacked, from which a notebook that stands alone, as on Colab, gets it; "" if there is none.
 
     zone: of times that name none. late: of assignments without a policy of their own. assignments: of those that have
-    settings of their own.
+    settings of their own. words: what checks say in another language, words.toml beside course.toml.
     """
 
     title: str = ""
@@ -96,6 +97,7 @@ class CourseSettings:
     zone: tzinfo = UTC
     late: LatePolicy = field(default_factory=LatePolicy)
     assignments: Mapping[str, AssignmentSettings] = field(default_factory=dict)
+    words: Catalogue | None = None
 
     def of(self, assignment: str) -> AssignmentSettings:
         """The settings of an assignment."""
@@ -107,10 +109,12 @@ class CourseSettings:
         kept = [e for e in Assignment(name).exercises if e.name not in own.without]
         return Assignment(name, tuple(_of_course(e, own) for e in kept))
 
-    def in_use(self) -> AbstractContextManager[None]:
-        """Inside of it, `assignments.get` finds assignments as this course gives them."""
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Inside of it, `assignments.get` finds assignments as this course gives them; checks speak its language."""
         changed = (n for n, own in self.assignments.items() if own.without or own.points or own.questions)
-        return assignments.given({name: self.assignment(name) for name in changed})
+        with words.use(self.words), assignments.given({name: self.assignment(name) for name in changed}):
+            yield
 
 
 def _of_course(exercise: Exercise, own: AssignmentSettings) -> Exercise:
@@ -123,9 +127,10 @@ DEFAULTS = CourseSettings()
 
 def read(folder: Path) -> CourseSettings:
     """The settings of the course in a folder. Raises SettingsError with all that is wrong in its course.toml."""
-    file = folder / NAME
+    file, said = folder / NAME, folder / words.NAME
+    catalogue = Catalogue.read(said) if said.exists() else None
     if not file.exists():
-        return DEFAULTS
+        return replace(DEFAULTS, words=catalogue)
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8-sig"))  # Windows' editor may begin it with a mark
     except UnicodeDecodeError:
@@ -136,7 +141,7 @@ def read(folder: Path) -> CourseSettings:
     settings = reader.course(table)
     if reader.problems:
         raise SettingsError("\n".join(reader.problems))
-    return settings
+    return replace(settings, words=catalogue)
 
 
 class _Wrong(Exception):

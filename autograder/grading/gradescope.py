@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from autograder import assignments, weights
+from autograder import assignments, weights, words
 from autograder.assignments import is_answered
 from autograder.course import CourseError, SandboxError
 from autograder.display import counted
@@ -152,7 +152,7 @@ def results(settings: dict, normal: Normalised, result: Execution) -> dict:
     """results.json of a graded submission, whose total is the sum of its checks."""
     here = assignments.get(settings["assignment"])
     scores = weights.weigh(result.to_json(), here.exercises, settings["excused"])["scores"].values()
-    tests = [test for score in scores for test in _tests(score)]
+    tests = [test for score in scores for test in _tests(words.of_score(score))]
     points = round(sum(test["score"] for test in tests), 3)
     answers = _answers(settings, normal)
     content = {

@@ -106,7 +106,7 @@ def test_counts_add_up():
     partly.incomplete, same.fresh, lost.not_graded = True, False, True
     said = desk.counts([whole, partly, same, lost], 12.4)
     assert said == "4 submissions: 2 graded in 12 s, 1 had not changed, 1 could not be graded, 1 not in full."
-    assert desk.counts([whole], 1.0) == "1 submissions: 1 graded in 1 s."
+    assert desk.counts([whole], 1.0) == "1 submission: 1 graded in 1 s."
 
 
 def test_the_table_fits_eighty_columns(capsys):
