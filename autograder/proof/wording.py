@@ -1,6 +1,7 @@
 """The words of checks, collected for translators from the tests and the sources that they import."""
 
 import ast
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from autograder.words import Catalogue
 # Who speaks, beside the sources of checks: the score's headline, and what a course excuses.
 SPEAKERS = [ROOT / "autograder" / name for name in ("score.py", "weights.py", "student.py", "workbench.py")]
 PROSE = re.compile(r"[A-Za-zμσφ|][\w’',)|]* +[\w(“{]")  # two words at least
+TEMPLATE = re.compile(r"\{\w*(?:[:!][^{}]*)?\}")
 
 
 def collected(chosen: Iterable[Assignment]) -> dict[str, dict[str, str]]:
@@ -38,18 +40,20 @@ def messages(source: str) -> Iterator[str]:
 def _inside(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.JoinedStr | ast.Constant):
         text = _pattern(node)
-        if PROSE.search(words.GAP.sub("", text)) and "\n" not in text:
+        if PROSE.search(words.GAP.sub("", text)) and "\n" not in text and text == text.strip():
             yield text
     for child in ast.iter_child_nodes(node):
-        is_text_alone = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
-        if not is_text_alone and not isinstance(child, ast.Import | ast.ImportFrom):
+        is_documentation = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
+        is_part = isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant)
+        if not is_documentation and not is_part:
             yield from _inside(child.value if isinstance(child, ast.FormattedValue) else child)
 
 
 def _pattern(node: ast.JoinedStr | ast.Constant) -> str:
     """A text as the catalogue has it; "" for what is no text."""
     if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, str) else ""
+        numbers = itertools.count(1)  # of a template that is filled in later
+        return TEMPLATE.sub(lambda _: f"{{{next(numbers)}}}", node.value) if isinstance(node.value, str) else ""
     number, parts = 0, []
     for part in node.values:
         number += isinstance(part, ast.FormattedValue)

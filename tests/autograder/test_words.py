@@ -116,6 +116,8 @@ def test_every_title_and_hint_is_collected_and_what_was_translated_stays(tmp_pat
 def test_what_properties_say_is_collected_with_its_gaps():
     source = (assignments.ROOT / "autograder/properties/discrete.py").read_text(encoding="utf-8")
     assert "{1} of {2} samples lie outside the levels 0 … {3}" in set(wording.messages(source))
+    assert list(wording.messages("x = 'Of the {few:.3g} and the {many}'")) == ["Of the {1} and the {2}"]
+    assert not [m for m in wording.messages(source) if m.startswith("samples lie")], "no piece of it alone"
     assert not [m for m in wording.messages('"""A module of words."""\ndef f():\n    "Some more words."') if m]
 
 
