@@ -231,7 +231,7 @@ def test_mistakes_in_what_a_term_sets_are_said(written, find, replace, said):
 
 
 def test_the_example_of_the_terms_page_is_in_order(written):
-    (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "terms.md").read_text(encoding="utf-8"), re.DOTALL)
+    example, _ = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "terms.md").read_text(encoding="utf-8"), re.DOTALL)
     found = written('time_zone = "Europe/Berlin"\n' + example)
     assert found.of("hw1").weight == 2
 

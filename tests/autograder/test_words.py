@@ -1,6 +1,7 @@
 """What checks say in another language: every text of a table is found in the catalogue, whatever was measured."""
 
 import re
+import tomllib
 import zipfile
 from dataclasses import replace
 
@@ -130,3 +131,11 @@ def test_a_students_kit_has_the_words_of_its_course(german, tmp_path):
         assert "hw1/autograder/words.py" in unpacked.namelist()
     theirs = Catalogue.read(tmp_path / "theirs.toml")
     assert theirs.said("output 2 sees input 1") == "Ausgang 2 sieht Eingang 1"
+
+
+def test_the_example_of_the_terms_page_is_what_checks_say():
+    page = (assignments.ROOT / "docs" / "terms.md").read_text(encoding="utf-8")
+    example = tomllib.loads(re.findall(r"```toml\n(.*?)```", page, re.DOTALL)[1])
+    said = wording.collected([assignments.get("hw1")])
+    assert example
+    assert all(texts.keys() <= said[table].keys() for table, texts in example.items())
