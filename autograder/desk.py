@@ -87,7 +87,7 @@ class Run:
             self.console.print("Changed since the last run:", arrivals.changed(changes), sep="\n")
         show_counts(self.console, results, seconds)
         if alike:
-            times = counted(len(alike), "time")
+            times = "once" if len(alike) == 1 else counted(len(alike), "time")
             said = f"{times} the same text, weights or code, to look at; no points change"
             self._say(f"  alike   {relative(self.folder / 'alike.csv')}: {said}")
         if written.problem:
