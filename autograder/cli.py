@@ -448,7 +448,11 @@ def validate(
     force: Annotated[bool, typer.Option("--force", help="Run again what has not changed, too.")] = False,
     training: Annotated[bool, typer.Option(help="Train what has to be trained for its verdict.")] = True,
     kind: Annotated[
-        str, typer.Option(help="Only: solution, blank, mutant, variant, start (other initial weights) or handout.")
+        str,
+        typer.Option(
+            help="Only: solution, blank, stub (one method not written), mutant, variant, start (other initial "
+            "weights), cheat or handout."
+        ),
     ] = "",
 ):
     """Grade the grader: solutions earn everything, blanks nothing, every known slip is caught by its check.
@@ -548,9 +552,11 @@ def _show_verdicts(assignment: str, verdicts: list) -> None:
     for kind, what in (
         ("solution", "earn everything"),
         ("blank", "earn nothing"),
+        ("stub", "cost the checks that call them, and no others"),
         ("mutant", "are caught by the check meant for them"),
         ("variant", "earn everything"),
         ("start", "lose nothing by the weights they start from"),
+        ("cheat", "earn no point of what is trained"),
     ):
         here = [v for v in verdicts if v.kind == kind]
         if here:

@@ -28,6 +28,7 @@ from autograder.settings import DEFAULTS, AssignmentSettings, CourseSettings
 # sample more or less in a bin, on a processor that rounds otherwise.
 SAME_PICTURE = 0.02
 OPENING, CLOSING = "opening", "hand-in"  # the ids of cells that a release adds end so
+FOR_THE_FORMATTER = re.compile(r"  # fmt: skip$", re.MULTILINE)  # it says nothing to a student
 
 
 def problems(assignment: Assignment) -> list[str]:
@@ -76,9 +77,9 @@ def tests_of(exercise: Exercise) -> list[Any]:
 def read_source(assignment: str) -> list[Cell]:
     """The cells of the source. Raises SourceError with all that is wrong in it or in the tests, a line each."""
     here = Assignment(assignment)  # as it is without a course's settings
-    found = problems(here)
-    if found:
-        raise SourceError("\n".join([f"{assignment} is not in order, and nothing was released:", *found]))
+    faults = problems(here)
+    if faults:
+        raise SourceError("\n".join([f"{assignment} is not in order, and nothing was released:", *faults]))
     return notebooks.read(here.source)
 
 
@@ -127,7 +128,7 @@ def _beside(folder: Path) -> Path:
 def _look_over(assignment: str, cells: list[Cell], added: str, made: Path, before: Path) -> None:
     """Raises SourceError for a handout that gives away a line of a solution. added: code that the release adds."""
     handout = notebooks.read(made / f"{assignment}.ipynb")
-    lines = source.leaks(cells, handout, added)
+    lines = source.leaks([Cell(c.kind, FOR_THE_FORMATTER.sub("", c.source)) for c in cells], handout, added)
     if lines:
         raise SourceError(
             f"The handout of {assignment} would give away {len(lines)} lines, and was not released; the first: "
@@ -192,6 +193,7 @@ def write_source(assignment: str, target: Path, own: CourseSettings = DEFAULTS) 
         elif cell.cell_type == "code":
             grade = cell.metadata.get("nbgrader")  # a grade cell of the instructor's own, without check(…)
             cell.metadata = _metadata(cell.source, exercise) or ({"nbgrader": grade} if grade else {})
+            cell.source = FOR_THE_FORMATTER.sub("", cell.source)
     _add_questions(notebook.cells, here, own.of(assignment), answers)
     first = _made("code", opening.first_cell(own), f"{assignment}-{OPENING}-code")
     first.metadata["jupyter"] = {"source_hidden": True}  # folded: no student has to read it
@@ -276,11 +278,11 @@ def width_of(file: Path) -> int:
 
 def _heading(cell, here: Assignment) -> Exercise | None:
     """The exercise whose heading this cell holds; its points are written into the heading."""
-    found = source.HEADING.search(cell.source) if cell.cell_type == "markdown" else None
-    if not found:
+    heading = source.HEADING.search(cell.source) if cell.cell_type == "markdown" else None
+    if not heading:
         return None
-    exercise = next(e for e in here.exercises if e.number == found[1])
-    cell.source = cell.source.replace(found[0], f"{found[0]} ({exercise.points:g} points)")
+    exercise = next(e for e in here.exercises if e.number == heading[1])
+    cell.source = cell.source.replace(heading[0], f"{heading[0]} ({exercise.points:g} points)")
     return exercise
 
 
@@ -327,8 +329,8 @@ def _named_stubs(lines: list[str], exercise: Exercise) -> list[str]:
     scope: dict[int, str] = {}
     for line in lines:
         indent = len(line) - len(line.lstrip())
-        if found := re.match(r"\s*(?:class|def) (\w+)", line):
-            scope = {i: n for i, n in scope.items() if i < indent} | {indent: found[1]}
+        if head := re.match(r"\s*(?:class|def) (\w+)", line):
+            scope = {i: n for i, n in scope.items() if i < indent} | {indent: head[1]}
         if line.lstrip() == "raise NotImplementedError(@)":
             where = ".".join(n for i, n in sorted(scope.items()) if i < indent and n != "__init__")
             line = line.replace("@", f'"{exercise} is not implemented yet: {where}"')

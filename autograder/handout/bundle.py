@@ -50,10 +50,10 @@ def bundle(assignment: str, target: Path, contact: str = "", handout: Path | Non
 def files(assignment: Assignment) -> list[Path]:
     """The kit's files in its bundle, in order."""
     parts = [*(ROOT / part for part in PARTS), assignment.handout, assignment.checks]
-    found = {p for part in parts for p in ([part] if part.is_file() else part.rglob("*")) if p.is_file()}
+    kit = {p for part in parts for p in ([part] if part.is_file() else part.rglob("*")) if p.is_file()}
     commands = [ROOT / "autograder" / name for name in COMMANDS]
-    found |= sources.needed([*commands, *found], without=ROOT / "autograder" / "cli.py")
-    return sorted(p for p in found if not LEFT_OUT.match(p.relative_to(ROOT).as_posix()))
+    kit |= sources.needed([*commands, *kit], without=ROOT / "autograder" / "cli.py")
+    return sorted(p for p in kit if not LEFT_OUT.match(p.relative_to(ROOT).as_posix()))
 
 
 def toml(assignment: Assignment) -> str:

@@ -78,7 +78,7 @@ def _figures_exist(assignment: Assignment, cells: list[Cell]) -> list[str]:
     handout = assignment.handout / f"{assignment}.ipynb"
     texts = [c for c in cells if c.kind == "markdown"]
     if handout.exists():
-        given = {found[1] for c in notebooks.read(handout) if (found := notebooks.HEADING.search(c.source))}
+        given = {heading[1] for c in notebooks.read(handout) if (heading := notebooks.HEADING.search(c.source))}
         left_out = {e.number for e in assignment.exercises} - given
         own = [notebooks.section(texts, number) for number in left_out]
         before = notebooks.section(texts, "")

@@ -49,9 +49,13 @@ def test_a_run_leaves_a_log(made, monkeypatch, capsys):  # noqa: F811
     [file] = (made / "course" / "reports" / "hw1" / "logs").glob("*.log")
     text = file.read_text(encoding="utf-8")
     for said in (
-        "called as: deepul grade hw1", "60 s a cell", "ada: 15 of 100 points", "eve: not graded",
-        "eve: The submission could not be read", "4 submissions: 3 graded in",
-    ):  # fmt: skip
+        "called as: deepul grade hw1",
+        "60 s a cell",
+        "ada: 15 of 100 points",
+        "eve: not graded",
+        "eve: The submission could not be read",
+        "4 submissions: 3 graded in",
+    ):
         assert said in text, said
 
 

@@ -20,9 +20,15 @@ FIRST_STEP = "The first letter is wrong. Does the first step read the beginning?
 
 
 def small(
-    student, seed: int, length: int = 4, levels: int = LEVELS, width: int = 8, heads: int = 2, depth: int = 1,
+    student,
+    seed: int,
+    length: int = 4,
+    levels: int = LEVELS,
+    width: int = 8,
+    heads: int = 2,
+    depth: int = 1,
     **strength: float,
-) -> Conditionals:  # fmt: skip
+) -> Conditionals:
     """A small GPT with random weights."""
     size = dict(length=length, levels=levels, width=width, heads=heads, depth=depth)
     return Conditionals(student.new("GPT", seed=seed, **size, **strength), (length,), levels)
