@@ -176,6 +176,8 @@ class Block(nn.Module):
 # the logits. What goes in is *shifted by one*: at the first place stands the sign for the beginning, which is the
 # number `levels`, at place $t$ stands $x_{t-1}$.
 #
+# `answers` does this for letters with a past or without one; `logits` and `step` both call it.
+#
 # **Drawing.** `step` is given one letter and what was kept of those before, and gives the logits of the next letter.
 # Which place the letter stands at follows from what was kept. `draw(u)` turns uniform numbers into a text: $x_t$ is the
 # level that $u_t$ falls into, the number of levels whose cumulative probability $\sum_{j \le \ell} p(j)$ is below $u_t$
@@ -193,9 +195,9 @@ class Block(nn.Module):
 # <details>
 # <summary>Hint 2 for step: the shape of the answer</summary>
 #
-# `logits` and `step` have the middle in common: vectors of letters and of places, blocks, norm, logits. Write that
-# once, for S letters with a past or without one, and let it return the pair of every block. `past` is then a list, one
-# pair a block, and the place of the first new letter is the number of keys that are kept.
+# `logits` and `step` have `answers` in common: vectors of letters and of places, blocks, norm, logits, for S letters
+# with a past or without one. The past is a list, one pair a block, and the place of the first new letter is the number
+# of keys that are kept.
 #
 # </details>
 
@@ -217,6 +219,21 @@ class GPT(nn.Module):
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, levels))
         for vectors in (self.letter, self.place):
             nn.init.normal_(vectors.weight, std=0.1)
+        ### END SOLUTION
+
+    def answers(self, x: torch.Tensor, past: list | None = None) -> tuple[torch.Tensor, list]:
+        """Logits at S places, and (keys, values) of each block so far: int64 (B, S) -> (B, S, levels), a list.
+
+        x: what goes in, 0 … levels − 1 or, at the beginning, `levels`. past: such a list, of the places before.
+        """
+        ### BEGIN SOLUTION
+        first = past[0][0].shape[2] if past else 0
+        h = self.letter(x) + self.place.weight[first : first + x.shape[1]]
+        kept = []
+        for block, old in zip(self.blocks, past or [None] * len(self.blocks), strict=True):
+            h, new = block(h, old)
+            kept.append(new)
+        return self.head(h), kept
         ### END SOLUTION
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
@@ -268,19 +285,6 @@ class GPT(nn.Module):
         """n draws, int64 (n, T)."""
         return self.draw(torch.rand(n, self.length))
 
-    ### BEGIN SOLUTION
-    def answers(self, x: torch.Tensor, past: list | None = None) -> tuple[torch.Tensor, list]:
-        """Logits at S places, and (keys, values) of each block so far: int64 (B, S) -> (B, S, levels), a list."""
-        first = past[0][0].shape[2] if past else 0
-        h = self.letter(x) + self.place.weight[first : first + x.shape[1]]
-        kept = []
-        for block, old in zip(self.blocks, past or [None] * len(self.blocks), strict=True):
-            h, new = block(h, old)
-            kept.append(new)
-        return self.head(h), kept
-
-    ### END SOLUTION
-
 
 # %% [markdown]
 # **Tokens.** A GPT that writes in earnest does not see letters, but *tokens*, pieces of words that come often: what is
@@ -288,6 +292,7 @@ class GPT(nn.Module):
 # comes most often, make it one token, everywhere, and begin again. A text is a tensor of numbers here, $0, \dots,$
 # `levels` $- 1$; the first pair that is merged becomes the number `levels`, the next one `levels + 1`, and so on.
 #
+# * `merged` is one merge of one text, for which a plain list is quickest.
 # * `learn_merges` counts all neighbours $(x_i, x_{i+1})$, also those that overlap as in *aaa*; of pairs that come
 #   equally often, take any.
 # * `encode` applies the merges to a text in the order in which they were learnt, each from left to right, so that *aaa*
@@ -296,6 +301,20 @@ class GPT(nn.Module):
 
 
 # %%
+def merged(tokens: list[int], pair: tuple[int, int], new: int) -> list[int]:
+    """Every pair of neighbours, from left to right, as one token: [1, 1, 1, 0, 1, 1] becomes [7, 1, 0, 7]."""
+    ### BEGIN SOLUTION
+    if pair[0] not in tokens:  # most merges find nothing in a short text
+        return tokens
+    out, i = [], 0
+    while i < len(tokens):
+        found = i + 1 < len(tokens) and tokens[i] == pair[0] and tokens[i + 1] == pair[1]
+        out.append(new if found else tokens[i])
+        i += 2 if found else 1
+    return out
+    ### END SOLUTION
+
+
 def learn_merges(x: torch.Tensor, levels: int, number: int) -> torch.Tensor:
     """The pairs of tokens that are made one, in order: int64 (T,) -> int64 (number, 2)."""
     ### BEGIN SOLUTION
@@ -329,21 +348,6 @@ def decode(tokens: torch.Tensor, levels: int, merges: torch.Tensor) -> torch.Ten
     return torch.tensor([letter for token in tokens.tolist() for letter in words[token]], dtype=torch.long)
     ### END SOLUTION
 
-
-### BEGIN SOLUTION
-def merged(tokens: list[int], pair: tuple[int, int], new: int) -> list[int]:
-    """Every pair of neighbours, from left to right, as one token."""
-    if pair[0] not in tokens:  # most merges find nothing in a short text
-        return tokens
-    out, i = [], 0
-    while i < len(tokens):
-        found = i + 1 < len(tokens) and tokens[i] == pair[0] and tokens[i + 1] == pair[1]
-        out.append(new if found else tokens[i])
-        i += 2 if found else 1
-    return out
-
-
-### END SOLUTION
 
 # %% [markdown]
 # ### Look

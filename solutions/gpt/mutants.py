@@ -241,7 +241,7 @@ MUTANTS = (
         "the first step reads level 0 instead of the beginning",
         ((BEGIN, BEGIN.replace("torch.full((len(u),), self.levels)", "torch.zeros(len(u), dtype=torch.long)")),),
         "what_is_kept_changes_no_draw",
-        "Does the first step read the beginning",
+        "The first step reads the beginning",
         also=SKIPPED,
     ),
     Mutant(
@@ -250,7 +250,7 @@ MUTANTS = (
         "takes the most likely level instead of the one that u falls into",
         ((LEVEL, "last = logits.argmax(dim=-1)"),),
         "what_is_kept_changes_no_draw",
-        "Is x_1 the level that u_1 falls into",
+        "cumulative probability is below u_t",
         also=SKIPPED,
     ),
     Mutant(
