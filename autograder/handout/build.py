@@ -20,6 +20,7 @@ from nbgrader.preprocessors import ClearSolutions
 from autograder import assignments, notebooks, settings
 from autograder.assignments import Assignment, Exercise, Question
 from autograder.course import Course, SourceError
+from autograder.display import counted
 from autograder.handout import chosen, opening, source
 from autograder.notebooks import Cell
 from autograder.settings import DEFAULTS, AssignmentSettings, CourseSettings
@@ -131,8 +132,8 @@ def _look_over(assignment: str, cells: list[Cell], added: str, made: Path, befor
     lines = source.leaks([Cell(c.kind, FOR_THE_FORMATTER.sub("", c.source)) for c in cells], handout, added)
     if lines:
         raise SourceError(
-            f"The handout of {assignment} would give away {len(lines)} lines, and was not released; the first: "
-            f"{lines[0]!r}."
+            f"The handout of {assignment} would give away {counted(len(lines), 'line')}, and was not released; the "
+            f"first: {lines[0]!r}."
         )
     if not (before / f"{assignment}.ipynb").exists():
         return
@@ -180,16 +181,16 @@ def write_source(assignment: str, target: Path, own: CourseSettings = DEFAULTS) 
         cell["id"] = f"{assignment}-{number:03d}"
     notebook.cells = [notebook.cells[k] for k in chosen.cells(here, _plain(notebook.cells))]
     answers = source.questions(here, _plain(notebook.cells))
-    counted = own.of(assignment).written == "points"
+    has_points = own.of(assignment).written == "points"
     exercise = None
     for number, cell in enumerate(notebook.cells):
         exercise = _heading(cell, here) or exercise
         if cell.cell_type == "markdown":
             cell.source = _sized(cell.source, target.parent)
         if number in answers:
-            _answer_cell(cell, answers[number], counted)
+            _answer_cell(cell, answers[number], has_points)
         elif number + 1 in answers:
-            cell.source = source.QUESTION.sub(_asked(answers[number + 1], counted), cell.source)
+            cell.source = source.QUESTION.sub(_asked(answers[number + 1], has_points), cell.source)
         elif cell.cell_type == "code":
             grade = cell.metadata.get("nbgrader")  # a grade cell of the instructor's own, without check(…)
             cell.metadata = _metadata(cell.source, exercise) or ({"nbgrader": grade} if grade else {})
@@ -208,8 +209,8 @@ def _plain(cells) -> list[Cell]:
     return [Cell(c.cell_type, c.source) for c in cells]
 
 
-def _asked(question: Question, counted: bool) -> str:
-    worth = f"{question.points:g} points, graded by hand" if counted else "no points"
+def _asked(question: Question, has_points: bool) -> str:
+    worth = f"{counted(question.points, 'point')}, graded by hand" if has_points else "no points"
     return f"### Question {question.number} ({worth})"
 
 
@@ -237,10 +238,10 @@ def _made(kind: str, text: str, name: str):
     return make(text, id=name, metadata={"deepul": {"made": True}})
 
 
-def _answer_cell(cell, question: Question, counted: bool) -> None:
+def _answer_cell(cell, question: Question, has_points: bool) -> None:
     """The cell of a written question's answer: nbgrader's manually graded answer, or a plain one without points."""
     cell.metadata = {"deletable": False, "deepul": {"exercise": question.exercise.name, "answer": question.id}}
-    if counted:
+    if has_points:
         cell.metadata["nbgrader"] = {
             "schema_version": 3,
             "task": False,
@@ -282,7 +283,7 @@ def _heading(cell, here: Assignment) -> Exercise | None:
     if not heading:
         return None
     exercise = next(e for e in here.exercises if e.number == heading[1])
-    cell.source = cell.source.replace(heading[0], f"{heading[0]} ({exercise.points:g} points)")
+    cell.source = cell.source.replace(heading[0], f"{heading[0]} ({counted(exercise.points, 'point')})")
     return exercise
 
 

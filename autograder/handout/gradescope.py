@@ -10,7 +10,7 @@ import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from autograder import assignments, sources
+from autograder import assignments, sources, words
 from autograder.assignments import ROOT, Assignment
 from autograder.handout.bundle import LEFT_OUT, toml
 
@@ -94,6 +94,8 @@ def pack(target: Path, notebook: dict, salt: str, chosen: Settings) -> Path:
     contents = {f"kit/{p.relative_to(ROOT).as_posix()}": p.read_bytes() for p in files(here)}
     if here.given is not None:  # its exercises as the course gives them, and what they are worth
         contents[f"kit/{(here.checks / 'assignment.toml').relative_to(ROOT).as_posix()}"] = toml(here).encode()
+    if said := words.current():
+        contents[f"kit/{words.NAME}"] = said.text().encode()
     contents |= {
         "setup.sh": SETUP.encode(),
         "run_autograder": RUN.encode(),
