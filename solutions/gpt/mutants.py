@@ -308,24 +308,20 @@ MUTANTS = (
         "for each merge of the list, in its order",
     ),
     Mutant(
-        "longest-token-first",
+        "once-each",
         "gpt",
-        "at each place takes the longest token that fits",
+        "each merge is applied where its pair comes first, and nowhere else",
         (
             (
                 INORDER,
-                "words = [[k] for k in range(levels)]\n"
-                "    for a, b in merges.tolist():\n"
-                "        words.append(words[a] + words[b])\n"
-                "    letters, tokens = tokens, []\n"
-                "    while letters:\n"
-                "        fits = [k for k, w in enumerate(words) if letters[: len(w)] == w]\n"
-                "        tokens.append(max(fits, key=lambda k: len(words[k])))\n"
-                "        letters = letters[len(words[tokens[-1]]) :]",
+                "for new, pair in enumerate(merges.tolist(), start=levels):\n"
+                "        places = [i for i in range(len(tokens) - 1) if tokens[i : i + 2] == pair]\n"
+                "        for i in places[:1]:\n"
+                "            tokens = tokens[:i] + [new] + tokens[i + 2 :]",
             ),
         ),
         "merges_apply_in_the_order_they_were_learnt",
-        "The longest token that fits is not always",
+        "go through the text from left to right",
     ),
     Mutant(
         "decodes-one-merge-deep",
