@@ -1706,8 +1706,8 @@ class DiT(nn.Module):
 block, h, c = DiTBlock(width=16, heads=4), torch.randn(2, 9, 16), torch.randn(2, 16)
 print("a fresh block changes its tokens by", (block(h, c) - h).abs().max().item())
 small = DiT((1, 16, 16), classes=10, patch=4, width=32, depth=2)
-for part in small.blocks:
-    nn.init.normal_(part.modulation.weight)
+for p in small.parameters():  # whatever yours are called: random ones, for a fresh model may know no label yet
+    nn.init.normal_(p, std=0.2)
 x_t, at, y = torch.randn(1, 1, 16, 16), torch.tensor([0.5]), torch.tensor([3])
 weights = torch.linspace(0, 4, 9)
 with torch.no_grad():
