@@ -1800,8 +1800,8 @@ plots.image_rows(sheet)
 # ![the same noise with six weights of guidance](figures/guided_dit_sheet.png)
 #
 # In numbers: how many samples the kit's classifier takes for their label, and how far samples of one label are apart in
-# its features, in shares of that without guidance. (The Fréchet distance of 4.3 sees both: from $w = 1$ to 2 it falls,
-# since more of the samples are digits, and at $w = 3$ it is larger again, since they differ too little.)
+# its features, in shares of that without guidance. (The Fréchet distance of 4.3 sees both: it is 404,
+# 206 and 303 with $w = 1$, 2 and 3, of 2,000 samples; the DCGAN's is 85, the VAE's of 3.2 is 540.)
 
 # %%
 judge = classifier.get("glyphs32")
