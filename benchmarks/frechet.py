@@ -2,6 +2,7 @@
 
     python benchmarks/frechet.py                     # the reference weights of 3.2, 4.3 and 5.5
     python benchmarks/frechet.py build/calibrate/dcgan-*/*/dcgan.safetensors > docs/frechet.md     # of all seeds
+    python benchmarks/frechet.py --dit >> page.md        # the rows of the DiT alone, below those of a page
 
 Prints, in Markdown, held-out images, blurred ones, samples of the VAE of 3.2, of the DCGAN of 4.3 and of the DiT of 5.5
 with several weights of guidance: distance, the share of the rarest digit (1: as often as it should be), and how far
@@ -40,9 +41,24 @@ def model_of(exercise: str, weights: Path):
     return made.eval()
 
 
+def _head(n: int) -> str:
+    """The page above its rows."""
+    return f"""# What a Fréchet distance means
+
+Of {n:,} pictures of each kind, beside {5 * n:,} held-out images, in the features of the frozen classifier: mean ±
+standard deviation and range, over draws or over seeds. The rarest digit has this part of its even share, and samples
+are so far apart, relative to images. Written, after `deepul calibrate hw4`, by
+`python benchmarks/frechet.py build/calibrate/dcgan-*/*/dcgan.safetensors > docs/frechet.md`; `--dit` prints the rows of
+the DiT alone, which are then added with `>>`.
+
+| | Fréchet distance | rarest digit | apart |
+|---|---|---|---|"""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("weights", type=Path, nargs="*", help="of the DCGAN; the reference weights if left out")
+    parser.add_argument("--dit", action="store_true", help="the rows of the DiT alone, without the head of the page")
     parser.add_argument("--small", action="store_true", help="150 images twice: only to see that it runs")
     given = parser.parse_args()
     n, repeats = (150, 2) if given.small else (N, REPEATS)
@@ -75,24 +91,20 @@ def main() -> None:
         return unit(torch.cat([dit.sample(part, w, STEPS) for part in labels]))
 
     dit = model_of("guided_dit", ROOT / "solutions" / "hw5" / "artifacts" / "guided_dit.safetensors")
-    vae = model_of("vae32", ROOT / "solutions" / "hw3" / "artifacts" / "vae32.safetensors")
-    files = given.weights or [ROOT / "solutions" / "hw4" / "artifacts" / "dcgan.safetensors"]
-    kinds = {
-        "held-out images": [row(lambda k=k: held_out(k)) for k in range(repeats)],
-        "blurred by one pixel": [row(lambda k=k: blurred(held_out(k))) for k in range(repeats)],
-        "VAE of 3.2": [row(vae_samples) for _ in range(repeats)],
-        f"DCGAN of 4.3, seeds: {len(files)}": [row(lambda f=f: unit(model_of("dcgan", f).sample(n))) for f in files],
-    }
-    kinds |= {f"DiT of 5.5, w = {w:g}": [row(lambda w=w: dit_samples(w)) for _ in range(2)] for w in GUIDANCE}
-    print(f"""# What a Fréchet distance means
-
-Of {n:,} pictures of each kind, beside {5 * n:,} held-out images, in the features of the frozen classifier: mean ±
-standard deviation and range, over draws or over seeds. The rarest digit has this part of its even share, and samples
-are so far apart, relative to images. Written, after `deepul calibrate hw4`, by
-`python benchmarks/frechet.py build/calibrate/dcgan-*/*/dcgan.safetensors > docs/frechet.md`.
-
-| | Fréchet distance | rarest digit | apart |
-|---|---|---|---|""")
+    kinds = {f"DiT of 5.5, w = {w:g}": [row(lambda w=w: dit_samples(w)) for _ in range(2)] for w in GUIDANCE}
+    if not given.dit:
+        vae = model_of("vae32", ROOT / "solutions" / "hw3" / "artifacts" / "vae32.safetensors")
+        files = given.weights or [ROOT / "solutions" / "hw4" / "artifacts" / "dcgan.safetensors"]
+        others = {
+            "held-out images": [row(lambda k=k: held_out(k)) for k in range(repeats)],
+            "blurred by one pixel": [row(lambda k=k: blurred(held_out(k))) for k in range(repeats)],
+            "VAE of 3.2": [row(vae_samples) for _ in range(repeats)],
+            f"DCGAN of 4.3, seeds: {len(files)}": [
+                row(lambda f=f: unit(model_of("dcgan", f).sample(n))) for f in files
+            ],
+        }
+        kinds = others | kinds
+        print(_head(n))
     for kind, rows in kinds.items():
         distance, rarest, ratio = np.mean(rows, axis=0)
         spread = np.std(rows, axis=0, ddof=1) if len(rows) > 1 else [0] * 3

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
-from autograder.checks import require
+from autograder.checks import Recipe, hint, points, require
 from autograder.families.flows import one_gaussian
 from autograder.properties import diffusion, flows, hygiene
 from autograder.properties.diffusion import Mixture
@@ -15,6 +16,7 @@ from autograder.student import Handle, Student, expect
 from autograder.workbench import StudentCodeError
 from deepul_utils import toy
 
+HIDDEN = 16  # units in a layer of a small model
 SIZES = (1.5, 2.5, 1.0, 3.5, 2.0, 3.0, 1.5, 2.5)  # of the noise of random weights, tried in turn
 CALLS, ROWS = 40, 100  # a random loss is drawn in so many calls, of so many examples each
 TELLS = 1e-12  # a p-value: with such a network two losses are told apart
@@ -49,6 +51,13 @@ class Model:
 
 def _named(method: str) -> str:
     return {"loss": "x", "bound": "x", "log_prob": "x", "sample": "n", "ddim": "n, …"}.get(method, "…")
+
+
+def small(student: Student, of: str, *arguments, dims: int, seed: int, size: float = 1.0, draw: int = 0) -> Model:
+    """A small model of the class `of` with random weights of this size; draw: which of several with one seed."""
+    number = seed + 1009 * draw
+    made = student.new(of, *arguments, dims=dims, hidden=HIDDEN, seed=number, perturb=size, precise=True)
+    return Model(made, dims)
 
 
 def perfect(student: Student, name: str, data: Mixture, *arguments) -> Model:
@@ -191,10 +200,53 @@ def _parts(data) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return data.weights, data.means, data.covariances
 
 
-def near_the_data(data: toy.Distribution, drawn: np.ndarray, x: np.ndarray, seed: int) -> Finding:
-    """Whether samples are much nearer to fresh data x than those of one Gaussian."""
-    plain = one_gaussian(data).draw(len(x), np.random.default_rng(seed))
-    return flows.samples_are_nearer_than(drawn, x, plain, NEARER)
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """The checks of what an exercise trains, one model for each set of data. Each method makes one of them.
+
+    exercise: its name; what it trains is called after it and its set. of: the class that is asked for. samples_of: the
+    sets whose samples are looked at. goal: what no loss lies below, in words. measured: (() -> the model, data,
+    held_out, seed) -> what `graded` is told of its loss. precise: whether the loss is asked for in double precision.
+    """
+
+    exercise: str
+    of: str
+    samples_of: tuple[str, ...]
+    goal: str
+    recipe: Recipe
+    measured: Callable[[Callable[[], Model], toy.Distribution, Callable, int], dict[str, Any]]
+    precise: bool = False
+
+    def model(self, student: Student, name: str, precise: bool = False) -> Model:
+        """What was trained on the set `name`."""
+        return Model(student.trained(f"{self.exercise}.{name}", self.of, precise=precise), toy.get(name).dims)
+
+    def samples(self, worth: float, why: str) -> Callable:
+        """Samples are much nearer to fresh data than those of one Gaussian."""
+
+        @points(worth, "Samples look like the data")
+        @hint(why)
+        def test_samples_look_like_the_data(student, held_out, seed, rests):
+            def find(name: str, x: np.ndarray) -> Finding:
+                data = toy.get(name)
+                drawn = self.model(student, name).handle.sample(SAMPLES, data.dims, seed=seed, limit=60)
+                plain = one_gaussian(data).draw(len(x), np.random.default_rng(seed))
+                return flows.samples_are_nearer_than(drawn, x, plain, NEARER)
+
+            for name in self.samples_of:
+                rests(partial(find, name, held_out(toy.get(name), SAMPLES)))
+
+        return test_samples_look_like_the_data
+
+    def close(self, worth: float, why: str, on: str) -> Callable:
+        """The loss on fresh data, between the reference and one Gaussian. on: one of the sets."""
+
+        def trained_close(student, graded, held_out, seed):
+            made = partial(self.model, student, on, precise=self.precise)
+            graded(f"{self.exercise}.{on}", recipe=self.recipe, **self.measured(made, toy.get(on), held_out, seed))
+
+        trained_close.__name__ = f"test_trained_close_to_{self.goal.replace(' ', '_')}_on_{on}"
+        return points(worth, f"Trained: close to {self.goal} on {on.replace('_', ' ')}")(hint(why)(trained_close))
 
 
 # ---- checks that all of them have ----------------------------------------------------------------------

@@ -31,7 +31,7 @@
 # | letter | is |
 # |---|---|
 # | $x_t = \alpha(t)\, x_0 + \sigma(t)\, \varepsilon$ | data $x_0$, noise $\varepsilon \sim \mathcal N(0, I)$; (B, D) |
-# | $t$ | the time, (B,): one number for each example |
+# | $t$ | the time, (B,): one number for each example. In 5.1 from 0, the data, to 1, nothing but noise |
 # | $\hat\varepsilon(x_t, t)$ | what the network takes for the noise, (B, D) |
 # | $p_t$ | the density of $x_t$ |
 #
@@ -84,7 +84,8 @@ class TimeMLP(nn.Module):
 #
 # $$dx = -\tfrac12\,\beta(t)\, x\, dt + \sqrt{\beta(t)}\, dw, \qquad \beta(t) = \beta_0 + (\beta_1 - \beta_0)\, t .$$
 #
-# This is the *variance-preserving* process: what has variance one keeps it. From 0 to $t$ all those steps come to one,
+# ($dw$ is a kick: normal numbers, new in each of those short times, with variance $dt$.) This is the
+# *variance-preserving* process: what has variance one keeps it. From 0 to $t$ all those steps come to one,
 #
 # $$x_t = \alpha(t)\, x_0 + \sigma(t)\, \varepsilon, \qquad
 #   \alpha(t) = \exp\left(-\tfrac12 \int_0^t \beta(s)\, ds\right), \qquad \alpha(t)^2 + \sigma(t)^2 = 1 .$$
@@ -136,8 +137,9 @@ def alpha_sigma(t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 #
 # `sample` is annealed: it begins with pure noise, at the largest level, and goes down the levels, with some steps of
 # Langevin at each. A time between 1 and about 0.01 is a level: say 40 of them, whose $\sigma$ falls by equal factors,
-# 10 steps at each, and $h = \tfrac12 \sigma(t)^2$. (Ask your network by `self(x, t)`, and its score by
-# `self.score(x, t)`: then it can be exchanged for a perfect one, as you see below.)
+# 10 steps at each, and $h = \tfrac12 \sigma(t)^2$. (Which time has a given $\sigma$? Look it up among 10,000 of them,
+# or let the *times* fall by equal factors: that does as well.) Ask your network by `self(x, t)`, and its score by
+# `self.score(x, t)`: then it can be exchanged for a perfect one, as you see below.
 #
 # **Hints** for `loss` and `langevin`, one after the other:
 #
@@ -286,7 +288,8 @@ score_bumps = trained("score.two_bumps", ScoreModel(dims=1), fit=lambda model: t
 score_smiley = trained("score.smiley", ScoreModel(), fit=lambda model: train_score(model, smiley))
 
 # %% [markdown] What a perfect network would still lose, at each time, and what yours loses: the loss per $t$ above its
-# floor. Where is the noise easy to guess, and why can the floor not be zero there, either?
+# floor. (Both are means over the same draws; where the line on the right dips below zero, that is chance.) Where is the
+# noise easy to guess, and why can the floor not be zero there, either?
 
 # %%
 times = np.linspace(0.01, 1, 40)
@@ -469,10 +472,10 @@ def posterior(x_t, x_0, alpha_bar_t, alpha_bar_s) -> tuple[torch.Tensor, torch.T
     ### END SOLUTION
 
 
-# %% [markdown] And the model. Its network is given the whole number $t$ of the step, and guesses $\varepsilon$.
-# **Ancestral sampling** draws $x_{t-1}$ from the posterior with $\hat x_0$ in the place of $x_0$; at $t = 1$ its
-# variance is zero, and the last step adds no noise. **DDIM** goes from $t$ to any earlier $s$ with as much or as little
-# new noise as you like,
+# %% [markdown] And the model. It is given the whole number $t$ of the step, and guesses $\varepsilon$ (the `TimeMLP`
+# above wants times in $[0, 1]$: $t/T$). **Ancestral sampling** draws $x_{t-1}$ from the posterior with $\hat x_0$ in
+# the place of $x_0$; at $t = 1$ its variance is zero, and the last step adds no noise. **DDIM** goes from $t$ to any
+# earlier $s$ with as much or as little new noise as you like,
 #
 # $$x_s = \sqrt{\bar\alpha_s}\, \hat x_0 + \sqrt{1 - \bar\alpha_s - \sigma^2}\; \hat\varepsilon + \sigma z, \qquad
 #   \sigma = \eta\, \sqrt{\frac{1-\bar\alpha_s}{1-\bar\alpha_t}}\, \sqrt{1 - \frac{\bar\alpha_t}{\bar\alpha_s}} ,$$
@@ -1045,7 +1048,8 @@ plots.density_2d(moons, lambda x: flow_moons.log_prob(x, steps=15), flow_moons.s
 # ![density of the moons, density of the learned flow, and its samples](figures/flow_matching.png)
 #
 # What samples cost: DDPM and DDIM of 5.2 against Euler and Heun, by the energy distance to fresh data. An evaluation of
-# the network is what takes time; Heun needs two for a step.
+# the network is what takes time; Heun needs two for a step. (Two sets of 2,000 points of the *data* are about 0.001
+# apart, by chance: smaller distances mean nothing, and are drawn at 0.001.)
 
 
 # %%
@@ -1057,11 +1061,11 @@ def energy_distance(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 def distances(draw, evaluations, repeats: int = 2) -> dict[int, float]:
-    """{evaluations of the network: energy distance to fresh data}, means over some draws."""
+    """{evaluations of the network: energy distance to fresh data}: means over some draws, 0.001 at least."""
     found = {}
     for k in evaluations:
         fresh = [torch.as_tensor(moons.sample(2000, seed=s, split="validation")) for s in range(repeats)]
-        found[k] = max(np.mean([energy_distance(draw(k), x) for x in fresh]), 1e-5)
+        found[k] = max(np.mean([energy_distance(draw(k), x) for x in fresh]), 1e-3)
     return found
 
 
@@ -1313,7 +1317,9 @@ plots.curves(n[99::50], {"mean of so many losses, less the bound": off}, xlabel=
 #
 # ![the running mean of the loss, with jumps, less the bound](figures/masked_diffusion_draws.png)
 #
-# The jumps are draws with a small $t$, where by chance something was masked all the same.
+# The jumps are draws with a small $t$, where by chance something was masked all the same. Until such a draw comes, the
+# mean may lie a little too low, and for long: the loss has a mean, but no variance, since $1/t^2$ times the probability
+# $t$ of a mask has no integral from 0 on.
 #
 # ### Train
 #
@@ -1610,16 +1616,17 @@ class DiTBlock(nn.Module):
 # %% [markdown]
 # The network: a linear layer makes tokens of patches; each place has a vector of its own, learned, which is added; the
 # blocks; one more LayerNorm with shift and scale of $c$; a linear layer back to patches. $c$ is the sum of a vector for
-# the label, one of `classes` + 1, and of a small MLP of waves of the time, $\sin(\omega t)$ and $\cos(\omega t)$.
+# the label, one of `classes` + 1, and of a small MLP of waves of the time, $\sin(\omega t)$ and $\cos(\omega t)$, say
+# with 16 frequencies $\omega$ between 1 and 150, each the same factor above the one before.
 #
 # **Guess the image.** A velocity holds the noise of every single pixel, and a narrow network has no room for it. The
 # image is simpler, and $x_t$ is known: let the blocks give a guess $\hat x$, and return
 #
 # $$v = \frac{\hat x - x_t}{1 - t}, \qquad \text{since} \quad x - \varepsilon = \frac{x - x_t}{1 - t},$$
 #
-# with at least $0.05$ below. With blocks that give $v$ itself, the Fréchet distance after a short training is twice as
-# large. (Li and He, *Back to Basics: Let Denoising Generative Models Denoise*, 2025,
-# [arXiv:2511.13720](https://arxiv.org/abs/2511.13720).)
+# where the denominator is $0.05$ at least, so that nothing explodes at the end. With blocks that give $v$ itself, the
+# Fréchet distance after a short training is twice as large. (Li and He, *Back to Basics: Let Denoising Generative
+# Models Denoise*, 2025, [arXiv:2511.13720](https://arxiv.org/abs/2511.13720).)
 
 
 # %%
@@ -1699,8 +1706,8 @@ class DiT(nn.Module):
 block, h, c = DiTBlock(width=16, heads=4), torch.randn(2, 9, 16), torch.randn(2, 16)
 print("a fresh block changes its tokens by", (block(h, c) - h).abs().max().item())
 small = DiT((1, 16, 16), classes=10, patch=4, width=32, depth=2)
-for part in small.blocks:
-    nn.init.normal_(part.modulation.weight)
+for p in small.parameters():  # whatever yours are called: random ones, for a fresh model may know no label yet
+    nn.init.normal_(p, std=0.2)
 x_t, at, y = torch.randn(1, 1, 16, 16), torch.tensor([0.5]), torch.tensor([3])
 weights = torch.linspace(0, 4, 9)
 with torch.no_grad():
@@ -1722,9 +1729,10 @@ plots.curves(weights, {"distance from the velocity without a label": torch.stack
 # at $-0.3$.
 #
 # *The recipe:* one label in ten dropped, such times, Adam, 2,500 steps on batches of 32, with a learning rate that
-# rises to 0.01 in the first tenth of them and falls to zero again (`OneCycleLR`, `pct_start=0.1`): a minute. Graded are
-# the loss of held-out images at even times from 0 to 0.8, how many samples with $w = 3$ are of their label, and the
-# Fréchet distance of samples with $w = 2$.
+# rises to 0.01 in the first tenth of them and falls to zero again (`OneCycleLR`, `pct_start=0.1`): a minute at most.
+# Graded are the loss of held-out images at even times from 0 to 0.8, how many samples with $w = 3$ are of their label,
+# and the Fréchet distance of 300 samples with $w = 2$. (The fewer samples, the larger it is: 300 *images* are about 160
+# away from the others, 2,000 of them about 20. So it goes together with no distance of 4.3, which is of 2,000.)
 
 
 # %%
@@ -1791,8 +1799,9 @@ plots.image_rows(sheet)
 #
 # ![the same noise with six weights of guidance](figures/guided_dit_sheet.png)
 #
-# In numbers: how many samples the kit's classifier takes for their label, how far samples of one label are apart in its
-# features, in shares of that without guidance, and the Fréchet distance of 4.3.
+# In numbers: how many samples the kit's classifier takes for their label, and how far samples of one label are apart in
+# its features, in shares of that without guidance. (The Fréchet distance of 4.3 sees both: it is 404,
+# 206 and 303 with $w = 1$, 2 and 3, of 2,000 samples; the DCGAN's is 85, the VAE's of 3.2 is 540.)
 
 # %%
 judge = classifier.get("glyphs32")

@@ -13,12 +13,10 @@ from autograder.student import Student, expect
 from autograder.workbench import StudentCodeError
 from deepul_utils import toy
 
-HIDDEN = 16
 DRAWS = 4000
 BOUNDS = 12_000
 STEPS = 100  # of the chain that is trained
 GENTLE, NOTHING = 0.011, 0.011  # the largest β_1, and what may be left of the data; 0.01 is asked for
-RECIPE = Recipe(optimizer="Adam", lr=5e-3, steps=8000, batch=512)
 
 
 def chain(seed: int, steps: int = 6) -> tuple[np.ndarray, np.ndarray]:
@@ -30,9 +28,7 @@ def chain(seed: int, steps: int = 6) -> tuple[np.ndarray, np.ndarray]:
 def small(student: Student, seed: int, dims: int = 2, size: float = 1.0, draw: int = 0) -> Model:
     """A small model with random weights, of a random chain."""
     betas = chain(seed)[0].astype(np.float32)
-    number = seed + 1009 * draw
-    made = student.new("DDPM", betas, dims=dims, hidden=HIDDEN, seed=number, perturb=size, precise=True)
-    return Model(made, dims)
+    return family.small(student, "DDPM", betas, dims=dims, seed=seed, size=size, draw=draw)
 
 
 def perfect(student: Student, data: Mixture, betas: np.ndarray, alpha_bar: np.ndarray) -> Model:
@@ -286,54 +282,32 @@ def test_bound_over_all_terms(student, seed):
     require(chains.bound_is_that_of_a_perfect_network(got, x, data, alpha_bar))
 
 
-@points(1, "Samples look like the data")
-@hint("Samples of the trained chain miss the data: was it trained on the data as they are, and long enough?")
-def test_samples_look_like_the_data(student, held_out, seed, rests):
-    for name in ("smiley", "moons"):
-        data = toy.get(name)
-        x = held_out(data, family.SAMPLES)
-
-        def find(name=name, data=data, x=x):
-            drawn = trained(student, name).handle.sample(family.SAMPLES, 2, seed=seed, limit=60)
-            return family.near_the_data(data, drawn, x, seed)
-
-        rests(find)
-
-
-@points(1, "Trained: close to a perfect network on smiley")
-@hint("Train longer, with a learning rate that rises first and falls to zero.")
-def test_trained_close_to_a_perfect_network_on_smiley(student, graded, held_out, seed):
-    grade(student, graded, "smiley", held_out, seed)
-
-
-@points(1, "Trained: close to a perfect network on moons")
-@hint("Train longer, with a learning rate that rises first and falls to zero.")
-def test_trained_close_to_a_perfect_network_on_moons(student, graded, held_out, seed):
-    grade(student, graded, "moons", held_out, seed)
-
-
-def trained(student: Student, name: str) -> Model:
-    return Model(student.trained(f"ddpm.{name}", "DDPM"), 2)
-
-
-def grade(student: Student, graded, name: str, held_out, seed: int) -> None:
+def above_a_perfect_network(made, data: toy.Distribution, held_out, seed: int) -> dict:
     """Nats of the bound above that of a perfect network with the same chain."""
-    data, model = toy.get(name), trained(student, name)
-    said = f"{model.handle.label}.chain()"
+    model = made()
     betas = np.asarray(model.handle.call("chain"))
-    betas = expect(betas, (betas.size,), said).astype(np.float64)
+    betas = expect(betas, (betas.size,), f"{model.handle.label}.chain()").astype(np.float64)
     require(chains.is_a_schedule(betas, GENTLE, NOTHING))
     alpha_bar = np.append(1.0, np.cumprod(1 - betas))
-    weights = chains.weights_of_bound(alpha_bar)
-    t = np.arange(1, len(alpha_bar))
+    t, weights = np.arange(1, len(alpha_bar)), chains.weights_of_bound(alpha_bar)
     of = list(zip(t, *chains.roots(alpha_bar[1:]), weights, strict=True))
-    x = held_out(data, 500).astype(np.float64)
-    net = Denoiser(data, x, of, lambda: trained(student, name), seed, whole=True)
-    graded(
-        f"ddpm.{name}",
-        net.excess,
-        limit=chains.bound_of_perfect(net.exact, alpha_bar),
-        baseline=net.baseline(),
-        recipe=RECIPE,
-        few=net.few,
-    )
+    net = Denoiser(data, held_out(data, 500).astype(np.float64), of, made, seed, whole=True)
+    limit = chains.bound_of_perfect(net.exact, alpha_bar)
+    return {"excess": net.excess, "few": net.few, "limit": limit, "baseline": net.baseline()}
+
+
+trained = family.Trained(
+    exercise="ddpm",
+    of="DDPM",
+    samples_of=("smiley", "moons"),
+    goal="a perfect network",
+    recipe=Recipe(optimizer="Adam", lr=5e-3, steps=8000, batch=512),
+    measured=above_a_perfect_network,
+)
+LONGER = "Train longer, with a learning rate that rises first and falls to zero."
+
+test_samples_look_like_the_data = trained.samples(
+    1, "Samples of the trained chain miss the data: was it trained on the data as they are, and long enough?"
+)
+test_trained_close_to_a_perfect_network_on_smiley = trained.close(1, LONGER, on="smiley")
+test_trained_close_to_a_perfect_network_on_moons = trained.close(1, LONGER, on="moons")

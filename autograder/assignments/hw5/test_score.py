@@ -13,10 +13,8 @@ from autograder.workbench import StudentCodeError
 from deepul_utils import toy
 
 BETA_0, BETA_1 = 0.1, 20.0
-HIDDEN = 16
 CHAINS = 4000
 LEVELS = 24
-RECIPE = Recipe(optimizer="Adam", lr=5e-3, steps=3000, batch=512)
 
 
 def levels(t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -27,8 +25,7 @@ def levels(t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def small(student: Student, seed: int, dims: int = 2, size: float = 1.0, draw: int = 0) -> Model:
     """A small model with random weights."""
-    number = seed + 1009 * draw
-    return Model(student.new("ScoreModel", dims=dims, hidden=HIDDEN, seed=number, perturb=size, precise=True), dims)
+    return family.small(student, "ScoreModel", dims=dims, seed=seed, size=size, draw=draw)
 
 
 def perfect(student: Student, data: diffusion.Mixture) -> Model:
@@ -214,47 +211,32 @@ def after_langevin(data: diffusion.Mixture, level, h: float, steps: int, half: f
     return (lambda x: centre + (x - centre) @ power.T), covariance
 
 
-@points(1, "Samples look like the data")
-@hint("Begin at the largest level, with noise, and go down the levels slowly, with small steps (h about σ²/2) at each.")
-def test_samples_look_like_the_data(student, held_out, seed, rests):
-    data = toy.get("smiley")
-    x = held_out(data, family.SAMPLES)
-
-    def find():
-        model = trained(student, "smiley")
-        return family.near_the_data(data, model.handle.sample(family.SAMPLES, 2, seed=seed, limit=60), x, seed)
-
-    rests(find)
-
-
-@points(1, "Trained: close to the floor on two bumps")
-@hint("Train longer, with a learning rate that rises first and falls to zero.")
-def test_trained_close_to_the_floor_on_two_bumps(student, graded, held_out, seed):
-    grade(student, graded, "two_bumps", held_out, seed)
-
-
-@points(1.5, "Trained: close to the floor on smiley")
-@hint("Train longer, with a learning rate that rises first and falls to zero.")
-def test_trained_close_to_the_floor_on_smiley(student, graded, held_out, seed):
-    grade(student, graded, "smiley", held_out, seed)
-
-
-def trained(student: Student, name: str) -> Model:
-    return Model(student.trained(f"score.{name}", "ScoreModel"), toy.get(name).dims)
-
-
-def grade(student: Student, graded, name: str, held_out, seed: int) -> None:
+def above_the_floor(made, data: toy.Distribution, held_out, seed: int) -> dict:
     """The loss above the floor, which is that of a perfect network: the mean over all times."""
-    data = toy.get(name)
     t = (np.arange(LEVELS) + 0.5) / LEVELS
     of = list(zip(t, *levels(t), np.full(LEVELS, 1 / LEVELS), strict=True))
-    net = Denoiser(data, held_out(data, 1500).astype(np.float64), of, lambda: trained(student, name), seed)
-    graded(
-        f"score.{name}",
-        net.excess,
-        limit=net.floor(),
-        baseline=net.baseline(),
-        unit="squared error",
-        recipe=RECIPE,
-        few=net.few,
-    )
+    net = Denoiser(data, held_out(data, 1500).astype(np.float64), of, made, seed)
+    return {
+        "excess": net.excess,
+        "few": net.few,
+        "limit": net.floor(),
+        "baseline": net.baseline(),
+        "unit": "squared error",
+    }
+
+
+trained = family.Trained(
+    exercise="score",
+    of="ScoreModel",
+    samples_of=("smiley",),
+    goal="the floor",
+    recipe=Recipe(optimizer="Adam", lr=5e-3, steps=3000, batch=512),
+    measured=above_the_floor,
+)
+LONGER = "Train longer, with a learning rate that rises first and falls to zero."
+
+test_samples_look_like_the_data = trained.samples(
+    1, "Begin at the largest level, with noise, and go down the levels slowly, with small steps (h about σ²/2) at each."
+)
+test_trained_close_to_the_floor_on_two_bumps = trained.close(1, LONGER, on="two_bumps")
+test_trained_close_to_the_floor_on_smiley = trained.close(1.5, LONGER, on="smiley")
