@@ -309,6 +309,7 @@ VARIANTS = (
                 "optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)",
                 "optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=1e-3)",
             ),
+            ("steps = 2500", "steps = 5000"),
             (
                 "OneCycleLR(optimizer, max_lr=2e-2, total_steps=steps)",
                 "OneCycleLR(optimizer, max_lr=4e-3, total_steps=steps)",
