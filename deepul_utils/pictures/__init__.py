@@ -1,13 +1,14 @@
 """Small pictures by name, whose conditionals are known, and so the exact entropy.
 
     corners = pictures.get("corners")
-    x = corners.sample(1000, seed=0, split="train")   # uint8 (1000, 1, 10, 10)
+    x = corners.sample(1000, seed=0, split="train")   # uint8 (1000, 1, 8, 8)
     corners.entropy                                    # nats of a picture: the loss that no model beats
-    corners.log_prob(x), corners.log_conditionals(x)   # nats, (1000,) and (1000, 1, 10, 10)
+    corners.log_prob(x), corners.log_conditionals(x)   # nats, (1000,) and (1000, 1, 8, 8)
 
 `python -m deepul_utils.pictures` prints the table of all sets.
 """
 
+from collections.abc import Callable
 from functools import cache
 
 from deepul_utils.pictures.corners import Corners
@@ -17,7 +18,7 @@ from deepul_utils.sequences.sequence_set import closest
 
 __all__ = ["Corners", "PictureSet", "Tints", "get", "names", "table"]
 
-SETS = {"corners": Corners, "tints": Tints}
+SETS: dict[str, Callable[[], PictureSet]] = {"corners": Corners, "tints": Tints}
 
 
 @cache

@@ -10,7 +10,7 @@ import numpy as np
 
 from deepul_utils.pictures.picture_set import PictureSet
 
-SIDE, CORNER = 10, 3  # pixels of the picture and of its corners
+SIDE, CORNER = 8, 3  # pixels of the picture and of its corners
 SPLIT = 0.5  # the probability of white where the two neighbours differ
 WHITE = np.array([[0.2, SPLIT], [SPLIT, 0.8]])  # by the pixel to the left and the one above
 
@@ -44,16 +44,13 @@ class Corners(PictureSet):
             return np.full(left.shape, 0.5)
         return WHITE[left if j else above, above if i else left]
 
-    def _log_conditionals(self, x):
+    def _conditionals(self, x):
         of = np.moveaxis(x[:, 0], 0, -1)  # (H, W, n)
-        log_p = np.empty(of.shape)
+        white = np.empty(of.shape)
         for i, j in np.ndindex(SIDE, SIDE):
-            if self.last[i, j]:
-                log_p[i, j] = np.where(of[i, j] == of[SIDE - 1 - i, SIDE - 1 - j], 0.0, -np.inf)
-            else:
-                white = self._white(i, j, *_beside(of, i, j))
-                log_p[i, j] = np.log(np.where(of[i, j] == 1, white, 1 - white))
-        return np.moveaxis(log_p, -1, 0)[:, None]
+            told = of[SIDE - 1 - i, SIDE - 1 - j]
+            white[i, j] = told if self.last[i, j] else self._white(i, j, *_beside(of, i, j))
+        return np.moveaxis(np.stack([1 - white, white], axis=-1), 2, 0)[:, None]
 
     def _entropy(self):
         return float(self.entropies.sum())

@@ -8,7 +8,7 @@ from deepul_utils.toy.distribution import as_array, check_count, stream
 class PictureSet:
     """Pictures of `shape` (C, H, W), each value an integer 0 … levels − 1, drawn in raster order.
 
-    name, about: what it is called, and one sentence on what it is. A subclass has `_draw`, `_log_conditionals` and
+    name, about: what it is called, and one sentence on what it is. A subclass has `_draw`, `_conditionals` and
     `_entropy`.
     """
 
@@ -35,7 +35,13 @@ class PictureSet:
 
     def log_conditionals(self, x) -> np.ndarray:
         """log p of every value given those before it, nats, float64 (n, C, H, W), of levels (n, C, H, W)."""
-        return self._log_conditionals(self.checked(x))
+        x = self.checked(x)
+        with np.errstate(divide="ignore"):  # what nothing has that probability is −∞
+            return np.log(np.take_along_axis(self._conditionals(x), x[..., None], axis=-1)[..., 0])
+
+    def conditionals(self, x) -> np.ndarray:
+        """p of every level of each value given those before it, float64 (n, C, H, W, levels)."""
+        return self._conditionals(self.checked(x))
 
     @property
     def entropy(self) -> float:
@@ -56,7 +62,7 @@ class PictureSet:
     def _draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
         raise NotImplementedError
 
-    def _log_conditionals(self, x: np.ndarray) -> np.ndarray:
+    def _conditionals(self, x: np.ndarray) -> np.ndarray:
         raise NotImplementedError
 
     def _entropy(self) -> float:

@@ -50,15 +50,15 @@ class Tints(PictureSet):
             x[2, i, j] = _level(u[2, i, j], blue[x[1, i, j]])
         return np.ascontiguousarray(np.moveaxis(x, -1, 0))
 
-    def _log_conditionals(self, x):
-        red, green, blue = (np.log(table) for table in self.tables)
-        R, G, B = x[:, 0], x[:, 1], x[:, 2]
-        log_p = np.empty(x.shape)
-        log_p[:, 0, :, 1:] = red[R[:, :, :-1], R[:, :, 1:]]
-        log_p[:, 0, 1:, 0] = red[R[:, :-1, 0], R[:, 1:, 0]]
-        log_p[:, 0, 0, 0] = np.log(self.new)[R[:, 0, 0]]
-        log_p[:, 1], log_p[:, 2] = green[R, G], blue[G, B]
-        return log_p
+    def _conditionals(self, x):
+        red, green, blue = self.tables
+        R, G = x[:, 0], x[:, 1]
+        p = np.empty((*x.shape, LEVELS))
+        p[:, 0, :, 1:] = red[R[:, :, :-1]]
+        p[:, 0, 1:, 0] = red[R[:, :-1, 0]]
+        p[:, 0, 0, 0] = self.new
+        p[:, 1], p[:, 2] = green[R], blue[G]
+        return p
 
     def _entropy(self):
         """Σ over the values of E[−log p(value | the one that it depends on)], by the probabilities of each level."""

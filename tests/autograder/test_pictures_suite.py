@@ -8,6 +8,7 @@ import pytest
 from autograder import checks
 from autograder.checks import Recipe
 from autograder.families import pictures as family
+from autograder.families.autoregressive import as_examples, as_rows
 from autograder.properties.finding import Finding
 from deepul_utils import pictures
 
@@ -15,16 +16,17 @@ DATA = pictures.get("corners")
 
 
 class Known:
-    """A model that gives every picture e^−off times its true probability."""
+    """A model that gives every level e^−off of its true probability, and the rest of it to none."""
 
     def __init__(self, off: float, sees_later: bool):
         self.off, self.sees_later = off, sees_later
 
     def rows(self, x):
-        return x
+        return as_rows(DATA.shape, x)
 
-    def densities(self, x):
-        return DATA.log_prob(x) - self.off
+    def log_conditionals(self, x):
+        with np.errstate(divide="ignore"):
+            return np.log(as_rows(DATA.shape, DATA.conditionals(as_examples(DATA.shape, x)))) - self.off
 
     def hides_the_future(self, x, seed):
         yield Finding(float(not self.sees_later), "what is to come is seen", "it is not")
@@ -50,8 +52,9 @@ def grade(off: float, sees_later: bool = False, n: int = 50) -> dict:
 def test_the_loss_is_nats_above_the_true_probability():
     """Chance does not move it: the same pictures are asked of both."""
     told = grade(0.25, n=20)
-    assert told["excess"] == pytest.approx(0.25)
-    assert told["few"]() == pytest.approx(0.25)
+    assert told["excess"] == pytest.approx(0.25 * 64)  # at each of 64 pixels
+    assert told["few"]() == pytest.approx(0.25 * 64)
+    assert grade(0.0)["excess"] == pytest.approx(0)
     assert told["limit"] == DATA.entropy
     assert told["baseline"] == pytest.approx(9 * np.log(2))
     assert told["name"] == "made_up"
