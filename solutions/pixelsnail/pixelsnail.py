@@ -427,7 +427,7 @@ maps = {name: lost(model) for name, model in networks.items()}
 for name, nats in maps.items():
     print(f"{name:15} {nats.sum():5.2f} nats above the limit, {nats[0, -3:, -3:].sum():5.2f} in the last corner")
 both = torch.stack(list(maps.values())).clamp_min(0)  # a mean of a few pictures may lie a little below
-plots.image_rows({"data": fresh[:2]}, levels=2, heat={"nats": both})
+plots.image_rows({"data": fresh[:2]}, levels=2, heat={" ": both})  # left PixelSNAIL, right the gated PixelCNN; in nats
 
 # %% [markdown]
 # Expected:
