@@ -106,10 +106,16 @@ def attention_weights(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
 
 # %% [markdown]
 # **The layer.** Questions are a $1 \times 1$ convolution of what a pixel *asks* with, features that have seen its past
-# only. Keys and values are a $1 \times 1$ convolution of what a pixel *tells*: that may be the pixel itself.
+# only. Keys and values are a $1 \times 1$ convolution of what a pixel *tells*: that may be the pixel itself. `rows` lays
+# the pixels out one after the other, and is given.
 
 
 # %%
+def rows(h: torch.Tensor) -> torch.Tensor:
+    """Pixels in raster order: (B, C, H, W) -> (B, H · W, C)."""
+    return h.flatten(2).transpose(1, 2)
+
+
 class CausalAttention(nn.Module):
     """out_i = Σ_{j < i} w_ij v_j over the pixels in raster order.
 
@@ -130,15 +136,6 @@ class CausalAttention(nn.Module):
         q, k, v = (rows(h) for h in (self.question(asks), self.key(tells), self.value(tells)))  # (B, N, …)
         return (attention_weights(q, k) @ v).transpose(1, 2).unflatten(2, (H, W))
         ### END SOLUTION
-
-
-### BEGIN SOLUTION
-def rows(h: torch.Tensor) -> torch.Tensor:
-    """Pixels in raster order: (B, C, H, W) -> (B, H · W, C)."""
-    return h.flatten(2).transpose(1, 2)
-
-
-### END SOLUTION
 
 
 # %% [markdown]

@@ -35,9 +35,14 @@ class Known:
 def grade(off: float, sees_later: bool = False, n: int = 50) -> dict:
     """What a trained model of the suite is graded by."""
     suite = family.Suite(
-        exercise="made_up", of="Known", small=lambda *_: None, data=(DATA,), recipe=Recipe("Adam", 1e-2, 1, 1),
-        says="so", adapter=lambda handle, shape, levels: handle,
-    )  # fmt: skip
+        exercise="made_up",
+        of="Known",
+        small=lambda *_: None,
+        data=(DATA,),
+        recipe=Recipe("Adam", 1e-2, 1, 1),
+        says="so",
+        adapter=lambda handle, shape, levels: handle,
+    )
     student = SimpleNamespace(trained=lambda name, of: Known(off, sees_later))
     told = {}
 

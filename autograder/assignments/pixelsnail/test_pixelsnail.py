@@ -23,9 +23,16 @@ EVEN = {"perturb": 0.2}  # sizes of random weights with which no pixel has nearl
 
 
 def small(
-    student, seed: int, shape: tuple[int, ...] = TINY, levels: int = LEVELS, width: int = 8, blocks: int = 1,
-    residual: int = 1, keys: int = 4, **strength: float,
-) -> Conditionals:  # fmt: skip
+    student,
+    seed: int,
+    shape: tuple[int, ...] = TINY,
+    levels: int = LEVELS,
+    width: int = 8,
+    blocks: int = 1,
+    residual: int = 1,
+    keys: int = 4,
+    **strength: float,
+) -> Conditionals:
     """A small PixelSNAIL with random weights."""
     size = dict(shape=list(shape), levels=levels, width=width, blocks=blocks, residual=residual, keys=keys)
     return Conditionals(student.new("PixelSNAIL", seed=seed, **size, **strength), shape, levels)
