@@ -1,12 +1,12 @@
 """The `deepul` command of the course's staff: a student's commands, and those of this module."""
 
+import json
 import sys
 import time
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -15,6 +15,7 @@ from rich.table import Column, Table
 
 from autograder import assignments
 from autograder.commands import app, console, readable_output
+from autograder.display import counted
 
 AssignmentName = Annotated[str, typer.Argument(help="Which assignment, e.g. hw1.")]
 CourseFolder = Annotated[
@@ -22,6 +23,29 @@ CourseFolder = Annotated[
 ]
 Limit = Annotated[
     list[str] | None, typer.Option(help="Change what a submission may use, e.g. --limit cell=60; may be repeated.")
+]
+RosterFile = Annotated[
+    Path | None, typer.Option("--roster", help="CSV of who is in the course. Default: roster.csv of the course folder.")
+]
+SeparateUser = Annotated[
+    bool, typer.Option("--separate-user", help="In a container where bubblewrap cannot work: each notebook is a user.")
+]
+GivenByPlatform = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[SUBMISSIONS]",
+        help="What the platform gave you: a folder, or one archive. Default: submitted/ of the course.",
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be graded, what is missing, and how long it trains.")
+]
+Retrain = Annotated[float, typer.Option(min=0, max=1, help="Audit: train this share from scratch too, and compare.")]
+Figures = Annotated[
+    bool, typer.Option("--figures", help="Draw every figure anew; else the student's own are shown, as handed in.")
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print what came of it for programs; all else goes to the error output.")
 ]
 
 
@@ -54,7 +78,7 @@ def release(
     from autograder.handout.build import release as build
     from autograder.handout.bundle import bundle
 
-    opened = Course.at(course) if course else Course.kit()
+    opened = _course(course) if course else Course.kit()
     folder, own = build(opened, assignment, figures), settings.read(opened.root)
     bundles = opened.root / "build" / "bundles" if opened == Course.kit() else opened.root / "bundles"
     with own.in_use():
@@ -110,36 +134,20 @@ def lint(
 def grade(
     context: typer.Context,
     assignment: AssignmentName,
-    submissions: Annotated[
-        Path | None,
-        typer.Argument(help="What the platform gave you: a folder, or one archive. Default: submitted/ of the course."),
-    ] = None,
+    submissions: GivenByPlatform = None,
     course: CourseFolder = Path("."),
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Submissions at once; 0: one a core.")] = 0,
     cluster: Annotated[str, typer.Option(help="Grade on a Dask cluster instead, e.g. tcp://host:8786.")] = "",
     only: Annotated[list[str] | None, typer.Option(help="Grade this student only; may be repeated.")] = None,
-    roster: Annotated[
-        Path | None, typer.Option(help="CSV of who is in the course. Default: roster.csv of the course, if there.")
-    ] = None,
+    roster: RosterFile = None,
     attempt: Annotated[str, typer.Option(help="Of several attempts of a student: last, first or best.")] = "last",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be graded, what is missing, and how long it trains.")
-    ] = False,
+    dry_run: DryRun = False,
     force: Annotated[bool, typer.Option("--force", help="Grade again what was graded and has not changed.")] = False,
     limit: Limit = None,
-    retrain: Annotated[
-        float, typer.Option(min=0, max=1, help="Audit: train this share from scratch too, and compare.")
-    ] = 0.0,
-    figures: Annotated[
-        bool, typer.Option("--figures", help="Draw every figure anew; else the student's own are shown, as handed in.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print what came of it for programs; all else goes to the error output.")
-    ] = False,
-    separate_user: Annotated[
-        bool,
-        typer.Option("--separate-user", help="In a container where bubblewrap cannot work: each notebook is a user."),
-    ] = False,
+    retrain: Retrain = 0.0,
+    figures: Figures = False,
+    as_json: Json = False,
+    separate_user: SeparateUser = False,
 ):
     """Grade a class in a sandbox, from what the platform gave you: gradebook, grades.csv and a report page.
 
@@ -148,42 +156,24 @@ def grade(
     Exit code: 0 all are graded, 1 some could not be graded or written down, 2 nothing was graded.
     """
     from autograder import desk
-    from autograder.course import CourseError
-    from autograder.grading import arrivals, batch, downloads, report
+    from autograder.grading import batch
     from autograder.grading.limits import Limits
     from autograder.roster import Roster
 
-    if attempt not in downloads.ATTEMPTS:
-        raise CourseError(f"--attempt {attempt}: there are {', '.join(downloads.ATTEMPTS)}.")
+    console.stderr = as_json  # what programs read stands alone
     if dry_run and as_json:
         raise typer.BadParameter("--json tells what came of grading; --dry-run grades nothing.")
-    console.stderr = as_json  # what programs read stands alone
     limits = replace(Limits.parse(limit or []), figures=figures, separate_user=separate_user)
     opened = _opened(course, context)
     known = Roster.of_course(opened.root, roster)
     options = batch.Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster, roster=known)
-    download = downloads.find(
-        submissions or opened.root / "submitted",
-        assignments.get(assignment).name,
-        known,
-        opened.root / ".deepul" / "downloads" / assignment,
-    )
-    everyone = list(download.attempts)
-    download.attempts = downloads.of(download, only or everyone)
-    if only:
-        everyone = list(dict.fromkeys([*everyone, *report.earlier_students(opened, assignment)]))
-    for note in downloads.notes(download):
-        console.print(f"  {escape(note)}", style="dim", highlight=False)
+    handed_in = desk.arrived(opened, assignments.get(assignment).name, submissions, known, only or (), attempt)
+    handed_in.say(console)
     if dry_run:
-        console.print(arrivals.table(assignment, download.chosen(attempt)))
-        desk.show_changes(console, opened, assignment, download.chosen(attempt), options)
+        handed_in.show(console, options)
         return
-    best = attempt == "best"
-    chosen = batch.best(opened, assignment, download.attempts, options) if best else download.chosen(attempt)
-    folder = opened.root / "reports" / assignment
-    files = None if only else partial(arrivals.write, folder / "files.csv", download, chosen)  # of the class as a whole
-    run = desk.Run(console, opened, assignment, folder, options, everyone, files)
-    ended = run.grade(chosen)
+    run = handed_in.run(console, options)
+    ended = run.grade(handed_in.chosen(options))
     if as_json and run.summary:
         print(run.as_json())
     if ended:
@@ -200,9 +190,7 @@ def show(
     ] = "",
     course: CourseFolder = Path("."),
     limit: Limit = None,
-    separate_user: Annotated[
-        bool, typer.Option("--separate-user", help="As for grade: in a container where bubblewrap cannot work.")
-    ] = False,
+    separate_user: SeparateUser = False,
 ):
     """Ask one check of one student again, in the sandbox with the seeds of the grade, and show what came of it.
 
@@ -237,7 +225,7 @@ def export(
     scale: Annotated[
         bool, typer.Option("--scale", help="Turn points into those that the platform has for it.")
     ] = False,
-    roster: Annotated[Path | None, typer.Option(help="CSV of who is in the course. Default: its roster.csv.")] = None,
+    roster: RosterFile = None,
     course: CourseFolder = Path("."),
 ):
     """Write a grade file that a platform takes: its own, filled in with what the gradebook says.
@@ -255,9 +243,13 @@ def export(
     known = Roster.of_course(opened.root, roster)
     target = output or opened.root / "reports" / assignment / f"{to}.csv"
     filled = exporting.write(opened, assignment, to, file, target, known, column, scale)
-    console.print(f"{filled.filled} students have their points in {_relative(target)}.", highlight=False, markup=False)
+    console.print(
+        f"{counted(filled.filled, 'student has', 'students have')} points in {_relative(target)}.",
+        highlight=False,
+        markup=False,
+    )
     for text in filled.without:
-        console.print(f"  left as it was: {text}", highlight=False, markup=False)
+        console.print(f"  no points: {text}", highlight=False, markup=False)
     for student in filled.left:
         console.print(f"  has no row in the file: {student}", highlight=False, markup=False)
     if filled.left or any("graded" in text for text in filled.without):
@@ -274,7 +266,7 @@ def feedback(
     unfinished: Annotated[
         bool, typer.Option("--unfinished", help="Of those too whose written answers are not all graded: 0 there.")
     ] = False,
-    roster: Annotated[Path | None, typer.Option(help="CSV of who is in the course. Default: its roster.csv.")] = None,
+    roster: RosterFile = None,
     course: CourseFolder = Path("."),
 ):
     """Make what students get back: nbgrader's page of each, with points, comments and figures, as they are by now.
@@ -292,7 +284,8 @@ def feedback(
     if to:
         pages.lay_out(made.pages, to, zipped)
     where = _relative(to) if to else f"{_relative(opened.root / 'feedback')}/STUDENT/{assignment}/{assignment}.html"
-    console.print(f"{len(made.pages)} pages, {len(made.fresh)} of them new: {where}", highlight=False, markup=False)
+    pages_made = f"{counted(len(made.pages), 'page')}, {len(made.fresh)} new"
+    console.print(f"{pages_made}: {where}", highlight=False, markup=False)
     for student, why in made.without.items():
         console.print(f"  no page: {student}: {why}", highlight=False, markup=False)
     if made.without:
@@ -302,7 +295,7 @@ def feedback(
 @app.command()
 def totals(
     context: typer.Context,
-    roster: Annotated[Path | None, typer.Option(help="CSV of who is in the course. Default: its roster.csv.")] = None,
+    roster: RosterFile = None,
     course: CourseFolder = Path("."),
 ):
     """Write what everybody has in the whole course: each homework by its weight in course.toml."""
@@ -312,7 +305,9 @@ def totals(
     opened = _opened(course, context)
     table, target = adding.rows(opened, Roster.of_course(opened.root, roster)), opened.root / "reports" / "course.csv"
     adding.write(target, table)
-    console.print(f"{len(table)} students: {_relative(target)}", highlight=False, markup=False)
+    console.print(f"{counted(len(table), 'student')}: {_relative(target)}", highlight=False, markup=False)
+    if waiting := [row["id"] for row in table if row["together"] == ""]:
+        console.print(f"  {len(waiting)} without a total: {', '.join(waiting)}", highlight=False, markup=False)
 
 
 @app.command()
@@ -338,6 +333,19 @@ def term(
         highlight=False,
         markup=False,
     )
+
+
+@app.command("words")
+def translate(
+    assignment: Annotated[str, typer.Argument(help="Which assignment, e.g. hw1; all of them if left out.")] = "",
+    course: CourseFolder = Path("."),
+):
+    """Collect what checks say in words.toml of the course, to be translated; what is translated there stays."""
+    from autograder.proof import wording
+
+    file = _course(course).root / "words.toml"
+    texts, missing = wording.write(file, [assignments.get(assignment)] if assignment else ())
+    console.print(f"{_relative(file)}: {counted(texts, 'text')}, {missing} not translated yet", highlight=False)
 
 
 @app.command()
@@ -378,7 +386,7 @@ def gradescope(
     console.print(
         f"Points: {chosen.points:g} by the autograder"
         + (f", {chosen.written:g} by people (manual grading)" if chosen.written else "")
-        + f". Timeout: {minutes:g} minutes. It has the course's salt and its checks, and no solution.",
+        + f". Timeout: {counted(minutes, 'minute')}. It has the course's salt and its checks, and no solution.",
         highlight=False,
     )
 
@@ -411,33 +419,29 @@ def calibrate(
         raise typer.BadParameter("one seed has no spread; 2 at least, or 0 for as many as last time.")
     say = lambda text: console.print(text, style="dim", highlight=False)  # noqa: E731
     reference = calibration.calibrate(assignment, seeds, exercise, progress=say, recipes_only=recipes)
-    calibrated = assignments.get(assignment).chosen(exercise)
-    table = Table(
-        Column("reference", no_wrap=True),
-        "mean ± sd",
-        "seeds",
-        "needed",
-        "stated recipe",
-        "full up to",
-        "baseline",
-        "s",
-        box=SIMPLE_HEAD,
-        padding=(0, 1),
-    )
-    for key, r in reference.items():
-        if not key.startswith("_") and assignments.get_exercise(key) in calibrated:
-            recipe = "{mean:.4f} ± {sd:.4f}".format_map(r["recipe"]) if "recipe" in r else ""
-            table.add_row(
-                key,
-                f"{r['mean']:.4f} ± {r['sd']:.4f}",
-                str(len(r["runs"])),
-                str(calibration.seeds_needed(r)),
-                recipe,
-                f"{calibration.full_up_to(r):.4f}",
-                f"{r['baseline']:.4f}",
-                f"{r['seconds']:.0f}",
-            )
-    console.print(table)
+    shown = {e.name for e in assignments.get(assignment).chosen(exercise)}
+    numbers = {k: r for k, r in reference.items() if not k.startswith("_")}
+    console.print(_references({k: r for k, r in numbers.items() if assignments.get_exercise(k).name in shown}))
+
+
+def _references(numbers: dict) -> Table:
+    """What was calibrated, one row a model that is trained. numbers: of reference.json."""
+    from autograder.proof import calibrate as calibration
+
+    titles = ("mean ± sd", "seeds", "needed", "stated recipe", "full up to", "baseline", "s")
+    table = Table(Column("reference", no_wrap=True), *titles, box=SIMPLE_HEAD, padding=(0, 1))
+    for key, r in numbers.items():
+        table.add_row(
+            key,
+            f"{r['mean']:.4f} ± {r['sd']:.4f}",
+            str(len(r["runs"])),
+            str(calibration.seeds_needed(r)),
+            "{mean:.4f} ± {sd:.4f}".format_map(r["recipe"]) if "recipe" in r else "",
+            f"{calibration.full_up_to(r):.4f}",
+            f"{r['baseline']:.4f}",
+            f"{r['seconds']:.0f}",
+        )
+    return table
 
 
 @app.command()
@@ -448,7 +452,11 @@ def validate(
     force: Annotated[bool, typer.Option("--force", help="Run again what has not changed, too.")] = False,
     training: Annotated[bool, typer.Option(help="Train what has to be trained for its verdict.")] = True,
     kind: Annotated[
-        str, typer.Option(help="Only: solution, blank, mutant, variant, start (other initial weights) or handout.")
+        str,
+        typer.Option(
+            help="Only: solution, blank, stub (one method not written), mutant, variant, start (other initial "
+            "weights), cheat or handout."
+        ),
     ] = "",
 ):
     """Grade the grader: solutions earn everything, blanks nothing, every known slip is caught by its check.
@@ -509,8 +517,8 @@ def _validate(assignment: str, exercise: str, jobs: int, force: bool, kinds: tup
     folder = assignments.ROOT / "build" / "validate"
     page = matrix.page(folder / f"{assignment}.html", assignment, verdicts, weak)
     console.print(
-        f"{assignment}: {fresh} cases run in {time.monotonic() - begun:.0f} s, {len(verdicts) - fresh} had not "
-        f"changed. Page: {_relative(page)}",
+        f"{assignment}: {counted(fresh, 'case')} run in {time.monotonic() - begun:.0f} s, {len(verdicts) - fresh} "
+        f"had not changed. Page: {_relative(page)}",
         highlight=False,
     )
     return bool(weak) or any(v.problem for v in verdicts)
@@ -548,9 +556,11 @@ def _show_verdicts(assignment: str, verdicts: list) -> None:
     for kind, what in (
         ("solution", "earn everything"),
         ("blank", "earn nothing"),
+        ("stub", "cost the checks that call them, and no others"),
         ("mutant", "are caught by the check meant for them"),
         ("variant", "earn everything"),
         ("start", "lose nothing by the weights they start from"),
+        ("cheat", "earn no point of what is trained"),
     ):
         here = [v for v in verdicts if v.kind == kind]
         if here:
@@ -564,12 +574,21 @@ def _show_verdicts(assignment: str, verdicts: list) -> None:
         )
 
 
+def _course(folder: Path):
+    """The course in a folder. Raises CourseError where there is none: a name that was mistyped makes no new one."""
+    from autograder.course import Course, CourseError
+
+    if not folder.is_dir():
+        what = "is a file, no course folder" if folder.exists() else "is not there"
+        raise CourseError(f"{folder} {what}. `deepul term` makes a course folder, or `mkdir`.")
+    return Course.at(folder)
+
+
 def _opened(folder: Path, context: typer.Context):
     """The course in a folder. As long as the command runs, assignments are as it gives them."""
     from autograder import settings
-    from autograder.course import Course
 
-    course = Course.at(folder)
+    course = _course(folder)
     context.with_resource(settings.read(course.root).in_use())
     return course
 
@@ -594,15 +613,19 @@ def main() -> None:
     try:
         app()
     except ModuleNotFoundError as error:
-        said = f"the module {error.name} is missing: run make setup, which installs what the kit needs."
-        console.print(f"[red]deepul:[/red] {escape(said)}", highlight=False)
-        sys.exit(2)
+        _fail(f"the module {error.name} is missing: run make setup, which installs what the kit needs.")
     except (CourseError, SourceError, SandboxError, KitError, ValueError) as error:
-        console.print(f"[red]deepul:[/red] {escape(str(error))}", highlight=False)
-        sys.exit(2)
+        _fail(str(error))
     except _of_disk() as error:
-        console.print(f"[red]deepul:[/red] {escape(trouble(error))}. Then run the same command again.", highlight=False)
-        sys.exit(2)
+        _fail(f"{trouble(error)}. Then run the same command again.")
+
+
+def _fail(said: str) -> NoReturn:
+    """Say why nothing came of a command, to a program too where one reads (--json), and end with exit code 2."""
+    console.print(f"[red]deepul:[/red] {escape(said)}", highlight=False)
+    if console.stderr:
+        print(json.dumps({"problem": said}, ensure_ascii=False))
+    sys.exit(2)
 
 
 if __name__ == "__main__":

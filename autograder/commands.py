@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from autograder import assignments
 from autograder.assignments import ROOT, Assignment
+from autograder.display import counted
 from deepul_utils.errors import KitError
 
 app = typer.Typer(
@@ -29,7 +30,7 @@ PACKAGES = ("torch", "numpy", "scipy", "matplotlib", "pytest", "ipykernel", "jup
 # The commands of cli.py, which a student's kit does not have.
 STAFF = (
     *("list", "release", "new", "lint", "grade", "show", "demo", "export", "gradescope"),
-    *("feedback", "totals", "term", "calibrate", "validate"),
+    *("feedback", "totals", "term", "words", "calibrate", "validate"),
 )
 
 
@@ -73,7 +74,7 @@ def check(
     for score in scores:
         print(f"{score}\n")
     earned, most = sum(scores), sum(score.max_points for score in scores)
-    console.print(f"[bold]{earned:g} of {most:g} points[/bold] for {escape(str(file))}", highlight=False)
+    console.print(f"[bold]{earned:g} of {counted(most, 'point')}[/bold] for {escape(str(file))}", highlight=False)
     if earned < most:
         raise typer.Exit(1)
 
@@ -130,7 +131,7 @@ def info():
     for here in assignments.every():
         weights = len(list((here.handout / "artifacts").glob("*.safetensors")))
         if here.handout.exists():
-            rows[here.name] = f"{here.handout}, {weights} files in artifacts"
+            rows[here.name] = f"{here.handout}, {counted(weights, 'file')} in artifacts"
     for name, value in rows.items():
         console.print(f"{name:12}{value}", highlight=False, markup=False, soft_wrap=True)
 

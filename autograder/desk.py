@@ -2,8 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -13,13 +14,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from autograder import assignments
-from autograder.course import Course
-from autograder.display import number
-from autograder.grading import arrivals, batch, report, sandbox, separate_user
+from autograder.course import Course, CourseError
+from autograder.display import counted, number
+from autograder.grading import arrivals, batch, downloads, report, sandbox, separate_user
 from autograder.grading.batch import Graded
 from autograder.grading.copies import Alike
 from autograder.grading.log import Log
 from autograder.grading.submissions import Submission
+from autograder.roster import Roster
 
 ROOM = 120  # columns of a terminal, from which on the table of a class says where points were lost, too
 INTERRUPTED = 130  # exit code of who was interrupted
@@ -39,14 +41,14 @@ class Run:
     folder: Path
     options: batch.Options = field(default_factory=batch.Options)
     everyone: Sequence[str] = ()
-    files: Callable[[], None] | None = None
+    files: Callable[[list[Submission], list[Graded]], object] | None = None
     summary: dict = field(default_factory=dict)  # of the last run, for programs
 
     def grade(self, found: list[Submission]) -> int:
         """Grade, show how it goes, and write everything. The exit code."""
         require_sandbox(self.course, found, self.options)
         with Log(self.folder / "logs") as log:
-            log.say(f"{len(found)} submissions of {self.assignment}; each may use: {self.options.limits}")
+            log.say(f"{counted(len(found), 'submission')} of {self.assignment}; each may use: {self.options.limits}")
             self.console.print(f"Each submission may use: {self.options.limits}.", style="dim", highlight=False)
             everyone = list(self.everyone) or [s.student for s in found]
             written = report.Report(self.course, self.assignment, self.folder, everyone)
@@ -61,7 +63,7 @@ class Run:
             alike = batch.alike(self.course, self.assignment, everyone)
             written.finish(results, alike)
             if self.files:
-                written.write(self.files)
+                written.write(partial(self.files, found, results))
             self.summary = self._summed_up(results, seconds, written, alike, log)
             self._show(results, seconds, written, alike)
             log.say(f"{counts(results, seconds)} {written.problem}")
@@ -85,7 +87,7 @@ class Run:
             self.console.print("Changed since the last run:", arrivals.changed(changes), sep="\n")
         show_counts(self.console, results, seconds)
         if alike:
-            times = "once" if len(alike) == 1 else f"{len(alike)} times"
+            times = "once" if len(alike) == 1 else counted(len(alike), "time")
             said = f"{times} the same text, weights or code, to look at; no points change"
             self._say(f"  alike   {relative(self.folder / 'alike.csv')}: {said}")
         if written.problem:
@@ -126,6 +128,59 @@ class Run:
         return json.dumps(self.summary, indent=1, ensure_ascii=False)
 
 
+@dataclass
+class Arrived:
+    """What a class handed in. everyone: those who stand in the table. attempt: which one counts, of several."""
+
+    course: Course
+    assignment: str
+    download: downloads.Download
+    everyone: list[str]
+    attempt: str
+    is_whole: bool  # not of some students only
+
+    def say(self, console: Console) -> None:
+        """What was left aside, who is missing."""
+        for note in downloads.notes(self.download):
+            console.print(f"  {escape(note)}", style="dim", highlight=False)
+
+    def show(self, console: Console, options: batch.Options) -> None:
+        """What would be graded, and what that would change. Nothing is recorded."""
+        chosen = self.download.chosen(self.attempt)
+        console.print(arrivals.table(self.assignment, chosen))
+        show_changes(console, self.course, self.assignment, chosen, options)
+
+    def chosen(self, options: batch.Options) -> list[Submission]:
+        """One submission a student."""
+        if self.attempt == "best":
+            return batch.best(self.course, self.assignment, self.download.attempts, options)
+        return self.download.chosen(self.attempt)
+
+    def run(self, console: Console, options: batch.Options) -> Run:
+        """What grades them, and writes down what became of every file of the whole class."""
+        folder = self.course.root / "reports" / self.assignment
+        files = partial(arrivals.write, folder / "files.csv", self.download) if self.is_whole else None
+        return Run(console, self.course, self.assignment, folder, options, self.everyone, files)
+
+
+def arrived(
+    course: Course, assignment: str, path: Path | None, roster: Roster | None, only: Collection[str], attempt: str
+) -> Arrived:
+    """What lies at a path, or else in submitted/ of the course. only: of these students; none: of all.
+
+    Raises CourseError where nothing is there, or of one of these students.
+    """
+    if attempt not in downloads.ATTEMPTS:
+        raise CourseError(f"--attempt {attempt}: there are {', '.join(downloads.ATTEMPTS)}.")
+    scratch = course.root / ".deepul" / "downloads" / assignment
+    download = downloads.find(path or course.root / "submitted", assignment, roster, scratch)
+    everyone = list(download.attempts)
+    download.attempts = downloads.of(download, only or everyone)
+    if only:
+        everyone = list(dict.fromkeys([*everyone, *report.earlier_students(course, assignment)]))
+    return Arrived(course, assignment, download, everyone, attempt, not only)
+
+
 def require_sandbox(course: Course, found: list[Submission], options: batch.Options) -> None:
     """Raises SandboxError, saying what to do, where submissions cannot be walled off as `options` say."""
     if options.cluster:
@@ -160,7 +215,7 @@ def counts(results: list[Graded], seconds: float) -> str:
     parts += [f"{len(graded) - fresh} had not changed"] if fresh < len(graded) else []
     parts += [f"{len(results) - len(graded)} could not be graded"] if len(graded) < len(results) else []
     parts += [f"{partly} not in full"] if partly else []
-    return f"{len(results)} submissions: {', '.join(parts)}."
+    return f"{counted(len(results), 'submission')}: {', '.join(parts)}."
 
 
 def show_counts(console: Console, results: list[Graded], seconds: float) -> None:

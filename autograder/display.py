@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autograder import words
+
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
@@ -47,6 +49,7 @@ STYLE = """<style>
 
 def score_html(score: dict, style: bool = True) -> str:
     """The table of one exercise, from `Score.to_json()`."""
+    score = words.of_score(score)
     share = score["points"] / score["max_points"] if score["max_points"] else 0
     return _template("score.html").render(score=score, share=share, style=STYLE if style else "")
 
@@ -56,7 +59,7 @@ def templates(folder: Path) -> "Environment":
     from jinja2 import Environment, FileSystemLoader
 
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["number"] = number
+    environment.filters |= dict(number=number, counted=counted)
     return environment
 
 
@@ -74,6 +77,7 @@ def _template(name: str) -> "Template":
 
 def score_text(score: dict) -> str:
     """The same table for a terminal, in 80 columns: outcome, points, title; below it what was measured and the hint."""
+    score = words.of_score(score)
     earned = f"{number(score['points'])} / {number(score['max_points'])}"
     lines = wrapped(f"Exercise {score['number']} · {score['title']}: {earned}. {score['headline']}")
     for note in score.get("notes", ()):
@@ -107,6 +111,12 @@ def wrapped(text: str, first: str = "") -> list[str]:
 def number(value: float) -> str:
     """Points without needless decimals: 4, 2.5, 1.37."""
     return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def counted(value: float, one: str, many: str = "") -> str:
+    """A number with what it is of: "1 submission", "2,000 submissions", "1.5 points". many: where it takes no s."""
+    shown = f"{value:,}" if isinstance(value, int) else f"{value:g}"
+    return f"{shown} {one if value == 1 else many or f'{one}s'}"
 
 
 def svg(plot: dict) -> str:

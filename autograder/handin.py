@@ -61,14 +61,14 @@ def submit(
     here = _assignment(notebook)
     folder = folder or notebook.parent / "artifacts"
     if check:
-        found = _checked(here, notebook, folder, progress or _with_bar)
+        overview = _checked(here, notebook, folder, progress or _with_bar)
     else:
-        found = homework.overview(here, notebook, folder, _not_checked)
-    if found.problems:
-        raise ValueError("Nothing was packed. " + " ".join(found.problems))
+        overview = homework.overview(here, notebook, folder, _not_checked)
+    if overview.problems:
+        raise ValueError("Nothing was packed. " + " ".join(overview.problems))
     target = notebook.parent / f"{here}-{student}.zip"
-    before = _pack(target, found, homework.handed_in(notebook, here, folder), student)
-    return Packed(target, found, list(_said(target, before, found, check)))
+    before = _pack(target, overview, homework.handed_in(notebook, here, folder), student)
+    return Packed(target, overview, list(_said(target, before, overview, check)))
 
 
 def student_id(text: str) -> str:
@@ -119,10 +119,10 @@ def _assignment(notebook: Path) -> Assignment:
         notebooks.read(notebook)
     except (OSError, ValueError) as error:
         raise ValueError(f"{notebook} cannot be read: {error}") from None
-    found = homework.assignment_of(notebook)
-    if found is None:
+    assignment = homework.assignment_of(notebook)
+    if assignment is None:
         raise ValueError(f"{notebook} is no homework of this kit: it has none of {', '.join(assignments.names())}.")
-    return found
+    return assignment
 
 
 def _not_checked(exercise: Exercise) -> dict:
@@ -213,7 +213,7 @@ def _answer(exercise: Exercise, ran: notebooks.Ran) -> dict:
 # Packing.
 
 
-def _pack(target: Path, found: Homework, files: dict[str, Path], student: str) -> Path | None:
+def _pack(target: Path, overview: Homework, files: dict[str, Path], student: str) -> Path | None:
     """Write the zip, whole or not at all, and return what an older one of its name is called from now on."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     contents = {}
@@ -225,7 +225,7 @@ def _pack(target: Path, found: Homework, files: dict[str, Path], student: str) -
                 entry = zipfile.ZipInfo(name, max(time.localtime(path.stat().st_mtime)[:6], DATE))
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
-            archive.writestr(MANIFEST, json.dumps(_manifest(found, contents, student), indent=1))
+            archive.writestr(MANIFEST, json.dumps(_manifest(overview, contents, student), indent=1))
         before = _set_aside(target)
         os.replace(temporary, target)
         return before
@@ -243,17 +243,17 @@ def _set_aside(target: Path) -> Path | None:
     return target.rename(before)
 
 
-def _manifest(found: Homework, contents: dict[str, dict], student: str) -> dict:
+def _manifest(overview: Homework, contents: dict[str, dict], student: str) -> dict:
     """What the zip is, for whoever looks into it. No grade rests on it."""
     return {
-        "assignment": found.assignment.name,
+        "assignment": overview.assignment.name,
         "student": student,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "platform": platform.platform(),
         "files": contents,
-        "points": {r.exercise.name: r.points for r in found.rows if r.score and "checks" in r.score},
-        "answered": {name: done for r in found.rows for name, done, _ in r.answers},
+        "points": {r.exercise.name: r.points for r in overview.rows if r.score and "checks" in r.score},
+        "answered": {name: done for r in overview.rows for name, done, _ in r.answers},
     }
 
 
@@ -264,21 +264,21 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _said(target: Path, before: Path | None, found: Homework, checked: bool) -> Iterator[str]:
+def _said(target: Path, before: Path | None, overview: Homework, checked: bool) -> Iterator[str]:
     yield f"Packed {target} ({target.stat().st_size / 2**20:.1f} MB): hand in this file."
     if before:
         yield f"The zip from before is called {before.name} now."
-    assert found.notebook is not None
-    saved = found.notebook.stat().st_mtime
+    assert overview.notebook is not None
+    saved = overview.notebook.stat().st_mtime
     when, ago = time.strftime("%H:%M", time.localtime(saved)), max(0, round((time.time() - saved) / 60))
-    yield f"It has {found.notebook.name} as it was saved at {when}, {ago} min ago."
-    is_open = [str(r.exercise.number) for r in found.rows if r.points < r.exercise.points] if checked else []
+    yield f"It has {overview.notebook.name} as it was saved at {when}, {ago} min ago."
+    is_open = [str(r.exercise.number) for r in overview.rows if r.points < r.exercise.points] if checked else []
     if is_open:
         yield f"Not all points yet: {', '.join(is_open)}."
-    noted = [r.exercise.number for r in found.rows if r.notes]
+    noted = [r.exercise.number for r in overview.rows if r.notes]
     if noted:
         yield f"Something is missing, or was made by other code than the notebook has: {', '.join(noted)}. See below."
-    unanswered = [name for r in found.rows for name, done, _ in r.answers if not done]
+    unanswered = [name for r in overview.rows for name, done, _ in r.answers if not done]
     if unanswered:
         yield f"Not answered yet: question {', '.join(unanswered)}."
 

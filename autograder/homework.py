@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autograder import assignments, notebooks
 from autograder.assignments import Assignment, Exercise, is_answered
-from autograder.display import STYLE, number, wrapped
+from autograder.display import STYLE, counted, number, wrapped
 from autograder.files import MOST_BYTES, MOST_FILE, MOST_FILES
 from autograder.notebooks import Cell
 
@@ -79,15 +79,15 @@ class Homework:
         answers = [answer for row in self.rows for answer in row.answers]
         done = sum(answered for _, answered, _ in answers)
         worth = sum(points or 0.0 for _, _, points in answers)
-        graded = f" ({number(worth)} points, graded by hand)" if worth else " (no points)"
-        return f"{done} of {len(answers)} written questions answered{graded}" if answers else ""
+        graded = f" ({counted(worth, 'point')}, graded by hand)" if worth else " (no points)"
+        return f"{done} of {counted(len(answers), 'written question')} answered{graded}" if answers else ""
 
     @property
     def footer(self) -> str:
         """One line about what is handed in."""
         if self.notebook is None:
             return self.written
-        size = f"{len(self.files)} files to hand in, {self.size / 2**20:.1f} MB"
+        size = f"{counted(len(self.files), 'file')} to hand in, {self.size / 2**20:.1f} MB"
         return " · ".join(filter(None, (self.written, size)))
 
     def __repr__(self) -> str:

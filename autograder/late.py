@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 
+from autograder.display import counted
+
 LENGTH = re.compile(r"\+? ?(\d+(?:[.,]\d+)?) ?(m|min|minutes?|h|hours?|d|days?|w|weeks?|)", re.IGNORECASE)
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 DAY = timedelta(days=1)
@@ -22,7 +24,7 @@ class Amount:
         return self.value * most / 100 if self.is_share else self.value
 
     def __str__(self) -> str:
-        return f"{self.value:g} %" if self.is_share else f"{self.value:g} points"
+        return f"{self.value:g} %" if self.is_share else counted(self.value, "point")
 
 
 @dataclass(frozen=True)
@@ -58,16 +60,12 @@ class LatePolicy:
             most = f", {self.most} at most" if self.most else ""
             said.append(f"Each day that has begun after that takes off {self.per_day}{most}.")
         if self.days is not None:
-            said.append(f"What comes more than {_days(self.days)} late has no points.")
+            said.append(f"What comes more than {counted(self.days, 'day')} late has no points.")
         if said and self.grace:
-            said.append(f"{self.grace:g} minutes are no delay.")
+            said.append(f"{counted(self.grace, 'minute is', 'minutes are')} no delay.")
         if said and self.free_days:
-            said.append(f"{_days(self.free_days).capitalize()} of the term cost nothing, whichever you need.")
+            said.append(f"{counted(self.free_days, 'day')} of the term cost nothing, whichever you need.")
         return " ".join(said)
-
-
-def _days(number: float) -> str:
-    return f"{number:g} day{'s' * (number != 1)}"
 
 
 def extension(text: str, due: datetime | None, zone: tzinfo) -> timedelta:

@@ -1,12 +1,13 @@
 """Who is in the course: roster.csv, by which the names that platforms give become the course's own ids."""
 
 import csv
+import hashlib
 import io
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -20,7 +21,25 @@ PLATFORMS = ("canvas", "moodle", "blackboard", "brightspace", "ilias", "gradesco
 OF_ONE = re.compile(r"extension_(\w+)")  # a column with the extensions of one assignment
 OF_A_PLATFORM = re.compile(rf"lms|login|user|sid$|_id$|{'|'.join(PLATFORMS)}")
 MOST_BYTES = 2**22
-SHOWN = 5  # names in one message
+MOST_STUDENT = 120  # bytes of a student's id: files are called after it
+
+
+def student_id(label: str) -> str:
+    """What a student is called, as every table can show and every disk can write it.
+
+    Composed and decomposed letters are one, marks that turn the direction of writing are none, nothing is a tag, and a
+    long one keeps its beginning, with a hash of the whole.
+    """
+    text = unicodedata.normalize("NFC", label.encode("utf-8", "replace").decode())
+    plain = "".join("" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else "_" if c in '<>"&/' else c for c in text)
+    plain = plain.strip().lstrip(".") or "no-name-" + _digest(text)  # files that begin with a point are ours
+    if len(plain.encode()) <= MOST_STUDENT:
+        return plain
+    return plain.encode()[: MOST_STUDENT - 11].decode("utf-8", "ignore") + "…" + _digest(text)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
@@ -76,9 +95,15 @@ class Roster:
             student = _student(row)
             if not student.id:
                 raise CourseError(f"{file}, line {line}: there is no id. Every student needs one of their own.")
-            if student.id in students:
-                raise CourseError(f"{file}, line {line}: the id {student.id} stands there twice.")
-            students[student.id] = student
+            if set(student.id) & set("\r\n"):
+                raise CourseError(
+                    f'{file}, line {line}: the id {student.id[:40]!r} goes over lines. Is a " not closed?'
+                )
+            # As files are called after them: of two that differ in small letters only, nobody can say which is meant.
+            student = replace(student, id=student_id(student.id))
+            if other := students.get(student.id.casefold()):
+                raise CourseError(f"{file}, line {line}: the id {other.id} stands there twice.")
+            students[student.id.casefold()] = student
         if not students:
             raise CourseError(f"{file} has a header and no students.")
         return cls(students.values())
@@ -176,20 +201,29 @@ def _rows(file: Path) -> list[tuple[int, dict[str, str]]]:
         text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError:
         raise CourseError(f"{file} is no UTF-8: save it as “CSV UTF-8” in your spreadsheet.") from None
-    header = text.partition("\n")[0]
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
-    columns = [_column(c) for c in reader.fieldnames or ()]
+    (_, header), *rows = lines_of(text, str(file)) or [(0, [])]
+    columns = [_column(c) for c in header]
     if not set(columns) & set(ID):
-        there = ", ".join(reader.fieldnames or ()) or "nothing"
+        there = ", ".join(header) or "nothing"
         raise CourseError(f"{file} has no column `id`. Its first line names the columns; there is: {there[:200]}.")
     if twice := {c for c in columns if c and columns.count(c) > 1}:
         raise CourseError(f"{file} has two columns {', '.join(sorted(twice))}: rename one.")
-    rows = []
-    for row in reader:
-        line = dict(zip(columns, ((v or "").strip() for k, v in row.items() if k is not None), strict=False))
-        if any(line.values()):
-            rows.append((reader.line_num, line))
-    return rows
+    return [(line, dict(zip(columns, map(str.strip, row), strict=False))) for line, row in rows]
+
+
+def lines_of(text: str, file: str) -> list[tuple[int, list[str]]]:
+    """(line, its cells) of a table, whatever separates them, without empty lines and the one that Excel puts first.
+
+    Raises CourseError for what is no table.
+    """
+    first = text.lstrip("\r\n").partition("\n")[0]
+    told = re.fullmatch(r"sep=([,;\t])\s*", first)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=told[1] if told else max(",;\t", key=first.count))
+    try:
+        rows = [(reader.line_num, row) for row in reader if any(c.strip() for c in row)]
+    except csv.Error as error:
+        raise CourseError(f'{file}, line {reader.line_num}: this is no table ({error}). Is a " not closed?') from None
+    return rows[1:] if told else rows
 
 
 def _column(header: str | None) -> str:

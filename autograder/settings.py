@@ -24,15 +24,16 @@ import re
 import tomllib
 import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, tzinfo
 from pathlib import Path
 from typing import Any
 
-from autograder import assignments
+from autograder import assignments, words
 from autograder.assignments import Assignment, Exercise
 from autograder.late import Amount, LatePolicy
+from autograder.words import Catalogue
 
 NAME = "course.toml"
 COLLABORATION = (
@@ -41,6 +42,7 @@ COLLABORATION = (
     "Say in your answers who and what helped you."
 )
 MOST_POINTS = 1e6
+YEARS = range(1990, 2200)  # of due dates
 WRITTEN = ("points", "ungraded")
 LATE = ("per_day", "grace", "days", "most", "free_days")
 OF_ASSIGNMENT = ("due", "written", "late", "without", "points", "excused", "questions", "weight")
@@ -85,7 +87,7 @@ class CourseSettings:
     students are given, unpacked, from which a notebook that stands alone, as on Colab, gets it; "" if there is none.
 
     zone: of times that name none. late: of assignments without a policy of their own. assignments: of those that have
-    settings of their own.
+    settings of their own. words: what checks say in another language, words.toml beside course.toml.
     """
 
     title: str = ""
@@ -95,6 +97,7 @@ class CourseSettings:
     zone: tzinfo = UTC
     late: LatePolicy = field(default_factory=LatePolicy)
     assignments: Mapping[str, AssignmentSettings] = field(default_factory=dict)
+    words: Catalogue | None = None
 
     def of(self, assignment: str) -> AssignmentSettings:
         """The settings of an assignment."""
@@ -106,10 +109,12 @@ class CourseSettings:
         kept = [e for e in Assignment(name).exercises if e.name not in own.without]
         return Assignment(name, tuple(_of_course(e, own) for e in kept))
 
-    def in_use(self) -> AbstractContextManager[None]:
-        """Inside of it, `assignments.get` finds assignments as this course gives them."""
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Inside of it, `assignments.get` finds assignments as this course gives them; checks speak its language."""
         changed = (n for n, own in self.assignments.items() if own.without or own.points or own.questions)
-        return assignments.given({name: self.assignment(name) for name in changed})
+        with words.use(self.words), assignments.given({name: self.assignment(name) for name in changed}):
+            yield
 
 
 def _of_course(exercise: Exercise, own: AssignmentSettings) -> Exercise:
@@ -122,18 +127,21 @@ DEFAULTS = CourseSettings()
 
 def read(folder: Path) -> CourseSettings:
     """The settings of the course in a folder. Raises SettingsError with all that is wrong in its course.toml."""
-    file = folder / NAME
+    file, said = folder / NAME, folder / words.NAME
+    catalogue = Catalogue.read(said) if said.exists() else None
     if not file.exists():
-        return DEFAULTS
+        return replace(DEFAULTS, words=catalogue)
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8-sig"))  # Windows' editor may begin it with a mark
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except UnicodeDecodeError:
+        raise SettingsError(f"{file} is no UTF-8: save it as UTF-8 in your editor.") from None
+    except (OSError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{file} cannot be read: {error}") from None
     reader = _Reader(str(file))
     settings = reader.course(table)
     if reader.problems:
         raise SettingsError("\n".join(reader.problems))
-    return settings
+    return replace(settings, words=catalogue)
 
 
 class _Wrong(Exception):
@@ -217,7 +225,7 @@ class _Reader:
                 continue
             values = [
                 self._value(table, key, parse, None, here)
-                for key, parse in zip(OF_QUESTION, (_one_of(names), _text, _positive), strict=True)
+                for key, parse in zip(OF_QUESTION, (_one_of(names), _some_text, _positive), strict=True)
             ]
             if None not in values:
                 yield OwnQuestion(*values)
@@ -249,6 +257,12 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise _Wrong(f"is {value!r}; it must be a text in quotes.")
     return value.strip()
+
+
+def _some_text(value: Any) -> str:
+    if not _text(value):
+        raise _Wrong("is empty; it must be a text in quotes.")
+    return _text(value)
 
 
 def _address(value: Any) -> str:
@@ -368,6 +382,8 @@ def _moment(value: Any, zone: tzinfo | None) -> datetime:
         raise _Wrong(f"is {value}, a day without a time; it must be {example}.")
     if isinstance(value, time) or not isinstance(value, datetime):
         raise _Wrong(f"is {value}; it must be {example}.")
+    if value.year not in YEARS:  # near the ends of the calendar, it may have no date in another zone
+        raise _Wrong(f"is {value}, in a year that is no course's; it must be {example}.")
     if value.tzinfo:
         return value
     if zone is None:

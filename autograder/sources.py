@@ -95,16 +95,16 @@ def needed(files: Iterable[Path], without: Path) -> set[Path]:
 
     without: a file that is not needed, and what only it imports.
     """
-    found: set[Path] = set()
+    all_files: set[Path] = set()
     ask = [file for file in files if file.suffix == ".py"]
     while ask:
         here = ask.pop()
-        if here not in found and here != without:
-            found.add(here)
+        if here not in all_files and here != without:
+            all_files.add(here)
             ask += [p / "__init__.py" for p in here.parents if p != ROOT and (p / "__init__.py").exists()]
             modules = _ours(here.read_text(encoding="utf-8"), ".".join(here.relative_to(ROOT).parent.parts))
             ask += [file for module in modules for file in _files(module)]
-    return found
+    return all_files
 
 
 def imported(source: str, package: str = "") -> list[Path]:

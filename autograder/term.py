@@ -6,6 +6,7 @@ from pathlib import Path
 
 from autograder import assignments, settings
 from autograder.course import Course, CourseError
+from autograder.display import counted
 from autograder.files import write_atomically
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -28,7 +29,7 @@ def make(folder: Path, first: date, zone: str, like: Path | None = None) -> Cour
         )
     if folder.exists() and any(folder.iterdir()):
         raise CourseError(f"{folder} is there already, and stays as it is. Give the new term another name.")
-    text = _moved(like, first) if like else _fresh(folder.name, first, zone)
+    text = _moved(like, folder.name, first) if like else _fresh(folder.name, first, zone)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / settings.NAME, text)
     try:
@@ -62,9 +63,13 @@ def _fresh(name: str, first: date, zone: str) -> str:
     return "\n".join([head, late, *dues])
 
 
-def _moved(like: Path, first: date) -> str:
-    """The course.toml of an earlier term, with all due dates moved; everything else, comments too, as it was."""
+def _moved(like: Path, name: str, first: date) -> str:
+    """The course.toml of an earlier term, with all due dates moved, and the new term's name where its title has the
+    old one; everything else, comments too, as it was.
+    """
     file = like / settings.NAME
+    if not file.is_file():
+        raise CourseError(f"There is no {file}: give the folder of an earlier term.")
     before = settings.read(like)
     days = [own.due.date() for own in before.assignments.values() if own.due]
     if not days:
@@ -76,5 +81,8 @@ def _moved(like: Path, first: date) -> str:
 
     text, count = DUE.subn(moved, file.read_text(encoding="utf-8-sig"))
     if count != len(days):
-        raise CourseError(f"{file}: {len(days)} due dates, of which {count} stand on a line of their own as due = …")
-    return text
+        raise CourseError(
+            f"{file}: {counted(len(days), 'due date')}, of which {count} stand on a line of their own as due = …"
+        )
+    old = rf"\b{re.escape(like.resolve().name)}\b"
+    return re.sub(rf"(?m)^([ \t]*title[ \t]*=.*?){old}", lambda found: found[1] + name, text, count=1)

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from autograder import display
+from autograder import display, words
 from autograder.assignments import Exercise
 from autograder.score import MIME, CheckResult, Score
 
@@ -31,7 +31,9 @@ def weigh(result: dict, exercises: Collection[Exercise], excused: Collection[str
         mine = {name.partition(".")[2] for name in excused if name.partition(".")[0] == exercise.name}
         if exercise.name in scores and (mine or _factor(exercise) != 1):
             scores[exercise.name] = _weighed(scores[exercise.name], _factor(exercise), mine)
-    changed = {id(s) for s in scores.values()} - {id(s) for s in result["scores"].values()}
+    changed = {id(s) for s in scores.values()}
+    if not words.current():  # else all is shown anew: workers know of no course
+        changed -= {id(s) for s in result["scores"].values()}
     if not changed:
         return result
     outputs = {name: _shown(score) for name, score in scores.items() if id(score) in changed}

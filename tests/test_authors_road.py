@@ -131,6 +131,7 @@ def test_a_new_assignment_as_contributing_says(copy, family):
         "write_submission(handout, Path('class/ada'), solution_cells('bent'), solved, solved)"
     )
     subprocess.run([sys.executable, "-c", script], cwd=copy, check=True, env=os.environ | {"PYTHONPATH": str(copy)})
+    (copy / "course").mkdir()
     graded = deepul(copy, "grade", "bent", "class", "--course", "course")
     assert graded.returncode == 0, graded.stdout + graded.stderr
     table = (copy / "course" / "reports" / "bent" / "checks.csv").read_text(encoding="utf-8")

@@ -177,7 +177,7 @@ def test_every_total_agrees_from_the_first_day_to_the_last(term):
 
     # Nothing is handed back while answers are open; of who wrote nothing there are none.
     said = term.of_course("feedback", "nice", code=1)
-    assert "10 pages, 10 of them new" in said
+    assert "10 pages, 10 new" in said
     assert "no page: s00: 1 answer is to be graded by hand" in said
 
     by_hand(term, (1.5, 3.0))
@@ -237,7 +237,7 @@ def test_every_total_agrees_from_the_first_day_to_the_last(term):
     expected |= {"s00": 0.0, "s03": 18 + 1.5 + 1, "s04": slip + 1.5 - 2 * 2.5}
     agree(term, expected)
     said = term.of_course("feedback", "nice", "--to", term.course.root / "back", "--zip")
-    assert "30 pages, 30 of them new" in said
+    assert "30 pages, 30 new" in said
     assert page(term, "s06") != pages["s06"]
     assert {p.name for p in (term.course.root / "back").iterdir()} == {f"{s}.zip" for s in STUDENTS}
 

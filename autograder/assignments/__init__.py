@@ -205,10 +205,10 @@ class Assignment:
         """All its exercises, or the one of that name. Raises ValueError if it has none of that name."""
         if not exercise:
             return list(self.exercises)
-        found = get_exercise(exercise)
-        if found not in self.exercises:
-            raise ValueError(f"{exercise} is an exercise of {found.assignment}, not of {self}.")
-        return [found]
+        only = get_exercise(exercise)
+        if only not in self.exercises:
+            raise ValueError(f"{exercise} is an exercise of {only.assignment}, not of {self}.")
+        return [only]
 
     @property
     def _settings(self) -> dict:
@@ -280,18 +280,18 @@ def _kind(kind: Any) -> str:
 @cache
 def every() -> tuple[Assignment, ...]:
     """All assignments, in their order. Raises AssignmentError where one is not in order, or two share an exercise."""
-    found = [Assignment(file.parent.name) for file in FOLDER.glob("*/assignment.toml")]
-    for assignment in found:
+    registry = [Assignment(file.parent.name) for file in FOLDER.glob("*/assignment.toml")]
+    for assignment in registry:
         if not NAME.fullmatch(assignment.name):
             raise AssignmentError(f"The folder {assignment.checks} must be called by letters, digits and _ only.")
-    found.sort(key=lambda a: (a.order, natural(a.name)))
+    registry.sort(key=lambda a: (a.order, natural(a.name)))
     owner: dict[str, Assignment] = {}
-    for assignment in found:
+    for assignment in registry:
         for exercise in assignment.exercises:
             other = owner.setdefault(exercise.name, assignment)
             if other is not assignment:
                 raise AssignmentError(f"{other} and {assignment} both have an exercise called {exercise.name}.")
-    return tuple(found)
+    return tuple(registry)
 
 
 def natural(name: str) -> list:

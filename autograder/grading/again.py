@@ -12,6 +12,7 @@ import numpy as np
 from autograder import runner
 from autograder.assignments import Exercise
 from autograder.course import Course, CourseError
+from autograder.display import counted
 from autograder.grading import batch, execute, listings, outputs, report, submissions
 from autograder.grading.kernel import Kernel, KernelStudent
 from autograder.grading.limits import Limits
@@ -240,7 +241,7 @@ def _value(value) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value, value[:4]))}{', …' if len(value) > 4 else ''}]"
     if isinstance(value, dict):
-        return f"{len(value)} arrays by name"
+        return f"{counted(len(value), 'array')} by name"
     text = repr(value)
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 1]}…"
 

@@ -49,8 +49,8 @@ def is_archive(name: str) -> bool:
 def stem(name: str) -> str:
     """A file's name without its ending: that of hw1.tar.gz is hw1."""
     for ending in (ZIP, TAR, CLOSED, re.compile(r"\.ipynb$", re.IGNORECASE)):
-        if found := ending.search(name):
-            return name[: found.start()]
+        if match := ending.search(name):
+            return name[: match.start()]
     return name
 
 
@@ -143,11 +143,11 @@ class _Bounded:
         self.stream, self.name, self.left, self.most = stream, name, most + MOST_FILES * 1024, most
 
     def read(self, size: int) -> bytes:
-        found = self.stream.read(min(size, self.left + 1))
-        self.left -= len(found)
+        content = self.stream.read(min(size, self.left + 1))
+        self.left -= len(content)
         if self.left < 0:
             raise CourseError(f"{self.name} unpacks to more than {self.most // 2**20} MB.")
-        return found
+        return content
 
 
 class _Header(tarfile.TarInfo):

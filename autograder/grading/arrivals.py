@@ -1,6 +1,7 @@
 """What a TA sees of a download before anything is graded: whose it is, what is missing, how long it would train."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from rich.box import SIMPLE_HEAD
@@ -10,18 +11,19 @@ from rich.table import Table
 from autograder import assignments
 from autograder.course import CourseError, trouble
 from autograder.files import write_atomically
-from autograder.grading import archives, choice, submissions
-from autograder.grading.batch import table_text
+from autograder.grading import archives, choice, normalise, submissions
+from autograder.grading.batch import Graded, table_text
 from autograder.grading.downloads import Download, uses
 from autograder.grading.submissions import Submission
 
 COLUMNS = ("file", "student", "use")
 
 
-def write(file: Path, download: Download, chosen: list[Submission]) -> None:
+def write(file: Path, download: Download, chosen: list[Submission], results: Sequence[Graded]) -> None:
     """files.csv: what became of every file of a download; a line without a file for who handed in nothing."""
     missing = [dict(file="", student=student, use="handed in nothing") for student in download.missing]
-    write_atomically(file, table_text(COLUMNS, [*uses(download, chosen), *missing]))
+    failed = {r.student: f"not graded: {' '.join(r.problems)}" for r in results if r.not_graded}
+    write_atomically(file, table_text(COLUMNS, [*uses(download, chosen, failed), *missing]))
 
 
 def table(assignment: str, chosen: list[Submission]) -> Table:
@@ -60,20 +62,13 @@ def _looked_into(one: Submission, assignment: str, artifacts: list[str]) -> tupl
     """(what would be graded, or why nothing can be; the artifacts that are missing)."""
     try:
         files, _ = submissions.read(one, assignment)
+        here = assignments.get(assignment)
+        handout = json.loads((here.handout / f"{assignment}.ipynb").read_text(encoding="utf-8"))
+        chosen = normalise.notebook_of(files, assignment, handout)
     except CourseError as error:
-        return str(error), []
+        return f"not: {error}", []
     except OSError as error:
-        return trouble(error), []
-    notebooks = sorted(n for n in files if n.lower().endswith(".ipynb") and not archives.is_junk(n))
-    if not notebooks:
-        return "no notebook in it", []
-    here = assignments.get(assignment)
-    handout = json.loads((here.handout / f"{assignment}.ipynb").read_text(encoding="utf-8"))
-    chosen = choice.notebook(notebooks, files, assignment, handout)
-    try:
-        choice.refuse_another(files[chosen], chosen, assignment)
-    except CourseError as error:
-        return str(error), []
+        return f"not: {trouble(error)}", []
     handed_in = {PurePosixPath(n).name for n in choice.with_weights(files, PurePosixPath(), assignment)[0]}
     open_ones = choice.unwritten(files[chosen])
     written = {e.name for e in here.exercises if e.number not in open_ones}

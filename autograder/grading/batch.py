@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from autograder import assignments, settings, sources, weights
 from autograder.assignments import is_answered
 from autograder.course import Course, CourseError, trouble
+from autograder.display import counted
 from autograder.files import write_atomically
 from autograder.grading import by_hand, copies, outputs, submissions, workers, worth
 from autograder.grading.cache import Cache, key, kit_version
@@ -335,7 +336,9 @@ class _Class:
                 was.problems.append(f"Audit: training from scratch failed: {result['fault'].strip().splitlines()[-1]}")
                 continue
             new = sum(s["points"] for s in result["scores"].values())
-            was.audited = f"{new:g} of {was.max_points:g} points trained from scratch, {was.points:g} as handed in"
+            was.audited = (
+                f"{new:g} of {counted(was.max_points, 'point')} trained from scratch, {was.points:g} as handed in"
+            )
             if abs(new - was.points) > AUDIT_DIFFERENCE * was.max_points:
                 was.problems.append(f"Audit disagrees: {was.audited}. {result['stopped']}".strip())
 
@@ -586,7 +589,9 @@ def _rows_by_hand(assignment: str, graded: Graded) -> Iterator[dict]:
         yield about | row | dict(max_points=0.0, measured=c["said"])
     if graded.penalty:
         row = dict(exercise="", check=by_hand.LATE, outcome="late", points=-graded.penalty, max_points=0.0)
-        yield about | row | dict(measured=f"{graded.penalty:g} points are lost by handing in late")
+        yield (
+            about | row | dict(measured=f"{counted(graded.penalty, 'point is', 'points are')} lost by handing in late")
+        )
 
 
 def write_csv(file: Path, assignment: str, results: Iterable[Graded]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from autograder import assignments
 from autograder.course import Course
+from autograder.display import counted
 
 OPEN, BY_HAND, NOT_ANSWERED = "to be graded", "by hand", "not answered"
 LATE = "late penalty"  # stands among the marks; no grade id has a space
@@ -120,6 +121,6 @@ def changes(assignment: str, marks: dict[str, Mark], scores: list[dict]) -> list
         if name not in earned or (mark.by_hand is None and not mark.extra):
             continue
         points = mark.points if mark.points is not None else earned[name] + mark.extra
-        said = f"{points:g} points by hand, {earned[name]:g} by the checks"
+        said = f"{counted(points, 'point')} by hand, {earned[name]:g} by the checks"
         found.append({"id": grade_id, "exercise": name, "points": round(points - earned[name], 3), "said": said})
     return found

@@ -89,20 +89,20 @@ def _exercises(cells: Iterable[dict]) -> Iterable[str]:
         if cell.get("cell_type") != "code":
             continue
         source = _source(cell)
-        yield from (found[1] for line in source.splitlines() if (found := CHECK_CALL.match(line.strip())))
+        yield from (call[1] for line in source.splitlines() if (call := CHECK_CALL.match(line.strip())))
         yield from (name.split(".")[0] for what in (TRAINED, DRAWN) for name in what.findall(source))
 
 
 def _definitions(cells: Iterable[dict]) -> dict[str, str]:
     """{class or function: the lines of its cell that say something}."""
-    found: dict[str, str] = {}
+    definitions: dict[str, str] = {}
     for cell in cells:
         if cell.get("cell_type") == "code":
             source = _source(cell)
             lines = (line.strip() for line in source.splitlines())
             text = "\n".join(line for line in lines if line and not line.startswith("#"))
-            found |= dict.fromkeys(DEFINED.findall(source), text)
-    return found
+            definitions |= dict.fromkeys(DEFINED.findall(source), text)
+    return definitions
 
 
 def _cells(content: bytes) -> list[dict]:

@@ -9,19 +9,21 @@ import os
 import re
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from autograder.course import CourseError
+from autograder.display import counted
 from autograder.grading import archives
-from autograder.grading.submissions import STAMP, Part, Submission, arrival, is_file_name, student_id
-from autograder.roster import Identity, Roster
+from autograder.grading.submissions import STAMP, Part, Submission, arrival, is_file_name
+from autograder.roster import Identity, Roster, student_id
 
 MOST_CLASS = 50 * 2**30  # bytes of an unpacked class
 ATTEMPTS = ("last", "first", "best")
 MOST_DEPTH = 3  # folders and archives around a class
+MOST_NAMED = 3  # files that are left aside, in a line on the screen; files.csv has all
 
 RESUBMITTED = re.compile(r"^(?P<stem>.+?)-(?P<number>\d{1,2})(?P<ending>\.[^.]+(?:\.gz|\.bz2)?)$")
 
@@ -92,20 +94,21 @@ def find(path: Path, assignment: str, roster: Roster | None = None, scratch: Pat
         download.attempts[student] = _attempts(student, mine, root, download.aside)
     if roster is not None:
         known = [s.id for s in roster.students]
-        download.missing = [i for i in known if student_id(i) not in download.attempts]
-        download.strangers = [i for i in download.attempts if i not in set(map(student_id, known))]
+        download.missing = [i for i in known if i not in download.attempts]
+        download.strangers = [i for i in download.attempts if i not in set(known)]
     return download
 
 
-def uses(download: Download, chosen: Iterable[Submission]) -> list[dict]:
-    """One row for every file of the download: {"file", "student", "use"}."""
+def uses(download: Download, chosen: Iterable[Submission], failed: Mapping[str, str] = {}) -> list[dict]:
+    """One row for every file of the download: {"file", "student", "use"}. failed: {student: why there is no grade}."""
     used: dict[Path, tuple[str, str]] = {}
     graded = {s.student: s for s in chosen}
     for student, attempts in download.attempts.items():
         for one in attempts:
-            use = "graded" if graded.get(student) == one else f"another attempt ({one.attempt})"
+            is_chosen = graded.get(student) == one
+            use = failed.get(student, "graded") if is_chosen else f"another attempt ({one.attempt})"
             for part in (one.path, *(p.path for p in one.beside)):
-                if use == "graded" or part not in used:
+                if is_chosen or part not in used:
                     used[part] = (student, use)
     used |= {a.path: (a.student, a.why) for a in download.aside if a.path not in used}
     rows = []
@@ -583,10 +586,13 @@ def notes(download: Download) -> list[str]:
     """What a TA reads of a download before it is graded, in a few lines."""
     said = []
     counts = Counter(a.why for a in download.aside)
-    said += [f"{n} left aside: {why}" for why, n in counts.most_common()]
+    for why, n in counts.most_common():
+        named = [archives.printable(a.path.name) for a in download.aside if a.why == why][:MOST_NAMED]
+        said.append(f"{n} left aside ({', '.join(named)}{', …' * (n > len(named))}): {why}")
     several = {s: len(a) for s, a in download.attempts.items() if len(a) > 1}
     if several:
-        said.append(f"{len(several)} handed in several times, {sum(several.values()) - len(several)} other attempts")
+        others = counted(sum(several.values()) - len(several), "other attempt")
+        said.append(f"{len(several)} handed in several times, {others}")
     if download.strangers:
         said.append(f"not in the roster: {', '.join(download.strangers)}")
     if download.missing:

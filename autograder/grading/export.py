@@ -7,16 +7,18 @@ documentation of grade imports.
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from autograder import assignments
 from autograder.course import Course, CourseError
+from autograder.display import counted
 from autograder.files import write_atomically
+from autograder.grading import report
 from autograder.grading.batch import FORMULA, table_text
 from autograder.grading.penalties import Deadlines
-from autograder.roster import Identity, Roster, Student, folded
+from autograder.roster import Identity, Roster, Student, folded, lines_of
 
 OWN = ("id", "name", "email", "points", "max_points", "late_penalty", "total", "why_none")
 EXCUSED = "EX"
@@ -52,17 +54,24 @@ class Filled:
 
 
 def finals(course: Course, assignment: str, roster: Roster | None = None) -> list[Final]:
-    """What the gradebook says of every student who handed in: by checks, by hand, and late."""
+    """What the gradebook says of every student who handed in: by checks, by hand, and late; and who has no grade."""
     if not course.knows(assignment):
         raise CourseError(
             f"Nothing of {assignment} was graded in {course.root}: `deepul grade {assignment}` comes first."
         )
     with course.gradebook() as gradebook:
         Deadlines(course, roster).apply(gradebook)
-        return [
-            _final(s.student.id, s)
-            for s in sorted(gradebook.assignment_submissions(assignment), key=lambda s: s.student.id)
-        ]
+        found = [_final(s.student.id, s) for s in gradebook.assignment_submissions(assignment)]
+    return sorted([*found, *_without_grade(course, assignment, found)], key=lambda f: f.student)
+
+
+def _without_grade(course: Course, assignment: str, recorded: Collection[Final]) -> Iterator[Final]:
+    """Who handed in what could not be graded: the gradebook has nothing of them, and they did not hand in nothing."""
+    most = max((f.most for f in recorded), default=0.0)
+    for student in sorted({*report.earlier_students(course, assignment)} - {f.student for f in recorded}):
+        last = report.earlier_result(course, assignment, student)
+        why = " ".join(last.problems) if last else f"`deepul grade {assignment}` again"
+        yield Final(student, None, 0.0, most, f"could not be graded: {why}")
 
 
 def _final(student: str, submission) -> Final:
@@ -72,7 +81,7 @@ def _final(student: str, submission) -> Final:
     if any(g.name.startswith("check-") for g in open_ones):
         why = "could not be graded"
     elif to_do := [g for g in grades if g in open_ones or g.needs_manual_grade]:
-        many = f"{len(to_do)} answers are" if len(to_do) != 1 else "1 answer is"
+        many = counted(len(to_do), "answer is", "answers are")
         again = "" if open_ones else ", again: the submission has changed"
         why = f"{many} to be graded by hand (formgrader){again}"
     points = None if why else submission.score
@@ -154,8 +163,8 @@ def _factor(theirs: float | None, ours: float, platform: str, scale: bool) -> fl
         return 1.0
     if not scale:
         raise CourseError(
-            f"{platform.title()} has {theirs:g} points for this, and the gradebook {ours:g}. Change one of them, or "
-            f"add --scale: then {ours:g} points here are {theirs:g} there."
+            f"{platform.title()} has {counted(theirs, 'point')} for this, and the gradebook {ours:g}. Change one of "
+            f"them, or add --scale: then {counted(ours, 'point')} here are {theirs:g} there."
         )
     return theirs / ours
 
@@ -213,8 +222,7 @@ def _table(content: bytes, platform: str) -> Table:
     text = text.removeprefix("\ufeff")
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
-    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
-    rows = [r for r in rows if any(c.strip() for c in r)]
+    rows = [row for _, row in lines_of(text, f"The file of {platform.title()}")]
     if len(rows) < 2:
         raise CourseError("The file has no rows: export it from the platform, with its students in it.")
     width = max(map(len, rows))

@@ -11,9 +11,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from autograder import assignments, weights
+from autograder import assignments, weights, words
 from autograder.assignments import is_answered
 from autograder.course import CourseError, SandboxError
+from autograder.display import counted
 from autograder.files import write_atomically
 from autograder.grading import sandbox, separate_user, submissions
 from autograder.grading.execute import Execution, Grader
@@ -81,8 +82,8 @@ def _say_whose(metadata: Path, settings: dict) -> None:
     points, total = settings["points"] + settings["written"], about.get("assignment", {}).get("total_points")
     if total is not None and float(total) != points:
         print(
-            f"Gradescope has {float(total):g} points for this assignment: it should be {points:g}, of which the "
-            f"autograder gives {settings['points']:g} and people give {settings['written']:g}."
+            f"Gradescope has {counted(float(total), 'point')} for this assignment: it should be {points:g}, of which "
+            f"the autograder gives {settings['points']:g} and people give {settings['written']:g}."
         )
 
 
@@ -151,7 +152,7 @@ def results(settings: dict, normal: Normalised, result: Execution) -> dict:
     """results.json of a graded submission, whose total is the sum of its checks."""
     here = assignments.get(settings["assignment"])
     scores = weights.weigh(result.to_json(), here.exercises, settings["excused"])["scores"].values()
-    tests = [test for score in scores for test in _tests(score)]
+    tests = [test for score in scores for test in _tests(words.of_score(score))]
     points = round(sum(test["score"] for test in tests), 3)
     answers = _answers(settings, normal)
     content = {
@@ -171,9 +172,9 @@ def results(settings: dict, normal: Normalised, result: Execution) -> dict:
 
 def _summary(settings: dict, normal: Normalised, result: Execution, points: float) -> str:
     shown = settings["visibility"] == "visible"
-    said = [f"{points:g} of {settings['points']:g} points by the checks." if shown else "The checks have run."]
+    said = [f"{points:g} of {counted(settings['points'], 'point')} by the checks." if shown else "The checks have run."]
     if settings["written"]:
-        said.append(f"The written questions ({settings['written']:g} points) are graded by people.")
+        said.append(f"The written questions ({counted(settings['written'], 'point')}) are graded by people.")
     if result.stopped:
         said.append(f"Grading stopped early: {result.stopped}. What was graded until then counts.")
     if normal.changes:

@@ -52,12 +52,15 @@ class Limits:
         return asdict(self)
 
     def __str__(self) -> str:
+        from autograder.display import counted
+
         files = "files" if self.separate_user else f"{self.disk // 2**20} MB of files"
         return (
             f"{self.cell:g} s a cell ({self.training:g} s to train), {self.exercise:g} s for the checks of an "
             f"exercise, {self.total / 60:g} min in all, "
-            f"{self.memory / 2**30:g} GiB of memory, {self.processes} processes, {self.threads} threads, "
-            f"{files} ({self.file // 2**20} MB each), {self.open_files} open files, "
+            f"{self.memory / 2**30:g} GiB of memory, {counted(self.processes, 'process', 'processes')}, "
+            f"{counted(self.threads, 'thread')}, "
+            f"{files} ({self.file // 2**20} MB each), {counted(self.open_files, 'open file')}, "
             f"1 MB of text a cell, no network"
         )
 

@@ -46,27 +46,27 @@ def of_function(sources: Iterable[str], name: str) -> Listing | None:
     for source in reversed(list(sources)):
         outer = _definition(_tree(source), owner or method)
         inner = _definition(outer, method) if outer is not None and owner else outer
-        if found := inner if inner is not None else outer:
-            return _lines(name, source, _begins(found), found.end_lineno or found.lineno)
+        if node := inner if inner is not None else outer:
+            return _lines(name, source, _begins(node), node.end_lineno or node.lineno)
     return None
 
 
 def of_errors(sources: Iterable[str], said: str) -> list[Listing]:
     """The places that the words of an error name, each with the function around it; the innermost first."""
-    sources, found = list(sources), []
+    sources, listings = list(sources), []
     for function, number, line in PLACE.findall(said):
         listing = _around(sources, function, int(number), line.strip())
-        found += [listing] if listing else []
-    return found
+        listings += [listing] if listing else []
+    return listings
 
 
 def of_cells(errors: Mapping[str, str]) -> list[Listing]:
     """The line of each cell that stopped, where its error names one. errors: {source of a cell: its error}."""
-    found = []
+    listings = []
     for source, error in errors.items():
         if (line := IN_LINE.match(error)) and 0 < int(line[1]) <= len(source.splitlines()):
-            found.append(_lines(error, source, int(line[1]) - AROUND, int(line[1]) + AROUND, int(line[1])))
-    return found
+            listings.append(_lines(error, source, int(line[1]) - AROUND, int(line[1]) + AROUND, int(line[1])))
+    return listings
 
 
 def _around(sources: list[str], function: str, number: int, line: str) -> Listing | None:
@@ -103,8 +103,8 @@ def _tree(source: str) -> ast.Module:
 
 def _definition(tree: Defined | ast.Module | None, name: str) -> Defined | None:
     """The last class or function of this name in a body."""
-    found = [node for node in (tree.body if tree else ()) if isinstance(node, Defined) and node.name == name]
-    return found[-1] if found else None
+    definitions = [node for node in (tree.body if tree else ()) if isinstance(node, Defined) and node.name == name]
+    return definitions[-1] if definitions else None
 
 
 def _definitions(tree: ast.Module) -> list[Defined]:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TextIO
 
+from autograder.display import counted
 from autograder.grading.batch import Graded
 
 MOST_RUNS = 20  # whose files are kept
@@ -59,7 +60,7 @@ class Log:
 
 def _lines(result: Graded) -> Iterator[str]:
     seconds = ", ".join(f"{what} {took:.1f} s" for what, took in result.seconds.items())
-    earned = "not graded" if result.not_graded else f"{result.points:g} of {result.max_points:g} points"
+    earned = "not graded" if result.not_graded else f"{result.points:g} of {counted(result.max_points, 'point')}"
     yield f"{result.student}: {earned}{'' if result.fresh else ', not changed'}{f' ({seconds})' if seconds else ''}"
     for problem in result.problems:
         yield f"{result.student}: {problem}"

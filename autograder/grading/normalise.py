@@ -77,6 +77,14 @@ def accepted(files: dict[str, bytes], assignment: str, handout: dict) -> dict[st
     return {f"{assignment}.ipynb": files[name]} | _beside(rest, folder, f"{assignment}.ipynb")[0]
 
 
+def notebook_of(files: dict[str, bytes], assignment: str, handout: dict) -> str:
+    """The name of the notebook that would be graded. Raises CourseError where none could be, as grading does."""
+    name, _, _ = _notebook_of(files, assignment, handout)
+    choice.refuse_another(files[name], name, assignment)
+    _cells(name, files[name])
+    return name
+
+
 def _normalised(files: dict[str, bytes], assignment: str, handout: dict, left_out: list[str]) -> Normalised:
     name, others, misnamed = _notebook_of(files, assignment, handout)
     choice.refuse_another(files[name], name, assignment)

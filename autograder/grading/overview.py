@@ -91,25 +91,25 @@ def tenth(graded: Graded) -> int:
 
 def exercises(graded: Sequence[Graded]) -> dict[str, Spread]:
     """{exercise: the spread of its points}, in the order in which the first student has them."""
-    found: dict[str, list[float]] = {}
+    points_of: dict[str, list[float]] = {}
     for result in graded:
         for score in result.scores:
-            found.setdefault(score["exercise"], []).append(score["points"])
-    return {name: Spread.of(points) for name, points in found.items()}
+            points_of.setdefault(score["exercise"], []).append(score["points"])
+    return {name: Spread.of(points) for name, points in points_of.items()}
 
 
 def checks(graded: Sequence[Graded]) -> list[CheckStatistics]:
     """All checks, by exercise, in the notebook's order."""
-    found: dict[tuple[str, str], CheckStatistics] = {}
+    statistics: dict[tuple[str, str], CheckStatistics] = {}
     for result in graded:
         for score in result.scores:
             for check in score["checks"]:
                 if check["name"]:
-                    row = found.setdefault((score["exercise"], check["name"]), _row(score, check))
+                    row = statistics.setdefault((score["exercise"], check["name"]), _row(score, check))
                     row.counts[check["outcome"]] += 1
                     row.points.append(check["points"] or 0.0)
                     row.lost |= {result.student} if check["outcome"] != "passed" else set()
-    rows = sorted(found.values(), key=lambda r: _natural(r.exercise))
+    rows = sorted(statistics.values(), key=lambda r: _natural(r.exercise))
     for number, row in enumerate(rows):
         row.number = number
         row.discrimination = _discrimination(graded, row)
@@ -171,19 +171,19 @@ class Losses:
 
 def losses(graded: Sequence[Graded]) -> list[Losses]:
     """The losses among the checks, as their words tell them."""
-    found: dict[tuple[str, str], Losses] = {}
+    losses_of: dict[tuple[str, str], Losses] = {}
     for result in graded:
         for score in result.scores:
             for check in score["checks"]:
                 if read := loss(check["measured"], check["required"]):
                     value, unit, full, baseline, limit = read
                     about = Losses(check["title"], score["number"], unit, full, baseline, limit, ())
-                    known = found.setdefault((score["exercise"], check["name"]), about)
+                    known = losses_of.setdefault((score["exercise"], check["name"]), about)
                     points = (*known.points, (result.student, value))
-                    found[score["exercise"], check["name"]] = Losses(
+                    losses_of[score["exercise"], check["name"]] = Losses(
                         known.title, known.exercise, known.unit, known.full, known.baseline, known.limit, points
                     )
-    return sorted(found.values(), key=lambda one: _natural(one.exercise))
+    return sorted(losses_of.values(), key=lambda one: _natural(one.exercise))
 
 
 def loss(measured: str, required: str) -> tuple[float, str, float, float, float | None] | None:

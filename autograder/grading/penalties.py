@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from autograder import late, settings
+from autograder import assignments, late, settings
 from autograder.course import Course, CourseError
 from autograder.files import write_atomically
 from autograder.grading.submissions import STAMP, arrival
@@ -28,6 +28,9 @@ class Deadlines:
         self._students = {s.id: s for s in roster.students} if roster else {}
         self._own = _Given(course.root / ".deepul" / "penalties.json")
         for student in self._students.values():
+            if unknown := sorted(student.extensions.keys() - set(assignments.names())):
+                there = ", ".join(f"extension_{n}" for n in assignments.names())
+                raise CourseError(f"roster.csv: extension_{unknown[0]} is of no assignment. There are: {there}.")
             for name in self.settings.assignments:
                 self._extension(student, name)
 

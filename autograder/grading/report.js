@@ -34,7 +34,7 @@ function show() {
     row.hidden = !names[k].includes(words) || Boolean(kind) && !holds[kind](row, what);
     shown += !row.hidden;
   });
-  document.getElementById("count").textContent = shown === rows.length ? `${shown} students` : `${shown} of ${rows.length} students`;
+  document.getElementById("count").textContent = (shown === rows.length ? "" : `${shown} of `) + `${rows.length} student${rows.length === 1 ? "" : "s"}`;
 }
 function follow() {
   const wanted = decodeURIComponent(location.hash.slice(1));

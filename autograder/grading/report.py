@@ -70,7 +70,7 @@ class Report:
     def finish(self, results: list[Graded], alike: list[Alike]) -> None:
         """Write everything a last time, with what is known only at the end."""
         self.problem, self._page.alike = "", alike
-        self.write(lambda: self._page.again({s for found in alike for s in found.students}))
+        self.write(lambda: self._page.again({s for group in alike for s in group.students}))
         for graded in results:
             self._take(graded)
         self._show_earlier()
@@ -155,7 +155,7 @@ class Page:
             .render(
                 assignment=assignments.get(self.assignment),
                 result=result,
-                alike=[found for found in self.alike if result.student in found.students],
+                alike=[group for group in self.alike if result.student in group.students],
                 figures=self._figures[result.student],
                 links=self._links(result),
                 seed=_Seeds(self._course.salt).seed if self._course else None,
@@ -205,7 +205,7 @@ class Page:
                 alike=self.alike,
                 figures=self._figures,
                 lost={r.student: [c.number for c in checks if r.student in c.lost] for r in results},
-                is_alike={s for found in self.alike for s in found.students},
+                is_alike={s for group in self.alike for s in group.students},
             )
         )
         _write_if_new(self.folder / "report.css", _beside("report.css"))
@@ -342,8 +342,8 @@ def _points(graded: Graded) -> dict[tuple[str, str], tuple[float | None, float, 
 def _write_alike(file: Path, alike: list[Alike]) -> None:
     """One line a student of each group."""
     rows = (
-        dict(group=group, what=found.what, share=round(found.share, 3), detail=found.detail, student=student)
-        for group, found in enumerate(alike, 1)
-        for student in found.students
+        dict(group=number, what=group.what, share=round(group.share, 3), detail=group.detail, student=student)
+        for number, group in enumerate(alike, 1)
+        for student in group.students
     )
     write_atomically(file, batch.table_text(ALIKE, rows))

@@ -24,6 +24,7 @@ from typing import IO
 from autograder import assignments
 from autograder.assignments import ROOT
 from autograder.course import SandboxError
+from autograder.display import counted
 from autograder.grading import groups
 from autograder.grading.limits import Limits
 
@@ -263,7 +264,7 @@ class Process:
                 self.stopped = self.stopped or (self._over_memory() if killed else "the notebook ended its own kernel")
                 return
             if len(used) > limits.processes:
-                self.stop(f"process limit: it started over {limits.processes} processes")
+                self.stop(f"process limit: it started over {counted(limits.processes, 'process', 'processes')}")
             elif self._uses_too_much(used):
                 self.stop(self._over_memory())
             elif _memory(os.getpid()) - self._own_memory > MOST_GROWTH:

@@ -76,6 +76,9 @@ def submission(course: Course, assignment: str, student: str) -> Submission:
     """What a student handed in, as grading kept it. Raises CourseError naming the near ones where there is nothing."""
     folder = course.root / "submitted"
     known = sorted(p.parent.name for p in folder.glob(f"*/{assignment}") if not p.parent.name.startswith("."))
+    last = report.earlier_result(course, assignment, student)
+    if last and last.not_graded and student not in known:
+        raise CourseError(f"{student} has no grade: {' '.join(last.problems)}")
     if not known:
         raise CourseError(f"No {assignment} was graded in {course.root} yet: deepul grade {assignment} DOWNLOAD.")
     if student not in known:

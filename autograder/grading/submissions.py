@@ -1,10 +1,8 @@
 """Reading one submission: bounded, and never following a link."""
 
-import hashlib
 import io
 import os
 import stat
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +17,6 @@ from autograder.grading.archives import printable as shown
 
 STAMP, SECRET = "timestamp.txt", "submission_secret.txt"  # nbgrader's own, beside what a student handed in
 MOST_NAME = 255  # bytes of one part of a name, as file systems have it
-MOST_STUDENT = 120  # bytes of a student's name: files are called after it
 MOST_PATH = 1000  # bytes of a whole name; it stands behind the course folder's own
 
 
@@ -66,24 +63,6 @@ def arrival(file: Path) -> datetime | None:
         raise CourseError(
             f"{file} says {text[:60]!r}, which is no time: write one such as 2027-02-12 23:59:00 UTC."
         ) from None
-
-
-def student_id(label: str) -> str:
-    """What a student is called, as every table can show and every disk can write it.
-
-    Composed and decomposed letters are one, marks that turn the direction of writing are none, nothing is a tag, and a
-    long one keeps its beginning, with a hash of the whole.
-    """
-    text = unicodedata.normalize("NFC", label.encode("utf-8", "replace").decode())
-    plain = "".join("" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else "_" if c in '<>"&/' else c for c in text)
-    plain = plain.strip().lstrip(".") or "no-name-" + _digest(text)  # files that begin with a point are ours
-    if len(plain.encode()) <= MOST_STUDENT:
-        return plain
-    return plain.encode()[: MOST_STUDENT - 11].decode("utf-8", "ignore") + "…" + _digest(text)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def read(submission: Submission, assignment: str) -> tuple[dict[str, bytes], list[str]]:

@@ -25,7 +25,7 @@ def rows(course: Course, roster: Roster | None = None) -> list[dict]:
     people = {s.id: s.name for s in roster.students} if roster else {}
     everyone = dict.fromkeys([*people, *(f.student for finals in graded.values() for f in finals)])
     weights = {name: own.of(name).weight for name in graded}
-    most = {name: finals[0].most for name, finals in graded.items()}
+    most = {name: max(f.most for f in finals) for name, finals in graded.items()}
     by_student = {name: {f.student: f.total for f in finals} for name, finals in graded.items()}
     found = []
     for student in everyone:

@@ -20,6 +20,7 @@ from nbgrader.preprocessors import ClearSolutions
 from autograder import assignments, notebooks, settings
 from autograder.assignments import Assignment, Exercise, Question
 from autograder.course import Course, SourceError
+from autograder.display import counted
 from autograder.handout import chosen, opening, source
 from autograder.notebooks import Cell
 from autograder.settings import DEFAULTS, AssignmentSettings, CourseSettings
@@ -28,6 +29,7 @@ from autograder.settings import DEFAULTS, AssignmentSettings, CourseSettings
 # sample more or less in a bin, on a processor that rounds otherwise.
 SAME_PICTURE = 0.02
 OPENING, CLOSING = "opening", "hand-in"  # the ids of cells that a release adds end so
+FOR_THE_FORMATTER = re.compile(r"  # fmt: skip$", re.MULTILINE)  # it says nothing to a student
 
 
 def problems(assignment: Assignment) -> list[str]:
@@ -76,9 +78,9 @@ def tests_of(exercise: Exercise) -> list[Any]:
 def read_source(assignment: str) -> list[Cell]:
     """The cells of the source. Raises SourceError with all that is wrong in it or in the tests, a line each."""
     here = Assignment(assignment)  # as it is without a course's settings
-    found = problems(here)
-    if found:
-        raise SourceError("\n".join([f"{assignment} is not in order, and nothing was released:", *found]))
+    faults = problems(here)
+    if faults:
+        raise SourceError("\n".join([f"{assignment} is not in order, and nothing was released:", *faults]))
     return notebooks.read(here.source)
 
 
@@ -127,11 +129,11 @@ def _beside(folder: Path) -> Path:
 def _look_over(assignment: str, cells: list[Cell], added: str, made: Path, before: Path) -> None:
     """Raises SourceError for a handout that gives away a line of a solution. added: code that the release adds."""
     handout = notebooks.read(made / f"{assignment}.ipynb")
-    lines = source.leaks(cells, handout, added)
+    lines = source.leaks([Cell(c.kind, FOR_THE_FORMATTER.sub("", c.source)) for c in cells], handout, added)
     if lines:
         raise SourceError(
-            f"The handout of {assignment} would give away {len(lines)} lines, and was not released; the first: "
-            f"{lines[0]!r}."
+            f"The handout of {assignment} would give away {counted(len(lines), 'line')}, and was not released; the "
+            f"first: {lines[0]!r}."
         )
     if not (before / f"{assignment}.ipynb").exists():
         return
@@ -179,19 +181,20 @@ def write_source(assignment: str, target: Path, own: CourseSettings = DEFAULTS) 
         cell["id"] = f"{assignment}-{number:03d}"
     notebook.cells = [notebook.cells[k] for k in chosen.cells(here, _plain(notebook.cells))]
     answers = source.questions(here, _plain(notebook.cells))
-    counted = own.of(assignment).written == "points"
+    has_points = own.of(assignment).written == "points"
     exercise = None
     for number, cell in enumerate(notebook.cells):
         exercise = _heading(cell, here) or exercise
         if cell.cell_type == "markdown":
             cell.source = _sized(cell.source, target.parent)
         if number in answers:
-            _answer_cell(cell, answers[number], counted)
+            _answer_cell(cell, answers[number], has_points)
         elif number + 1 in answers:
-            cell.source = source.QUESTION.sub(_asked(answers[number + 1], counted), cell.source)
+            cell.source = source.QUESTION.sub(_asked(answers[number + 1], has_points), cell.source)
         elif cell.cell_type == "code":
             grade = cell.metadata.get("nbgrader")  # a grade cell of the instructor's own, without check(…)
             cell.metadata = _metadata(cell.source, exercise) or ({"nbgrader": grade} if grade else {})
+            cell.source = FOR_THE_FORMATTER.sub("", cell.source)
     _add_questions(notebook.cells, here, own.of(assignment), answers)
     first = _made("code", opening.first_cell(own), f"{assignment}-{OPENING}-code")
     first.metadata["jupyter"] = {"source_hidden": True}  # folded: no student has to read it
@@ -206,8 +209,8 @@ def _plain(cells) -> list[Cell]:
     return [Cell(c.cell_type, c.source) for c in cells]
 
 
-def _asked(question: Question, counted: bool) -> str:
-    worth = f"{question.points:g} points, graded by hand" if counted else "no points"
+def _asked(question: Question, has_points: bool) -> str:
+    worth = f"{counted(question.points, 'point')}, graded by hand" if has_points else "no points"
     return f"### Question {question.number} ({worth})"
 
 
@@ -235,10 +238,10 @@ def _made(kind: str, text: str, name: str):
     return make(text, id=name, metadata={"deepul": {"made": True}})
 
 
-def _answer_cell(cell, question: Question, counted: bool) -> None:
+def _answer_cell(cell, question: Question, has_points: bool) -> None:
     """The cell of a written question's answer: nbgrader's manually graded answer, or a plain one without points."""
     cell.metadata = {"deletable": False, "deepul": {"exercise": question.exercise.name, "answer": question.id}}
-    if counted:
+    if has_points:
         cell.metadata["nbgrader"] = {
             "schema_version": 3,
             "task": False,
@@ -276,11 +279,11 @@ def width_of(file: Path) -> int:
 
 def _heading(cell, here: Assignment) -> Exercise | None:
     """The exercise whose heading this cell holds; its points are written into the heading."""
-    found = source.HEADING.search(cell.source) if cell.cell_type == "markdown" else None
-    if not found:
+    heading = source.HEADING.search(cell.source) if cell.cell_type == "markdown" else None
+    if not heading:
         return None
-    exercise = next(e for e in here.exercises if e.number == found[1])
-    cell.source = cell.source.replace(found[0], f"{found[0]} ({exercise.points:g} points)")
+    exercise = next(e for e in here.exercises if e.number == heading[1])
+    cell.source = cell.source.replace(heading[0], f"{heading[0]} ({counted(exercise.points, 'point')})")
     return exercise
 
 
@@ -327,8 +330,8 @@ def _named_stubs(lines: list[str], exercise: Exercise) -> list[str]:
     scope: dict[int, str] = {}
     for line in lines:
         indent = len(line) - len(line.lstrip())
-        if found := re.match(r"\s*(?:class|def) (\w+)", line):
-            scope = {i: n for i, n in scope.items() if i < indent} | {indent: found[1]}
+        if head := re.match(r"\s*(?:class|def) (\w+)", line):
+            scope = {i: n for i, n in scope.items() if i < indent} | {indent: head[1]}
         if line.lstrip() == "raise NotImplementedError(@)":
             where = ".".join(n for i, n in sorted(scope.items()) if i < indent and n != "__init__")
             line = line.replace("@", f'"{exercise} is not implemented yet: {where}"')

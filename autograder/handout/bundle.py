@@ -10,8 +10,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
-from autograder import assignments, sources
+from autograder import assignments, sources, words
 from autograder.assignments import ROOT, Assignment
+from autograder.display import counted
 
 # Beside the handout, and what of the kit its notebook and a student's commands import.
 PARTS = ("deepul_utils", "autograder/templates", "data", "requirements-student.txt", "pyproject.toml", "LICENSE")
@@ -37,6 +38,8 @@ def bundle(assignment: str, target: Path, contact: str = "", handout: Path | Non
         contents |= {name: p.read_bytes() for name, p in released.items() if not LEFT_OUT.match(name)}
     if here.given is not None:  # what is asked, and what it is worth, stands there
         contents[(here.checks / "assignment.toml").relative_to(ROOT).as_posix()] = toml(here).encode()
+    if said := words.current():
+        contents[words.NAME] = said.text().encode()
     contents["README.md"] = readme(here, contact).encode()
     date = changed(here)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -50,10 +53,10 @@ def bundle(assignment: str, target: Path, contact: str = "", handout: Path | Non
 def files(assignment: Assignment) -> list[Path]:
     """The kit's files in its bundle, in order."""
     parts = [*(ROOT / part for part in PARTS), assignment.handout, assignment.checks]
-    found = {p for part in parts for p in ([part] if part.is_file() else part.rglob("*")) if p.is_file()}
+    kit = {p for part in parts for p in ([part] if part.is_file() else part.rglob("*")) if p.is_file()}
     commands = [ROOT / "autograder" / name for name in COMMANDS]
-    found |= sources.needed([*commands, *found], without=ROOT / "autograder" / "cli.py")
-    return sorted(p for p in found if not LEFT_OUT.match(p.relative_to(ROOT).as_posix()))
+    kit |= sources.needed([*commands, *kit], without=ROOT / "autograder" / "cli.py")
+    return sorted(p for p in kit if not LEFT_OUT.match(p.relative_to(ROOT).as_posix()))
 
 
 def toml(assignment: Assignment) -> str:
@@ -84,4 +87,5 @@ def changed(assignment: Assignment) -> datetime:
 def readme(assignment: Assignment, contact: str = "") -> str:
     """How a student sets it up, works on it and hands it in. contact: where to ask, in Markdown."""
     folder = Environment(loader=FileSystemLoader(Path(__file__).parent), trim_blocks=True, lstrip_blocks=True)
+    folder.filters["counted"] = counted
     return folder.get_template("readme.md.j2").render(assignment=assignment, contact=contact)

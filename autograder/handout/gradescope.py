@@ -10,7 +10,7 @@ import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from autograder import assignments, sources
+from autograder import assignments, sources, words
 from autograder.assignments import ROOT, Assignment
 from autograder.handout.bundle import LEFT_OUT, toml
 
@@ -94,6 +94,8 @@ def pack(target: Path, notebook: dict, salt: str, chosen: Settings) -> Path:
     contents = {f"kit/{p.relative_to(ROOT).as_posix()}": p.read_bytes() for p in files(here)}
     if here.given is not None:  # its exercises as the course gives them, and what they are worth
         contents[f"kit/{(here.checks / 'assignment.toml').relative_to(ROOT).as_posix()}"] = toml(here).encode()
+    if said := words.current():
+        contents[f"kit/{words.NAME}"] = said.text().encode()
     contents |= {
         "setup.sh": SETUP.encode(),
         "run_autograder": RUN.encode(),
@@ -120,10 +122,10 @@ def pack(target: Path, notebook: dict, salt: str, chosen: Settings) -> Path:
 
 def files(assignment: Assignment) -> list[Path]:
     """The kit's files in it, in order: what grades, and what a notebook imports."""
-    found = {p for part in PARTS for p in ([ROOT / part] if (ROOT / part).is_file() else (ROOT / part).rglob("*"))}
-    found |= {p for p in assignment.checks.rglob("*") if p.is_file()}
-    found |= sources.needed([*found, *(ROOT / name for name in (*RUNS, *RUNS_TOO))], without=ROOT / "autograder/cli.py")
-    return sorted(p for p in found if p.is_file() and not LEFT_OUT.match(p.relative_to(ROOT).as_posix()))
+    kit = {p for part in PARTS for p in ([ROOT / part] if (ROOT / part).is_file() else (ROOT / part).rglob("*"))}
+    kit |= {p for p in assignment.checks.rglob("*") if p.is_file()}
+    kit |= sources.needed([*kit, *(ROOT / name for name in (*RUNS, *RUNS_TOO))], without=ROOT / "autograder/cli.py")
+    return sorted(p for p in kit if p.is_file() and not LEFT_OUT.match(p.relative_to(ROOT).as_posix()))
 
 
 def outline(source: str) -> str:

@@ -1,6 +1,7 @@
 """The cells that a release adds to a notebook: what there is to do, how the kit is found, and how work is handed in."""
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from autograder.settings import AssignmentSettings, CourseSettings
 # How a notebook finds the kit on every machine.
 FIRST_CELL = (Path(__file__).parent / "first_cell.py").read_text(encoding="utf-8").rstrip()
 NO_ADDRESS = 'KIT = ""'
+GITHUB = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?")  # owner/repository
+COLAB = "https://colab.research.google.com/github"
 DOTS = {1: "●○○", 2: "●●○", 3: "●●●"}
 
 
@@ -19,11 +22,22 @@ def opening(assignment: Assignment, settings: CourseSettings) -> str:
     parts = [_table(assignment, own), _hand_in(assignment, own)]
     if settings.collaboration:
         parts.append(f"**Working together.** {settings.collaboration}")
+    if link := colab(assignment.name, settings.kit):
+        parts.append(
+            f"**Nothing to install:** [open this notebook in Colab]({link}), and save a copy of it in your Drive. What "
+            "is trained there is gone with the session, so download the zip that the last cell makes before it ends."
+        )
     if settings.contact:
         parts.append(f"**Questions?** {settings.contact}")
     if settings.title:
         parts.insert(0, f"*{settings.title}*")
     return "\n\n".join(parts)
+
+
+def colab(assignment: str, kit: str) -> str:
+    """Where Colab opens the notebook out of the course's kit; "" unless that lies on GitHub (its branch main)."""
+    place = GITHUB.fullmatch(kit)
+    return f"{COLAB}/{place[1]}/blob/main/homeworks/{assignment}/{assignment}.ipynb" if place else ""
 
 
 def first_cell(settings: CourseSettings) -> str:

@@ -88,12 +88,12 @@ def _are_alike(words: str, *others: str) -> bool:
 
 def _headings(assignment: Assignment, cells: list[Cell]) -> Iterator[str]:
     known = {e.number: e for e in assignment.exercises}
-    found = [h for c in cells if c.kind == "markdown" for h in HEADING.findall(c.source)]
-    for number, title in found:
+    headings = [h for c in cells if c.kind == "markdown" for h in HEADING.findall(c.source)]
+    for number, title in headings:
         if number not in known or known[number].title != title:
             listed = "”, “".join(f"## Exercise {e.number} · {e.title}" for e in known.values())
             yield f"The heading “## Exercise {number} · {title}” is not in its assignment.toml, which has “{listed}”."
-    for number in known.keys() - {number for number, _ in found}:
+    for number in known.keys() - {number for number, _ in headings}:
         yield f"The heading “## Exercise {number} · {known[number].title}” is missing."
 
 
@@ -113,13 +113,28 @@ def _checks(assignment: Assignment, cells: list[Cell]) -> Iterator[str]:
                 seen.add(here)
             else:
                 solved.add(here)
-        if "### BEGIN SOLUTION" in cell.source and not re.search(r"^(?:class|def) \w+", cell.source, re.MULTILINE):
-            yield f"{_where(number, cell)}: the solution in it defines no class and no function to stub."
+        if "### BEGIN SOLUTION" in cell.source and not all(_stand_in_functions(cell.source)):
+            yield (
+                f"{_where(number, cell)}: a solution in it stands in no function, and would leave a cell that stops; "
+                "what it defines needs a line def …: outside of the markers."
+            )
     for exercise in assignment.exercises:
         if exercise not in seen:
             yield f'{exercise} has no cell check("{exercise.name}").'
         if exercise not in solved:
             yield f"{exercise} has no solution: nothing stands between ### BEGIN SOLUTION and ### END SOLUTION."
+
+
+def _stand_in_functions(source: str) -> Iterator[bool]:
+    """Of each solution in a cell, whether it is what a function does, and leaves one that can be called."""
+    around: dict[int, str] = {}  # indentation: what begins there, "class" or "def"
+    for line in source.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if begun := re.match(r"\s*(?:async )?(class|def) \w+", line):
+            around = {i: kind for i, kind in around.items() if i < indent} | {indent: begun[1]}
+        elif line.lstrip() == "### BEGIN SOLUTION":
+            outer = [i for i in around if i < indent]
+            yield bool(outer) and around[max(outer)] == "def"
 
 
 def is_answer(cell: Cell) -> bool:
@@ -130,21 +145,21 @@ def is_answer(cell: Cell) -> bool:
 def answer(cell: Cell) -> tuple[str, str]:
     """(the model answer, its rubric) of such a cell."""
     text = "\n".join(line for line in cell.source.splitlines() if not MARKER.match(line)).strip()
-    found = RUBRIC.search(text)
-    place = found.start() if found else len(text)
+    rubric = RUBRIC.search(text)
+    place = rubric.start() if rubric else len(text)
     return text[:place].strip(), text[place:].strip()
 
 
 def questions(assignment: Assignment, cells: list[Cell]) -> dict[int, Question]:
     """The question that each answer cell belongs to, by the place of the cell: by exercise, in their order."""
-    found, here = {}, None
+    by_number, here = {}, None
     left: dict[str, list[Question]] = {e.number: list(e.questions) for e in assignment.exercises}
     for number, cell in enumerate(cells):
         heading = HEADING.search(cell.source) if cell.kind == "markdown" else None
         here = heading[1] if heading else here
         if is_answer(cell) and left.get(here or ""):
-            found[number] = left[here or ""].pop(0)
-    return found
+            by_number[number] = left[here or ""].pop(0)
+    return by_number
 
 
 def _questions(assignment: Assignment, cells: list[Cell]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from autograder import assignments, notebooks, runner
 from autograder.assignments import Assignment, Exercise
+from autograder.display import counted
 from autograder.handout import build, source
 from autograder.notebooks import Cell
 from autograder.proof import changes
@@ -43,7 +44,8 @@ def _proved(exercise: Exercise) -> Iterator[str]:
             yield f"{exercise}: the mutant {mutant.name} names a check {name}, and there is none."
     variants = [v for v in changes.variants(assignment) if v.exercise == exercise.name]
     if len(variants) < FEWEST_VARIANTS:
-        yield f"{exercise} has {len(variants)} variants, right answers of another design; {FEWEST_VARIANTS} at least."
+        few = counted(len(variants), "variant")
+        yield f"{exercise} has {few}, right answers of another design; {FEWEST_VARIANTS} at least."
 
 
 def _calibrated(exercise: Exercise, trained: list[str]) -> Iterator[str]:
@@ -57,7 +59,8 @@ def _calibrated(exercise: Exercise, trained: list[str]) -> Iterator[str]:
         yield f"{exercise} has no reference losses: deepul calibrate {assignment}."
     for key, reference in references.items():
         if isinstance(reference, dict) and "runs" in reference and len(reference["runs"]) < FEWEST_SEEDS:
-            yield f"{exercise}: {key} was trained under {len(reference['runs'])} seeds; {FEWEST_SEEDS} at least."
+            few = counted(len(reference["runs"]), "seed")
+            yield f"{exercise}: {key} was trained under {few}; {FEWEST_SEEDS} at least."
 
 
 def _changes_match(assignment: Assignment, cells: list[Cell]) -> list[str]:
@@ -78,7 +81,7 @@ def _figures_exist(assignment: Assignment, cells: list[Cell]) -> list[str]:
     handout = assignment.handout / f"{assignment}.ipynb"
     texts = [c for c in cells if c.kind == "markdown"]
     if handout.exists():
-        given = {found[1] for c in notebooks.read(handout) if (found := notebooks.HEADING.search(c.source))}
+        given = {heading[1] for c in notebooks.read(handout) if (heading := notebooks.HEADING.search(c.source))}
         left_out = {e.number for e in assignment.exercises} - given
         own = [notebooks.section(texts, number) for number in left_out]
         before = notebooks.section(texts, "")

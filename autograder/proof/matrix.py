@@ -91,7 +91,7 @@ def page(file: Path, assignment: str, verdicts: list[Verdict], weak: list[str]) 
             "exercise": e,
             "checks": checks_of(e.name, verdicts),
             "rows": rows_of(e.name, verdicts),
-            "others": [v for v in verdicts if v.exercise == e.name and v.kind != "mutant"],
+            "others": [v for v in verdicts if v.exercise == e.name and (v.problem or v.kind not in ("mutant", "stub"))],
             "chance": sorted(of_chance(e.name, verdicts).items(), key=lambda row: -row[1]),
         }
         for e in assignments.get(assignment).exercises

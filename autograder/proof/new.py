@@ -23,26 +23,9 @@ def write(name: str, family: str, title: str = "", number: str = "") -> list[Pat
     title: "Nice" for nice, if not given. number: of the exercise; E1, E2, … the next that is free, if not given.
     Raises ValueError where the name is none, or taken, or there is no such family; nothing is written then.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise ValueError(f"{name!r} is no name: a small letter, then small letters, digits and _, as in vqvae2.")
-    if family not in families():
-        raise ValueError(f"There is no family called {family!r}. Families: {', '.join(families())}.")
-    taken = {e.name for a in assignments.every() for e in a.exercises} | set(assignments.names())
-    new = Assignment(name)
-    if name in taken or new.checks.exists() or new.solution.exists():
-        raise ValueError(f"There is an assignment or an exercise called {name} already.")
     title = title.strip() or name.replace("_", " ").capitalize()
-    if not title.isprintable():
-        raise ValueError("A title is one line of letters.")
-    if number and not assignments.NUMBER.fullmatch(number):
-        raise ValueError(f"The number {number!r} is not like 1.2, 12 or E7.1.")
-    words = {
-        "name": name,
-        "cls": "".join(part.capitalize() for part in name.split("_")),
-        "title": title,
-        "quoted_title": json.dumps(title, ensure_ascii=False),
-        "number": number or _next_number(),
-    }
+    _require_new(name, family, title, number)
+    new, words = Assignment(name), _words(name, title, number)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES / family), undefined=StrictUndefined, keep_trailing_newline=True
     )
@@ -58,6 +41,33 @@ def write(name: str, family: str, title: str = "", number: str = "") -> list[Pat
         file.write_text(environment.get_template(template).render(words), encoding="utf-8")
     assignments.every.cache_clear()
     return list(places.values())
+
+
+def _require_new(name: str, family: str, title: str, number: str) -> None:
+    """Raises ValueError where the name is none, or taken, there is no such family, or a title or number is none."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise ValueError(f"{name!r} is no name: a small letter, then small letters, digits and _, as in vqvae2.")
+    if family not in families():
+        raise ValueError(f"There is no family called {family!r}. Families: {', '.join(families())}.")
+    taken = {e.name for a in assignments.every() for e in a.exercises} | set(assignments.names())
+    new = Assignment(name)
+    if name in taken or new.checks.exists() or new.solution.exists():
+        raise ValueError(f"There is an assignment or an exercise called {name} already.")
+    if not title.isprintable():
+        raise ValueError("A title is one line of letters.")
+    if number and not assignments.NUMBER.fullmatch(number):
+        raise ValueError(f"The number {number!r} is not like 1.2, 12 or E7.1.")
+
+
+def _words(name: str, title: str, number: str) -> dict[str, str]:
+    """What the templates are filled with."""
+    return {
+        "name": name,
+        "cls": "".join(part.capitalize() for part in name.split("_")),
+        "title": title,
+        "quoted_title": json.dumps(title, ensure_ascii=False),
+        "number": number or _next_number(),
+    }
 
 
 def _next_number() -> str:

@@ -2,8 +2,9 @@
 
 The reference solution must earn everything, the blank handout nothing, every mutant must be caught by the check
 meant for it, with words that help, and costs no more than the checks whose theorems it breaks; every variant must
-earn everything, and so must the solution from whatever weights it starts. All of this under several salts: a verdict
-that hangs on the salt is a lottery. What was found is kept in
+earn everything, and so must the solution from whatever weights it starts; a stub, the solution with one method left as
+it is handed out, costs the checks that call it; a cheat earns no point of what is trained. All of this under several
+salts: a verdict that hangs on the salt is a lottery. What was found is kept in
 `solutions/<name>/verdicts.json`, with a key of all that it rests on: only what changed is run again.
 """
 
@@ -27,12 +28,12 @@ from autograder.assignments import ROOT, Exercise
 from autograder.files import write_atomically
 from autograder.handout.submit import solution_cells
 from autograder.notebooks import Cell
-from autograder.proof import chance, changes, starts
+from autograder.proof import chance, changes, cheats, starts, stubs
 from autograder.score import CheckResult, Score
 from autograder.student import LocalStudent
 from deepul_utils import origins
 
-KINDS = ("solution", "blank", "mutant", "variant", "start")
+KINDS = ("solution", "blank", "stub", "mutant", "variant", "start", "cheat")
 RIGHT_KINDS = ("solution", "variant", "start")
 SALTS = ("live", *(f"salt {k}" for k in range(1, 20)))
 STALE = "not judged since it changed"  # in the place of a key
@@ -46,11 +47,11 @@ FEWEST = 5  # different strains, to say from them how often a check fails by cha
 
 @dataclass(frozen=True)
 class Case:
-    """A notebook with one exercise to be graded. kind: "solution", "blank", "mutant", "variant" or "start"."""
+    """A notebook with one exercise to be graded. kind: one of KINDS."""
 
     exercise: Exercise
     kind: str
-    change: Any = None  # a Mutant, Variant or Start of `changes`, as the kind says
+    change: Any = None  # a Mutant, Variant or Start of `changes`, a Stub or a Cheat, as the kind says
 
     @property
     def name(self) -> str:
@@ -65,6 +66,10 @@ class Case:
         assignment = self.exercise.assignment.name
         if self.kind == "blank":
             return notebooks.section(_handout_cells(assignment), self.exercise.number)
+        if self.kind == "stub":
+            return stubs.cells(self.change)
+        if self.kind == "cheat":
+            return cheats.cells(self.change, self.exercise)
         cells = solution_cells(assignment)
         changed = changes.apply(self.change, cells) if self.kind in ("mutant", "variant") else cells
         return notebooks.section(changed, self.exercise.number)
@@ -98,9 +103,11 @@ def cases(assignment: str, exercise: str = "") -> list[Case]:
     every = []
     for e in assignments.get(assignment).chosen(exercise):
         every += [Case(e, "solution"), Case(e, "blank")]
+        every += [Case(e, "stub", s) for s in stubs.of_exercise(e.name)]
         every += [Case(e, "mutant", m) for m in changes.mutants(assignment) if m.exercise == e.name]
         every += [Case(e, "variant", v) for v in changes.variants(assignment) if v.exercise == e.name]
         every += [Case(e, "start", s) for s in starts.of_exercise(e.name)]
+        every += [Case(e, "cheat", c) for c in cheats.of_assignment(assignment) if c.exercise == e.name]
     return every
 
 
@@ -114,7 +121,7 @@ def student_of(case: Case) -> Iterator[LocalStudent]:
     folder = case.exercise.assignment.solution
     with _artifacts(case) as artifacts:
         ran = notebooks.run_cells(cells, folder, artifacts, assignment)
-        if ran.errors and case.kind in ("solution", "variant") and case.weights != "none":
+        if ran.errors and case.kind in ("solution", "variant", "cheat") and case.weights != "none":
             raise RuntimeError(f"it does not run: {next(iter(ran.errors.values()))}")
         if case.kind == "start":
             ran.student.bench.initialise = starts.initialise(case.change)
@@ -165,6 +172,8 @@ def judge(case: Case, earned: Score) -> Verdict:
         verdict.problem = f"earns {earned:g} of {earned.max_points:g}: {said}"
     elif case.kind == "blank" and (earned or "passed" in outcomes.values()):
         verdict.problem = f"earns {earned:g} points for nothing"
+    elif case.kind == "stub":
+        verdict.problem = stubs.problem(case.change, earned)
     elif case.kind == "mutant":
         _judge_mutant(case.change, earned, verdict)
     return verdict
@@ -217,9 +226,15 @@ def _under_salts(case: Case, student: LocalStudent) -> Verdict:
     return verdict
 
 
+def _of_cheat(case: Case, student: LocalStudent) -> Verdict:
+    problem = cheats.problem(case.change, student, case.exercise)
+    return Verdict(case.exercise.name, case.kind, case.name, problem, salts=len(cheats.SALTS))
+
+
 def salts_of(case: Case) -> int:
     """Under how many salts a case is judged."""
-    return {"blank": 1, "mutant": WRONG, "start": STARTED}.get(case.kind, RIGHT)
+    few = {"blank": 1, "stub": 1, "mutant": WRONG, "start": STARTED, "cheat": len(cheats.SALTS)}
+    return few.get(case.kind, RIGHT)
 
 
 def _note(strain: dict[str, float], session: runner.Session) -> None:
@@ -261,7 +276,7 @@ def evaluate(case: Case) -> Verdict:
     began = time.monotonic()
     try:
         with _silence(), student_of(case) as student:
-            verdict = _under_salts(case, student)
+            verdict = _of_cheat(case, student) if case.kind == "cheat" else _under_salts(case, student)
     except (ValueError, RuntimeError) as error:
         verdict = Verdict(case.exercise.name, case.kind, case.name, str(error))
     origins._origins.clear()  # they hold on to notebooks, whose data are gigabytes after a hundred

@@ -107,12 +107,21 @@ def _styled(plot):
         try:
             with matplotlib.rc_context(_style):
                 figure = plot(*args, **kwargs)
+                _wrap_titles(figure)
         except CannotDraw as error:
             raise CannotDraw(f"plots.{plot.__name__}: {error}") from None
         figure.about = figure.about or _first_sentence(plot.__doc__)
         return figure
 
     return styled
+
+
+def _wrap_titles(figure) -> None:
+    """A title that would run out of its figure goes on in the next line."""
+    for ax in figure.axes:
+        for place in ("left", "center"):
+            if title := ax.get_title(place):
+                ax.set_title(title, loc=place, wrap=True)
 
 
 def _first_sentence(text: str) -> str:

@@ -34,33 +34,41 @@ def pushed_through(x, z, xlabel: str = "$x$", zlabel: str = "$z$", bins: int = 6
     given.same_length(x=x, z=z)
     if len(x) < 2 or x.min() == x.max():
         raise CannotDraw("x should have several values, to make a histogram of.")
-    figure = _figure_class()(figsize=(7.2, 4.6), layout="compressed")
-    figure.get_layout_engine().set(w_pad=MARGIN, h_pad=MARGIN)
-    grid = figure.add_gridspec(2, 2, width_ratios=[1, 3.2], height_ratios=[2.6, 1])
-    curve = figure.add_subplot(grid[0, 1])
-    left, below = figure.add_subplot(grid[0, 0], sharey=curve), figure.add_subplot(grid[1, 1], sharex=curve)
+    figure, curve, left, below = _corner()
     window = np.quantile(x, [0.002, 0.998])
     order = np.argsort(x)
     curve.plot(x[order], z[order], color=INK, linewidth=1.6)
     edges = np.linspace(*window, bins + 1)  # type: ignore[call-overload]  # a window is a pair
     counts = _bars(below, x, edges, vertical=True)
     _bars(left, z, np.linspace(0, 1, bins // 2 + 1), vertical=False)
-    at = counts.argmax()
-    low, high = edges[at], edges[at + 1]
+    low, high = edges[counts.argmax()], edges[counts.argmax() + 1]
     inside = z[(x >= low) & (x < high)]
     for ax in (curve, below):
         ax.axvspan(low, high, color=ORANGE, alpha=0.45, linewidth=0)
     for ax in (curve, left):
         ax.axhspan(inside.min(), inside.max(), color=ORANGE, alpha=0.28, linewidth=0)
-    left.axvline(1, color=INK, linestyle="--", linewidth=1.2)
-    left.invert_xaxis()
-    curve.set(xlim=window, ylim=(-0.02, 1.02))
-    curve.tick_params(labelbottom=False, labelleft=False)
-    below.set(xlabel=xlabel, yticks=[])
-    left.set(ylabel=zlabel, xticks=[0, 1])
-    share = counts[at] / len(x)
+    curve.set(xlim=window)
+    below.set_xlabel(xlabel)
+    left.set_ylabel(zlabel)
+    share = counts.max() / len(x)
     curve.set_title(f"one bar, {share:.1%} of the mass, becomes a strip of height {np.ptp(inside):.3f}")
     return figure
+
+
+def _corner() -> tuple:
+    """A new figure, and its axes: of a curve onto [0, 1], of what lies on its left, and of what lies below."""
+    figure = _figure_class()(figsize=(7.2, 4.6), layout="compressed")
+    figure.get_layout_engine().set(w_pad=MARGIN, h_pad=MARGIN)
+    grid = figure.add_gridspec(2, 2, width_ratios=[1, 3.2], height_ratios=[2.6, 1])
+    curve = figure.add_subplot(grid[0, 1])
+    left, below = figure.add_subplot(grid[0, 0], sharey=curve), figure.add_subplot(grid[1, 1], sharex=curve)
+    left.axvline(1, color=INK, linestyle="--", linewidth=1.2)
+    left.invert_xaxis()
+    left.set(xticks=[0, 1])
+    below.set(yticks=[])
+    curve.set(ylim=(-0.02, 1.02))
+    curve.tick_params(labelbottom=False, labelleft=False)
+    return figure, curve, left, below
 
 
 @_styled

@@ -72,7 +72,7 @@ def _player(ax, steps: np.ndarray, losses: np.ndarray, color: str, fixed_point: 
     ax.plot(*([values[s].mean() for s in stretches] for values in (steps, losses)), color=color, label="mean")
     ends = [*np.quantile(seen, [0.005, 0.995])] if len(seen) else []
     if fixed_point is not None:
-        label = f"at the fixed point, {fixed_point:.3f}"
+        label = f"fixed point {fixed_point:.3f}"
         ax.axhline(fixed_point, color=INK, linestyle="--", linewidth=1.3, label=label)
         ends.append(fixed_point)
     if ends:

@@ -38,28 +38,34 @@ def history(
         valid_steps, valid = steps[-1:], np.array([float(held_out)])
     figure, axes = _subplots(1, 3.4, width=8)
     ax = axes[0, 0]
-    ax.plot(steps, train, color=SKY, linewidth=0.7, alpha=0.4)
-    ax.plot(steps, _running_mean(train), color=SKY, linewidth=1.6, label="training")
-    if len(valid):
-        markers = {"marker": "o", "markersize": 3.5} if len(valid) <= MARKED else {}
-        ax.plot(valid_steps, valid, color=BLUE, label="validation", **markers)
-    aim = getattr(history, "aim", None) if aim is None else aim
-    values = []
-    for name, value, color, dashes in (
-        ("baseline", baseline, INK, ":"),
-        ("to aim at", aim, GREEN, "-."),
-        ("limit", limit, INK, "--"),
-    ):
-        if value is not None:
-            ax.axhline(value, color=color, linestyle=dashes, linewidth=1.3, label=f"{name} {_number(value)}")
-            values.append(value)
+    _curves(ax, (steps, train), (valid_steps, valid))
+    levels = _levels(ax, baseline, getattr(history, "aim", None) if aim is None else aim, limit)
     if limit is not None and measured and (error := _valid_error(history, train, valid)):
         _band(ax, limit, 2 * error)
-        values.append(limit - 2 * error)
-    ax.set(xlabel="step", ylabel=f"loss ({unit})", ylim=_loss_range((steps, train), (valid_steps, valid), values))
+        levels.append(limit - 2 * error)
+    ax.set(xlabel="step", ylabel=f"loss ({unit})", ylim=_loss_range((steps, train), (valid_steps, valid), levels))
     ax.margins(x=0.02)
     _legend(ax)
     return figure
+
+
+def _curves(ax, train: tuple, valid: tuple) -> None:
+    """The training loss faintly, its running mean, and the validation loss; (steps, losses) each."""
+    steps, losses = train
+    ax.plot(steps, losses, color=SKY, linewidth=0.7, alpha=0.4)
+    ax.plot(steps, _running_mean(losses), color=SKY, linewidth=1.6, label="training")
+    if len(valid[1]):
+        markers = {"marker": "o", "markersize": 3.5} if len(valid[1]) <= MARKED else {}
+        ax.plot(*valid, color=BLUE, label="validation", **markers)
+
+
+def _levels(ax, baseline: float | None, aim: float | None, limit: float | None) -> list[float]:
+    """A line across for each loss that is known beforehand, and what there is of them."""
+    lines = (("baseline", baseline, INK, ":"), ("to aim at", aim, GREEN, "-."), ("limit", limit, INK, "--"))
+    for name, level, color, dashes in lines:
+        if level is not None:
+            ax.axhline(level, color=color, linestyle=dashes, linewidth=1.3, label=f"{name} {_number(level)}")
+    return [level for _, level, *_ in lines if level is not None]
 
 
 def _number(value: float) -> str:

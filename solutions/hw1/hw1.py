@@ -193,7 +193,8 @@ plots.pmf_1d(edges.pmf, p, "untrained")
 #
 # The cell after it calls `trained(name, model, fit=…)`, as in all exercises: it calls your function with the model, and
 # keeps the weights in `artifacts/`, which is what you hand in. Next time it loads them and does not train;
-# `trained(…, retrain=True)` does. `training.history(name)` are the losses.
+# `trained(…, retrain=True)` does. `aim` is a number to aim at, the loss that the course's own solution reaches: the
+# progress bar shows it beside yours. `training.history(name)` are the losses.
 #
 # *The recipe:* Adam with a learning rate of 0.05 that falls to zero along a cosine (`CosineAnnealingLR`, stepped after
 # every step), 1,500 steps on batches of 1,024: five seconds.
@@ -817,7 +818,8 @@ plots.receptive_field(seen, centre=(16, 14), title="after training: what the out
 # %% [markdown]
 # **Optional: sampling fast.** A thousand passes compute a thousand times the same things: when pixel $i$ is drawn,
 # all activations before it are what they were. Keep them, and compute in every layer only the one at the new
-# pixel. With the same noise $u$ the samples are the same, some twenty times sooner. No check asks for it.
+# pixel. If both ways draw with the same noise (one uniform number $u$ a pixel, compared with the probabilities added
+# up), the samples are the same, some twenty times sooner. No check asks for it.
 
 
 # %%
@@ -1276,7 +1278,8 @@ class ColorMaskedConv2d(nn.Conv2d):
 
 # %% [markdown]
 # A **residual block** reads $2h$ channels, works on $h$, and adds what it found:
-# $x + \text{B}_{1\times1}(\text{relu}(\text{B}_{3\times3}(\text{relu}(\text{B}_{1\times1}(\text{relu}(x))))))$.
+# $x + \text{B}_{1\times1}(\text{relu}(\text{B}_{3\times3}(\text{relu}(\text{B}_{1\times1}(\text{relu}(x))))))$,
+# where $\text{B}_{k\times k}$ is the convolution above, of kind B, with a $k \times k$ kernel.
 
 
 # %%
@@ -1305,9 +1308,10 @@ class ResidualBlock(nn.Module):
 
 # %% [markdown]
 # Feed the levels in as one-hot vectors: `levels` channels for red, then as many for green, and for blue. That keeps
-# the three groups in order. After the blocks: relu, a $1 \times 1$ of kind B, relu, and one more, to `levels` logits
-# for red, for green and for blue. The blocks have dilations 1, 2, 4, 8, 1, …, which matter here: the right edge of a
-# shape depends on where its left edge was. A norm may go over the channels of one colour at one pixel.
+# the three groups in order. The first layer is of kind A, $7 \times 7$, and leads to `width` channels. Then come the
+# blocks, and after them relu, a $1 \times 1$ of kind B, relu, and one more, to `levels` logits for red, for green and
+# for blue. The blocks have dilations 1, 2, 4, 8, 1, …, which matter here: the right edge of a shape depends on where
+# its left edge was. A norm may go over the channels of one colour at one pixel.
 
 
 # %%

@@ -575,7 +575,8 @@ plots.distribution(moons)
 #
 # One coupling. `keep` says which of the two dimensions stays. The tanh keeps $\log\sigma$ between two bounds: without
 # it, a single point far out can make $e^{\log\sigma}$ overflow in the middle of training. `scale` and `shift` are
-# parameters, one number each, and belong to $\log\sigma$ alone.
+# parameters, one number each, and belong to $\log\sigma$ alone. Start them at one and zero: a scale that starts at zero
+# may never leave it, since it hides $s$ from the loss, and a network whose last layer is zero hides the scale.
 
 
 # %%
@@ -950,8 +951,8 @@ plots.masks([checkerboard_mask((1, 8, 8), keep)[0] for keep in (0, 1)], titles=[
 # because where $b = 1$ both are zero, and $x$ stays as it is. (Read the middle formula as: the network sees only what
 # is kept, and gives two images, $\log\sigma$ and $\mu$, each set to zero where the mask keeps.) As in Exercise 2.3,
 # $\log\sigma = \mathrm{scale} \cdot \tanh(s) + \mathrm{shift}$, now with a scale and a shift for each channel. Three
-# convolutions are enough for the network ($3 \times 3$, $1 \times 1$, $3 \times 3$). Let its last layer start at zero:
-# then the whole flow starts as the identity, and training begins calmly.
+# convolutions are enough for the network ($3 \times 3$, $1 \times 1$, $3 \times 3$). Let its last layer start at zero,
+# and the scales at one: then the whole flow starts as the identity, and training begins calmly.
 
 
 # %%
@@ -1265,7 +1266,8 @@ valid_digits = torch.as_tensor(digits.sample(200, split="validation"))
 # ordinary parameters; unlike batch normalisation, no example ever depends on the others of its batch. Every one of the
 # $n$ pixels of an image (height times width) is stretched alike, so the log-determinant is $n \sum_c l_c$.
 #
-# Whether the first batch has come must be saved with the weights: a buffer is, a Python attribute is not.
+# Until then $b = l = 0$. Whether the first batch has come must be saved with the weights: a buffer is, a Python
+# attribute is not.
 
 
 # %%
@@ -1381,7 +1383,9 @@ class InvertibleConv(nn.Module):
 
 
 # %% [markdown]
-# **The coupling** needs no mask: split the channels in two halves, and let the first change the second.
+# **The coupling** needs no mask: split the channels in two halves, and let the first change the second. Its network and
+# its $\log\sigma = \mathrm{scale} \cdot \tanh(s) + \mathrm{shift}$ are as in Exercise 2.4 (the shift may be left out:
+# ActNorm has one).
 
 
 # %%

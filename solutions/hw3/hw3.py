@@ -457,7 +457,9 @@ plots.images((train_x[:24] + 1) / 2, columns=12)
 # ### Write
 #
 # The model. Three convolutions with stride 2 (kernel 4, padding 1) lead from 32 to 16, 8 and 4 pixels a side, and three
-# transposed ones with the same numbers back.
+# transposed ones with the same numbers back. `width` channels after the first are enough if each further one doubles
+# them. A linear layer leads to $\mu_z$ and $\log\sigma_z$ together, another one from $z$ back; after the last
+# transposed convolution comes no activation.
 #
 # **Hints** for `elbo_terms`, one after the other:
 #
@@ -830,7 +832,8 @@ chosen = trained("beta_vae", BetaVAE(), fit=train_beta(BETA, begin=3 * BETA))
 # factor, as a share of the factor's entropy. The **mutual-information gap** of a factor is the difference of its two
 # largest shares: one if a single latent tells all of it and no other tells anything. It stands below each column. (Chen
 # et al., *Isolating Sources of Disentanglement in Variational Autoencoders*, 2018,
-# [arXiv:1802.04942](https://arxiv.org/abs/1802.04942), section 4.)
+# [arXiv:1802.04942](https://arxiv.org/abs/1802.04942), section 4.) With the recipe and β = 12 the mean of the three
+# gaps is 0.6.
 
 # %%
 with torch.no_grad():
@@ -1044,7 +1047,9 @@ plots.code_cells(cells, quantizer.codebook, reach=2.5)
 # %% [markdown]
 # ### Write
 #
-# Now the autoencoder around it. Two convolutions with stride 2 lead from 32 to 8 pixels a side.
+# Now the autoencoder around it. Two convolutions with stride 2 lead from 32 to 8 pixels a side, one or two more to
+# `dims` channels; the decoder goes back with transposed ones. Call the parts `self.encoder`, `self.quantizer` and
+# `self.decoder`: `revive` below looks for the first two.
 
 
 # %%
@@ -1137,6 +1142,8 @@ plots.history(training.history("vqvae"), unit="mean squares")
 # Expected:
 #
 # ![training and validation loss of the VQ-VAE](figures/vqvae_losses.png)
+#
+# It is the sum of three terms. What is graded is the first, on held-out images: 0.014 with the recipe.
 
 # %% [markdown]
 # ### See

@@ -136,9 +136,9 @@ plots.curves(
 # with its optimiser. Two things are easy to get wrong. In the discriminator's step the samples are constants: `detach`
 # them, or gradients run back into the generator, which is work for nothing. And gradients that an earlier step left
 # behind must be cleared before `backward`: the generator's step leaves some in the discriminator. The discriminator
-# ends in a linear layer, with no sigmoid after it: the losses are of logits. (Batch normalisation is at home in the
-# generator. In this discriminator, whether data and samples come in one batch or in two, it often loses just what tells
-# them apart.)
+# ends in a linear layer, with no sigmoid after it: the losses are of logits. Its answer for $n$ points has the shape
+# (n,), so an `nn.Flatten(0)` comes last. (Batch normalisation is at home in the generator. In this discriminator,
+# whether data and samples come in one batch or in two, it often loses just what tells them apart.)
 #
 # **Hints** for the two steps, one after the other:
 #

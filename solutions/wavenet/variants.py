@@ -14,51 +14,75 @@ ALONE = (
 
 VARIANTS = (
     Variant(
-        "stated-recipe", "wavenet", "a convolution of its own for every letter of the formulas",
-        ((CONV,
-          "self.conv, self.W_g = (CausalConv1d(width, width, kernel, dilation) for _ in range(2))\n"
-          "        self.W_r, self.W_s = nn.Conv1d(width, width, 1), nn.Conv1d(width, width, 1)"),
-         ALONE,
-         (Body("GatedBlock.forward"),
-          "        z = torch.tanh(self.conv(x)) * torch.sigmoid(self.W_g(x))\n"
-          "        return x + self.W_r(z), self.W_s(z)\n"),
-         (Body("GatedBlock.step"),
-          "        f, after = self.conv.step(x, past)\n"
-          "        g, _ = self.W_g.step(x, past)\n"
-          "        z = (torch.tanh(f) * torch.sigmoid(g))[..., None]\n"
-          "        return x + self.W_r(z)[..., 0], self.W_s(z)[..., 0], after\n")),
+        "stated-recipe",
+        "wavenet",
+        "a convolution of its own for every letter of the formulas",
+        (
+            (
+                CONV,
+                "self.conv, self.W_g = (CausalConv1d(width, width, kernel, dilation) for _ in range(2))\n"
+                "        self.W_r, self.W_s = nn.Conv1d(width, width, 1), nn.Conv1d(width, width, 1)",
+            ),
+            ALONE,
+            (
+                Body("GatedBlock.forward"),
+                "        z = torch.tanh(self.conv(x)) * torch.sigmoid(self.W_g(x))\n"
+                "        return x + self.W_r(z), self.W_s(z)\n",
+            ),
+            (
+                Body("GatedBlock.step"),
+                "        f, after = self.conv.step(x, past)\n"
+                "        g, _ = self.W_g.step(x, past)\n"
+                "        z = (torch.tanh(f) * torch.sigmoid(g))[..., None]\n"
+                "        return x + self.W_r(z)[..., 0], self.W_s(z)[..., 0], after\n",
+            ),
+        ),
     ),
     Variant(
-        "orthogonal-and-smooth", "wavenet", "orthogonal kernels to begin with, a smooth head with a third layer",
-        ((f"self.head = {HEAD}",
-          "self.head = nn.Sequential(nn.SiLU(), nn.Conv1d(width, 2 * width, 1), nn.SiLU(), "
-          "nn.Conv1d(2 * width, 2 * width, 1), nn.SiLU(), nn.Conv1d(2 * width, levels, 1))\n"
-          "        for block in self.blocks:\n"
-          "            nn.init.orthogonal_(block.conv.weight)"),
-         ALONE),
+        "orthogonal-and-smooth",
+        "wavenet",
+        "orthogonal kernels to begin with, a smooth head with a third layer",
+        (
+            (
+                f"self.head = {HEAD}",
+                "self.head = nn.Sequential(nn.SiLU(), nn.Conv1d(width, 2 * width, 1), nn.SiLU(), "
+                "nn.Conv1d(2 * width, 2 * width, 1), nn.SiLU(), nn.Conv1d(2 * width, levels, 1))\n"
+                "        for block in self.blocks:\n"
+                "            nn.init.orthogonal_(block.conv.weight)",
+            ),
+            ALONE,
+        ),
     ),
     Variant(
-        "channels-last", "wavenet", "the sums of the convolution are written out; draws keep all there was, in lists",
-        (("return F.conv1d(F.pad(x, (self.kept, 0)), self.weight, self.bias, dilation=self.dilation)",
-          "padded, T = F.pad(x, (self.kept, 0)).movedim(1, 2), x.shape[2]  # (B, kept + T, in)\n"
-          "        taps = [padded[:, j * self.dilation[0] : j * self.dilation[0] + T] for j in range(self.kernel_size[0])]\n"
-          '        return torch.einsum("jbti,oij->bot", torch.stack(taps), self.weight) + self.bias[:, None]'),
-         (Body("WaveNet.draw"),
-          "        n, T = u.shape\n"
-          "        levels, h = [], torch.zeros(n, self.width)\n"
-          "        seen = [[torch.zeros(n, self.width)] * b.conv.kept for b in self.blocks]\n"
-          "        for t in range(T):\n"
-          "            skips = []\n"
-          "            for block, past in zip(self.blocks, seen):\n"
-          "                now = torch.stack(past[len(past) - block.conv.kept :], dim=-1)\n"
-          "                past.append(h)\n"
-          "                h, skip, _ = block.step(h, now)\n"
-          "                skips.append(skip)\n"
-          "            p = self.head(sum(skips)[:, :, None])[:, :, 0].double().softmax(dim=1)\n"
-          "            level = torch.searchsorted(p.cumsum(dim=1), u[:, t, None].double()).clamp(max=self.levels - 1)\n"
-          "            levels.append(level)\n"
-          "            h = self.entered(level)[:, :, 0]\n"
-          "        return torch.cat(levels, dim=1)\n")),
+        "channels-last",
+        "wavenet",
+        "the sums of the convolution are written out; draws keep all there was, in lists",
+        (
+            (
+                "return F.conv1d(F.pad(x, (self.kept, 0)), self.weight, self.bias, dilation=self.dilation)",
+                "padded, T = F.pad(x, (self.kept, 0)).movedim(1, 2), x.shape[2]  # (B, kept + T, in)\n"
+                "        taps = [padded[:, j * self.dilation[0] : j * self.dilation[0] + T] for j in range(self.kernel_size[0])]\n"
+                '        return torch.einsum("jbti,oij->bot", torch.stack(taps), self.weight) + self.bias[:, None]',
+            ),
+            (
+                Body("WaveNet.draw"),
+                "        n, T = u.shape\n"
+                "        levels, h = [], torch.zeros(n, self.width)\n"
+                "        seen = [[torch.zeros(n, self.width)] * b.conv.kept for b in self.blocks]\n"
+                "        for t in range(T):\n"
+                "            skips = []\n"
+                "            for block, past in zip(self.blocks, seen):\n"
+                "                now = torch.stack(past[len(past) - block.conv.kept :], dim=-1)\n"
+                "                past.append(h)\n"
+                "                h, skip, _ = block.step(h, now)\n"
+                "                skips.append(skip)\n"
+                "            p = self.head(sum(skips)[:, :, None])[:, :, 0].double().softmax(dim=1)\n"
+                "            level = torch.searchsorted(p.cumsum(dim=1), u[:, t, None].double()).clamp(max=self.levels - 1)\n"
+                "            levels.append(level)\n"
+                "            h = self.entered(level)[:, :, 0]\n"
+                "        return torch.cat(levels, dim=1)\n",
+            ),
+        ),
         weights="reference",
     ),
-)  # fmt: skip
+)

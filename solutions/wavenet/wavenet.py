@@ -241,6 +241,12 @@ class WaveNet(nn.Module):
         self.head = nn.Sequential(nn.ReLU(), nn.Conv1d(width, 2 * width, 1), nn.ReLU(), nn.Conv1d(2 * width, levels, 1))
         ### END SOLUTION
 
+    def entered(self, x: torch.Tensor) -> torch.Tensor:
+        """What levels are to the first block, brought to [−1, 1]: int64 (B, T) -> (B, width, T)."""
+        ### BEGIN SOLUTION
+        return self.first((2 * x / (self.levels - 1) - 1)[:, None])
+        ### END SOLUTION
+
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Unnormalised log p(x_t | x_1 … x_{t−1}) of every level: int64 (B, T) -> (B, T, levels)."""
         ### BEGIN SOLUTION
@@ -280,13 +286,6 @@ class WaveNet(nn.Module):
     def sample(self, n: int) -> torch.Tensor:
         """n draws, int64 (n, T)."""
         return self.draw(torch.rand(n, self.length))
-
-    ### BEGIN SOLUTION
-    def entered(self, x: torch.Tensor) -> torch.Tensor:
-        """What values are to the first block: int64 (B, T) -> (B, width, T)."""
-        return self.first((2 * x / (self.levels - 1) - 1)[:, None])
-
-    ### END SOLUTION
 
 
 # %% [markdown]

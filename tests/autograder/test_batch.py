@@ -49,6 +49,7 @@ def handed_in(tmp_path_factory) -> Path:
 
 
 def command(course: Path, handed_in: Path, *options: str) -> list:
+    course.mkdir(exist_ok=True)
     return [DEEPUL, "grade", "hw1", handed_in, "--course", course, "-j", "2", *options]
 
 
@@ -189,7 +190,7 @@ def test_what_has_not_changed_is_not_graded_again(handed_in, undisturbed, tmp_pa
     course = tmp_path / "course"
     shutil.copytree(undisturbed, course)
     assert "6 submissions: 1 graded" in grade(course, changed).stdout
-    assert "1 submissions: 1 graded" in grade(course, changed, "--only", "ada", "--force").stdout
+    assert "1 submission: 1 graded" in grade(course, changed, "--only", "ada", "--force").stdout
 
 
 def test_exit_codes_and_words_for_wrong_calls(handed_in, undisturbed, tmp_path):

@@ -1,6 +1,8 @@
 """Trained points are for training: for every exercise, what earns them without."""
 
+import contextlib
 import copy
+import dataclasses
 import sys
 from functools import cache
 
@@ -11,36 +13,23 @@ from torch import nn
 
 from autograder import assignments, notebooks, runner
 from autograder.assignments import ROOT
-from autograder.families import autoregressive as autoregressive_family
-from autograder.families import flows as flow_family
 from autograder.handout.submit import solution_cells
-from autograder.properties import flows, weights
-from autograder.properties.finding import Finding
+from autograder.proof import cheats, validate
+from autograder.properties import weights
 from autograder.student import LocalStudent
 from deepul_utils import origins
 from deepul_utils.images import image_set
 from deepul_utils.toy import distribution
-from tests.autograder.cheats import BEGIN, CHEATS, Cheat
 from tests.core import CORE
 
 EXERCISES = [e for a in (*CORE, "hw5") for e in assignments.get(a).exercises]
-# Theorems that hold of a model however it is trained: a generator is a function of its noise, and no copy of an image;
-# bounds come in their order.
-OTHERS = ("the_generator_is_a_function_of_its_noise", "no_training_image_is_copied", "bounds_come_in_their_order")
-
-
-def trained_points(student, exercise, salt: str = "a salt") -> dict[str, float]:
-    """{check: points} of those that asked something of a trained model."""
-    session = runner.Session(student, salt, runner.references(exercise.assignment.name))
-    runner.run(exercise, session)
-    return {r.name: r.points for r in session.results if session._used[r.name] and r.name not in OTHERS}
 
 
 def run(exercise, code: str = "", artifacts=None):
     """The student of the solution's cells of an exercise, with its weights, and a cell more."""
     folder = ROOT / "solutions" / exercise.assignment.name
     cells = notebooks.section(solution_cells(exercise.assignment.name), exercise.number)
-    cells = [*cells, notebooks.Cell("code", BEGIN + code)] if code else cells
+    cells = [*cells, notebooks.Cell("code", cheats.BEGIN + code)] if code else cells
     ran = notebooks.run_cells(cells, folder, artifacts or folder / "artifacts")
     assert not ran.errors, ran.errors
     return ran
@@ -53,41 +42,41 @@ def forgotten():
     origins._origins.clear()
 
 
-@pytest.fixture
-def undefended(monkeypatch):
-    """Nothing asks where a result comes from."""
-    passes = Finding(1.0, "not asked", "nothing")
-    monkeypatch.setattr(weights, "carry_it", lambda *_: passes)
-    monkeypatch.setattr(weights, "carry", lambda found, again: found)
-    monkeypatch.setattr(flow_family, "AGREE", float("inf"))
-    monkeypatch.setattr(flows, "is_the_slope", lambda *_: passes)
-    monkeypatch.setattr(autoregressive_family, "sees_no_later", lambda *_: passes)
-
-
-def of(cheats: list[Cheat]):
-    return pytest.mark.parametrize("cheat", cheats, ids=[f"{c.exercise}-{c.kind}" for c in cheats])
-
-
 def test_every_exercise_has_a_cheat_of_every_kind():
-    """Of the five homeworks; an extension is checked by the suite of its family, whose cheats these are."""
-    kinds = ("exact", "constant", "memorised", "gradient")
-    wanted = [(e.name, kind) for e in EXERCISES if e.assignment.name.startswith("hw") for kind in kinds]
-    names = {e.name for e in EXERCISES if e.assignment.name.startswith("hw")}
-    assert sorted((c.exercise, c.kind) for c in CHEATS if c.exercise in names) == sorted(wanted)
+    """Of the homeworks; an extension is checked by the suite of its family, whose cheats these are."""
+    homeworks = [a for a in assignments.names() if a.startswith("hw")]
+    for name in homeworks:
+        wanted = [(e.name, kind) for e in assignments.get(name).exercises for kind in cheats.KINDS]
+        assert sorted((c.exercise, c.kind) for c in cheats.of_assignment(name)) == sorted(wanted)
 
 
-@pytest.mark.slow
-@of(CHEATS)
-def test_a_cheat_earns_no_trained_point(cheat):
-    exercise = assignments.get_exercise(cheat.exercise)
-    assert not sum(trained_points(run(exercise, cheat.code).student, exercise).values())
+def case(exercise: str, kind: str) -> validate.Case:
+    here = assignments.get_exercise(exercise)
+    every = cheats.of_assignment(here.assignment.name)
+    return validate.Case(here, "cheat", next(c for c in every if (c.exercise, c.kind) == (exercise, kind)))
 
 
-@pytest.mark.slow
-@of([c for c in CHEATS if c.works])
-def test_the_cheat_would_earn_points_where_nothing_asked(cheat, undefended):
-    exercise = assignments.get_exercise(cheat.exercise)
-    assert sum(trained_points(run(exercise, cheat.code).student, exercise).values())
+@pytest.mark.parametrize(("exercise", "kind"), [("cdf_flow", "gradient"), ("made", "exact"), ("made", "constant")])
+def test_a_cheat_earns_no_trained_point(exercise, kind):
+    """Of all exercises: `deepul validate --kind cheat`."""
+    assert validate.evaluate(case(exercise, kind)).problem == ""
+
+
+@pytest.mark.parametrize(
+    ("exercise", "kind", "said"),
+    [("cdf_flow", "gradient", "earns "), ("made", "constant", "would earn nothing where nothing is asked")],
+)
+def test_a_cheat_that_earns_or_proves_nothing_is_a_problem(exercise, kind, said):
+    cheat = case(exercise, kind)
+    eager = validate.Case(cheat.exercise, "cheat", dataclasses.replace(cheat.change, works=True))
+    with cheats.undefended() if said == "earns " else contextlib.nullcontext():
+        assert validate.evaluate(eager).problem.startswith(said)
+
+
+def test_a_cheat_that_does_not_run_proves_nothing():
+    cheat = case("made", "exact")
+    broken = validate.Case(cheat.exercise, "cheat", dataclasses.replace(cheat.change, code="MAID"))
+    assert "it does not run" in validate.evaluate(broken).problem
 
 
 @cache
@@ -117,12 +106,12 @@ def test_a_trained_model_is_that_of_its_file(tmp_path):
     """Whatever became of the object in the notebook."""
     exercise = assignments.get_exercise("made")
     ran = run(exercise)
-    honest = trained_points(ran.student, exercise)
+    honest = cheats.trained_points(ran.student, exercise)
     with torch.no_grad():
         for p in ran.session.models["made.smiley"].parameters():
             p.zero_()
     ran.session.models["made.moons"].logits = lambda x: torch.zeros(len(x), 2, 25)
-    assert trained_points(ran.student, exercise) == honest
+    assert cheats.trained_points(ran.student, exercise) == honest
 
 
 def test_a_model_of_another_class_is_not_what_the_exercise_asks_for():

@@ -43,15 +43,42 @@ def _arguments(made, *options: str) -> list[str]:  # noqa: F811
     return ["deepul", "grade", "hw1", str(made / "in"), "--course", str(made / "course"), *options]
 
 
+def test_a_program_reads_why_nothing_was_graded(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["deepul", "grade", "hw1", "nowhere", "--course", str(tmp_path), "--json"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    monkeypatch.setattr(cli.console, "stderr", False)
+    printed = capsys.readouterr()
+    assert ended.value.code == 2
+    assert json.loads(printed.out)["problem"].startswith("There is no folder nowhere")
+    assert "There is no folder nowhere" in printed.err
+
+
+@pytest.mark.parametrize(("name", "said"), [("mistyped", "is not there"), ("a-file", "is a file, no course folder")])
+def test_a_mistyped_course_is_no_new_one(name, said, tmp_path, monkeypatch, capsys):
+    (tmp_path / "a-file").write_text("", encoding="utf-8")
+    for words in (["release", "hw1"], ["grade", "hw1", str(tmp_path)], ["totals"], ["gradescope", "hw1"]):
+        monkeypatch.setattr(sys, "argv", ["deepul", *words, "--course", str(tmp_path / name)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert ended.value.code == 2
+        assert said in " ".join(capsys.readouterr().out.split())
+    assert [p.name for p in tmp_path.iterdir()] == ["a-file"]
+
+
 def test_a_run_leaves_a_log(made, monkeypatch, capsys):  # noqa: F811
     notebook(made / "in" / "eve" / "hw1.ipynb", "{")
     command(monkeypatch, capsys, made, "--limit", "cell=60")
     [file] = (made / "course" / "reports" / "hw1" / "logs").glob("*.log")
     text = file.read_text(encoding="utf-8")
     for said in (
-        "called as: deepul grade hw1", "60 s a cell", "ada: 15 of 100 points", "eve: not graded",
-        "eve: The submission could not be read", "4 submissions: 3 graded in",
-    ):  # fmt: skip
+        "called as: deepul grade hw1",
+        "60 s a cell",
+        "ada: 15 of 100 points",
+        "eve: not graded",
+        "eve: The submission could not be read",
+        "4 submissions: 3 graded in",
+    ):
         assert said in text, said
 
 
@@ -83,7 +110,7 @@ def test_counts_add_up():
     partly.incomplete, same.fresh, lost.not_graded = True, False, True
     said = desk.counts([whole, partly, same, lost], 12.4)
     assert said == "4 submissions: 2 graded in 12 s, 1 had not changed, 1 could not be graded, 1 not in full."
-    assert desk.counts([whole], 1.0) == "1 submissions: 1 graded in 1 s."
+    assert desk.counts([whole], 1.0) == "1 submission: 1 graded in 1 s."
 
 
 def test_the_table_fits_eighty_columns(capsys):

@@ -7,6 +7,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from autograder import display
+from autograder.assignments import ROOT
 from autograder.score import CheckResult
 
 HOSTILE = "<img src=x onerror=x()>&'\""
@@ -50,3 +51,37 @@ def test_a_picture_has_a_column_for_each_number_and_a_square_for_each_pair():
     own, other, none = display.COLOURS["failed"], display.SERIES[0], "#8883"
     assert [s["fill"] for s in squares] == [own, none, none, other, own, none]
     assert not re.search(r"\n\s*\n\s*\n", display.svg(MATRIX))
+
+
+@pytest.mark.parametrize(
+    ("value", "words", "said"),
+    [
+        (1, ("submission",), "1 submission"),
+        (0, ("page",), "0 pages"),
+        (2000, ("submission",), "2,000 submissions"),
+        (1.0, ("point",), "1 point"),
+        (1.5, ("point",), "1.5 points"),
+        (1, ("answer is", "answers are"), "1 answer is"),
+        (3, ("answer is", "answers are"), "3 answers are"),
+    ],
+)
+def test_one_is_not_many(value, words, said):
+    assert display.counted(value, *words) == said
+
+
+MANY = "submissions|students|pages|points|files|answers|days|minutes|attempts|lines|seeds|processes|threads|questions"
+# What is never one, or is said of more than one only.
+NEVER_ONE = ("MOST_", "counted(", "’ points")
+
+
+def test_what_the_staff_reads_is_counted_right():
+    files = [*(ROOT / "autograder").glob("*.py"), *(ROOT / "autograder" / "grading").glob("*.*")]
+    theirs = [f for f in files if f.stem not in ("score", "student", "workbench", "runner", "checks")]
+    slips = [
+        f"{file.name}: {line.strip()}"
+        for file in theirs
+        if file.suffix in (".py", ".j2", ".js")
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if re.search(rf"\}}\)? ({MANY})\b", line) and not any(words in line for words in NEVER_ONE)
+    ]
+    assert not slips, "say it with display.counted"

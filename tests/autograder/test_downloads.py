@@ -12,7 +12,7 @@ import pytest
 
 from autograder.assignments import ROOT
 from autograder.course import Course, CourseError
-from autograder.grading import archives, arrivals, downloads, submissions
+from autograder.grading import archives, arrivals, batch, downloads, submissions
 from autograder.grading.submissions import Submission
 from autograder.roster import Identity, Roster, Student
 
@@ -230,15 +230,16 @@ def test_who_is_missing_and_who_is_not_in_the_roster_is_said(tmp_path):
     download = downloads.find(tmp_path, "hw1", Roster([Student("ada"), Student("ben")]))
     assert (download.missing, download.strangers) == (["ben"], ["stranger"])
     assert downloads.notes(download) == [
-        "1 left aside: no folder, no archive and no notebook",
+        "1 left aside (notes.docx): no folder, no archive and no notebook",
         "not in the roster: stranger",
         "handed in nothing: ben",
     ]
-    arrivals.write(tmp_path / "files.csv", download, download.chosen())
+    unread = batch.without_grade("stranger", "hw1", "The submission could not be read: it is damaged.")
+    arrivals.write(tmp_path / "files.csv", download, download.chosen(), [batch.Graded("ada"), unread])
     rows = list(csv.DictReader(io.StringIO((tmp_path / "files.csv").read_text(encoding="utf-8"))))
     assert {(r["file"], r["student"], r["use"]) for r in rows} == {
         ("ada.zip", "ada", "graded"),
-        ("stranger.zip", "stranger", "graded"),
+        ("stranger.zip", "stranger", "not graded: The submission could not be read: it is damaged."),
         ("", "ben", "handed in nothing"),
         ("notes.docx", "", "no folder, no archive and no notebook"),
     }
@@ -398,6 +399,11 @@ def test_two_things_of_one_student_are_said_where_neither_is_the_later(tmp_path)
         ("id,name\n,A\n", "line 2: there is no id"),
         ("id\n", "a header and no students"),
         ("id,name,name\na,b,c\n", "two columns"),
+        ("id\nada\nADA\n", "line 3: the id ada stands there twice"),
+        ("id\n\u00e9\ne\u0301\n", "line 3: the id é stands there twice"),
+        ("id\na/b\na_b\n", "line 3: the id a_b stands there twice"),
+        ('id,name\n"ada,A\nben,B\n', "goes over lines"),
+        (f'id,name\n"{"x" * 140_000}\n', "line 2: this is no table"),
     ],
 )
 def test_a_roster_that_is_not_in_order_is_said(text, match, tmp_path):
@@ -407,6 +413,13 @@ def test_a_roster_that_is_not_in_order_is_said(text, match, tmp_path):
     put(tmp_path / "roster.csv", "id,name\n1,José".encode("latin-1"))
     with pytest.raises(CourseError, match="save it as “CSV UTF-8”"):
         Roster.read(tmp_path / "roster.csv")
+
+
+def test_an_id_of_the_roster_is_written_as_files_are_called_after_it(tmp_path):
+    put(tmp_path / "roster.csv", "sep=;\r\n\r\nid;name\r\na/b;Ada\r\ne\u0301mile;Émile\r\n".encode())
+    known = Roster.read(tmp_path / "roster.csv")
+    assert [s.id for s in known.students] == ["a_b", "émile"]
+    assert known.student(Identity("a/b")).id == "a_b"
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from autograder import assignments, cli, demo
+from autograder import assignments, cli, demo, roster
 from autograder.course import Course, CourseError
 from autograder.grading import archives, batch, downloads, nbgrader_steps, report, submissions, workers
 from autograder.grading.execute import Execution
@@ -253,11 +253,11 @@ def test_a_name_is_one_that_every_table_and_disk_takes(tmp_path):
         (".x", "x"),
         ("a/b", "a_b"),
     ):
-        assert submissions.student_id(name) == student
-    long = [submissions.student_id("é" * 120 + end) for end in ("a", "b")]
+        assert roster.student_id(name) == student
+    long = [roster.student_id("é" * 120 + end) for end in ("a", "b")]
     assert long[0] != long[1]
-    assert max(len(name.encode()) for name in long) <= submissions.MOST_STUDENT
-    assert submissions.student_id("\u200b").startswith("no-name-")
+    assert max(len(name.encode()) for name in long) <= roster.MOST_STUDENT
+    assert roster.student_id("\u200b").startswith("no-name-")
     notebook(tmp_path / "e\u0301ve" / "hw1.ipynb")
     notebook(tmp_path / "\u00e9ve" / "hw1.ipynb")
     with pytest.raises(CourseError, match="both belong to \u00e9ve"):

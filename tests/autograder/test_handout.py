@@ -63,6 +63,12 @@ def test_a_second_release_changes_nothing(released):
     assert before == {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+def test_notes_to_the_formatter_stay_with_the_source(tmp_path):
+    build.write_source("hw3", tmp_path / "hw3.ipynb")
+    assert "# fmt: skip" in assignments.get("hw3").source.read_text(encoding="utf-8")
+    assert not [c for c in code_cells(tmp_path / "hw3.ipynb") if "fmt:" in "".join(c["source"])]
+
+
 def test_no_solution_line_is_in_the_handout(released):
     assignment, folder, _ = released
     lines = solution_lines(assignment)
@@ -198,6 +204,8 @@ BEGIN, END = "        ### BEGIN SOLUTION\n", "        ### END SOLUTION\n"
         (END, "", "### BEGIN SOLUTION stands inside of a solution"),
         (BEGIN, BEGIN + BEGIN, "stands inside of a solution"),
         (END, END + END, "ends what never began"),
+        (END, END + "\n    ### BEGIN SOLUTION\n    bins = 4\n    ### END SOLUTION\n", "stands in no function"),
+        (CHECK, "# %%\n### BEGIN SOLUTION\nx = 1\n### END SOLUTION\n\n" + CHECK, "stands in no function"),
     ],
 )
 def test_a_source_out_of_order_is_refused_in_words(written, tmp_path, find, replace, said):

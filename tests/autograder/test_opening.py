@@ -56,6 +56,18 @@ def test_what_the_course_sets_is_said(tmp_path, due, said):
     assert "**Questions?** the forum" in text
 
 
+@pytest.mark.parametrize("end", ["", ".git", "/"])
+def test_a_kit_on_github_can_be_opened_in_colab(tmp_path, end):
+    text = of(tmp_path, f'kit = "https://github.com/owner/dul.2027-hw{end}"')
+    link = "https://colab.research.google.com/github/owner/dul.2027-hw/blob/main/homeworks/hw1/hw1.ipynb"
+    assert f"[open this notebook in Colab]({link})" in text
+
+
+@pytest.mark.parametrize("kit", ["", "https://git.example.edu/owner/dul.git", "https://github.com.example.edu/o/dul"])
+def test_no_other_kit_has_a_link_to_colab(tmp_path, kit):
+    assert "Colab" not in of(tmp_path, f'kit = "{kit}"' if kit else "")
+
+
 def test_questions_without_points_have_no_column(tmp_path):
     text = of(tmp_path, SETTINGS + 'written = "ungraded"\n')
     assert "| **together** | **100** |  |" in text

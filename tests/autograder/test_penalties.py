@@ -1,7 +1,10 @@
 """Late policies, due dates, extensions: from the course's files into nbgrader's gradebook, and out to everybody."""
 
+import csv
+import io
 import json
 import zipfile
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -10,7 +13,8 @@ from traitlets.config import Config
 
 from autograder import late, settings, term
 from autograder.course import Course, CourseError
-from autograder.grading import batch, by_hand, export, feedback, nbgrader_steps, penalties, totals
+from autograder.files import write_atomically
+from autograder.grading import batch, by_hand, export, feedback, nbgrader_steps, penalties, report, showing, totals
 from autograder.late import Amount, LatePolicy
 from autograder.roster import Roster, Student
 
@@ -268,6 +272,7 @@ def test_a_term_has_due_dates_and_a_secret_that_git_does_not_see(tmp_path):
     later = term.make(tmp_path / "2028", date(2028, 2, 11), "UTC", like=made.root)
     assert settings.read(later.root).of("hw2").due.astimezone(UTC).isoformat() == "2028-02-25T22:59:00+00:00"
     assert later.salt != made.salt
+    assert settings.read(later.root).title == "Deep Unsupervised Learning, 2028"
 
 
 def test_a_term_that_cannot_be_made_leaves_nothing(tmp_path):
@@ -276,6 +281,9 @@ def test_a_term_that_cannot_be_made_leaves_nothing(tmp_path):
     with pytest.raises(settings.SettingsError, match="it must be a time zone"):
         term.make(tmp_path / "2027", date(2027, 2, 12), "Berlin")
     (tmp_path / "old").mkdir()
+    with pytest.raises(CourseError, match=r"There is no .*/old/course\.toml"):
+        term.make(tmp_path / "2027", date(2027, 2, 12), "UTC", like=tmp_path / "old")
+    (tmp_path / "old" / "course.toml").write_text('title = "old"\n', encoding="utf-8")
     with pytest.raises(CourseError, match="has no due dates to move"):
         term.make(tmp_path / "2027", date(2027, 2, 12), "UTC", like=tmp_path / "old")
     text = 'time_zone = "Europe/Berlin"\n[assignments.hw1]\ndue = 2027-02-12T02:30:00\n'
@@ -333,3 +341,34 @@ def test_who_has_no_whole_grade_has_no_page_and_is_told_why(course):
     assert not stale.exists()
     with pytest.raises(CourseError, match=r"Nothing of eve was graded\. There are: ada, ben, cleo"):
         feedback.make(course, "hw1", only=["eve"])
+
+
+def test_an_extension_of_no_assignment_is_said(course):
+    (course.root / "roster.csv").write_text("id,extension_hw17\nada,3 days\n", encoding="utf-8")
+    with pytest.raises(
+        CourseError, match=r"roster\.csv: extension_hw17 is of no assignment\. There are: extension_hw1,"
+    ):
+        penalties.Deadlines(course)
+
+
+def test_an_id_that_no_file_can_have_keeps_its_extension(course):
+    (course.root / "roster.csv").write_text("id,extension\n.ada,3 days\nben,\n", encoding="utf-8")
+    came(course, "ada", "2027-02-16 22:59:00 UTC")  # as the grader calls .ada
+    came(course, "ben", "2027-02-16 22:59:00 UTC")
+    assert lost(course) == {"ben": 8}
+
+
+def test_what_could_not_be_graded_is_neither_nothing_nor_a_zero(course):
+    why = "The submission could not be read: it is damaged."
+    unread = batch.without_grade("dora", "hw1", why)
+    write_atomically(report.kept(course, "hw1") / "dora.json", json.dumps(asdict(unread)))
+    roster = Roster([Student("ada"), Student("dora"), Student("eve")])
+    dora = next(f for f in export.finals(course, "hw1", roster) if f.student == "dora")
+    assert (dora.total, dora.why) == (None, f"could not be graded: {why}")
+    rows = {r["id"]: r for r in csv.DictReader(io.StringIO(export.own_table(export.finals(course, "hw1"), roster)))}
+    assert rows["dora"]["why_none"] == f"could not be graded: {why}"
+    assert (rows["dora"]["total"], rows["eve"]["why_none"]) == ("", "handed in nothing")
+    together = {r["id"]: r["together"] for r in totals.rows(course, roster)}
+    assert (together["dora"], together["eve"], together["ada"]) == ("", 0.0, 75.0)
+    with pytest.raises(CourseError, match=f"dora has no grade: {why}"):
+        showing.submission(course, "hw1", "dora")

@@ -236,9 +236,15 @@ def test_long_code_is_cut_and_keeps_the_line_that_is_meant():
 
 def test_what_many_have_is_a_note_and_no_flag():
     result = {
-        "notebook": {"cells": []}, "scores": {}, "problems": [], "left_out": [], "stopped": "", "fault": "",
-        "seconds": {}, "unprotected": [],
-    }  # fmt: skip
+        "notebook": {"cells": []},
+        "scores": {},
+        "problems": [],
+        "left_out": [],
+        "stopped": "",
+        "fault": "",
+        "seconds": {},
+        "unprotected": [],
+    }
     result["scores"] = {
         e.name: batch.blank(e.name, e.number, e.title, 1, "passed", 1.0, "") for e in assignments.get("hw1").exercises
     }

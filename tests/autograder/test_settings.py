@@ -140,7 +140,7 @@ def test_all_mistakes_are_said_at_once(written):
 
 @pytest.mark.parametrize("content", [b"title = '\xff'", b"\x00"])
 def test_a_file_that_is_no_text_is_said(written, content):
-    with pytest.raises(SettingsError, match=r"course\.toml cannot be read: "):
+    with pytest.raises(SettingsError, match=r"course\.toml (is no UTF-8|cannot be read: )"):
         written(content)
 
 
@@ -217,6 +217,7 @@ def test_a_course_gives_an_assignment_as_it_wants(written):
         ("made = 31", "mad = 31", "there is no assignments.hw1.points.mad. Did you mean made?"),
         ("weight = 2", 'weight = "2"', "assignments.hw1.weight is '2'; it must be a number, 0 or more"),
         ('text = "Why?"', "", "assignments.hw1.questions, number 1: text is missing."),
+        ('text = "Why?"', 'text = " "', "assignments.hw1.questions, number 1: text is empty"),
         ("points = 3", "points = -3", "assignments.hw1.questions, number 1: points is -3"),
         ('exercise = "made"', 'exercise = "mad"', "assignments.hw1.questions, number 1: exercise is 'mad'"),
         ("[[assignments.hw1.questions]]", "[assignments.hw1.questions]", "it must be tables, as in [[assignments."),
@@ -230,7 +231,7 @@ def test_mistakes_in_what_a_term_sets_are_said(written, find, replace, said):
 
 
 def test_the_example_of_the_terms_page_is_in_order(written):
-    (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "terms.md").read_text(encoding="utf-8"), re.DOTALL)
+    example, _ = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "terms.md").read_text(encoding="utf-8"), re.DOTALL)
     found = written('time_zone = "Europe/Berlin"\n' + example)
     assert found.of("hw1").weight == 2
 
@@ -250,3 +251,9 @@ def test_a_worker_who_knows_of_no_course_has_the_same_version(written):
         of_the_course = cache.kit_version("hw1")
     cache.kit_version.cache_clear()
     assert cache.kit_version("hw1") == of_the_course
+
+
+@pytest.mark.parametrize("due", ["9999-12-31T23:59:59", "0001-01-01T00:00:00"])
+def test_a_due_date_at_the_end_of_the_calendar_is_said(written, due):
+    with pytest.raises(SettingsError, match="in a year that is no course's"):
+        written(f'time_zone = "America/Los_Angeles"\n[assignments.hw1]\ndue = {due}\n')

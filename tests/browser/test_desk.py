@@ -108,6 +108,7 @@ def test_from_a_blank_handout_over_three_slips_to_the_grade(browser, jupyter, tm
     (tmp_path / "download").mkdir()
     shutil.copy(packed, tmp_path / "download")
     course = tmp_path / "course"
+    course.mkdir()
     done = subprocess.run(
         [DEEPUL, "grade", "hw1", tmp_path / "download", "--course", course, "-j", "1"],
         capture_output=True,

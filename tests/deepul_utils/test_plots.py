@@ -15,6 +15,7 @@ from IPython.core.formatters import DisplayFormatter
 from IPython.core.pylabtools import select_figure_formats
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from deepul_utils import plots, toy, training
 
@@ -189,17 +190,25 @@ def test_pmf_2d_shows_its_panels_on_one_scale():
     assert np.array_equal(shown["true"], GRID.pmf)
     assert np.array_equal(shown["the model"], GRID.pmf.T / 2)
     assert {(i, j): shown["samples"][i, j] for i, j in np.argwhere(shown["samples"])} == {
-        (0, 9): 0.5, (3, 4): 0.25, (9, 0): 0.25,
-    }  # fmt: skip
+        (0, 9): 0.5,
+        (3, 4): 0.25,
+        (9, 0): 0.25,
+    }
     images = [ax.images[0] for ax in figure.axes if ax.images]
     assert {image.get_clim() for image in images} == {(0, 0.5)}
     assert {image.origin for image in images} == {"lower"}
 
 
-@pytest.mark.parametrize("panels", [
-    {"true": np.zeros(5)}, {"samples": np.zeros((5, 2), int)}, {"p": GRID.pmf, "x": np.zeros((5, 3), int)},
-    {"p": GRID.pmf, "x": np.array([[0, 10]])}, {"p": GRID.pmf, "x": np.full((5, 2), -1)},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "panels",
+    [
+        {"true": np.zeros(5)},
+        {"samples": np.zeros((5, 2), int)},
+        {"p": GRID.pmf, "x": np.zeros((5, 3), int)},
+        {"p": GRID.pmf, "x": np.array([[0, 10]])},
+        {"p": GRID.pmf, "x": np.full((5, 2), -1)},
+    ],
+)
 def test_pmf_2d_refuses_other_panels(panels):
     with pytest.raises(ValueError):
         plots.pmf_2d(**panels)
@@ -346,6 +355,17 @@ def test_matrix_has_its_first_row_on_top():
     assert scale.get_ylim() == (0, 5)
 
 
+def test_a_title_that_is_wider_than_its_figure_goes_on_in_the_next_line():
+    words = "which outputs see which inputs"
+    figure = plots.matrix(np.tri(4, k=-1), "input", "output", words)
+    figure.draw_without_rendering()
+    [title] = figure.findobj(lambda part: isinstance(part, Text) and part.get_text() == words)
+    box = title.get_window_extent()
+    assert box.x1 <= figure.bbox.x1
+    assert box.y1 <= figure.bbox.y1
+    assert words in figure.alt
+
+
 def test_information_names_its_factors_with_their_gaps():
     told = np.array([[0.8, 0.1], [0.2, 0.1], [0.0, 0.7]])
     *panels, scale = plots.information({"β = 1": told / 2, "β = 16": told}, ("size", "x")).axes
@@ -490,16 +510,19 @@ def test_heat_has_its_scale_beside_the_images():
         plots.image_rows({"image": RGB}, heat={"bits": -bits})
 
 
-@pytest.mark.parametrize(("x", "options", "said"), [
-    (GREYS[0], {"levels": 12}, r"got \(1, 2, 2\)"),
-    (np.zeros((2, 2, 4, 4)), {}, "one channel or three"),
-    (np.zeros((0, 1, 4, 4)), {}, "one channel or three"),
-    (GREYS, {}, r"How many levels .*uint8"),
-    (GREYS, {"levels": 11}, "from 0 to 10, got 0 to 11"),
-    (2 * RGB - 1, {}, r"turn \[−1, 1\] into"),
-    (RGB * np.nan, {}, "should be finite, got nan or infinity in 12,288 of 12,288 numbers"),
-    (RGB, {"labels": [1, 2]}, "2 labels for 4 images"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("x", "options", "said"),
+    [
+        (GREYS[0], {"levels": 12}, r"got \(1, 2, 2\)"),
+        (np.zeros((2, 2, 4, 4)), {}, "one channel or three"),
+        (np.zeros((0, 1, 4, 4)), {}, "one channel or three"),
+        (GREYS, {}, r"How many levels .*uint8"),
+        (GREYS, {"levels": 11}, "from 0 to 10, got 0 to 11"),
+        (2 * RGB - 1, {}, r"turn \[−1, 1\] into"),
+        (RGB * np.nan, {}, "should be finite, got nan or infinity in 12,288 of 12,288 numbers"),
+        (RGB, {"labels": [1, 2]}, "2 labels for 4 images"),
+    ],
+)
 def test_images_refuses(x, options, said):
     with pytest.raises(ValueError, match=said):
         plots.images(x, **options)

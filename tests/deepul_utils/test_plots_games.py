@@ -21,7 +21,7 @@ def test_losses_of_both_players_with_their_fixed_point():
     history = History(list(range(1, 101)), list(np.linspace(9, 1, 100)), generator=list(np.linspace(0, 1, 100)))
     figure = plots.game_history(history, fixed_point={"D": 1.386, "G": 0.693})
     labels = [ax.get_legend().get_texts()[-1].get_text() for ax in figure.axes]
-    assert labels == ["at the fixed point, 1.386", "at the fixed point, 0.693"]
+    assert labels == ["fixed point 1.386", "fixed point 0.693"]
     titles = [ax.get_title(loc="left") for ax in figure.axes]
     assert titles == ["discriminator", "generator"]
     means = figure.axes[0].lines[1]

@@ -222,8 +222,12 @@ def test_a_file_system_that_is_really_full_is_said(tmp_path):
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
-        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     first, second = done.stdout.splitlines()
     assert first.startswith(f"wide: {tmp_path}/artifacts/wide.safetensors could not be written (File too large).")
     assert second.startswith(f"{tmp_path}/artifacts/wide.samples.safetensors could not be written (File too large)")

@@ -21,9 +21,15 @@ FIRST_STEP = "The first value is wrong. What does the first step read? Is x_1 th
 
 
 def small(
-    student, seed: int, length: int = 4, levels: int = LEVELS, width: int = 8, kernel: int = 2,
-    dilations: tuple[int, ...] = (1, 2), **strength: float,
-) -> Conditionals:  # fmt: skip
+    student,
+    seed: int,
+    length: int = 4,
+    levels: int = LEVELS,
+    width: int = 8,
+    kernel: int = 2,
+    dilations: tuple[int, ...] = (1, 2),
+    **strength: float,
+) -> Conditionals:
     """A small WaveNet with random weights."""
     size = dict(length=length, levels=levels, width=width, kernel=kernel, dilations=list(dilations))
     return Conditionals(student.new("WaveNet", seed=seed, **size, **strength), (length,), levels)
