@@ -106,8 +106,8 @@ def attention_weights(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
 
 # %% [markdown]
 # **The layer.** Questions are a $1 \times 1$ convolution of what a pixel *asks* with, features that have seen its past
-# only. Keys and values are a $1 \times 1$ convolution of what a pixel *tells*: that may be the pixel itself. `rows` lays
-# the pixels out one after the other, and is given.
+# only. Keys and values are a $1 \times 1$ convolution of what a pixel *tells*: that may be the pixel itself. `rows`
+# lays the pixels out one after the other, and is given.
 
 
 # %%
