@@ -1,6 +1,6 @@
 """Drawing from what was kept against a whole pass for every value, in one run: python benchmarks/sampling.py
 
-The solutions' samplers of 1.3 PixelCNN, 1.4 gated PixelCNN and E5 WaveNet, with the reference weights, on the
+The solutions' samplers of 1.3 PixelCNN, 1.4 gated PixelCNN, E5 WaveNet and E10 GPT, with the reference weights, on the
 same noise: the draws must be equal. How many times fewer multiplications they take is counted (by torch's FLOP
 counter); how many times less time is measured, and is less where calling a layer costs more than what it computes.
 """
@@ -23,7 +23,7 @@ from solved import defined
 from torch.utils.flop_counter import FlopCounterMode
 
 from autograder.assignments import ROOT
-from deepul_utils import signals
+from deepul_utils import sequences, signals
 from deepul_utils.sequences import SequenceSet
 
 SMALL, OF_SMALL = 8, 12  # pixels of a side, and values of a sequence: only to see that it runs
@@ -98,7 +98,7 @@ def gated_pixelcnn(side: int) -> Sampler:
 
 
 def sequence(assignment: str, number: str, kind: str, data: SequenceSet, length: int | None) -> Sampler:
-    """E5: every layer keeps what it needs of the past. length: of a draw, the data's if None."""
+    """E5, E10: every layer keeps what it needs of the past. length: of a draw, the data's if None."""
     model = defined(assignment, number)[kind](data.length, data.levels)
     model.load_state_dict(weights(assignment, assignment))
     T = length or data.length
@@ -125,6 +125,7 @@ def main() -> None:
         pixelcnn(side),
         gated_pixelcnn(side),
         sequence("wavenet", "E5", "WaveNet", signals.get("echo"), length),
+        sequence("gpt", "E10", "GPT", sequences.get("text"), length),
     )
     table = Table(
         "sampler", "batch", "a pass a value, s", "kept, s", "times as fast", "times fewer operations", "equal draws"

@@ -1,0 +1,89 @@
+"""Right designs for GPT that look nothing like the reference; the stated recipe is one of them."""
+
+from autograder.proof.changes import Body, Variant
+
+QKV = "self.qkv = nn.Linear(width, 3 * width)\n        self.out = nn.Linear(width, width)"
+NORMAL = "for vectors in (self.letter, self.place):\n            nn.init.normal_(vectors.weight, std=0.1)"
+
+# What is only compared with is not trained: no check asks for it.
+ALONE = (
+    (
+        'short = trained(\n    "gpt.short",\n    GPT(SHORT, text.levels),\n    fit=lambda model: train_gpt('
+        "model, pieces(train_x), pieces(valid_x), batch_size=16 * text.length // SHORT),\n)",
+        "short = GPT(SHORT, text.levels)",
+    ),
+    (
+        'on_tokens = trained(\n    "gpt.tokens",\n    GPT(PLACES, text.levels + MERGES),\n    fit=lambda model: '
+        "train_gpt(model, token_x, token_x[:100]),\n)",
+        "on_tokens = GPT(PLACES, text.levels + MERGES)",
+    ),
+    ('seconds = training.history("gpt" if name == "letters" else "gpt.tokens").seconds', "seconds = 0"),
+)
+
+VARIANTS = (
+    Variant(
+        "stated-recipe",
+        "gpt",
+        "queries, keys and values by layers of their own, weights by einsum",
+        (
+            (QKV, "self.q, self.k, self.v, self.out = (nn.Linear(width, width) for _ in range(4))"),
+            (
+                Body("CausalAttention.forward"),
+                "        B, S, width = x.shape\n"
+                "        layers = self.q, self.k, self.v\n"
+                "        q, k, v = (layer(x).view(B, S, self.heads, -1).transpose(1, 2) for layer in layers)\n"
+                "        if past is not None:\n"
+                "            k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)\n"
+                "        out, self.weights = attention(q, k, v)\n"
+                '        return self.out(torch.einsum("bhsd->bshd", out).flatten(2)), (k, v)\n',
+            ),
+            *ALONE,
+        ),
+    ),
+    Variant(
+        "as-gpt-2-begins",
+        "gpt",
+        "weights begin at N(0, 0.02²), the last of each step smaller; a third block",
+        (
+            (
+                NORMAL,
+                "for name, p in self.named_parameters():\n"
+                "            if p.ndim > 1:\n"
+                '                last = name.endswith(("out.weight", "mlp.2.weight"))\n'
+                "                nn.init.normal_(p, std=0.02 / (2 * depth) ** 0.5 if last else 0.02)",
+            ),
+            ("heads: int = 4, depth: int = 2", "heads: int = 4, depth: int = 3"),
+            *ALONE,
+        ),
+    ),
+    Variant(
+        "keeps-what-blocks-read",
+        "gpt",
+        "keeps what attention read, not its keys; einsum; merges by their rank",
+        (
+            ("scores = q @ k.transpose(-1, -2) / d**0.5", 'scores = torch.einsum("bhsd,bhtd->bhst", q * d**-0.5, k)'),
+            (
+                Body("CausalAttention.forward"),
+                "        B, S, width = x.shape\n"
+                "        read = x if past is None else torch.cat([past[0], x], dim=1)\n"
+                "        q, k, v = self.qkv(read).view(B, -1, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)\n"
+                "        out, self.weights = attention(q[:, :, -S:], k, v)\n"
+                "        return self.out(out.transpose(1, 2).flatten(2)), (read, read)\n",
+            ),
+            ("first = past[0][0].shape[2] if past else 0", "first = past[0][0].shape[1] if past else 0"),
+            (
+                "for new, pair in enumerate(merges.tolist(), start=levels):\n"
+                "        tokens = merged(tokens, tuple(pair), new)",
+                "rank = {tuple(pair): k for k, pair in enumerate(merges.tolist())}\n"
+                "    while True:\n"
+                "        found = {p for p in pairwise(tokens) if p in rank}\n"
+                "        if not found:\n"
+                "            break\n"
+                "        pair = min(found, key=rank.get)\n"
+                "        tokens = merged(tokens, pair, levels + rank[pair])",
+            ),
+            *ALONE,
+        ),
+        weights="reference",
+    ),
+)
