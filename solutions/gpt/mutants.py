@@ -324,6 +324,26 @@ MUTANTS = (
         "go through the text from left to right",
     ),
     Mutant(
+        "longest-token-first",
+        "gpt",
+        "at each place takes the longest token that fits",
+        (
+            (
+                INORDER,
+                "words = [[k] for k in range(levels)]\n"
+                "    for a, b in merges.tolist():\n"
+                "        words.append(words[a] + words[b])\n"
+                "    letters, tokens = tokens, []\n"
+                "    while letters:\n"
+                "        fits = [k for k, w in enumerate(words) if letters[: len(w)] == w]\n"
+                "        tokens.append(max(fits, key=lambda k: len(words[k])))\n"
+                "        letters = letters[len(words[tokens[-1]]) :]",
+            ),
+        ),
+        "merges_apply_in_the_order_they_were_learnt",
+        "The longest token that fits is not always",
+    ),
+    Mutant(
         "decodes-one-merge-deep",
         "gpt",
         "a token becomes its pair, and that is not taken apart any further",
