@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from autograder import assignments, cli, runner, sources
 from autograder.assignments import ROOT
-from autograder.proof import changes, matrix, starts, validate
+from autograder.proof import changes, cheats, matrix, starts, stubs, validate
 from autograder.proof.changes import Mutant, Start, Variant
 from autograder.proof.validate import Case, Verdict
 
@@ -44,7 +44,9 @@ def few(monkeypatch, tmp_path):
     """An assignment with one mutant and one variant, and a record of its own."""
     monkeypatch.setattr(changes, "mutants", lambda assignment: [FORGOTTEN])
     monkeypatch.setattr(changes, "variants", lambda assignment: [SAME])
-    monkeypatch.setattr(starts, "of_exercise", lambda exercise: [])
+    for others in (starts, stubs):
+        monkeypatch.setattr(others, "of_exercise", lambda exercise: [])
+    monkeypatch.setattr(cheats, "of_assignment", lambda assignment: [])
     monkeypatch.setattr(validate, "_record_file", lambda assignment: tmp_path / f"{assignment}.json")
     monkeypatch.setattr(validate, "RIGHT", 4)
     return tmp_path / "hw1.json"
