@@ -466,7 +466,9 @@ def validate(
     """
     import os
 
+    from autograder.course import SourceError
     from autograder.proof import validate as validation
+    from autograder.proof.lint import unreadable
 
     if exercise:
         assignment = assignment or assignments.get_exercise(exercise).assignment.name
@@ -476,6 +478,8 @@ def validate(
     kinds = (kind,) if kind in validation.KINDS else validation.KINDS
     jobs = jobs or os.cpu_count() or 1
     chosen = [assignments.get(assignment).name] if assignment else assignments.names()
+    if issues := [said for a in chosen for said in unreadable(assignments.get(a))]:
+        raise SourceError(" ".join(issues))
     failed = []
     if kind != "handout":
         failed += [_validate(a, exercise, jobs, force, kinds, training) for a in chosen]

@@ -3,27 +3,63 @@
 Nothing is run: this reads the source, the tests, the references, the known wrong and right answers, and the weights.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 
 from autograder import assignments, notebooks, runner
 from autograder.assignments import Assignment, Exercise
 from autograder.display import counted
 from autograder.handout import build, source
 from autograder.notebooks import Cell
-from autograder.proof import changes
+from autograder.proof import changes, cheats
 
 FEWEST_SEEDS, FEWEST_VARIANTS = 3, 2
+CATALOGUES: dict[str, Callable[[str], Sequence]] = {
+    "mutants": changes.mutants,
+    "variants": changes.variants,
+    "cheats": cheats.of_assignment,
+}
 
 
 def problems(assignment: str) -> list[str]:
     """What is not in order: a sentence each, of what stands first, first."""
     here = assignments.get(assignment)
-    issues = build.problems(here)
+    issues = build.problems(here) or unreadable(here)
     if issues:  # the rest asks for what these are to name
         return issues
     cells = notebooks.read(here.source)
     of_exercises = [p for e in here.exercises for p in _of(e, notebooks.section(cells, e.number))]
-    return of_exercises + _changes_match(here, cells) + _figures_exist(here, cells)
+    return of_exercises + _changes_match(here, cells) + list(_are_judged(here)) + _figures_exist(here, cells)
+
+
+def unreadable(assignment: Assignment) -> list[str]:
+    """Of the catalogues of wrong and right answers: what is wrong with those that cannot be read."""
+    issues = []
+    for what, read in CATALOGUES.items():
+        try:
+            read(assignment.name)
+        except Exception as error:  # whatever an instructor wrote there
+            file = f"solutions/{assignment}/{what}.py"
+            issues.append(f"{file} cannot be read: {type(error).__name__}: {error}")
+    return issues
+
+
+def _are_judged(assignment: Assignment) -> Iterator[str]:
+    """Whether each wrong or right answer is of an exercise that there is, and has a name of its own there."""
+    for what, read in CATALOGUES.items():
+        every = [(change.exercise, change.name) for change in read(assignment.name)]
+        for (exercise, name), times in Counter(every).items():
+            try:
+                is_ours = assignments.get_exercise(exercise).assignment.name == assignment.name
+            except ValueError:
+                is_ours = False
+            if not is_ours:
+                yield f"{what}.py: {name} is of {exercise!r}, no exercise of {assignment}, and is never judged."
+            if times > 1:
+                yield f"{what}.py: {times} of {exercise!r} are called {name}, and one only is judged."
+    for cheat in cheats.of_assignment(assignment.name):
+        if cheat.kind not in cheats.KINDS:
+            yield f"cheats.py: {cheat.kind!r} is no kind of cheat; there are {', '.join(cheats.KINDS)}."
 
 
 def _of(exercise: Exercise, cells: list[Cell]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from torch import nn
 from autograder import assignments, notebooks, runner
 from autograder.assignments import ROOT
 from autograder.handout.submit import solution_cells
-from autograder.proof import cheats, validate
+from autograder.proof import cheats, lint, validate
 from autograder.properties import weights
 from autograder.student import LocalStudent
 from deepul_utils import origins
@@ -71,6 +71,19 @@ def test_a_cheat_that_earns_or_proves_nothing_is_a_problem(exercise, kind, said)
     eager = validate.Case(cheat.exercise, "cheat", dataclasses.replace(cheat.change, works=True))
     with cheats.undefended() if said == "earns " else contextlib.nullcontext():
         assert validate.evaluate(eager).problem.startswith(said)
+
+
+def test_lint_names_what_would_never_be_judged(monkeypatch):
+    """Of an exercise that there is not, of no kind that there is, or under another one's name."""
+    first, second = (case("made", kind).change for kind in ("exact", "constant"))
+    odd = [dataclasses.replace(first, exercise="maid"), dataclasses.replace(first, kind="luck"), second, second]
+    monkeypatch.setitem(lint.CATALOGUES, "cheats", lambda assignment: odd)
+    monkeypatch.setattr(cheats, "of_assignment", lambda assignment: odd)
+    said = lint.problems("hw1")
+    assert any("exact is of 'maid', no exercise of hw1, and is never judged" in line for line in said)
+    assert any("2 of 'made' are called constant, and one only is judged" in line for line in said)
+    assert any("'luck' is no kind of cheat; there are exact, constant" in line for line in said)
+    assert len(said) == 3
 
 
 def test_a_cheat_that_does_not_run_proves_nothing():
