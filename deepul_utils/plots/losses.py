@@ -6,7 +6,7 @@ from deepul_utils.plots import given
 from deepul_utils.plots.common import BLUE, GREEN, INK, SKY, TEXT, _legend, _styled, _subplots
 
 BAND = "± 2 standard errors: validation in here, also below the limit, may be chance"
-
+WORDS = 8.5  # their size, points
 STEEP = 0.2  # the share of a training whose losses may leave the picture
 SMOOTH = 40  # running means of the training loss that a training has, end to end
 MARKED = 60  # points of validation, at most, that are marked one by one
@@ -40,10 +40,12 @@ def history(
     ax = axes[0, 0]
     _curves(ax, (steps, train), (valid_steps, valid))
     levels = _levels(ax, baseline, getattr(history, "aim", None) if aim is None else aim, limit)
-    if limit is not None and measured and (error := _valid_error(history, train, valid)):
-        _band(ax, limit, 2 * error)
+    error = _valid_error(history, train, valid) if limit is not None and measured else 0.0
+    if limit is not None and error:
         levels.append(limit - 2 * error)
     ax.set(xlabel="step", ylabel=f"loss ({unit})", ylim=_loss_range((steps, train), (valid_steps, valid), levels))
+    if limit is not None and error:
+        _band(ax, limit, 2 * error)
     ax.margins(x=0.02)
     _legend(ax)
     return figure
@@ -82,11 +84,15 @@ def _running_mean(curve: np.ndarray) -> np.ndarray:
 
 
 def _band(ax, limit: float, width: float) -> None:
-    """What may be chance on either side of the limit, and the words for it: at the left, where there is room."""
+    """What may be chance on either side of the limit, and the words for it: at the left, in it if it is high enough."""
     ax.axhspan(limit - width, limit + width, color=INK, alpha=0.13, linewidth=0)
+    low, high = ax.get_ylim()
+    points = 2 * width / (high - low) * ax.get_position().height * ax.figure.get_figheight() * 72
+    inside = points > 1.5 * WORDS
     plate = dict(facecolor="white", alpha=0.7, linewidth=0, pad=1)
-    place = dict(xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points")
-    ax.annotate(BAND, (0.01, limit - width), fontsize=8.5, color=TEXT, bbox=plate, **place)
+    place = dict(xycoords=("axes fraction", "data"), textcoords="offset points", xytext=(0, 3 if inside else -3))
+    words = dict(va="bottom" if inside else "top", fontsize=WORDS, color=TEXT, bbox=plate)
+    ax.annotate(BAND, (0.01, limit - width), **place, **words)
 
 
 def _valid_error(history, train: np.ndarray, valid: np.ndarray) -> float:

@@ -26,16 +26,21 @@ def matrix(array, xlabel: str = "", ylabel: str = "", title: str = "", label: st
 
 
 @_styled
-def masks(arrays, titles=()):
-    """Masks side by side, on one colour scale. Raises CannotDraw if the titles are not as many."""
+def masks(arrays, titles=(), label: str = ""):
+    """Masks or other matrices side by side, on one colour scale. Raises CannotDraw if the titles are not as many.
+
+    label: what their numbers are, for a scale beside them; none is drawn without it.
+    """
     arrays = [_matrix_of(array, f"mask {k}") for k, array in enumerate(arrays)]
     if not arrays:
         raise CannotDraw("arrays should be one mask at least, got none.")
     titles = given.titles(titles, "titles", len(arrays), "masks") or [""] * len(arrays)
-    figure, axes = _subplots(len(arrays), 2.5, width=2.3 * len(arrays) + 0.4)
+    figure, axes = _subplots(len(arrays), 2.5, width=2.3 * len(arrays) + 0.4 + bool(label))
     for ax, array, title in zip(axes[0], arrays, titles, strict=True):
-        _cells(ax, array, *_value_range(arrays))
+        image = _cells(ax, array, *_value_range(arrays))
         ax.set_title(title)
+    if label:
+        _color_bar(figure, image, axes[0], label)
     return figure
 
 

@@ -423,14 +423,13 @@ networks = {"PixelSNAIL": pixelsnail, "gated PixelCNN": gated}
 maps = {name: lost(model) for name, model in networks.items()}
 for name, nats in maps.items():
     print(f"{name:15} {nats.sum():5.2f} nats above the limit, {nats[0, -3:, -3:].sum():5.2f} in the last corner")
-both = torch.stack(list(maps.values())).clamp_min(0)  # a mean of a few pictures may lie a little below
-plots.image_rows({"data": fresh[:2]}, levels=2, heat={" ": both})  # left PixelSNAIL, right the gated PixelCNN; in nats
+plots.masks([nats[0] for nats in maps.values()], list(maps), label="nats above the limit")
 
 # %% [markdown]
 # Expected:
 #
-# ![two pictures, and below them what PixelSNAIL and the gated PixelCNN lose at each pixel: only the second loses in the
-# last corner](figures/pixelsnail_lost.png)
+# ![what PixelSNAIL and the gated PixelCNN lose at each pixel: only the second loses anything, in the last
+# corner](figures/pixelsnail_lost.png)
 #
 # The gated PixelCNN sees six pixels far. Of the nine pixels four are told by one in reach; the other five are told by
 # pixels seven rows or seven columns off: five coins, $5 \log 2 = 3.47$ nats, that it cannot know however long it

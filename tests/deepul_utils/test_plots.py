@@ -288,6 +288,27 @@ def test_history_shows_what_to_aim_at_and_a_loss_on_held_out_data():
     assert large.get_legend().get_texts()[-1].get_text() == "to aim at 991.5"
 
 
+@pytest.mark.parametrize(("noise", "above"), [(0.3, True), (0.003, False)])
+def test_the_words_of_a_thin_band_stand_below_it(noise, above):
+    """Where they would lie on the curves, and where a wide band has room for them."""
+    rng = np.random.default_rng(0)
+    steps = list(range(1, 201))
+    train = (1 + 2 * np.exp(-np.array(steps) / 20) + noise * rng.normal(size=200)).tolist()
+    run = dict(steps=steps, train=train, valid_steps=[100, 200], valid=[1.01, 1.0])
+    ax = plots.history(SimpleNamespace(**run), limit=1.0).axes[0]
+    (words,) = ax.texts
+    ax.figure.canvas.draw()
+    low = ax.patches[0].get_extents().y0
+    assert (words.get_window_extent().y0 >= low) == above
+
+
+def test_matrices_side_by_side_have_a_scale_where_it_says_something():
+    arrays = [np.eye(3) / 2, np.zeros((3, 3))]
+    assert len(plots.masks(arrays, ["a", "b"]).axes) == 2
+    with_scale = plots.masks(arrays, ["a", "b"], label="nats").axes
+    assert [ax.get_ylabel() for ax in with_scale][-1] == "nats"
+
+
 def band(figure) -> tuple[float, float] | None:
     """The grey band round the limit, if there is one; it is explained where it is."""
     ax = figure.axes[0]
