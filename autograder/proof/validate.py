@@ -26,6 +26,7 @@ from typing import Any
 from autograder import assignments, notebooks, runner, sources
 from autograder.assignments import ROOT, Exercise
 from autograder.files import write_atomically
+from autograder.grading.pictures import only_pictures
 from autograder.handout.submit import solution_cells
 from autograder.notebooks import Cell
 from autograder.proof import chance, changes, cheats, starts, stubs
@@ -35,6 +36,7 @@ from deepul_utils import origins
 
 KINDS = ("solution", "blank", "stub", "mutant", "variant", "start", "cheat")
 RIGHT_KINDS = ("solution", "variant", "start")
+RUNS = ("solution", "variant", "cheat")  # no cell of these may stop
 SALTS = ("live", *(f"salt {k}" for k in range(1, 20)))
 STALE = "not judged since it changed"  # in the place of a key
 # Under how many of them: a wrong solution (the check meant for it only), a right one, one that starts elsewhere.
@@ -121,7 +123,7 @@ def student_of(case: Case) -> Iterator[LocalStudent]:
     folder = case.exercise.assignment.solution
     with _artifacts(case) as artifacts:
         ran = notebooks.run_cells(cells, folder, artifacts, assignment)
-        if ran.errors and case.kind in ("solution", "variant", "cheat") and case.weights != "none":
+        if ran.errors and case.kind in RUNS and case.weights != "none":
             raise RuntimeError(f"it does not run: {next(iter(ran.errors.values()))}")
         if case.kind == "start":
             ran.student.bench.initialise = starts.initialise(case.change)
@@ -385,7 +387,8 @@ def is_current(verdict: Verdict, case: Case) -> bool:
 def key(case: Case) -> str:
     """Changes with everything that the verdict rests on."""
     assignment = case.exercise.assignment.name
-    parts = [repr((case.kind, case.weights, case.change)), *(c.source for c in case.cells() if c.kind == "code")]
+    code = _deciding(case)
+    parts = [repr((case.kind, case.weights, case.change)), *code]
     parts += [importlib.metadata.version(p) for p in ("torch", "numpy", "scipy")]
     reference = runner.references(assignment)
     parts += [
@@ -397,11 +400,21 @@ def key(case: Case) -> str:
     rests_on = {case.exercise.test_file, Path(runner.__file__), ROOT / "deepul_utils" / "__init__.py"}
     rests_on |= {Path(starts.__file__)} if case.kind == "start" else set()
     files = {f for file in rests_on for f in sources.closure(file)} | set(sources.data())
-    files |= {f for c in case.cells() if c.kind == "code" for f in sources.imported(c.source)}
+    files |= {f for source in code for f in sources.imported(source)}
     files -= set() if case.weights == "trained" else {LOOPS}
     for file in [*sorted(files), *_reference_artifacts(case)]:
         digest.update(sources.digest(file))
     return digest.hexdigest()[:16]
+
+
+def _deciding(case: Case) -> list[str]:
+    """The code cells that the verdict rests on. A cell that only shows something must run in every right notebook; what
+    it shows of a wrong one decides nothing."""
+    code = [c.source for c in case.cells() if c.kind == "code"]
+    if case.kind in RUNS:
+        return code
+    shown = only_pictures(code, case.exercise.assignment.name)
+    return [source for k, source in enumerate(code) if k not in shown]
 
 
 def _reference_artifacts(case: Case) -> list[Path]:
