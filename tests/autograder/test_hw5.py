@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 
 from autograder import assignments, checks, runner
-from autograder.assignments import ROOT
 from autograder.families import diffusion as family
 from autograder.families.diffusion import Denoiser, Model
-from autograder.notebooks import run_notebook
 from autograder.proof import changes
 from autograder.properties import diffusion, flows
 from autograder.student import LocalStudent
@@ -23,14 +21,6 @@ NATS = {"flow_matching.smiley": 0.02, "flow_matching.moons": 0.05, "ddpm.smiley"
 def test_it_is_worth_a_hundred_points():
     assert {e.name: e.points for e in assignments.get("hw5").exercises} == POINTS
     assert sum(POINTS.values()) == 100
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("exercise", EXERCISES)
-def test_the_solution_earns_everything(exercise):
-    ran = run_notebook(ROOT / "solutions" / "hw5" / "hw5.py")
-    score = runner.check(exercise, ran.student, salt="a salt")
-    assert score == score.max_points == POINTS[exercise], score.text()
 
 
 def test_there_are_enough_of_both_and_their_names_differ():
@@ -82,9 +72,6 @@ def test_a_flow_has_the_density_of_its_velocities():
     model = Model(LocalStudent(namespace, {}).new("Shrinks", perturb=0.0, precise=True), 2)
     right = flows.base_log_density(x * np.exp(0.5), flows.NORMAL) + 2 * 0.5
     assert family.log_prob_of(model, x, 10) == pytest.approx(right, abs=1e-4)
-    low, high = family.box_of(model, 0)
-    assert (low < -2).all()
-    assert (high > 2).all()
     assert family.jacobian(model, x, np.zeros(50)) == pytest.approx(np.broadcast_to(-0.5 * np.eye(2), (50, 2, 2)))
     assert data.dims == model.dims
 
