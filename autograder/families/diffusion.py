@@ -22,7 +22,7 @@ CALLS, ROWS = 40, 100  # a random loss is drawn in so many calls, of so many exa
 TELLS = 1e-12  # a p-value: with such a network two losses are told apart
 SAMPLES = 2000
 AT_ONCE = 20_000  # points in one call
-NEARER = 0.4  # samples of a trained model are this much nearer to the data than those of one Gaussian; chance alone gives 0.2
+NEARER = 0.4  # samples are this much nearer to the data than those of one Gaussian; chance alone gives 0.2
 
 
 class Model:
