@@ -24,8 +24,7 @@ K = "k = torch.arange(n, device=x.device).repeat(B)"
 OUT = "out = self.decode(s.flatten(0, 1), self.embed(s.repeat_interleave(n, dim=0), k))"
 BLOCKS = "nn.Sequential(*(Residual(width) for _ in range(depth)))"
 LOG_P = (
-    "log_p = F.log_softmax(self.logits(x), dim=-1)\n"
-    "        return log_p.gather(-1, x[..., None]).flatten(1).sum(dim=1)"
+    "log_p = F.log_softmax(self.logits(x), dim=-1)\n        return log_p.gather(-1, x[..., None]).flatten(1).sum(dim=1)"
 )
 DRAWN = "torch.multinomial(p, 1)[:, 0]"
 LOOP = "for k in range(K, self.S**2):"
@@ -35,9 +34,11 @@ CAT = "s = torch.cat([s, s.new_zeros(B, self.S**2 - K, h, w)], dim=1)"
 DRAWS = ("samples_follow_the_density", "upscaling_keeps_what_is_given")
 
 
-def mutant(name: str, what: str, old: str, new: str, check: str, words: str, also: tuple[str, ...] = (), **more) -> Mutant:
+def mutant(
+    name: str, what: str, old: str, new: str, check: str, words: str, also: tuple[str, ...] = (), **more
+) -> Mutant:
     """One edit in the exercise."""
-    return Mutant(name, "spn", what, ((old, new),), check, words, also=also, **more)
+    return Mutant(name, "spn", what, ((old, new),), check, words, also=also)
 
 
 MUTANTS = (

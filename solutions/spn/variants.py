@@ -24,6 +24,15 @@ SLICES = (
     "    apart = x.reshape(B, H // S, S, W // S, S)  # i, a, j, b\n"
     "    return apart.permute(0, 2, 4, 1, 3).reshape(B, S * S, H // S, W // S)"
 )
+MERGE = (
+    "apart = s.reshape(B, S, S, h, w, *s.shape[4:]).movedim((1, 2), (2, 4))  # i, a, j, b\n"
+    "    return apart.reshape(B, 1, h * S, w * S, *s.shape[4:])"
+)
+TOLD = (
+    "known = torch.arange(v.shape[1], device=v.device) < k[:, None]  # (B, S²)\n"
+    "    known = known[:, :, None, None].expand(v.shape).to(v.dtype)\n"
+    "    return torch.cat([v * known, known], dim=1)"
+)
 
 VARIANTS = (
     Variant(
@@ -59,22 +68,21 @@ VARIANTS = (
         "loops over offsets, channels filled one by one, and draws by cumulative sums",
         (
             (
-                Body("merge"),
-                "    B, _, h, w = s.shape[:4]\n"
-                "    x = s.new_empty(B, 1, h * S, w * S, *s.shape[4:])\n"
+                MERGE,
+                "x = s.new_empty(B, 1, h * S, w * S, *s.shape[4:])\n"
                 "    for k in range(S * S):\n"
                 "        x[:, 0, k // S :: S, k % S :: S] = s[:, k]\n"
-                "    return x\n",
+                "    return x",
             ),
             (
-                Body("told"),
-                "    n = v.shape[1]\n"
+                TOLD,
+                "n = v.shape[1]\n"
                 "    rows = []\n"
                 "    for one, at in zip(v, k.tolist()):\n"
                 "        known = torch.zeros_like(one)\n"
                 "        known[:at] = 1\n"
                 "        rows.append(torch.cat([torch.where(known > 0, one, 0.0), known]))\n"
-                "    return torch.stack(rows) if rows else v.new_zeros(0, 2 * n, *v.shape[2:])\n",
+                "    return torch.stack(rows) if rows else v.new_zeros(0, 2 * n, *v.shape[2:])",
             ),
             (
                 Body("SPN.upscale"),

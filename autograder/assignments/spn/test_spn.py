@@ -99,7 +99,7 @@ def numbered(H: int, W: int, B: int = 2) -> np.ndarray:
 
 @points(1, "Slices are interleaved")
 @hint(
-    "Slice aS + b is x[:, 0, a::S, b::S]: every S-th row from row a, every S-th column from column b, and not a tile of "
+    "Slice aS + b is x[:, 0, a::S, b::S]: every S-th row from row a, every S-th column from column b, not a tile of "
     "neighbours. In reshape the number iS + a has i first, then a; a counts rows, b columns, and b runs faster."
 )
 def test_slices_are_interleaved(student, seed):
@@ -147,8 +147,8 @@ def test_a_slice_is_told_those_before_it(student, seed):
 
 @points(1, "The embedding sees earlier slices, whole")
 @hint(
-    "embed(s, k) is made of told(…) for slice k: every place sees every pixel of the slices l < k, in all directions, so "
-    "its convolutions are not masked; and nothing of slice k and those after it."
+    "embed(s, k) is made of told(…) for slice k: every place sees every pixel of the slices l < k, in all directions, "
+    "so its convolutions are not masked; and nothing of slice k and those after it."
 )
 def test_the_embedding_sees_earlier_slices_whole(student, seed):
     (_, H, W), n = SQUARE, S * S
@@ -177,8 +177,8 @@ def test_the_embedding_sees_earlier_slices_whole(student, seed):
 
 @points(0.5, "The order is strict, and by slices")
 @hint(
-    "A pixel of slice k hangs on the slices before k and on its own slice's pixels before it in raster order, not on the "
-    "whole picture's raster order. Is each logit merged back to its own pixel, and asked with its own k?"
+    "A pixel of slice k hangs on the slices before k and on its own slice's pixels before it in raster order, not on "
+    "the whole picture's raster order. Is each logit merged back to its own pixel, and asked with its own k?"
 )
 def test_the_order_is_strict_and_by_slices(student, seed):
     required = "a pixel sees earlier slices, and its own slice before it"
@@ -196,8 +196,8 @@ def test_the_order_is_strict_and_by_slices(student, seed):
 
 @points(0.5, "Slices stand side by side")
 @hint(
-    "logits(x) of slice k is decode(s[:, k], embed(s, k)) with s = slices(x, S): in a batch of B · S² questions each has "
-    "its own s, k and slice, in the same order. repeat_interleave(n, dim=0) repeats each picture n times in a row, "
+    "logits(x) of slice k is decode(s[:, k], embed(s, k)) with s = slices(x, S): in a batch of B · S² questions each "
+    "has its own s, k and slice, in the same order. repeat_interleave(n, dim=0) repeats each picture n times in a row, "
     "repeat(n) all of them n times."
 )
 def test_slices_stand_side_by_side(student, seed):
@@ -214,13 +214,13 @@ def test_slices_stand_side_by_side(student, seed):
 
 test_each_pixel_depends_only_on_earlier_pixels = suite.causal(
     0.5,
-    "Some output sees its own pixel or a later one. In its own slice a pixel sees its strict past: the first convolution "
-    "is masked with own=False; and e tells nothing of slice k and those after it.",
+    "Some output sees its own pixel or a later one. In its own slice a pixel sees its strict past: the first "
+    "convolution is masked with own=False; and e tells nothing of slice k and those after it.",
 )
 test_no_blind_spot = suite.no_blind_spot(
     0.5,
-    "Every output sees all earlier slices, by e, and all of its own slice before it, by the masked 7 × 7 convolution: is "
-    "e added, and is the decoder given the slice itself?",
+    "Every output sees all earlier slices, by e, and all of its own slice before it, by the masked 7 × 7 convolution: "
+    "is e added, and is the decoder given the slice itself?",
     networks=4,
 )
 test_every_layer_has_weights_of_its_own = suite.own_layers(0.25)
@@ -232,13 +232,13 @@ test_log_density_is_the_sum_of_the_conditionals = suite.chain_rule(
 test_exact_for_images_that_are_hardly_possible = suite.exact_far(0.25)
 test_probabilities_sum_to_one = suite.sums_to_one(
     0.5,
-    "Over all 65,536 pictures of 4 × 4 pixels p sums to one: log_prob is summed over the pixels, not averaged, in nats.",
+    "Over all 65,536 pictures of 4 × 4 pixels p sums to one: log_prob is summed over the pixels, not averaged.",
     models=lambda student, seed: (small(student, seed), small(student, seed + 1, shape=SQUARE, width=4)),
 )
 test_samples_follow_the_density = suite.samples(
     0.5,
-    "Draw slice after slice, and each pixel of a slice from its conditional, given those before it; not the most likely "
-    "level. The embedding is made anew for each slice, when those before it are drawn.",
+    "Draw slice after slice, and each pixel of a slice from its conditional, given those before it; not the most "
+    "likely level. The embedding is made anew for each slice, when those before it are drawn.",
     count=COUNT,
     networks=3,
     tall=(1, 48),
