@@ -50,6 +50,7 @@ MUTANTS = (
         "    return apart.permute(0, 1, 3, 2, 4).reshape(B, S * S, H // S, W // S)",
         "slices_are_interleaved",
         "not a tile of neighbours",
+        also=DRAWS,
     ),
     mutant(
         "view-without-permute",
@@ -58,6 +59,7 @@ MUTANTS = (
         "return x.reshape(B, S * S, H // S, W // S)",
         "slices_are_interleaved",
         "every S-th row",
+        also=DRAWS,
     ),
     mutant(
         "columns-first",
@@ -66,6 +68,7 @@ MUTANTS = (
         APART.replace("permute(0, 2, 4, 1, 3)", "permute(0, 4, 2, 1, 3)"),
         "slices_are_interleaved",
         "b runs faster",
+        also=DRAWS,
     ),
     mutant(
         "merged-as-tiles",
@@ -74,6 +77,7 @@ MUTANTS = (
         "apart = s.reshape(B, S, S, h, w, *s.shape[4:]).movedim(2, 3)",
         "merging_undoes_slicing",
         "backwards",
+        also=DRAWS,
     ),
     mutant(
         "merged-without-permute",
@@ -82,6 +86,7 @@ MUTANTS = (
         "apart = s",
         "merging_undoes_slicing",
         "bring a behind i",
+        also=DRAWS,
     ),
     mutant(
         "told-itself",
@@ -141,6 +146,7 @@ MUTANTS = (
         "s = slices(x, self.S).flip(1)\n",
         "the_order_is_strict_and_by_slices",
         "merged back to its own pixel",
+        also=DRAWS,
     ),
     mutant(
         "repeated-the-wrong-way",
