@@ -354,11 +354,11 @@ for name, model in {"subscale": spn, "raster": raster}.items():
 # %% [markdown]
 # Why is raster order worse, with the same layers? Its convolutions reach $3 + 1 + 1 = 5$ pixels far. Of the nine pixels
 # of the last corner four are told by one in reach; the other five are told by pixels seven rows or columns off: five
-# coins, $5 \log 2 = 3.47$ nats, however long it trains. In slices no two pixels are more than three apart, and the
-# first convolution sees them all. That is a fact about networks of this size, not about the order: attention, or a
-# deeper network, finds the corner in raster order, too (Exercise E4). What the order costs is seen in what is left:
-# pixels of the first slice are two apart, so their conditionals are no longer those of two neighbours, and all others
-# have to be worked out from neighbours on all sides.
+# coins, $5 \log 2 = 3.47$ nats, however long it trains (and more, where it has not found all four). In slices no two
+# pixels are more than three apart, and the first convolution sees them all. That is a fact about networks of this size,
+# not about the order: attention, or a deeper network, finds the corner in raster order, too (Exercise E4). What the
+# order costs is seen in what is left: pixels of the first slice are two apart, so their conditionals are no longer
+# those of two neighbours, and all others have to be worked out from neighbours on all sides.
 #
 # **Size upscaling.** The first slice may come from anywhere. Here it is that of one fresh picture, and the network
 # draws the rest six times.
