@@ -1,0 +1,288 @@
+"""Exercise E7: slices and back, a network of one slice that is told all earlier ones, and the rest drawn from some."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from autograder.checks import Recipe, hint, points, require
+from autograder.families import autoregressive as family
+from autograder.families.autoregressive import STRONG, Conditionals
+from autograder.properties import autoregressive, discrete
+from autograder.properties.autoregressive import MOVED
+from autograder.properties.finding import Finding
+from autograder.student import expect, whole
+from deepul_utils import pictures
+
+DATA = pictures.get("corners")
+LEVELS, S = 2, 2
+# Small shapes: 2 × 4 to enumerate, slices of 1 × 2; 4 × 4, slices of 2 × 2, to look for what is not seen, and to
+# enumerate once; 4 × 6 to look for more.
+TINY, SQUARE, WIDE, TALL = (1, 2, 4), (1, 4, 4), (1, 4, 6), (1, 6, 4)
+KNOWN = 2  # slices that are given, where the others are drawn
+COUNT = 1500  # draws of a small model
+
+
+def subscale_order(shape: tuple[int, ...], S: int) -> np.ndarray:
+    """Places in raster order, in the order of the model: slice by slice, each in raster order."""
+    _, H, W = shape
+    at = np.arange(H * W).reshape(H, W)
+    return np.concatenate([at[a::S, b::S].ravel() for a in range(S) for b in range(S)])
+
+
+def conditionals(handle, shape: tuple[int, ...], levels: int) -> Conditionals:
+    """A student's model, its variables in the order of the slices."""
+    return Conditionals(handle, shape, levels, order=subscale_order(shape, S))
+
+
+def small(
+    student,
+    seed: int,
+    shape: tuple[int, ...] = TINY,
+    levels: int = LEVELS,
+    width: int = 8,
+    depth: int = 1,
+    **strength: float,
+) -> Conditionals:
+    """A small SPN with random weights."""
+    size = dict(shape=list(shape), levels=levels, S=S, width=width, depth=depth)
+    return conditionals(student.new("SPN", seed=seed, **size, **strength), shape, levels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite(family.Suite):
+    """The suite of the family; the loss is a mean of log p(x) − log q(x), which chance moves less than either.
+
+    The true conditionals are known in raster order only, so pictures are compared as wholes.
+    """
+
+    def _grade_held_out(self, student, graded, seed, data, baseline, n):
+        (examples,) = self._held_out(data, n, seed)
+        model = self._trained(student, data)
+        x, log_p = model.rows(examples), data.log_prob(examples)
+
+        def excess(number: int = n) -> float:
+            return float((log_p[:number] - self._trained(student, data).densities(x[:number])).mean())
+
+        for found in model.hides_the_future(x, seed):
+            require(found)
+
+        def few() -> float:
+            return excess(family.FEW)
+
+        graded(self._artifact(data), excess, limit=data.entropy, baseline=baseline(), recipe=self.recipe, few=few)
+
+
+suite = Suite(
+    exercise="spn",
+    of="SPN",
+    small=small,
+    data=(DATA,),
+    adapter=conditionals,
+    recipe=Recipe("Adam", lr=5e-3, steps=600, batch=64),
+    says="logits(x) is (B, 1, H, W, levels) and log_prob(x) is (B,)",
+    wide={"shape": WIDE},
+    deep={"depth": 2},
+    tall={"shape": TALL, "depth": 2, **STRONG},
+    whole={"shape": DATA.shape},
+)
+
+
+def apart(x: np.ndarray, S: int) -> np.ndarray:
+    """(B, 1, H, W) -> (B, S², H/S, W/S)."""
+    return np.stack([x[:, 0, a::S, b::S] for a in range(S) for b in range(S)], axis=1)
+
+
+def numbered(H: int, W: int, B: int = 2) -> np.ndarray:
+    """Pictures in which no two pixels are the same: int64 (B, 1, H, W)."""
+    return np.arange(B * H * W).reshape(B, 1, H, W)
+
+
+@points(1, "Slices are interleaved")
+@hint(
+    "Slice aS + b is x[:, 0, a::S, b::S]: every S-th row from row a, every S-th column from column b, not a tile of "
+    "neighbours. In reshape the number iS + a has i first, then a; a counts rows, b columns, and b runs faster."
+)
+def test_slices_are_interleaved(student, seed):
+    for side, (H, W) in ((2, (4, 6)), (3, (6, 9)), (1, (2, 3)), (2, (6, 4))):
+        x = numbered(H, W)
+        got = expect(student.call("slices", x, side), (2, side**2, H // side, W // side), f"slices(x, {side})")
+        wrong = got != apart(x, side)
+        measured = f"with S = {side}, {wrong.mean():.0%} of the pixels of {H} × {W} lie elsewhere"
+        require(Finding(float(not wrong.any()), measured, "pixel (iS + a, jS + b) at (i, j) of slice aS + b"))
+
+
+@points(1, "Merging undoes slicing")
+@hint(
+    "merge takes the steps of slices backwards: reshape to (B, S, S, h, w), bring a behind i and b behind j, and only "
+    "then reshape to (B, 1, H, W). What comes after the first four dimensions, as the levels of logits, stays behind."
+)
+def test_merging_undoes_slicing(student, seed):
+    for side, (H, W) in ((2, (4, 6)), (3, (6, 9)), (1, (2, 3)), (2, (6, 4))):
+        x = numbered(H, W)
+        for s, wanted in ((apart(x, side), x), (np.stack([apart(x, side)] * 3, -1), np.stack([x] * 3, -1))):
+            wanted = wanted + np.arange(3) * 1000 if wanted.ndim == 5 else wanted
+            s = s + np.arange(3) * 1000 if s.ndim == 5 else s
+            got = expect(student.call("merge", s, side), wanted.shape, f"merge(s, {side})")
+            off = float((got != wanted).mean())
+            what = "pixels" if s.ndim == 4 else "numbers of pixels with three each"
+            measured = f"with S = {side}, {off:.0%} of the {what} are not back where they were"
+            require(Finding(float(off == 0), measured, "merge(slices(x, S), S) is x"))
+
+
+@points(1, "A slice is told those before it")
+@hint(
+    "Channel l of the first S² is slice l where l < k, not l ≤ k, and 0 elsewhere; of the other S² it is 1 where l < k "
+    "and 0 elsewhere. k is one number for each example: compare arange(S²) with k[:, None]."
+)
+def test_a_slice_is_told_those_before_it(student, seed):
+    v = np.random.default_rng(seed).normal(size=(5, 4, 2, 3)).astype(np.float32)
+    k = np.array([2, 0, 3, 1, 2])
+    got = expect(student.call("told", v, k), (5, 8, 2, 3), "told(v, k)")
+    known = np.broadcast_to((np.arange(4) < k[:, None])[:, :, None, None], v.shape)
+    for part, wanted, what in ((got[:, :4], np.where(known, v, 0), "slices"), (got[:, 4:], known, "which are told")):
+        off = float(np.abs(part - wanted).max())
+        measured = f"the channels of the {what} are up to {off:.2g} off"
+        require(Finding(float(off <= MOVED), measured, "slices l < k, and ones for them"))
+
+
+@points(1, "The embedding sees earlier slices, whole")
+@hint(
+    "embed(s, k) is made of told(…) for slice k: every place sees every pixel of the slices l < k, in all directions, "
+    "so its convolutions are not masked; and nothing of slice k and those after it."
+)
+def test_the_embedding_sees_earlier_slices_whole(student, seed):
+    (_, H, W), n = SQUARE, S * S
+    h, w, rng = H // S, W // S, np.random.default_rng(seed)
+    moved = np.zeros((n, n, h * w, h * w), dtype=bool)  # slice k, slice l, place of the output, pixel that changed
+    for network in range(2):
+        model = small(student, seed + network, shape=SQUARE).handle
+        s = rng.integers(LEVELS, size=(8, n, h, w))
+        for k in range(n):
+            at = np.full(len(s), k)
+            base = expect(model.call("embed", s, at), (len(s), 8, h, w), "SPN(…).embed(s, k)")
+            for slot, pixel in np.ndindex(n, h * w):
+                changed = s.copy()
+                changed.reshape(len(s), n, -1)[:, slot, pixel] ^= 1
+                now = expect(model.call("embed", changed, at), base.shape, "SPN(…).embed(s, k)")
+                moved[k, slot, :, pixel] |= (np.abs(now - base) > MOVED).any(axis=(0, 1)).ravel()
+    required = "all of the slices before, and nothing else"
+    for k, slot in np.ndindex(n, n):
+        seen = moved[k, slot]
+        if slot >= k and seen.any():
+            require(Finding(0.0, f"what slice {k} is told moves with slice {slot}", required))
+        if slot < k and not seen.all():
+            require(Finding(0.0, f"what slice {k} is told sees {seen.mean():.0%} of slice {slot}", required))
+    require(Finding(1.0, "every slice is told all before it, as a whole", required))
+
+
+@points(0.5, "The order is strict, and by slices")
+@hint(
+    "A pixel of slice k hangs on the slices before k and on its own slice's pixels before it in raster order, not on "
+    "the whole picture's raster order. Is each logit merged back to its own pixel, and asked with its own k?"
+)
+def test_the_order_is_strict_and_by_slices(student, seed):
+    required = "a pixel sees earlier slices, and its own slice before it"
+    for network in range(2):
+        model = small(student, seed + network, shape=SQUARE)
+        moved = autoregressive.dependencies(model.logits, model.dims, model.levels, seed)
+        wrong = np.argwhere(np.triu(moved))
+        plot = {"kind": "matrix", "values": moved, "x": "input", "y": "output"}
+        if len(wrong):
+            (i, j), one = wrong[0], model.dims // S**2
+            what = f"pixel {i % one + 1} of slice {i // one} moves with pixel {j % one + 1} of slice {j // one}"
+            require(Finding(0.0, what, required, plot=plot))
+        require(Finding(1.0, "slice by slice, in raster order in each", required, plot=plot))
+
+
+@points(0.5, "Slices stand side by side")
+@hint(
+    "logits(x) of slice k is decode(s[:, k], embed(s, k)) with s = slices(x, S): in a batch of B · S² questions each "
+    "has its own s, k and slice, in the same order. repeat_interleave(n, dim=0) repeats each picture n times in a row, "
+    "repeat(n) all of them n times."
+)
+def test_slices_stand_side_by_side(student, seed):
+    model = small(student, seed, shape=SQUARE).handle
+    x = np.random.default_rng(seed).integers(LEVELS, size=(5, *SQUARE))
+    s, whole_picture = apart(x, S), expect(model.call("logits", x), (5, *SQUARE, LEVELS), "SPN(…).logits(x)")
+    for k in range(S * S):
+        e = model.call("embed", s, np.full(5, k))
+        one = expect(model.call("decode", s[:, k], e), (5, 2, 2, LEVELS), "SPN(…).decode(own, e)")
+        off = float(np.abs(one - whole_picture[:, 0, k // S :: S, k % S :: S]).max())
+        measured = f"logits of slice {k} are up to {off:.2g} from those of the slice asked alone"
+        require(Finding(float(off <= 1e-4 * (1 + np.abs(one).max())), measured, "the same"))
+
+
+test_each_pixel_depends_only_on_earlier_pixels = suite.causal(
+    0.5,
+    "Some output sees its own pixel or a later one. In its own slice a pixel sees its strict past: the first "
+    "convolution is masked with own=False; and e tells nothing of slice k and those after it.",
+)
+test_no_blind_spot = suite.no_blind_spot(
+    0.5,
+    "Every output sees all earlier slices, by e, and all of its own slice before it, by the masked 7 × 7 convolution: "
+    "is e added, and is the decoder given the slice itself?",
+    networks=4,
+)
+test_every_layer_has_weights_of_its_own = suite.own_layers(0.25)
+test_every_example_for_itself = suite.every_example(0.25)
+test_called_with_one_example = suite.one_example(0.25)
+test_log_density_is_the_sum_of_the_conditionals = suite.chain_rule(
+    0.5, "log p(x) = Σ_i log softmax(logits_i)[x_i]: softmax over the levels, the one that x_i has, summed over pixels."
+)
+test_exact_for_images_that_are_hardly_possible = suite.exact_far(0.25)
+test_probabilities_sum_to_one = suite.sums_to_one(
+    0.5,
+    "Over all 65,536 pictures of 4 × 4 pixels p sums to one: log_prob is summed over the pixels, not averaged.",
+    models=lambda student, seed: (small(student, seed), small(student, seed + 1, shape=SQUARE, width=4)),
+)
+test_samples_follow_the_density = suite.samples(
+    0.5,
+    "Draw slice after slice, and each pixel of a slice from its conditional, given those before it; not the most "
+    "likely level. The embedding is made anew for each slice, when those before it are drawn.",
+    count=COUNT,
+    networks=3,
+    tall=(1, 48),
+    needs=test_each_pixel_depends_only_on_earlier_pixels,
+)
+
+
+@points(
+    0.5,
+    "Upscaling keeps what is given",
+    needs=test_each_pixel_depends_only_on_earlier_pixels,
+)
+@hint(
+    "upscale(s) begins with slice K, the number of slices that are given: these stay as they are, and the others are "
+    "drawn given them. The given slices are not changed in place."
+)
+def test_upscaling_keeps_what_is_given(student, seed):
+    model = small(student, seed, **STRONG)
+    rng, (_, H, W) = np.random.default_rng(seed), TINY
+    known = rng.integers(LEVELS, size=(20, KNOWN, H // S, W // S))
+    required = "the slices that are given stay"
+    for K in (1, KNOWN):
+        x = expect(model.handle.call("upscale", known[:, :K], seed=seed), (20, *TINY), "SPN(…).upscale(s)")
+        off = float((apart(x, S)[:, :K] != known[:, :K]).mean())
+        require(Finding(float(off == 0), f"{off:.0%} of the given pixels are others afterwards", required))
+    given = np.repeat(known[:1], COUNT, axis=0)
+    drawn = whole(model.handle.call("upscale", given, seed=seed), "SPN(…).upscale(s)")
+    told = given[0].ravel()
+
+    def rest(x: np.ndarray) -> np.ndarray:
+        """log p of what is drawn, (B, dims − told), given what is told; not normalised."""
+        return model.density(np.concatenate([np.broadcast_to(told, (len(x), len(told))), x], axis=1))
+
+    def normal(x: np.ndarray) -> np.ndarray:
+        every = np.stack(np.meshgrid(*[range(LEVELS)] * (model.dims - len(told)), indexing="ij"), -1)
+        return rest(x) - np.log(np.exp(rest(every.reshape(-1, model.dims - len(told)))).sum())
+
+    require(discrete.sampler_matches(model.rows(drawn)[:, len(told) :], normal, LEVELS, seed))
+
+
+test_trained_close_to_the_limit = suite.trained(
+    1,
+    "If it is several nats above the limit, the network guesses the last corner: does the embedding see all of the "
+    "earlier slices, and has each slice and place its bias?",
+    baseline=lambda: DATA.repeated,
+    held_out=200,
+)
