@@ -76,6 +76,10 @@ class Case:
         changed = changes.apply(self.change, cells) if self.kind in ("mutant", "variant") else cells
         return notebooks.section(changed, self.exercise.number)
 
+    def code(self) -> list[str]:
+        """The sources of its code cells."""
+        return [c.source for c in self.cells() if c.kind == "code"]
+
 
 @dataclass
 class Verdict:
@@ -145,7 +149,7 @@ def _artifacts(case: Case) -> Iterator[Path]:
 
 
 def _training_key(case: Case) -> str:
-    code = [c.source for c in case.cells() if c.kind == "code"]
+    code = case.code()
     digest = hashlib.sha256("\0".join([*code, importlib.metadata.version("torch")]).encode())
     used = {f for source in code for file in sources.imported(source) for f in sources.closure(file)}
     for file in sorted(f for f in used if f.is_relative_to(ROOT / "deepul_utils")):
@@ -410,7 +414,7 @@ def key(case: Case) -> str:
 def _deciding(case: Case) -> list[str]:
     """The code cells that the verdict rests on. A cell that only shows something must run in every right notebook; what
     it shows of a wrong one decides nothing."""
-    code = [c.source for c in case.cells() if c.kind == "code"]
+    code = case.code()
     if case.kind in RUNS:
         return code
     shown = only_pictures(code, case.exercise.assignment.name)
