@@ -139,9 +139,12 @@ def test_a_slice_is_told_those_before_it(student, seed):
     k = np.array([2, 0, 3, 1, 2])
     got = expect(student.call("told", v, k), (5, 8, 2, 3), "told(v, k)")
     known = np.broadcast_to((np.arange(4) < k[:, None])[:, :, None, None], v.shape)
-    for part, wanted, what in ((got[:, :4], np.where(known, v, 0), "slices"), (got[:, 4:], known, "which are told")):
+    for part, wanted, what in (
+        (got[:, :4], np.where(known, v, 0), "of the slices"),
+        (got[:, 4:], known, "that say which are told"),
+    ):
         off = float(np.abs(part - wanted).max())
-        measured = f"the channels of the {what} are up to {off:.2g} off"
+        measured = f"the channels {what} are up to {off:.2g} off"
         require(Finding(float(off <= MOVED), measured, "slices l < k, and ones for them"))
 
 
