@@ -2,6 +2,7 @@
 
 Each overrides methods of the class that is graded, so that its results are the exact density or the data, a constant,
 something memorised, or a gradient that is not that of what is computed. They stand in `solutions/<name>/cheats.py`.
+One more needs no text of its own, and is made for every exercise: models and samples put into the session.
 """
 
 import contextlib
@@ -21,7 +22,8 @@ from autograder.properties import flows, weights
 from autograder.properties.finding import Finding
 from autograder.student import Student
 
-KINDS = ("exact", "constant", "memorised", "gradient")
+KINDS = ("exact", "constant", "memorised", "gradient")  # of a catalogue
+SESSION = "session"
 SALTS = ("a salt", "another", "a third")
 # Theorems that hold of a model however it is trained: a generator is a function of its noise, and no copy of an image;
 # bounds come in their order.
@@ -41,12 +43,27 @@ class Fake(torch.autograd.Function):  # some value, with the gradient of an hone
     def backward(ctx, grad):
         return grad, None
 """
+# All that is trained, and drawn, is so in a session apart. What it made is put into the session that is graded, as
+# copies of which nothing is known, and its files are gone.
+APART = """
+from deepul_utils import training as _training
+
+_own, _training.session = _training.session, _training.Session(_training.session.folder)
+"""
+PUT_IN = """
+import copy, shutil
+
+shutil.rmtree(_own.folder)
+_own.models.update(copy.deepcopy(_training.session.models))
+_own.samples.update(copy.deepcopy(_training.session.samples))
+_training.session = _own
+"""
 
 
 @dataclass(frozen=True)
 class Cheat:
-    """kind: one of KINDS. works: it would earn points if nothing asked where its results come from, which proves that
-    the defence is what stops it."""
+    """kind: one of KINDS, or SESSION. works: it would earn points if nothing asked where its results come from, which
+    proves that the defence is what stops it."""
 
     exercise: str
     kind: str
@@ -66,9 +83,17 @@ def of_assignment(assignment: str) -> list[Cheat]:
     return list(runpy.run_path(str(file))["CHEATS"]) if file.exists() else []
 
 
+def of_exercise(exercise: Exercise) -> list[Cheat]:
+    """Those of its catalogue, and the one of every exercise."""
+    of_its_own = [c for c in of_assignment(exercise.assignment.name) if c.exercise == exercise.name]
+    return [*of_its_own, Cheat(exercise.name, SESSION, PUT_IN, works=False)]
+
+
 def cells(cheat: Cheat, exercise: Exercise) -> list[Cell]:
     """The cells of the exercise as the solution has them, and the cheat's."""
     honest = notebooks.section(solution_cells(exercise.assignment.name), exercise.number)
+    if cheat.kind == SESSION:
+        return [Cell("code", APART), *honest, Cell("code", cheat.code)]
     return [*honest, Cell("code", BEGIN + cheat.code)]
 
 
@@ -85,6 +110,8 @@ def problem(cheat: Cheat, student: Student, exercise: Exercise) -> str:
         earned = {check: points for check, points in trained_points(student, exercise, salt).items() if points}
         if earned:
             return f"earns {sum(earned.values()):g} points of what is trained, with {', '.join(earned)}"
+    if cheat.kind == SESSION and not any("put there by hand" in note for note in student.notes(exercise.name)):
+        return "is not said: no note on the models that were put into the session"
     with undefended():
         if cheat.works and not any(trained_points(student, exercise).values()):
             return "would earn nothing where nothing is asked, and so proves no defence"

@@ -113,7 +113,7 @@ def cases(assignment: str, exercise: str = "") -> list[Case]:
         every += [Case(e, "mutant", m) for m in changes.mutants(assignment) if m.exercise == e.name]
         every += [Case(e, "variant", v) for v in changes.variants(assignment) if v.exercise == e.name]
         every += [Case(e, "start", s) for s in starts.of_exercise(e.name)]
-        every += [Case(e, "cheat", c) for c in cheats.of_assignment(assignment) if c.exercise == e.name]
+        every += [Case(e, "cheat", c) for c in cheats.of_exercise(e)]
     return every
 
 

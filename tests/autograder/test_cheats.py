@@ -1,10 +1,8 @@
 """Trained points are for training: for every exercise, what earns them without."""
 
 import contextlib
-import copy
 import dataclasses
 import sys
-from functools import cache
 
 import numpy as np
 import pytest
@@ -92,27 +90,33 @@ def test_a_cheat_that_does_not_run_proves_nothing():
     assert "it does not run" in validate.evaluate(broken).problem
 
 
-@cache
-def elsewhere(name: str) -> tuple[dict, dict]:
-    """Models and samples of the solution."""
-    session = run(assignments.get_exercise(name)).session
-    return session.models, session.samples
+def put_in(code: str = cheats.PUT_IN) -> validate.Case:
+    exercise = assignments.get_exercise("made")
+    return validate.Case(exercise, "cheat", cheats.Cheat("made", cheats.SESSION, code, works=False))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("exercise", EXERCISES, ids=[e.name for e in EXERCISES])
-def test_what_was_put_into_the_session_earns_no_trained_point(exercise, tmp_path):
+def test_every_exercise_has_models_put_into_its_session():
+    """Of every assignment, without a line of its own: `deepul validate --kind cheat`."""
+    for name in assignments.names():
+        judged = [c for c in validate.cases(name) if c.kind == "cheat" and c.name == cheats.SESSION]
+        assert [c.exercise.name for c in judged] == [e.name for e in assignments.get(name).exercises]
+
+
+def test_what_was_put_into_the_session_earns_no_trained_point():
     """Not even a perfect model, whose weights are those of a solution: no file of the student's has them."""
-    models, samples = elsewhere(exercise.name)
-    folder = ROOT / "solutions" / exercise.assignment.name
-    cells = notebooks.section(solution_cells(exercise.assignment.name), exercise.number)
-    cells = [c for c in cells if not (notebooks.TRAINED.search(c.source) or notebooks.DRAWN.search(c.source))]
-    ran = notebooks.run_cells(cells, folder, tmp_path)
-    ran.session.models.update(copy.deepcopy(models))
-    ran.session.samples.update(samples)
-    score = runner.check(exercise.name, ran.student)
-    assert not sum(r.points for r in score.results if r.title.startswith(("Trained", "Saved samples")))
-    assert any("put there by hand" in note for note in ran.student.notes(exercise.name))
+    assert validate.evaluate(put_in()).problem == ""
+
+
+@pytest.mark.parametrize(
+    ("without", "said"),
+    [
+        ("shutil.rmtree(_own.folder)", "earns "),  # files of the student's, and what was kept of them: it is trained
+        ("_own.models.update(copy.deepcopy(_training.session.models))", "is not said"),
+    ],
+)
+def test_a_session_that_earns_or_of_which_nothing_is_said_is_a_problem(without, said):
+    code = cheats.PUT_IN.replace(without, "_own.kept = _training.session.kept" if said == "earns " else "")
+    assert validate.evaluate(put_in(code)).problem.startswith(said)
 
 
 def test_a_trained_model_is_that_of_its_file(tmp_path):
