@@ -13,6 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Column, Table
 
+import autograder.grading  # noqa: F401  before anything imports nbformat: it says why
 from autograder import assignments
 from autograder.commands import app, console, readable_output
 from autograder.display import counted

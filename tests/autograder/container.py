@@ -19,6 +19,7 @@ CAPABILITIES = (
     *("net_bind_service", "sys_chroot", "kill", "audit_write"),
 )
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc")
+EMPTY = {"/tmp": "1777", "/var/tmp": "1777", "/run": "0755", "/root": "0700"}
 # What Docker's filter refuses whom CAP_SYS_ADMIN is missing.
 REFUSED = ("mount", "umount2", "pivot_root", "unshare", "setns", "open_tree", "move_mount", "fsopen", "mount_setattr")
 
@@ -47,22 +48,16 @@ def run(
         elif os.path.exists(place):
             words += ["--ro-bind", place, place]
     ours = {sys.prefix, sys.base_prefix} - {"/usr"}
+    for place, mode in EMPTY.items():
+        inside = any(home.startswith(f"{place}/") for home in ours)
+        words += ["--perms", "0755" if inside else mode, "--tmpfs", place]
     for parent in sorted({str(p) for place in {*ours, *binds.values()} for p in Path(place).parents[:-1]}):
         words += ["--perms", "0755", "--dir", parent]
     for place in ours:
         words += ["--ro-bind", place, place]
     # A /proc that is masked in places, as bubblewrap and Docker make it, can be mounted by nobody else again.
     words += ["--bind", "/proc", "/proc"] if namespaces else ["--unshare-pid", "--proc", "/proc"]
-    words += ["--dev", "/dev"]
-    for place, mode in {
-        "/tmp": "1777",
-        "/var/tmp": "1777",
-        "/dev/shm": "1777",
-        "/run": "0755",
-        "/root": "0700",
-    }.items():
-        if not sys.base_prefix.startswith(f"{place}/"):
-            words += ["--perms", mode, "--tmpfs", place]
+    words += ["--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]
     for here, there in binds.items():
         words += ["--bind", str(here), there]
     for name, value in {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **variables}.items():
