@@ -1,0 +1,222 @@
+"""Exercise E2: rows that see a triangle, diagonals that see the whole past, and a skew that can be undone."""
+
+import numpy as np
+
+from autograder.checks import Recipe, hint, points, require
+from autograder.families import pictures as family
+from autograder.families.autoregressive import STRONG, Conditionals
+from autograder.properties.finding import Finding
+from autograder.student import Handle, expect
+from deepul_utils import pictures
+
+DATA = pictures.get("corners")
+LEVELS = 2
+SIDES = (4, 5)  # rows and columns of the features that a layer is asked about
+TOLD = 1e-7  # in double precision what is not seen moves by nothing at all, and what is seen by more
+NETWORKS = 3  # that must see everything together
+# Small shapes: 2 × 3 to enumerate, 3 × 4 to look for what is not seen, and one that is too large to count its states.
+TINY, WIDE, TALL = (1, 2, 3), (1, 3, 4), (1, 5, 3)
+TRIANGLE = (1, 4, 7)  # where a row sees less than the whole past
+
+
+def small(
+    student,
+    seed: int,
+    shape: tuple[int, ...] = TINY,
+    levels: int = LEVELS,
+    width: int = 8,
+    layers: int = 1,
+    kind: str = "diagonal",
+    precise: bool = False,
+    **strength: float,
+) -> Conditionals:
+    """A small PixelRNN with random weights."""
+    size = dict(shape=list(shape), levels=levels, width=width, layers=layers, kind=kind)
+    return Conditionals(student.new("PixelRNN", seed=seed, precise=precise, **size, **strength), shape, levels)
+
+
+suite = family.Suite(
+    exercise="pixelrnn",
+    of="PixelRNN",
+    small=small,
+    data=(DATA,),
+    recipe=Recipe("Adam", lr=1e-2, steps=1500, batch=24),
+    says="logits(x) is (B, 1, H, W, levels) and log_prob(x) is (B,)",
+    wide={"shape": WIDE},
+    deep={"layers": 2},
+    tall={"shape": TALL, "layers": 2, **STRONG},
+    whole={"shape": DATA.shape},
+)
+
+
+def features(seed: int, shape: tuple[int, ...] = (2, 3, *SIDES)) -> np.ndarray:
+    """Random features, float32."""
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def skewed(x: np.ndarray) -> np.ndarray:
+    """Row i moved i places to the right: (B, C, H, W) -> (B, C, H, H + W − 1)."""
+    B, C, H, W = x.shape
+    out = np.zeros((B, C, H, H + W - 1), x.dtype)
+    for i in range(H):
+        out[:, :, i, i : i + W] = x[:, :, i]
+    return out
+
+
+def same(what: str, got: np.ndarray, wanted: np.ndarray, required: str) -> Finding:
+    """Numbers that are only moved are the same to the last bit."""
+    wrong = int((got != wanted).sum())
+    measured = f"{wrong} of {wanted.size} numbers of {what} are others" if wrong else f"{what} is right"
+    return Finding(float(not wrong), measured, required)
+
+
+def seen(student, seed: int, name: str, *size: int) -> np.ndarray:
+    """Whether the state of pixel a moves with the features of pixel b, in some of the networks: bool (N, N)."""
+    H, W = SIDES
+    N, x = H * W, features(seed, (1, 2, *SIDES)).astype(np.float64)
+    changed = np.repeat(x, N, axis=0).reshape(N, 2, N)
+    changed[np.arange(N), :, np.arange(N)] += 1
+    moved = np.zeros((N, N))
+    for k in range(NETWORKS):
+        layer: Handle = student.new(name, 2, 8, *size, seed=seed + k, precise=True)
+        every = np.concatenate([x, changed.reshape(N, 2, H, W)])
+        h = expect(layer.call("forward", every), (N + 1, 8, H, W), f"{name}(…)(x)").reshape(N + 1, 8, N)
+        moved = np.maximum(moved, np.abs(h[1:] - h[0]).max(axis=1).T)
+    return moved > TOLD
+
+
+def sees(moved: np.ndarray, wanted: np.ndarray, sides: tuple[int, int], what: str, required: str) -> Finding:
+    """What is seen is exactly what is wanted: bool (N, N), outputs by inputs in raster order."""
+    plot = {"kind": "matrix", "values": moved, "x": "input", "y": "output"}
+    wrong = np.argwhere(moved != wanted)
+    if not len(wrong):
+        return Finding(1.0, f"{what} sees exactly that", required, plot=plot)
+    (i, j), (k, l) = (divmod(int(n), sides[1]) for n in wrong[0])
+    does = "sees" if moved[tuple(wrong[0])] else "does not see"
+    measured = f"{what} at row {i + 1}, column {j + 1} {does} row {k + 1}, column {l + 1}"
+    return Finding(0.0, measured, required, plot=plot)
+
+
+def steps(sides: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows up and columns to the right from output to input, (N, N) each."""
+    i, j = (of.ravel() for of in np.indices(sides))
+    return i[:, None] - i, j - j[:, None]
+
+
+@points(1, "Skew, and back")
+@hint(
+    "skew(x)[…, i, i + j] = x[…, i, j], rows are moved to the right by their number, and zeros fill the rest, "
+    "H + W − 1 columns in all. unskew takes the W columns from i on of row i: unskew(skew(x)) is x."
+)
+def test_skew_and_back(student, seed):
+    for H, W in ((4, 5), (3, 2), (1, 3)):
+        x = features(seed, (2, 3, H, W))
+        there = expect(student.call("skew", x), (2, 3, H, H + W - 1), "skew(x)")
+        require(same("skew(x)", there, skewed(x), "row i moved by i, between zeros"))
+        noise = features(seed + 1, (2, 3, H, H + W - 1))
+        noise[skewed(np.ones_like(x)) == 1] = x.ravel()
+        back = expect(student.call("unskew", noise), (2, 3, H, W), "unskew(x)")
+        require(same("unskew(x)", back, x, "unskew(skew(x)) = x, whatever stands between"))
+
+
+@points(1, "Rows: a triangle of the rows above")
+@hint(
+    "Row i sees its own row through input to state alone: k // 2 pixels to the left and the pixel itself, none to the "
+    "right. The states of row i − 1 it sees k // 2 pixels to either side, unmasked; those have seen the rows above."
+)
+def test_rows_see_a_triangle(student, seed):
+    up, right = steps(SIDES)
+    for k in (3, 5):
+        r = k // 2
+        wanted = (up == 0) & (right <= 0) & (right >= -r)
+        wanted |= (up > 0) & (right <= r * up) & (right >= -r * (up + 1))
+        required = f"its own row as far as k // 2 = {r} to the left, and a triangle above"
+        require(sees(seen(student, seed, "RowLSTM", k), wanted, SIDES, "RowLSTM’s state", required))
+
+
+@points(1, "Diagonals: all above and to the left")
+@hint(
+    "In column s of the skewed picture, row i takes the states of column s − 1 in row i (left) and row i − 1 (above): "
+    "put the zero above the first row. Input to state is 1 × 1. Unskew the states, not the input."
+)
+def test_diagonals_see_all_above_and_to_the_left(student, seed):
+    up, right = steps(SIDES)
+    found = seen(student, seed, "DiagonalLSTM")
+    require(sees(found, (up >= 0) & (right <= 0), SIDES, "DiagonalLSTM’s state", "all pixels above and to the left"))
+
+
+@points(0.5, "Shifted one row down")
+@hint("Row i gets what row i − 1 had; the first row is zeros, and what the last row had is left out: no roll.")
+def test_shifted_one_row_down(student, seed):
+    x = features(seed)
+    down = expect(student.call("shift_down", x), x.shape, "shift_down(x)")
+    wanted = np.concatenate([np.zeros_like(x[:, :, :1]), x[:, :, :-1]], axis=2)
+    require(same("shift_down(x)", down, wanted, "zeros, and then all rows but the last"))
+
+
+@points(1, "Two directions: the whole past")
+@hint(
+    "The second direction goes through the picture flipped from left to right; its states are flipped back, and then "
+    "shifted one row down, so that it sees nothing of the own row. Together the two see all before a pixel, and itself."
+)
+def test_two_directions_see_the_whole_past(student, seed):
+    wanted = np.tri(SIDES[0] * SIDES[1], dtype=bool)
+    found = seen(student, seed, "DiagonalBiLSTM")
+    require(sees(found, wanted, SIDES, "DiagonalBiLSTM’s state", "all before it in raster order, and itself"))
+
+
+test_each_pixel_depends_only_on_earlier_pixels = suite.causal(
+    1,
+    "Some output sees its own pixel or a later one. What goes into the LSTMs are features of the strict past and places, "
+    "never the pixels themselves.",
+)
+test_no_blind_spot = suite.no_blind_spot(
+    0.5,
+    "With kind='diagonal' one layer sees the whole past. The last pixel of a row needs a column more, to its right; and "
+    "every layer is a DiagonalBiLSTM, whose states are added.",
+    networks=4,
+)
+
+
+@points(0.5, "The network of rows sees a triangle")
+@hint("With kind='row' every layer is a RowLSTM, of kernel 3, with features of the strict past going in.")
+def test_the_network_of_rows_sees_a_triangle(student, seed):
+    sides, rng = TRIANGLE[1:], np.random.default_rng(seed)
+    up, right = steps(sides)
+    N = len(up)
+    moved = np.zeros((N, N))
+    for k in range(NETWORKS):
+        model = small(student, seed + k, shape=TRIANGLE, kind="row", precise=True)
+        for _ in range(2):
+            x = rng.integers(LEVELS, size=(1, N))
+            logits = model.logits(np.concatenate([x, np.where(np.eye(N, dtype=bool), 1 - x, x)]))
+            moved = np.maximum(moved, np.abs(logits[1:] - logits[0]).max(axis=-1).T)
+    wanted = (up == 0) & (right < 0) & (right >= -2) | (up > 0) & (right <= up) & (right >= -up - 2)
+    require(sees(moved > TOLD, wanted, sides, "the output", "two pixels to the left, and a triangle above"))
+
+
+test_every_layer_has_weights_of_its_own = suite.own_layers(0.25)
+test_every_example_for_itself = suite.every_example(0.25)
+test_called_with_one_example = suite.one_example(0.25)
+test_log_density_is_the_sum_of_the_conditionals = suite.chain_rule(
+    0.5, "log p(x) = Σ_i log softmax(logits_i)[x_i]: softmax over the levels, the one that x_i has, summed over pixels."
+)
+test_exact_for_images_that_are_hardly_possible = suite.exact_far(0.25)
+test_probabilities_sum_to_one = suite.sums_to_one(
+    0.5, "Over all 64 pictures of six pixels p sums to one: log_prob is summed over the pixels, not averaged, in nats."
+)
+test_samples_follow_the_density = suite.samples(
+    0.5,
+    "Draw each pixel from its conditional, given those before it, in raster order; not the most likely level.",
+    count=1500,
+    networks=3,
+    tall=(1, 48),
+    needs=test_each_pixel_depends_only_on_earlier_pixels,
+)
+test_trained_close_to_the_limit = suite.trained(
+    1,
+    "If it is about 6 nats above the limit, the network guesses the last corner: train on, and look at what the LSTMs "
+    "are told (the features of the past, and the places).",
+    baseline=lambda: DATA.repeated,
+    held_out=100,  # a mean difference of log-probabilities, which chance moves little
+)

@@ -1,0 +1,221 @@
+"""Slips in PixelRNN: one at least for each check. Of public code are a skew that rolls without zeros, a second
+direction that is not shifted, a state to state whose zero is below, and a picture without a column more.
+"""
+
+from autograder.proof.changes import Body, Mutant
+
+LOG_P = (
+    "log_p = F.log_softmax(self.logits(x), dim=-1)\n"
+    "        return log_p.gather(-1, x[..., None]).flatten(1).sum(dim=1)\n        ### END"
+)
+DRAWN = "torch.multinomial(p, 1)[:, 0]"
+OF_X = "of_x = self.input_to_state(F.pad(x, (self.k // 2, 0)))"
+STATES = "row + self.state_to_state(h)"
+ABOVE = "self.state_to_state(F.pad(h, (1, 0)))"
+SKEW = (
+    "return F.pad(x, (0, H)).flatten(2)[..., :-H].unflatten(2, (H, H + W - 1))  # a row of W + H, read as one shorter"
+)
+BOTH = "return self.from_left(x) + shift_down(from_right)"
+LAYERS = "nn.ModuleList(make(width + H + W + 1, width) for _ in range(layers))"
+
+# What is only compared with is not trained: no check asks for it.
+ALONE = (
+    'by_rows = trained("pixelrnn.row", PixelRNN(corners.shape, levels=2, kind="row"), fit=train_rows)\n'
+    'cnn = trained("pixelrnn.cnn", PixelCNN(corners.shape, levels=2), fit=train_cnn)',
+    'by_rows, cnn = PixelRNN(corners.shape, levels=2, kind="row"), PixelCNN(corners.shape, levels=2)',
+)
+
+MUTANTS = (
+    Mutant(
+        "skewed-to-the-left",
+        "pixelrnn",
+        "the last row is moved least",
+        (
+            (SKEW, "return F.pad(x.flip(2), (0, H)).flatten(2)[..., :-H].unflatten(2, (H, H + W - 1)).flip(2)"),
+        ),
+        "skew_and_back",
+        "moved to the right by their number",
+        also=("diagonals_see_all_above_and_to_the_left", "two_directions_see_the_whole_past", "no_blind_spot"),
+    ),
+    Mutant(
+        "not-masked",
+        "pixelrnn",
+        "input to state of a row is not masked",
+        (
+            ("self.input_to_state = nn.Conv2d(in_channels, 4 * width, (1, k // 2 + 1))",
+             "self.input_to_state = nn.Conv2d(in_channels, 4 * width, (1, k), padding=(0, k // 2))"),
+            (OF_X, "of_x = self.input_to_state(x)"),
+        ),
+        "rows_see_a_triangle",
+        "none to the right",
+        also=("the_network_of_rows_sees_a_triangle",),
+    ),
+    Mutant(
+        "masked-states",
+        "pixelrnn",
+        "state to state of a row is masked, too",
+        ((STATES, "row + self.state_to_state(F.pad(h, (self.k // 2, 0)))[..., : h.shape[2]]"),),
+        "rows_see_a_triangle",
+        "unmasked",
+        also=("the_network_of_rows_sees_a_triangle",),
+    ),
+    Mutant(
+        "zero-below",
+        "pixelrnn",
+        "the zero of state to state is put below the last row: states of rows i and i + 1",
+        ((ABOVE, "self.state_to_state(F.pad(h, (0, 1)))"),),
+        "diagonals_see_all_above_and_to_the_left",
+        "put the zero above the first row",
+        also=("two_directions_see_the_whole_past", "no_blind_spot", "each_pixel_depends_only_on_earlier_pixels",
+              "samples_follow_the_density"),
+    ),
+    Mutant(
+        "rolled",
+        "pixelrnn",
+        "the last row comes in at the top",
+        (("return F.pad(h, (0, 0, 1, 0))[:, :, :-1]", "return h.roll(1, dims=2)"),),
+        "shifted_one_row_down",
+        "no roll",
+        also=("two_directions_see_the_whole_past", "each_pixel_depends_only_on_earlier_pixels",
+              "samples_follow_the_density"),
+    ),
+    Mutant(
+        "not-shifted",
+        "pixelrnn",
+        "the second direction is not shifted",
+        ((BOTH, "return self.from_left(x) + from_right"),),
+        "two_directions_see_the_whole_past",
+        "sees nothing of the own row",
+        also=("each_pixel_depends_only_on_earlier_pixels", "samples_follow_the_density"),
+    ),
+    Mutant(
+        "not-flipped",
+        "pixelrnn",
+        "the second direction goes from the left, too",
+        (("from_right = self.from_right(x.flip(3)).flip(3)", "from_right = self.from_right(x)"),),
+        "two_directions_see_the_whole_past",
+        "flipped from left to right",
+        also=("no_blind_spot",),
+    ),
+    Mutant(
+        "own-pixel",
+        "pixelrnn",
+        "the first features are of the pixel itself, too",
+        (("h = self.first(v)", "h = self.first(v) + v"),),
+        "each_pixel_depends_only_on_earlier_pixels",
+        "Some output sees its own pixel",
+        also=("samples_follow_the_density", "the_network_of_rows_sees_a_triangle"),
+    ),
+    Mutant(
+        "no-column-more",
+        "pixelrnn",
+        "no column to the right: nobody tells the last pixel of a row",
+        (
+            ("self.first = StrictPast(width)\n        make", "self.places = self.places[..., :-1]\n"
+             "        self.first = StrictPast(width)\n        make"),
+            ("v = F.pad(2 * x / (self.levels - 1) - 1, (0, 1))", "v = 2 * x / (self.levels - 1) - 1"),
+            ("make(width + H + W + 1, width)", "make(width + H + W + 1, width)"),
+            ("self.head(h[..., :-1])", "self.head(h)"),
+        ),
+        "no_blind_spot",
+        "column",
+    ),
+    Mutant(
+        "rows-of-diagonals",
+        "pixelrnn",
+        "the kind is not looked at",
+        (('{"diagonal": DiagonalBiLSTM, "row": RowLSTM}[kind]', "DiagonalBiLSTM"),),
+        "the_network_of_rows_sees_a_triangle",
+        "every layer is a RowLSTM",
+    ),
+    Mutant(
+        "one-layer-for-all",
+        "pixelrnn",
+        "all layers are the same object",
+        ((LAYERS, "nn.ModuleList([make(width + H + W + 1, width)] * layers)"),),
+        "every_layer_has_weights_of_its_own",
+        "repeat the same object",
+    ),
+    Mutant(
+        "softmax-over-the-batch",
+        "pixelrnn",
+        "the softmax over the levels is over the batch",
+        ((LOG_P, LOG_P.replace("log_softmax(self.logits(x), dim=-1)", "log_softmax(self.logits(x), dim=0)")),),
+        "every_example_for_itself",
+        "mixes the examples of a batch",
+    ),
+    Mutant(
+        "squeezed",
+        "pixelrnn",
+        "squeeze() drops the batch, too, when it holds one picture",
+        ((LOG_P, LOG_P.replace(".flatten(1).sum(dim=1)", ".squeeze().flatten(-2).sum(dim=-1)")),),
+        "called_with_one_example",
+        "should have shape (1,)",
+    ),
+    Mutant(
+        "softmax-over-pixels",
+        "pixelrnn",
+        "the softmax is over the columns instead of the levels",
+        ((LOG_P, LOG_P.replace("log_softmax(self.logits(x), dim=-1)", "log_softmax(self.logits(x), dim=3)")),),
+        "log_density_is_the_sum_of_the_conditionals",
+        "softmax over the levels",
+    ),
+    Mutant(
+        "log-of-a-softmax",
+        "pixelrnn",
+        "adds 1e-8 to the probabilities before their logarithm",
+        (
+            (
+                LOG_P,
+                LOG_P.replace(
+                    "F.log_softmax(self.logits(x), dim=-1)", "torch.log(F.softmax(self.logits(x), dim=-1) + 1e-8)"
+                ),
+            ),
+        ),
+        "exact_for_images_that_are_hardly_possible",
+        "stands inside a logarithm",
+    ),
+    Mutant(
+        "averaged",
+        "pixelrnn",
+        "log_prob is the mean over the pixels",
+        ((LOG_P, LOG_P.replace("sum(dim=1)", "mean(dim=1)")),),
+        "probabilities_sum_to_one",
+        "summed over the pixels, not averaged",
+    ),
+    Mutant(
+        "most-likely",
+        "pixelrnn",
+        "takes the most likely level instead of a draw",
+        ((DRAWN, "p.argmax(dim=-1)"),),
+        "samples_follow_the_density",
+        "not the most likely level",
+    ),
+    Mutant(
+        "all-at-once",
+        "pixelrnn",
+        "draws all pixels of a row from one pass",
+        (
+            (
+                Body("PixelRNN.sample"),
+                "        _, H, W = self.shape\n"
+                "        x = torch.zeros(n, 1, H, W, dtype=torch.long)\n"
+                "        for i in range(H):\n"
+                "            p = self.logits(x)[:, 0, i].softmax(dim=-1)\n"
+                "            x[:, 0, i] = torch.multinomial(p.flatten(0, 1), 1).view(n, W)\n"
+                "        return x\n",
+            ),
+        ),
+        "samples_follow_the_density",
+        "given those before it",
+    ),
+    Mutant(
+        "thirty-steps",
+        "pixelrnn",
+        "training ends after thirty steps",
+        (("optimizer = torch.optim.Adam", "steps = 30\n    optimizer = torch.optim.Adam"), ALONE),
+        "trained_close_to_the_limit",
+        "here 30",
+        weights="trained",
+    ),
+)

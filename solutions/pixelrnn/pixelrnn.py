@@ -1,0 +1,514 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # PixelRNN: a memory that goes through the picture
+#
+# Aäron van den Oord, Nal Kalchbrenner and Koray Kavukcuoglu: *Pixel Recurrent Neural Networks*, 2016
+# ([arXiv:1601.06759](https://arxiv.org/abs/1601.06759)). The paper has three networks. The PixelCNN became famous, since
+# it is fast. The other two have a memory, an LSTM in two dimensions: it goes down row by row (*Row LSTM*), or along the
+# diagonals (*Diagonal BiLSTM*), which was the best of the three.
+#
+# **How this notebook works.** It has the steps of the homeworks: *why*, *write*, *look*, *train*, *see*, *check*. You
+# write the code where it says `NotImplementedError`; `check("pixelrnn")` runs the very checks that grade you, as often
+# as you like. Call it before a class is finished, too: what calls a method that is still missing says so and waits, all
+# else is checked. The data have known probabilities, so losses are reported in *nats above the limit*, their entropy.
+
+# %%
+import time
+
+from deepul_utils import check, drawn, fit, pictures, plots, seed_everything, tensors, trained, training
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+# %matplotlib inline
+seed_everything(0)
+
+# %% [markdown]
+# ---
+# ## Exercise E2 · PixelRNN: a memory that goes through the picture
+#
+# **Why.** Pixel $i$ is given by those before it, in raster order,
+#
+# $$\log p(x) = \sum_{i} \log p\left(x_i \mid x_1, \dots, x_{i-1}\right) .$$
+#
+# A convolution sees as far as its kernel reaches, and what is farther takes more layers. A *recurrent* layer sees as far
+# as its memory goes: one layer may see the whole past. In each step an LSTM makes four gates of its input and of its
+# last state $h$, and writes into its cell $c$,
+#
+# $$(o, f, i, g) = K^{is} * x + K^{ss} * h, \qquad c' = \sigma(f) \odot c + \sigma(i) \odot \tanh(g), \qquad
+#   h' = \sigma(o) \odot \tanh(c') .$$
+#
+# $K^{is} * x$, *input to state*, needs no memory: it is one convolution of the whole picture. Only $K^{ss} * h$, *state
+# to state*, has to wait for the step before. So the fewer steps, the faster: a step is a whole row, or a whole diagonal,
+# and never a single pixel.
+#
+# *Further reading:* Theis and Bethge, *Generative Image Modeling Using Spatial LSTMs*, 2015
+# ([arXiv:1506.03478](https://arxiv.org/abs/1506.03478)).
+#
+# **The data.** Patches of black and white, in which every pixel depends on its two neighbours, and two corners: the
+# nine pixels of the first are coins, and the nine of the last are *the same, turned by half*. Whoever does not look
+# there has to guess nine coins: $9 \log 2 = 6.24$ nats.
+
+# %%
+corners = pictures.get("corners")
+train_x, valid_x = (torch.as_tensor(corners.sample(n, split=s)) for n, s in ((20_000, "train"), (300, "validation")))
+limit = corners.entropy
+plots.images(train_x[:28], levels=2, title=f"limit {limit:.2f} nats; {corners.repeated:.2f} more without the corner")
+
+# %% [markdown]
+# They come as bytes (`uint8`), to save memory; the methods of your model take them as `int64`, `x.long()`.
+#
+# ### Write
+#
+# **A step** of an LSTM is given.
+
+
+# %%
+def lstm_step(gates: torch.Tensor, c: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """h' = σ(o) ⊙ tanh(c'), c' = σ(f) ⊙ c + σ(i) ⊙ tanh(g): gates (B, 4w, n), c (B, w, n) -> (B, w, n) twice."""
+    o, f, i, g = gates.chunk(4, dim=1)
+    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
+
+
+# %% [markdown]
+# **The Row LSTM** goes down. Both convolutions are along the row, with $k$ pixels ($k$ is odd). State to state takes the
+# states of the row *above*: they are complete, so nothing is masked, and the kernel is centred. Input to state takes the
+# features of the row *itself*: of pixels to the right nothing may be known, so the right half of its kernel is masked.
+# (The features that come in have seen the strict past only: that of the pixel itself may be taken.) The states above the
+# first row are zero.
+#
+# <details>
+# <summary>Hint: a mask without a mask</summary>
+#
+# A kernel of $k$ pixels whose right half is zero is a kernel of $k // 2 + 1$ pixels, with $k // 2$ zeros put to the left
+# of the row. The states need $k // 2$ zeros on either side.
+#
+# </details>
+
+
+# %%
+class RowLSTM(nn.Module):
+    """The state of row i is computed from that of row i − 1: (B, in_channels, H, W) -> (B, width, H, W)."""
+
+    def __init__(self, in_channels: int, width: int, k: int = 3):
+        super().__init__()
+        self.width, self.k = width, k
+        ### BEGIN SOLUTION
+        self.input_to_state = nn.Conv2d(in_channels, 4 * width, (1, k // 2 + 1))
+        self.state_to_state = nn.Conv1d(width, 4 * width, k, padding=k // 2, bias=False)
+        ### END SOLUTION
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """h of every pixel."""
+        ### BEGIN SOLUTION
+        of_x = self.input_to_state(F.pad(x, (self.k // 2, 0)))
+        h = c = x.new_zeros(len(x), self.width, x.shape[3])
+        states = []
+        for row in of_x.unbind(dim=2):
+            h, c = lstm_step(row + self.state_to_state(h), c)
+            states.append(h)
+        return torch.stack(states, dim=2)
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **Skewed.** What lies on a diagonal can be computed at once, if every pixel asks its left neighbour and the one above.
+# Row $i$ is moved $i$ places to the right, so that diagonals become columns, and zeros fill what is free:
+#
+# $$\text{skew}(x)_{i,\, i + j} = x_{i, j}, \qquad \text{unskew}(\text{skew}(x)) = x .$$
+
+
+# %%
+def skew(x: torch.Tensor) -> torch.Tensor:
+    """Row i is moved i places to the right, between zeros: (B, C, H, W) -> (B, C, H, H + W − 1)."""
+    ### BEGIN SOLUTION
+    H, W = x.shape[2:]
+    return F.pad(x, (0, H)).flatten(2)[..., :-H].unflatten(2, (H, H + W - 1))  # a row of W + H, read as one shorter
+    ### END SOLUTION
+
+
+def unskew(x: torch.Tensor) -> torch.Tensor:
+    """Row i is moved back again, and what was filled is left out: (B, C, H, H + W − 1) -> (B, C, H, W)."""
+    ### BEGIN SOLUTION
+    H, W = x.shape[2], x.shape[3] - x.shape[2] + 1
+    return F.pad(x.flatten(2), (0, H)).unflatten(2, (H, W + H))[..., :W]
+    ### END SOLUTION
+
+
+# %% [markdown]
+# **The Diagonal LSTM** goes through the columns of the skewed picture. Input to state is a $1 \times 1$ convolution. State
+# to state is a convolution along the column before, with a kernel of two: in row $i$ it takes the states of rows $i$ (the
+# left neighbour) and $i - 1$ (the one above).
+#
+# The cell $c$ comes from the left neighbour, in the same row of the skewed picture. In the end the states are unskewed.
+
+
+# %%
+class DiagonalLSTM(nn.Module):
+    """The state of a pixel is computed from those to its left and above: (B, in_channels, H, W) -> (B, width, H, W)."""
+
+    def __init__(self, in_channels: int, width: int):
+        super().__init__()
+        self.width = width
+        ### BEGIN SOLUTION
+        self.input_to_state = nn.Conv2d(in_channels, 4 * width, 1)
+        self.state_to_state = nn.Conv1d(width, 4 * width, 2, bias=False)
+        ### END SOLUTION
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """h of every pixel."""
+        ### BEGIN SOLUTION
+        of_x = skew(self.input_to_state(x))
+        h = c = x.new_zeros(len(x), self.width, x.shape[2])
+        states = []
+        for column in of_x.unbind(dim=3):
+            h, c = lstm_step(column + self.state_to_state(F.pad(h, (1, 0))), c)  # rows i − 1 and i
+            states.append(h)
+        return unskew(torch.stack(states, dim=3))
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **In two directions.** Such a state knows what lies above *and to the left*. Above and to the right is the past, too. So
+# a second LSTM goes through the picture turned from left to right (`flip`). Its state at a pixel knows the rows above
+# from that column on, but also the *own* row to the right, which is the future. So its states are shifted one row down,
+# zeros come in at the top, and the two are added.
+
+
+# %%
+def shift_down(h: torch.Tensor) -> torch.Tensor:
+    """Row i gets what row i − 1 had, and the first row zeros: (B, C, H, W) -> (B, C, H, W)."""
+    ### BEGIN SOLUTION
+    return F.pad(h, (0, 0, 1, 0))[:, :, :-1]
+    ### END SOLUTION
+
+
+class DiagonalBiLSTM(nn.Module):
+    """One LSTM from the left, and one from the right, shifted down: (B, in_channels, H, W) -> (B, width, H, W)."""
+
+    def __init__(self, in_channels: int, width: int):
+        super().__init__()
+        self.from_left, self.from_right = DiagonalLSTM(in_channels, width), DiagonalLSTM(in_channels, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """h of every pixel."""
+        ### BEGIN SOLUTION
+        from_right = self.from_right(x.flip(3)).flip(3)
+        return self.from_left(x) + shift_down(from_right)
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **The network.** Two parts are given. `StrictPast` is the paper's first convolution, with mask A: features of the pixel
+# to the left and of the three above. (The paper's has $7 \times 7$ pixels, this one $3 \times 3$.) `places` tells a pixel
+# its row and its column. The paper has no such thing; with it a small network learns sooner what to keep for where.
+#
+# Then, `layers` times, $h \leftarrow h + U\, \text{lstm}(h, \text{places})$, with a $1 \times 1$ convolution $U$: the
+# LSTM's input are the channels of $h$ and of the places, one after the other. At the end ReLU, a $1 \times 1$ convolution
+# to $2w$ channels, ReLU, and one to a logit for each level.
+#
+# *A column more.* Features are of the strict past, so what a pixel is stands in those of its right neighbour. The last
+# pixel of a row has none: the second direction would not know it, and it is a blind spot of the row below. So one column of
+# zeros is put to the right of the picture (the places have one column more, too), and left out again before the head.
+#
+# The `kind` is `"row"` or `"diagonal"`. Pixels are levels, put
+# onto $[-1, 1]$ with $2x / (L - 1) - 1$.
+
+
+# %%
+class StrictPast(nn.Module):
+    """Features of the pixel to the left and of the three above: (B, 1, H, W) -> (B, width, H, W)."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.above, self.left = nn.Conv2d(2, width, (1, 3)), nn.Conv2d(2, width, 1)
+
+    def forward(self, v: torch.Tensor) -> torch.Tensor:
+        v = torch.cat([v, torch.ones_like(v)], dim=1)  # the second channel tells pixels from what lies outside
+        above, left = F.pad(v, (1, 1, 1, 0))[:, :, :-1], F.pad(v, (1, 0))[..., :-1]  # shifted by one
+        return self.above(above) + self.left(left)
+
+
+def places(H: int, W: int) -> torch.Tensor:
+    """A channel for each row and each column, which is 2 there and 0 elsewhere: (H + W, H, W)."""
+    row, column = torch.eye(H)[:, :, None].expand(H, H, W), torch.eye(W)[:, None].expand(W, H, W)
+    return 2 * torch.cat([row, column])
+
+
+# %%
+class PixelRNN(nn.Module):
+    """log p(x) = Σ_i log softmax(logits_i)[x_i] over the pixels i.
+
+    shape: (1, H, W). levels: of a pixel. width: channels. layers: of LSTMs. kind: "diagonal" or "row".
+    """
+
+    def __init__(self, shape: tuple[int, int, int], levels: int, width: int = 32, layers: int = 1, kind="diagonal"):
+        super().__init__()
+        self.shape, self.levels = shape, levels
+        ### BEGIN SOLUTION
+        _, H, W = shape
+        self.register_buffer("places", places(H, W + 1))
+        self.first = StrictPast(width)
+        make = {"diagonal": DiagonalBiLSTM, "row": RowLSTM}[kind]
+        self.layers = nn.ModuleList(make(width + H + W + 1, width) for _ in range(layers))
+        self.U = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(layers))
+        self.head = nn.Sequential(nn.ReLU(), nn.Conv2d(width, 2 * width, 1), nn.ReLU(), nn.Conv2d(2 * width, levels, 1))
+        ### END SOLUTION
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Unnormalised log p(x_i | x_1 … x_{i−1}) of every level: int64 (B, 1, H, W) -> (B, 1, H, W, levels)."""
+        ### BEGIN SOLUTION
+        v = F.pad(2 * x / (self.levels - 1) - 1, (0, 1))  # levels onto [−1, 1], and a column more
+        h = self.first(v)
+        at = self.places[:, : x.shape[2]].expand(len(x), -1, -1, -1)
+        for lstm, U in zip(self.layers, self.U, strict=True):
+            h = h + U(lstm(torch.cat([h, at], dim=1)))
+        return self.head(h[..., :-1]).movedim(1, -1)[:, None]
+        ### END SOLUTION
+
+    def log_prob(self, x: torch.Tensor) -> torch.Tensor:
+        """log p(x) in nats, summed over the pixels: int64 (B, 1, H, W) -> (B,)."""
+        ### BEGIN SOLUTION
+        log_p = F.log_softmax(self.logits(x), dim=-1)
+        return log_p.gather(-1, x[..., None]).flatten(1).sum(dim=1)
+        ### END SOLUTION
+
+    @torch.no_grad()
+    def sample(self, n: int) -> torch.Tensor:
+        """n draws, int64 (n, 1, H, W), pixel by pixel in raster order."""
+        ### BEGIN SOLUTION
+        _, H, W = self.shape
+        x = torch.zeros(n, 1, H, W, dtype=torch.long)
+        for i in range(H):
+            for j in range(W):
+                p = self.logits(x[:, :, : i + 1])[:, 0, i, j].softmax(dim=-1)  # rows below decide nothing
+                x[:, 0, i, j] = torch.multinomial(p, 1)[:, 0]
+        return x
+        ### END SOLUTION
+
+
+# %% [markdown]
+# **What it is compared with** is the paper's PixelCNN: the same first convolution, and residual layers of masked
+# $3 \times 3$ convolutions. It is given.
+
+
+# %%
+class MaskedConv2d(nn.Conv2d):
+    """3 × 3, with mask B: what is above, and in the own row what is to the left, and the pixel itself."""
+
+    def __init__(self, width: int):
+        super().__init__(width, width, 3, padding=1)
+        mask = torch.ones(3, 3)
+        mask[1, 2], mask[2] = 0, 0
+        self.register_buffer("mask", mask)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.conv2d(x, self.weight * self.mask, self.bias, padding=1)
+
+
+class PixelCNN(nn.Module):
+    """It sees depth + 1 rows up, and to the right one pixel a row: there is a blind spot."""
+
+    def __init__(self, shape: tuple[int, int, int], levels: int, width: int = 16, depth: int = 4):
+        super().__init__()
+        _, H, W = shape
+        self.levels = levels
+        self.register_buffer("places", places(H, W))
+        self.first, self.where = StrictPast(width), nn.Conv2d(H + W, width, 1)
+        self.layers = nn.ModuleList(nn.Sequential(nn.ReLU(), MaskedConv2d(width)) for _ in range(depth))
+        self.head = nn.Sequential(nn.ReLU(), nn.Conv2d(width, 2 * width, 1), nn.ReLU(), nn.Conv2d(2 * width, levels, 1))
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.first(2 * x / (self.levels - 1) - 1) + self.where(self.places[None])
+        for layer in self.layers:
+            h = h + layer(h)
+        return self.head(h).movedim(1, -1)[:, None]
+
+    def log_prob(self, x: torch.Tensor) -> torch.Tensor:
+        log_p = F.log_softmax(self.logits(x), dim=-1)
+        return log_p.gather(-1, x[..., None]).flatten(1).sum(dim=1)
+
+
+# %% [markdown]
+# ### Look
+#
+# What the output at one pixel of a larger picture sees, of networks with random weights.
+
+# %%
+large, at = (1, 11, 11), (7, 5)
+untrained = {
+    "Diagonal BiLSTM, one layer": PixelRNN(large, levels=2),
+    "Row LSTM, one layer": PixelRNN(large, levels=2, kind="row"),
+    "PixelCNN, four layers": PixelCNN(large, levels=2),
+}
+with torch.no_grad():
+    fields = {name: tensors.receptive_field(model.logits, large, at=at) for name, model in untrained.items()}
+plots.receptive_field({name: (moved > 0).double() for name, moved in fields.items()}, centre=at)
+
+# %% [markdown]
+# Expected:
+#
+# ![what one output sees: all that lies before it, a triangle, and a part of a triangle](figures/pixelrnn_sees.png)
+#
+# A kernel of three lets the Row LSTM see a pixel more on either side with each row up.
+#
+# ### Train
+#
+# With maximum likelihood; the loss is the mean of $-\log p(x)$, in nats a picture. `fit` is the loop of the homeworks,
+# `fit(model, loss, x, optimizer=…, scheduler=…, valid=…, steps=…, batch_size=…)`; it returns the History, which your
+# function returns, too.
+#
+# *The recipe:* Adam, 1,500 steps on batches of 24, a learning rate that rises to 0.01 and falls to zero again
+# (`OneCycleLR`), width 32, one layer.
+
+
+# %%
+def train_pixelrnn(model: nn.Module, steps: int = 1500):
+    """Minimise −mean log p(x) over train_x with `fit`; returns the History."""
+    ### BEGIN SOLUTION
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    return fit(
+        model,
+        lambda x: -model.log_prob(x.long()).mean(),
+        train_x,
+        optimizer=optimizer,
+        scheduler=torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-2, total_steps=steps),
+        valid=valid_x,
+        steps=steps,
+        batch_size=24,
+        evaluations=8,
+    )
+    ### END SOLUTION
+
+
+# %%
+pixelrnn = trained(
+    "pixelrnn", PixelRNN(corners.shape, levels=2), fit=train_pixelrnn, aim=training.reference("pixelrnn")
+)
+plots.history(training.history("pixelrnn"), limit=limit, unit="nats a picture")
+
+# %% [markdown]
+# Expected:
+#
+# ![training and validation loss of the Diagonal BiLSTM: first the neighbours are learned, and later the
+# corner](figures/pixelrnn_losses.png)
+#
+# And the other two for about as long: their steps are shorter, so they get more of them.
+
+
+# %%
+def train_rows(model: nn.Module):
+    return train_pixelrnn(model, steps=3000)
+
+
+def train_cnn(model: nn.Module):
+    return train_pixelrnn(model, steps=6000)
+
+
+by_rows = trained("pixelrnn.row", PixelRNN(corners.shape, levels=2, kind="row"), fit=train_rows)
+cnn = trained("pixelrnn.cnn", PixelCNN(corners.shape, levels=2), fit=train_cnn)
+
+# %% [markdown]
+# ### See
+#
+# **What the model was invented for.** Nats above the limit, and where in the picture they are lost. Every value is a
+# mean of $\log p(x_i \mid \dots) - \log q(x_i \mid \dots)$ over fresh pictures, with the true probability $p$. A *step*
+# is what has to wait for the one before it, in one layer, when all pixels are known.
+
+# %%
+fresh = corners.sample(500, split="test")
+truth = torch.as_tensor(corners.log_conditionals(fresh))
+H, W = corners.shape[1:]
+
+
+@torch.no_grad()
+def lost(model: nn.Module) -> torch.Tensor:
+    """Nats above the limit at every pixel: (1, H, W)."""
+    x = torch.as_tensor(fresh).long()
+    log_q = F.log_softmax(model.logits(x), dim=-1).gather(-1, x[..., None])[..., 0]
+    return (truth - log_q).mean(dim=0)
+
+
+@torch.no_grad()
+def milliseconds(model: nn.Module, times: int = 5) -> float:
+    """Of one pass over 32 pictures."""
+    x, start = torch.as_tensor(fresh[:32]).long(), time.perf_counter()
+    for _ in range(times):
+        model.log_prob(x)
+    return 1000 * (time.perf_counter() - start) / times
+
+
+networks = {"Diagonal BiLSTM": pixelrnn, "Row LSTM": by_rows, "PixelCNN": cnn}
+passes = {"Diagonal BiLSTM": 2 * (H + W - 1), "Row LSTM": H, "PixelCNN": 1}
+maps = {name: lost(model) for name, model in networks.items()}
+for name, nats in maps.items():
+    print(
+        f"{name:15} {nats.sum():5.2f} nats above the limit, {nats[0, -3:, -3:].sum():5.2f} in the last corner; "
+        f"{passes[name]:2} steps, {milliseconds(networks[name]):4.1f} ms a pass"
+    )
+plots.masks([nats[0] for nats in maps.values()], list(maps), label="nats above the limit")
+
+# %% [markdown]
+# Expected:
+#
+# ![what the three networks lose at each pixel](figures/pixelrnn_lost.png)
+#
+# The diagonal network sees all that is needed, the network of rows all but one pixel; what they lose in the corner is
+# what they have not learned in this time.
+#
+# Of the two directions of the diagonal network each takes $H + W - 1$ steps; both could be done at the same time. For
+# *drawing* all three are as slow: every pixel waits for the one before it, $H W$ passes a picture.
+#
+# **Samples.** Nobody has to look hard: the last corner is the first one turned, or it is not.
+
+# %%
+samples = drawn("pixelrnn", lambda: pixelrnn.sample(56))
+first, last = samples[:, 0, :3, :3], samples[:, 0, -3:, -3:].flip(1, 2)
+right = (first == last).flatten(1).all(dim=1).float().mean()
+print(f"{right:.0%} of {len(samples)} samples repeat the corner; by chance one in 512 would")
+plots.images(samples[:28], levels=2)
+
+# %% [markdown]
+# Expected:
+#
+# ![28 samples of the Diagonal BiLSTM: patches of black and white](figures/pixelrnn_samples.png)
+#
+# ### Question E2
+#
+# Which pixel of the last corner can a Row LSTM of one layer never know, and why does a second layer help? And why is the
+# second direction shifted one row down: what would the loss do in training, and what would the samples look like,
+# without the shift?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# The output sees two pixels farther to the left than rows up, at most. The pixel of the last corner in its first row and
+# its last column has its partner three rows up and seven columns to the left: five is all it sees. It is one coin,
+# $\log 2 = 0.69$ nats. (All others have at most two columns more than rows.) A second layer reads states which have
+# seen farther, so its own reach is added: the triangle is wider.
+#
+# Without the shift the state knows the own row to the right, and in it the pixel itself, by way of its right neighbours'
+# features. The loss would fall far below the entropy, towards zero, which no honest model can. When a sample is drawn
+# these pixels are not there yet; the network reads the zeros that stand in their place, and the samples are worthless.
+#
+# **Rubric.** *2 points:* the pixel, or that its partner lies outside the triangle, with the second layer's reach,
+# **and** that the loss falls below the limit while samples are worthless. *1 point:* one of them.
+# ### END SOLUTION
+
+# %% [markdown]
+# ### Check
+
+# %%
+check("pixelrnn")
