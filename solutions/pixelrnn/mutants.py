@@ -30,9 +30,7 @@ MUTANTS = (
         "skewed-to-the-left",
         "pixelrnn",
         "the last row is moved least",
-        (
-            (SKEW, "return F.pad(x.flip(2), (0, H)).flatten(2)[..., :-H].unflatten(2, (H, H + W - 1)).flip(2)"),
-        ),
+        ((SKEW, "return F.pad(x.flip(2), (0, H)).flatten(2)[..., :-H].unflatten(2, (H, H + W - 1)).flip(2)"),),
         "skew_and_back",
         "moved to the right by their number",
         also=("diagonals_see_all_above_and_to_the_left", "two_directions_see_the_whole_past", "no_blind_spot"),
@@ -42,8 +40,10 @@ MUTANTS = (
         "pixelrnn",
         "input to state of a row is not masked",
         (
-            ("self.input_to_state = nn.Conv2d(in_channels, 4 * width, (1, k // 2 + 1))",
-             "self.input_to_state = nn.Conv2d(in_channels, 4 * width, (1, k), padding=(0, k // 2))"),
+            (
+                "self.input_to_state = nn.Conv2d(in_channels, 4 * width, (1, k // 2 + 1))",
+                "self.input_to_state = nn.Conv2d(in_channels, 4 * width, (1, k), padding=(0, k // 2))",
+            ),
             (OF_X, "of_x = self.input_to_state(x)"),
         ),
         "rows_see_a_triangle",
@@ -66,8 +66,12 @@ MUTANTS = (
         ((ABOVE, "self.state_to_state(F.pad(h, (0, 1)))"),),
         "diagonals_see_all_above_and_to_the_left",
         "put the zero above the first row",
-        also=("two_directions_see_the_whole_past", "no_blind_spot", "each_pixel_depends_only_on_earlier_pixels",
-              "samples_follow_the_density"),
+        also=(
+            "two_directions_see_the_whole_past",
+            "no_blind_spot",
+            "each_pixel_depends_only_on_earlier_pixels",
+            "samples_follow_the_density",
+        ),
     ),
     Mutant(
         "rolled",
@@ -76,8 +80,11 @@ MUTANTS = (
         (("return F.pad(h, (0, 0, 1, 0))[:, :, :-1]", "return h.roll(1, dims=2)"),),
         "shifted_one_row_down",
         "no roll",
-        also=("two_directions_see_the_whole_past", "each_pixel_depends_only_on_earlier_pixels",
-              "samples_follow_the_density"),
+        also=(
+            "two_directions_see_the_whole_past",
+            "each_pixel_depends_only_on_earlier_pixels",
+            "samples_follow_the_density",
+        ),
     ),
     Mutant(
         "not-shifted",
@@ -111,8 +118,10 @@ MUTANTS = (
         "pixelrnn",
         "no column to the right: nobody tells the last pixel of a row",
         (
-            ("self.first = StrictPast(width)\n        make", "self.places = self.places[..., :-1]\n"
-             "        self.first = StrictPast(width)\n        make"),
+            (
+                "self.first = StrictPast(width)\n        make",
+                "self.places = self.places[..., :-1]\n        self.first = StrictPast(width)\n        make",
+            ),
             ("v = F.pad(2 * x / (self.levels - 1) - 1, (0, 1))", "v = 2 * x / (self.levels - 1) - 1"),
             ("make(width + H + W + 1, width)", "make(width + H + W + 1, width)"),
             ("self.head(h[..., :-1])", "self.head(h)"),

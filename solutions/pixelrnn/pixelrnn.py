@@ -14,9 +14,9 @@
 # # PixelRNN: a memory that goes through the picture
 #
 # Aäron van den Oord, Nal Kalchbrenner and Koray Kavukcuoglu: *Pixel Recurrent Neural Networks*, 2016
-# ([arXiv:1601.06759](https://arxiv.org/abs/1601.06759)). The paper has three networks. The PixelCNN became famous, since
-# it is fast. The other two have a memory, an LSTM in two dimensions: it goes down row by row (*Row LSTM*), or along the
-# diagonals (*Diagonal BiLSTM*), which was the best of the three.
+# ([arXiv:1601.06759](https://arxiv.org/abs/1601.06759)). The paper has three networks. The PixelCNN became famous,
+# since it is fast. The other two have a memory, an LSTM in two dimensions: it goes down row by row (*Row LSTM*), or
+# along the diagonals (*Diagonal BiLSTM*), which was the best of the three.
 #
 # **How this notebook works.** It has the steps of the homeworks: *why*, *write*, *look*, *train*, *see*, *check*. You
 # write the code where it says `NotImplementedError`; `check("pixelrnn")` runs the very checks that grade you, as often
@@ -43,16 +43,16 @@ seed_everything(0)
 #
 # $$\log p(x) = \sum_{i} \log p\left(x_i \mid x_1, \dots, x_{i-1}\right) .$$
 #
-# A convolution sees as far as its kernel reaches, and what is farther takes more layers. A *recurrent* layer sees as far
-# as its memory goes: one layer may see the whole past. In each step an LSTM makes four gates of its input and of its
-# last state $h$, and writes into its cell $c$,
+# A convolution sees as far as its kernel reaches, and what is farther takes more layers. A *recurrent* layer sees as
+# far as its memory goes: one layer may see the whole past. In each step an LSTM makes four gates of its input and of
+# its last state $h$, and writes into its cell $c$,
 #
 # $$(o, f, i, g) = K^{is} * x + K^{ss} * h, \qquad c' = \sigma(f) \odot c + \sigma(i) \odot \tanh(g), \qquad
 #   h' = \sigma(o) \odot \tanh(c') .$$
 #
 # $K^{is} * x$, *input to state*, needs no memory: it is one convolution of the whole picture. Only $K^{ss} * h$, *state
-# to state*, has to wait for the step before. So the fewer steps, the faster: a step is a whole row, or a whole diagonal,
-# and never a single pixel.
+# to state*, has to wait for the step before. So the fewer steps, the faster: a step is a whole row, or a whole
+# diagonal, and never a single pixel.
 #
 # *Further reading:* Theis and Bethge, *Generative Image Modeling Using Spatial LSTMs*, 2015
 # ([arXiv:1506.03478](https://arxiv.org/abs/1506.03478)).
@@ -84,17 +84,17 @@ def lstm_step(gates: torch.Tensor, c: torch.Tensor) -> tuple[torch.Tensor, torch
 
 
 # %% [markdown]
-# **The Row LSTM** goes down. Both convolutions are along the row, with $k$ pixels ($k$ is odd). State to state takes the
-# states of the row *above*: they are complete, so nothing is masked, and the kernel is centred. Input to state takes the
-# features of the row *itself*: of pixels to the right nothing may be known, so the right half of its kernel is masked.
-# (The features that come in have seen the strict past only: that of the pixel itself may be taken.) The states above the
-# first row are zero.
+# **The Row LSTM** goes down. Both convolutions are along the row, with $k$ pixels ($k$ is odd). State to state takes
+# the states of the row *above*: they are complete, so nothing is masked, and the kernel is centred. Input to state
+# takes the features of the row *itself*: of pixels to the right nothing may be known, so the right half of its kernel
+# is masked. (The features that come in have seen the strict past only: that of the pixel itself may be taken.) The
+# states above the first row are zero.
 #
 # <details>
 # <summary>Hint: a mask without a mask</summary>
 #
-# A kernel of $k$ pixels whose right half is zero is a kernel of $k // 2 + 1$ pixels, with $k // 2$ zeros put to the left
-# of the row. The states need $k // 2$ zeros on either side.
+# A kernel of $k$ pixels whose right half is zero is a kernel of $k // 2 + 1$ pixels, with $k // 2$ zeros put to the
+# left of the row. The states need $k // 2$ zeros on either side.
 #
 # </details>
 
@@ -149,9 +149,9 @@ def unskew(x: torch.Tensor) -> torch.Tensor:
 
 
 # %% [markdown]
-# **The Diagonal LSTM** goes through the columns of the skewed picture. Input to state is a $1 \times 1$ convolution. State
-# to state is a convolution along the column before, with a kernel of two: in row $i$ it takes the states of rows $i$ (the
-# left neighbour) and $i - 1$ (the one above).
+# **The Diagonal LSTM** goes through the columns of the skewed picture. Input to state is a $1 \times 1$ convolution.
+# State to state is a convolution along the column before, with a kernel of two: in row $i$ it takes the states of rows
+# $i$ (the left neighbour) and $i - 1$ (the one above).
 #
 # The cell $c$ comes from the left neighbour, in the same row of the skewed picture. In the end the states are unskewed.
 
@@ -182,10 +182,10 @@ class DiagonalLSTM(nn.Module):
 
 
 # %% [markdown]
-# **In two directions.** Such a state knows what lies above *and to the left*. Above and to the right is the past, too. So
-# a second LSTM goes through the picture turned from left to right (`flip`). Its state at a pixel knows the rows above
-# from that column on, but also the *own* row to the right, which is the future. So its states are shifted one row down,
-# zeros come in at the top, and the two are added.
+# **In two directions.** Such a state knows what lies above *and to the left*. Above and to the right is the past, too.
+# So a second LSTM goes through the picture turned from left to right (`flip`). Its state at a pixel knows the rows
+# above from that column on, but also the *own* row to the right, which is the future. So its states are shifted one row
+# down, zeros come in at the top, and the two are added.
 
 
 # %%
@@ -212,17 +212,19 @@ class DiagonalBiLSTM(nn.Module):
 
 
 # %% [markdown]
-# **The network.** Two parts are given. `StrictPast` is the paper's first convolution, with mask A: features of the pixel
-# to the left and of the three above. (The paper's has $7 \times 7$ pixels, this one $3 \times 3$.) `places` tells a pixel
-# its row and its column. The paper has no such thing; with it a small network learns sooner what to keep for where.
+# **The network.** Two parts are given. `StrictPast` is the paper's first convolution, with mask A: features of the
+# pixel to the left and of the three above. (The paper's has $7 \times 7$ pixels, this one $3 \times 3$.) `places` tells
+# a pixel its row and its column. The paper has no such thing; with it a small network learns sooner what to keep for
+# where.
 #
 # Then, `layers` times, $h \leftarrow h + U\, \text{lstm}(h, \text{places})$, with a $1 \times 1$ convolution $U$: the
-# LSTM's input are the channels of $h$ and of the places, one after the other. At the end ReLU, a $1 \times 1$ convolution
-# to $2w$ channels, ReLU, and one to a logit for each level.
+# LSTM's input are the channels of $h$ and of the places, one after the other. At the end ReLU, a $1 \times 1$
+# convolution to $2w$ channels, ReLU, and one to a logit for each level.
 #
 # *A column more.* Features are of the strict past, so what a pixel is stands in those of its right neighbour. The last
-# pixel of a row has none: the second direction would not know it, and it is a blind spot of the row below. So one column of
-# zeros is put to the right of the picture (the places have one column more, too), and left out again before the head.
+# pixel of a row has none: the second direction would not know it, and it is a blind spot of the row below. So one
+# column of zeros is put to the right of the picture (the places have one column more, too), and left out again before
+# the head.
 #
 # The `kind` is `"row"` or `"diagonal"`. Pixels are levels, put
 # onto $[-1, 1]$ with $2x / (L - 1) - 1$.
@@ -488,20 +490,21 @@ plots.images(samples[:28], levels=2)
 #
 # ### Question E2
 #
-# Which pixel of the last corner can a Row LSTM of one layer never know, and why does a second layer help? And why is the
-# second direction shifted one row down: what would the loss do in training, and what would the samples look like,
+# Which pixel of the last corner can a Row LSTM of one layer never know, and why does a second layer help? And why is
+# the second direction shifted one row down: what would the loss do in training, and what would the samples look like,
 # without the shift?
 
 # %% [markdown]
 # ### BEGIN SOLUTION
-# The output sees two pixels farther to the left than rows up, at most. The pixel of the last corner in its first row and
-# its last column has its partner three rows up and seven columns to the left: five is all it sees. It is one coin,
+# The output sees two pixels farther to the left than rows up, at most. The pixel of the last corner in its first row
+# and its last column has its partner three rows up and seven columns to the left: five is all it sees. It is one coin,
 # $\log 2 = 0.69$ nats. (All others have at most two columns more than rows.) A second layer reads states which have
 # seen farther, so its own reach is added: the triangle is wider.
 #
-# Without the shift the state knows the own row to the right, and in it the pixel itself, by way of its right neighbours'
-# features. The loss would fall far below the entropy, towards zero, which no honest model can. When a sample is drawn
-# these pixels are not there yet; the network reads the zeros that stand in their place, and the samples are worthless.
+# Without the shift the state knows the own row to the right, and in it the pixel itself, by way of its right
+# neighbours' features. The loss would fall far below the entropy, towards zero, which no honest model can. When a
+# sample is drawn these pixels are not there yet; the network reads the zeros that stand in their place, and the samples
+# are worthless.
 #
 # **Rubric.** *2 points:* the pixel, or that its partner lies outside the triangle, with the second layer's reach,
 # **and** that the loss falls below the limit while samples are worthless. *1 point:* one of them.

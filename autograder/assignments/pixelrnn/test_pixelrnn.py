@@ -91,9 +91,9 @@ def sees(moved: np.ndarray, wanted: np.ndarray, sides: tuple[int, int], what: st
     wrong = np.argwhere(moved != wanted)
     if not len(wrong):
         return Finding(1.0, f"{what} sees exactly that", required, plot=plot)
-    (i, j), (k, l) = (divmod(int(n), sides[1]) for n in wrong[0])
+    (i, j), (row, column) = (divmod(int(n), sides[1]) for n in wrong[0])
     does = "sees" if moved[tuple(wrong[0])] else "does not see"
-    measured = f"{what} at row {i + 1}, column {j + 1} {does} row {k + 1}, column {l + 1}"
+    measured = f"{what} at row {i + 1}, column {j + 1} {does} row {row + 1}, column {column + 1}"
     return Finding(0.0, measured, required, plot=plot)
 
 
@@ -167,13 +167,13 @@ def test_two_directions_see_the_whole_past(student, seed):
 
 test_each_pixel_depends_only_on_earlier_pixels = suite.causal(
     1,
-    "Some output sees its own pixel or a later one. What goes into the LSTMs are features of the strict past and places, "
-    "never the pixels themselves.",
+    "Some output sees its own pixel or a later one. What goes into the LSTMs are features of the strict past and "
+    "places, never the pixels themselves.",
 )
 test_no_blind_spot = suite.no_blind_spot(
     0.5,
-    "With kind='diagonal' one layer sees the whole past. The last pixel of a row needs a column more, to its right; and "
-    "every layer is a DiagonalBiLSTM, whose states are added.",
+    "With kind='diagonal' one layer sees the whole past. The last pixel of a row needs a column more, to its right; "
+    "and every layer is a DiagonalBiLSTM, whose states are added.",
     networks=4,
 )
 
