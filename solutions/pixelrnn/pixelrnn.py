@@ -350,11 +350,11 @@ class PixelCNN(nn.Module):
 # What the output at one pixel of a larger picture sees, of networks with random weights.
 
 # %%
-large, at = (1, 11, 11), (7, 5)
+large, at = (1, 9, 9), (5, 4)
 untrained = {
     "Diagonal BiLSTM, one layer": PixelRNN(large, levels=2),
     "Row LSTM, one layer": PixelRNN(large, levels=2, kind="row"),
-    "PixelCNN, four layers": PixelCNN(large, levels=2),
+    "PixelCNN, two layers": PixelCNN(large, levels=2, depth=2),
 }
 with torch.no_grad():
     fields = {name: tensors.receptive_field(model.logits, large, at=at) for name, model in untrained.items()}
