@@ -20,9 +20,9 @@ LAYERS = "nn.ModuleList(make(width + H + W + 1, width) for _ in range(layers))"
 
 # What is only compared with is not trained: no check asks for it.
 ALONE = (
-    'by_rows = trained("pixelrnn.row", PixelRNN(corners.shape, levels=2, kind="row"), fit=train_rows)\n'
-    'cnn = trained("pixelrnn.cnn", PixelCNN(corners.shape, levels=2), fit=train_cnn)',
-    'by_rows, cnn = PixelRNN(corners.shape, levels=2, kind="row"), PixelCNN(corners.shape, levels=2)',
+    'by_rows = trained("pixelrnn.row", PixelRNN(echoes.shape, levels=2, kind="row"), fit=train_rows)\n'
+    'cnn = trained("pixelrnn.cnn", PixelCNN(echoes.shape, levels=2), fit=train_cnn)',
+    'by_rows, cnn = PixelRNN(echoes.shape, levels=2, kind="row"), PixelCNN(echoes.shape, levels=2)',
 )
 
 MUTANTS = (

@@ -20,9 +20,9 @@ UNSKEW = "return F.pad(x.flatten(2), (0, H)).unflatten(2, (H, W + H))[..., :W]"
 
 # What is only compared with is not trained: no check asks for it.
 ALONE = (
-    'by_rows = trained("pixelrnn.row", PixelRNN(corners.shape, levels=2, kind="row"), fit=train_rows)\n'
-    'cnn = trained("pixelrnn.cnn", PixelCNN(corners.shape, levels=2), fit=train_cnn)',
-    'by_rows, cnn = PixelRNN(corners.shape, levels=2, kind="row"), PixelCNN(corners.shape, levels=2)',
+    'by_rows = trained("pixelrnn.row", PixelRNN(echoes.shape, levels=2, kind="row"), fit=train_rows)\n'
+    'cnn = trained("pixelrnn.cnn", PixelCNN(echoes.shape, levels=2), fit=train_cnn)',
+    'by_rows, cnn = PixelRNN(echoes.shape, levels=2, kind="row"), PixelCNN(echoes.shape, levels=2)',
 )
 
 VARIANTS = (
@@ -44,10 +44,15 @@ VARIANTS = (
         "diagonals without a skew, a linear layer for states, orthogonal to begin with",
         (
             (
-                "self.state_to_state = nn.Conv1d(width, 4 * width, 2, bias=False)",
+                "self.state_to_state = nn.Conv1d(width, 4 * width, 2, bias=False)\n"
+                "        begin(self.input_to_state, self.state_to_state, above=0)",
                 "self.left, self.above = (nn.Linear(width, 4 * width, bias=False) for _ in range(2))\n"
                 "        nn.init.orthogonal_(self.left.weight)\n"
-                "        nn.init.orthogonal_(self.above.weight)",
+                "        nn.init.zeros_(self.above.weight)\n"
+                "        both = nn.Conv1d(width, 4 * width, 2, bias=False)\n"
+                "        both.weight.data[..., 0] = self.above.weight\n"
+                "        begin(self.input_to_state, both, above=0)\n"
+                "        self.above.weight.data = both.weight.data[..., 0].clone()",
             ),
             (
                 Body("DiagonalLSTM.forward"),
