@@ -39,34 +39,55 @@ VARIANTS = (
         ),
     ),
     Variant(
-        "orthogonal-and-pixel-by-pixel",
+        "pixel-by-pixel",
         "pixelrnn",
-        "diagonals without a skew, a linear layer for states, orthogonal to begin with",
+        "diagonals without a skew: a loop over pixels, and products of matrices for the states",
         (
-            (
-                "self.state_to_state = nn.Conv1d(width, 4 * width, 2, bias=False)\n"
-                "        begin(self.input_to_state, self.state_to_state, above=0)",
-                "self.left, self.above = (nn.Linear(width, 4 * width, bias=False) for _ in range(2))\n"
-                "        nn.init.orthogonal_(self.left.weight)\n"
-                "        nn.init.zeros_(self.above.weight)\n"
-                "        both = nn.Conv1d(width, 4 * width, 2, bias=False)\n"
-                "        both.weight.data[..., 0] = self.above.weight\n"
-                "        begin(self.input_to_state, both, above=0)\n"
-                "        self.above.weight.data = both.weight.data[..., 0].clone()",
-            ),
             (
                 Body("DiagonalLSTM.forward"),
                 "        of_x, (H, W) = self.input_to_state(x), x.shape[2:]\n"
+                "        of_above, of_left = self.state_to_state.weight.unbind(dim=2)\n"
                 "        zero = x.new_zeros(len(x), self.width)\n"
                 "        above, rows = [zero] * W, []\n"
                 "        for i in range(H):\n"
                 "            h, c, row = zero, zero, []\n"
                 "            for j in range(W):\n"
-                "                gates = of_x[:, :, i, j] + self.left(h) + self.above(above[j])\n"
-                "                h, c = lstm_step(gates, c)\n"
+                "                h, c = lstm_step(of_x[:, :, i, j] + h @ of_left.T + above[j] @ of_above.T, c)\n"
                 "                row.append(h)\n"
                 "            above = row\n"
                 "            rows.append(torch.stack(row, dim=2))\n"
+                "        return torch.stack(rows, dim=2)\n",
+            ),
+            ALONE,
+        ),
+        weights="reference",
+    ),
+    Variant(
+        "orthogonal",
+        "pixelrnn",
+        "state to state is orthogonal to begin with; a step of the diagonals is one product of a matrix",
+        (
+            (
+                "begin(self.input_to_state, self.state_to_state, above=0)",
+                "nn.init.orthogonal_(self.state_to_state.weight)\n"
+                "        begin(self.input_to_state, self.state_to_state, above=0)",
+            ),
+            (
+                Body("DiagonalLSTM.forward"),
+                "        of_x, (H, W) = self.input_to_state(x), x.shape[2:]\n"
+                "        at = [(i, s - i) for s in range(H + W - 1) for i in range(H) if 0 <= s - i < W]\n"
+                "        matrix = self.state_to_state.weight.flatten(1)  # of above and left, by turns\n"
+                "        h = x.new_zeros(len(x), H + 1, self.width)  # of row i − 1 at i\n"
+                "        c, states = h[:, 1:], {}\n"
+                "        for s in range(H + W - 1):\n"
+                "            columns = torch.stack([of_x[:, :, i, min(max(s - i, 0), W - 1)] for i in range(H)], dim=1)\n"
+                "            inside = torch.tensor([0 <= s - i < W for i in range(H)])[:, None]\n"
+                "            both = torch.stack([h[:, :-1], h[:, 1:]], dim=-1).flatten(2)\n"
+                "            new, c = lstm_step((columns + both @ matrix.T).transpose(1, 2), c.transpose(1, 2))\n"
+                "            c = c.transpose(1, 2) * inside\n"
+                "            h = F.pad(new.transpose(1, 2) * inside, (0, 0, 1, 0))\n"
+                "            states |= {(i, s - i): h[:, i + 1] for i, j in at if i + j == s}\n"
+                "        rows = [torch.stack([states[i, j] for j in range(W)], dim=2) for i in range(H)]\n"
                 "        return torch.stack(rows, dim=2)\n",
             ),
             ALONE,
