@@ -96,6 +96,15 @@ def log_bins(x: torch.Tensor, mu: torch.Tensor, log_s: torch.Tensor, levels: int
 # %% [markdown]
 # **The three colours.** The network gives $10 K$ channels a pixel; `parts` cuts them up, and is given. You write how
 # the means of green and blue move with the colours before, and the log-probability of a pixel.
+#
+# <details>
+# <summary>Hint: what is added, and what is multiplied</summary>
+#
+# Give the levels a dimension for the components: then one call answers for all components and colours. What is
+# multiplied, the colours within a component and its weight, is a sum of logarithms; the sum over the components is
+# `logsumexp`, and comes last.
+#
+# </details>
 
 
 # %%
@@ -135,6 +144,14 @@ def pixel_log_prob(channels: torch.Tensor, x: torch.Tensor, levels: int) -> torc
 # $G$,
 #
 # $$p(G \mid R) = \frac{\sum_k \pi_k\, P_k(R)\, P_k(G \mid R)}{\sum_k \pi_k\, P_k(R)} .$$
+#
+# <details>
+# <summary>Hint: colour by colour</summary>
+#
+# Keep one log-weight for each component, $\log \pi_k$ to begin with. Of a colour, ask for all levels at once (means and
+# widths get a last dimension for them); then add to the log-weights what each component gave to the level in `x`.
+#
+# </details>
 
 
 # %%
@@ -222,6 +239,8 @@ class ShiftedUp2d(nn.ConvTranspose2d):
 # 3. Both down; block 1 of either, in the same way.
 # 4. Both up; $u \leftarrow$ block 2 with the kept $u$ aside, $ul \leftarrow$ block 2 with $u$ and the kept $ul$ aside.
 # 5. elu of $ul$, and a $1 \times 1$ convolution to $10 K$ channels.
+#
+# (The paper has three sizes, five blocks at each of them on the way down and on the way up, and dropout.)
 #
 # **Drawing** a pixel: a component by its $\pi$, red from its logistic, rounded to the nearest level and kept between
 # the ends; then green, whose mean depends on the red that was drawn, then blue. $\mu + s \log \frac{u}{1-u}$ with $u$
