@@ -240,6 +240,10 @@ class ShiftedUp2d(nn.ConvTranspose2d):
 # 4. Both up; $u \leftarrow$ block 2 with the kept $u$ aside, $ul \leftarrow$ block 2 with $u$ and the kept $ul$ aside.
 # 5. elu of $ul$, and a $1 \times 1$ convolution to $10 K$ channels.
 #
+# The first three layers take four channels: `above_u` has a kernel of $2 \times 3$ and `above_ul` one of $1 \times 3$,
+# both centred; `left` has one of $2 \times 1$, which ends at the own column. Down and up take $2 \times 3$ for $u$ and
+# $2 \times 2$ for $ul$. No layer stands in two places: each of the six blocks has weights of its own.
+#
 # (The paper has three sizes, five blocks at each of them on the way down and on the way up, and dropout.)
 #
 # **Drawing** a pixel: a component by its $\pi$, red from its logistic, rounded to the nearest level and kept between
@@ -274,6 +278,7 @@ class PixelCNNpp(nn.Module):
     def __init__(self, shape: tuple[int, int, int], levels: int, width: int = 16, components: int = 5):
         super().__init__()
         self.shape, self.levels = shape, levels
+        ### BEGIN SOLUTION
         self.above_u = ShiftedConv2d(4, width, (2, 3), right=False)
         self.above_ul = ShiftedConv2d(4, width, (1, 3), right=False)
         self.left = ShiftedConv2d(4, width, (2, 1), right=True)
@@ -283,6 +288,7 @@ class PixelCNNpp(nn.Module):
         self.down_ul = ShiftedConv2d(width, width, (2, 2), right=True, stride=2)
         self.up_u, self.up_ul = ShiftedUp2d(width, width, (2, 3), False), ShiftedUp2d(width, width, (2, 2), True)
         self.head = nn.Conv2d(width, 10 * components, 1)
+        ### END SOLUTION
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """elu(ul) at the end, which has seen the pixels before: int64 (B, 3, H, W) -> (B, width, H, W)."""
