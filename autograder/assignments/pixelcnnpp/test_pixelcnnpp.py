@@ -1,0 +1,246 @@
+"""Exercise E3: a discretised mixture of logistics that ties three colours, shifted convolutions, two sizes."""
+
+from functools import partial
+
+import numpy as np
+
+from autograder.checks import Recipe, hint, points, require
+from autograder.families import pictures as family
+from autograder.families.autoregressive import Conditionals
+from autograder.properties import discrete
+from autograder.properties.autoregressive import AGREE, FLOORED, MOVED
+from autograder.properties.finding import Finding
+from autograder.student import expect
+from deepul_utils import pictures
+
+DATA = pictures.get("tints")
+LEVELS = 3  # of the small instances: 1 × 2 pixels in colour have 3⁶ = 729 states
+SAME = 1e-4  # of numbers of order one in float32
+CUBE, K = 4, 3  # levels of a cube of colours, and components
+PAIR, SQUARE, TALL = (3, 1, 2), (3, 3, 3), (3, 5, 3)
+
+
+def small(
+    student, seed: int, shape: tuple[int, ...] = PAIR, levels: int = LEVELS, width: int = 8, components: int = 2,
+    **strength: float,
+) -> Conditionals:  # fmt: skip
+    """A small PixelCNN++ with random weights; its variables are R, G, B of pixel 1, then of pixel 2 …"""
+    size = dict(shape=list(shape), levels=levels, width=width, components=components)
+    return Conditionals(student.new("PixelCNNpp", seed=seed, **size, **strength), shape, levels)
+
+
+suite = family.Suite(
+    exercise="pixelcnnpp",
+    of="PixelCNNpp",
+    small=small,
+    data=(DATA,),
+    recipe=Recipe("Adam", lr=1e-2, steps=1000, batch=16),
+    variable="value",
+    before="value",
+    says="logits(x) is (B, 3, H, W, levels) and log_prob(x) is (B,)",
+    wide={"shape": SQUARE},
+    tall={"shape": TALL},
+    whole={"shape": (3, 6, 6)},
+)
+
+
+def exact_bins(x: np.ndarray, mu: np.ndarray, log_s: np.ndarray, levels: int) -> np.ndarray:
+    """log P(x | μ, s) in double precision."""
+    delta, s = 2 / (levels - 1), np.exp(log_s.astype(float))
+    centre = x * delta - 1
+    b, a = (centre + delta / 2 - mu) / s, (centre - delta / 2 - mu) / s
+    below, above = -np.logaddexp(0, -b), -np.logaddexp(0, a)
+    inside = below + above + np.log(-np.expm1(-delta / s))
+    return np.where(x == 0, below, np.where(x == levels - 1, above, inside))
+
+
+def bins(student, x: np.ndarray, mu: np.ndarray, log_s: np.ndarray, levels: int) -> np.ndarray:
+    """What log_bins gives, its shape checked."""
+    shape = np.broadcast_shapes(x.shape, mu.shape, log_s.shape)
+    return expect(student.call("log_bins", x, mu, log_s, levels), shape, "log_bins(x, mu, log_s, levels)")
+
+
+@points(1, "The bins of a channel sum to one")
+@hint(
+    "The lowest bin begins at −∞, so it is σ(b) alone, and the highest ends at +∞: σ(−a). All others are σ(b) − σ(a)."
+)
+def test_the_bins_of_a_channel_sum_to_one(student, seed):
+    rng = np.random.default_rng(seed)
+    for levels in (CUBE, 64):
+        mu, log_s = rng.uniform(-1.5, 1.5, 40).astype(np.float32), rng.uniform(-5, 1, 40).astype(np.float32)
+        log_p = bins(student, np.arange(levels)[:, None], mu, log_s, levels)
+        off = float(np.abs(np.exp(log_p.astype(float)).sum(axis=0) - 1).max())
+        measured = f"the probabilities of {levels} levels sum to 1 within {off:.2g}"
+        require(Finding(float(off <= SAME), measured, f"1 within {SAME:g}"))
+
+
+@points(1, "Bins are exact, at the ends and far away")
+@hint(
+    "log P = log σ(b) + log σ(−a) + log(1 − e^(−δ/s)) inside, F.logsigmoid of b alone at level 0 and of −a at level "
+    "L − 1, with b, a = (x̃ ± δ/2 − μ)/s, x̃ = xδ − 1 and δ = 2/(L − 1). Nothing is clamped, no 1e-8 is added."
+)
+def test_bins_are_exact_at_the_ends_and_far_away(student, seed):
+    rng, levels = np.random.default_rng(seed), 64
+    mu = rng.uniform(-1, 1, 60).astype(np.float32)
+    x = np.arange(levels)[:, None]
+    for log_s, where in ((-1.5, "near"), (-5.0, "far away")):
+        log_s = np.full(60, log_s, np.float32)
+        wanted = exact_bins(x, mu, log_s, levels)
+        error = np.abs(bins(student, x, mu, log_s, levels) - wanted) / (1 + np.abs(wanted))
+        ends, inside = float(error[[0, -1]].max()), float(error[1:-1].max())
+        slip = FLOORED if where != "near" and ends <= AGREE else ""
+        measured = f"log P is off by {ends:.2g} of its size at the ends, by {inside:.2g} inside ({where})"
+        require(Finding(float(max(ends, inside) <= AGREE), measured, f"within {AGREE:g} of its size", slip=slip))
+
+
+@points(0.5, "Means are straight lines in the colours before")
+@hint(
+    "μ_R stays, μ_G + α R, μ_B + β R + γ G: α, β, γ are the three numbers of `tied` of a component, and R and G are "
+    "colours of the pixel on [−1, 1], the same for all components."
+)
+def test_means_are_straight_lines_in_the_colours_before(student, seed):
+    rng = np.random.default_rng(seed)
+    mu, tied = (rng.normal(size=(2, K, 3, 2, 3)).astype(np.float32) for _ in range(2))
+    x = rng.uniform(-1, 1, size=(2, 3, 2, 3)).astype(np.float32)
+    got = expect(student.call("tied_means", mu, tied, x), mu.shape, "tied_means(mu, tied, x)")
+    R, G = x[:, None, 0], x[:, None, 1]
+    of_blue = tied[:, :, 1] * R + tied[:, :, 2] * G
+    wanted = mu + np.stack([0 * of_blue, tied[:, :, 0] * R, of_blue], axis=2)
+    off = np.abs(got - wanted).max(axis=(0, 1, 3, 4))
+    measured = "means are off by " + ", ".join(
+        f"{v:.2g} ({c})" for c, v in zip(("red", "green", "blue"), off, strict=True)
+    )
+    require(Finding(float(off.max() <= SAME), measured, f"the straight lines, within {SAME:g}"))
+
+
+@points(1, "The colours of a pixel sum to one")
+@hint(
+    "log Σ_k π_k P_k(R) P_k(G | R) P_k(B | R, G): the colours are multiplied within a component, π counts once for the "
+    "pixel, and the sum over the components comes last (logsumexp)."
+)
+def test_the_colours_of_a_pixel_sum_to_one(student, seed):
+    channels = np.random.default_rng(seed).normal(size=(1, 10 * K, 1, 1)).astype(np.float32)
+
+    def log_prob(colours: np.ndarray) -> np.ndarray:
+        told = np.repeat(channels, len(colours), axis=0)
+        got = student.call("pixel_log_prob", told, colours[:, :, None, None], CUBE)
+        return expect(got, (len(colours), 1, 1), "pixel_log_prob(channels, x, levels)")[:, 0, 0]
+
+    require(discrete.sums_to_one(log_prob, 3, CUBE, seed))
+    require(of_its_components(student, channels, log_prob))
+
+
+def of_its_components(student, channels: np.ndarray, log_prob) -> Finding:
+    """The mixture of the components that `parts` tells of, every one with its own weight for the whole pixel."""
+    x = discrete.states(3, CUBE)
+    log_pi, mu, log_s, tied = (np.asarray(part, float)[0, ..., 0, 0] for part in student.call("parts", channels))
+    R, G = (2 * x[:, None, c] / (CUBE - 1) - 1 for c in (0, 1))
+    lines = np.stack([0 * R + 0 * tied[:, 0], tied[:, 0] * R, tied[:, 1] * R + tied[:, 2] * G], axis=2)
+    terms = log_pi + exact_bins(x[:, None], mu + lines, log_s, CUBE).sum(axis=2)
+    off = float(np.abs(np.logaddexp.reduce(terms, axis=1) - log_prob(x)).max())
+    return Finding(float(off <= 1e-3), f"log p(R, G, B) is off by {off:.2g}", "that of the mixture, within 0.001")
+
+
+def moved_by_inputs(call, H: int, W: int, at: tuple[int, int]) -> np.ndarray:
+    """Whether the output at `at` moves with each input pixel: bool (H, W). call: (B, 2, H, W) -> (B, …)."""
+    x = np.random.default_rng(0).normal(size=(1, 2, H, W)).astype(np.float32)
+    changed = np.repeat(x, H * W, axis=0).reshape(-1, 2, H * W)
+    changed[np.arange(H * W), :, np.arange(H * W)] += 1
+    out, same = call(changed.reshape(-1, 2, H, W)), call(x)
+    return (np.abs(out - same)[:, :, at[0], at[1]].max(axis=1) > MOVED).reshape(H, W)
+
+
+def sees(moved: np.ndarray, rows: range, columns: range, what: str) -> Finding:
+    """An output sees exactly these rows and columns."""
+    wanted = np.zeros_like(moved)
+    wanted[np.ix_(list(rows), list(columns))] = True
+    seen = np.argwhere(moved)
+    box = (
+        "nothing"
+        if not len(seen)
+        else "rows {}–{}, columns {}–{}".format(*(int(v) for c in (0, 1) for v in (seen[:, c].min(), seen[:, c].max())))
+    )
+    required = f"rows {rows[0]}–{rows[-1]}, columns {columns[0]}–{columns[-1]}"
+    return Finding(float(np.array_equal(moved, wanted)), f"{what} sees {box}", required)
+
+
+@points(0.5, "Shifts are by one, and zeros come in")
+@hint("down_shift(x)[i] is row i − 1 and right_shift(x)[j] column j − 1, with zeros at the edge: no row comes round.")
+def test_shifts_are_by_one_and_zeros_come_in(student, seed):
+    x = np.random.default_rng(seed).normal(size=(2, 2, 3, 4)).astype(np.float32)
+    for name, axis in (("down_shift", 2), ("right_shift", 3)):
+        wanted = np.roll(x, 1, axis=axis)
+        wanted[(slice(None),) * axis + (0,)] = 0
+        off = float(np.abs(expect(student.call(name, x), x.shape, f"{name}(x)") - wanted).max())
+        require(Finding(float(off == 0), f"{name}(x) is off by {off:.2g}", "moved by one, zeros at the edge"))
+
+
+@points(1, "Convolutions end at the pixel itself, in both sizes")
+@hint(
+    "Zeros above: h − 1 rows. Zeros beside: w − 1 on the left where `right`, w // 2 on both sides else. With stride 2 "
+    "the kernel ends at (2i, 2j). Upwards, pixel (i, j) goes to (2i, 2j) and on: cut at the end, not at the begin."
+)
+def test_convolutions_end_at_the_pixel_itself_in_both_sizes(student, seed):
+    new = partial(student.new, seed=seed)
+    for kernel, right, columns in (((2, 3), False, range(2, 5)), ((2, 2), True, range(2, 4))):
+        side = "left and above" if right else "above"
+        conv = new("ShiftedConv2d", 2, 3, kernel, right)
+
+        def call(x: np.ndarray, of=conv) -> np.ndarray:
+            return expect(of.call("forward", x), (len(x), 3, *x.shape[2:]), "ShiftedConv2d(…)(x)")
+
+        require(sees(moved_by_inputs(call, 5, 6, (2, 3)), range(1, 3), columns, f"({side}) output (2, 3)"))
+        half = new("ShiftedConv2d", 2, 3, kernel, right, 2)
+
+        def down(x: np.ndarray, of=half) -> np.ndarray:
+            return expect(of.call("forward", x), (len(x), 3, 2, 3), "ShiftedConv2d(…, stride=2)(x)")
+
+        below = range(columns[0] - 1, columns[-1])  # of output (1, 1), which lies at (2, 2)
+        require(sees(moved_by_inputs(down, 4, 6, (1, 1)), range(1, 3), below, f"({side}, stride 2) output (1, 1)"))
+        double = new("ShiftedUp2d", 2, 3, kernel, right)
+
+        def up(x: np.ndarray, of=double) -> np.ndarray:
+            return expect(of.call("forward", x, [4, 6]), (len(x), 3, 4, 6), "ShiftedUp2d(…)(x, size)")
+
+        odd = range(1, 2 if right else 3)  # of an odd column; without `right` it lies between two pixels
+        for at, rows, beside in (((2, 2), range(1, 2), range(1, 2)), ((1, 3), range(1), odd)):
+            require(sees(moved_by_inputs(up, 2, 3, at), rows, beside, f"({side}, up) output {at}"))
+
+
+test_each_value_depends_only_on_earlier_values = suite.causal(
+    1,
+    "Some output sees itself or what comes after it. Both streams begin shifted: u by a row, ul by a row (above_ul) "
+    "and by a column (left). A colour sees those before it in its pixel through the means and the weights alone.",
+)
+test_no_blind_spot = suite.no_blind_spot(
+    0.5,
+    "Some value of the past reaches no output: green sees its red, blue sees both, and all see the pixels before; ul "
+    "gets u aside in every block, and what went down comes in again when the picture is as large as before.",
+    networks=4,
+)
+test_every_layer_has_weights_of_its_own = suite.own_layers(0.25)
+test_every_example_for_itself = suite.every_example(0.25)
+test_called_with_one_example = suite.one_example(0.25)
+test_log_density_is_the_sum_of_the_conditionals = suite.chain_rule(
+    0.5,
+    "logits give p(G | R) = Σ_k π_k P_k(R) P_k(G | R) / Σ_k π_k P_k(R): a component's weight is multiplied by what it "
+    "gave to the colours before; log_prob is the sum over the pixels.",
+)
+test_probabilities_sum_to_one = suite.sums_to_one(
+    0.5, "Over all 729 pictures of two pixels p sums to one: log_prob is summed over the pixels, not averaged, in nats."
+)
+test_samples_follow_the_density = suite.samples(
+    0.75,
+    "One component a pixel, for all three colours. A draw is rounded to the nearest level and kept between the ends, "
+    "and the mean of the next colour depends on the level that was drawn.",
+    count=3000,
+    networks=3,
+    tall=(1, 32),
+    needs=test_each_value_depends_only_on_earlier_values,
+)
+test_trained_close_to_the_limit = suite.trained(
+    1,
+    "Train longer, let the learning rate fall to zero, and start with widths that are small: log s near −2.",
+    baseline=lambda: DATA.beside,
+    held_out=60,  # a mean difference of log-probabilities, which chance moves little
+)
