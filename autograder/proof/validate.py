@@ -149,7 +149,7 @@ def _artifacts(case: Case) -> Iterator[Path]:
 
 
 def _training_key(case: Case) -> str:
-    code = case.code()
+    code = _without_pictures(case)
     digest = hashlib.sha256("\0".join([*code, importlib.metadata.version("torch")]).encode())
     used = {f for source in code for file in sources.imported(source) for f in sources.closure(file)}
     for file in sorted(f for f in used if f.is_relative_to(ROOT / "deepul_utils")):
@@ -414,9 +414,12 @@ def key(case: Case) -> str:
 def _deciding(case: Case) -> list[str]:
     """The code cells that the verdict rests on. A cell that only shows something must run in every right notebook; what
     it shows of a wrong one decides nothing."""
+    return case.code() if case.kind in RUNS else _without_pictures(case)
+
+
+def _without_pictures(case: Case) -> list[str]:
+    """The code cells but for those that only show something."""
     code = case.code()
-    if case.kind in RUNS:
-        return code
     shown = only_pictures(code, case.exercise.assignment.name)
     return [source for k, source in enumerate(code) if k not in shown]
 

@@ -770,7 +770,7 @@ MUTANTS = (
         "samples-of-the-untrained",
         "pixelcnn",
         "draws from the model that was not trained",
-        (("lambda: pixelcnn.sample(64))", "lambda: untrained.sample(64), redraw=True)"),),
+        (("lambda: pixelcnn.sample(64))", "lambda: PixelCNN(glyphs.shape, levels=2).sample(64), redraw=True)"),),
         "saved_samples_are_the_models_own",
         "with the trained model",
     ),
