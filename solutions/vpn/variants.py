@@ -19,8 +19,7 @@ STATES = (
 )
 LOGITS = "return unfold(self.decode(fold(x), fold(self.states(x))), x.shape[1])"
 FRAME_BY_FRAME = (
-    "s = self.states(x)\n"
-    "        return torch.stack([self.decode(x[:, t], s[:, t]) for t in range(x.shape[1])], dim=1)"
+    "s = self.states(x)\n        return torch.stack([self.decode(x[:, t], s[:, t]) for t in range(x.shape[1])], dim=1)"
 )
 GATES = (
     "i, f, o, g = self.conv(torch.cat([x, h], dim=1)).chunk(4, dim=1)\n"
