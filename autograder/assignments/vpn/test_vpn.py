@@ -104,7 +104,7 @@ class Cell:
         rng = np.random.default_rng(seed)
         self.x, self.h, self.c = (rng.normal(size=(B, n, H, W)).astype(np.float32) for n in (2, 3, 3))
 
-    def step(self, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def step(self, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, ...]:
         """h', c'."""
         answer = self.handle.call("forward", x, h, c)
         pair = answer if isinstance(answer, list) and len(answer) == 2 else (answer, None)
