@@ -1,0 +1,427 @@
+"""Exercise E6: frames folded into a batch, a convolutional LSTM over them, and a decoder that is told its state."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from autograder.checks import Recipe, hint, points, require
+from autograder.families import autoregressive as family
+from autograder.families.autoregressive import STRONG, Conditionals
+from autograder.properties import discrete
+from autograder.properties.autoregressive import MOVED
+from autograder.properties.finding import Finding
+from autograder.student import Handle, expect, whole
+from deepul_utils import videos
+
+DATA = videos.get("bounce1")
+LEVELS = 2
+# Small shapes, (T, 1, H, W): to enumerate; to look for what is seen; and to look for what is drawn.
+TINY, SQUARE, TALL = (3, 1, 2, 2), (3, 1, 3, 3), (3, 1, 4, 4)
+SAME = 1e-4  # of numbers of order one in float32
+FAR = 1e4  # here a gate is open or shut
+NETWORKS = 4  # in a single one a path may be shut by chance
+COUNT = 3000  # draws of a small model
+VIDEOS = 6  # of which the trained model is asked by its parts
+
+
+def small(
+    student,
+    seed: int,
+    shape: tuple[int, ...] = TINY,
+    levels: int = LEVELS,
+    width: int = 8,
+    depth: int = 1,
+    time: bool = True,
+    **strength: float,
+) -> Conditionals:
+    """A small VPN with random weights."""
+    size = dict(shape=list(shape), levels=levels, width=width, depth=depth, time=time)
+    return Conditionals(student.new("VPN", seed=seed, **size, **strength), shape, levels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite(family.Suite):
+    """The suite of the family; the loss is a mean of log p(x) − log q(x) a frame, which chance moves less than either.
+
+    The true conditionals are known of frames only, so videos are compared as wholes.
+    """
+
+    def _grade_held_out(self, student, graded, seed, data, baseline, n):
+        (examples,) = self._held_out(data, n, seed)
+        model = self._trained(student, data)
+        x, log_p = model.rows(examples), data.log_prob(examples)
+
+        def excess(number: int = n) -> float:
+            return float((log_p[:number] - self._trained(student, data).densities(x[:number])).mean()) / data.length
+
+        for found in model.hides_the_future(x, seed):
+            require(found)
+
+        def few() -> float:
+            return excess(family.FEW)
+
+        limit = data.entropy / data.length
+        graded(self._artifact(data), excess, limit=limit, baseline=baseline(), recipe=self.recipe, few=few)
+
+
+suite = Suite(
+    exercise="vpn",
+    of="VPN",
+    small=small,
+    data=(DATA,),
+    recipe=Recipe("Adam", lr=5e-3, steps=1000, batch=8),
+    says="logits(x) is (B, T, 1, H, W, levels) and log_prob(x) is (B,)",
+    example="video",
+    wide={"shape": SQUARE},
+    deep={"depth": 2},
+    tall={"shape": TALL, "depth": 2, **STRONG},
+    whole={"shape": DATA.shape},
+)
+
+
+@points(0.5, "Frames become a batch, and videos again")
+@hint(
+    "Frame t of video b is number bT + t: first all frames of the first video, in time. flatten(0, 1) does it, and "
+    "unflatten(0, (B, T)) undoes it, not (T, B); dimensions are not permuted."
+)
+def test_frames_become_a_batch_and_videos_again(student, seed):
+    required = "frame t of video b is number bT + t, and back"
+    for shape in ((2, 3, 1, 2, 4), (3, 2, 4), (1, 4, 2, 2, 2, 3), (4, 1, 5)):
+        x = np.arange(np.prod(shape)).reshape(shape)
+        (B, T), rest = shape[:2], shape[2:]
+        batch = expect(student.call("fold", x), (B * T, *rest), "fold(x)")
+        off = float((batch != x.reshape(B * T, *rest)).mean())
+        require(Finding(float(off == 0), f"fold puts {off:.0%} of the numbers elsewhere", required))
+        back = expect(student.call("unfold", x.reshape(B * T, *rest), T), shape, "unfold(frames, T)")
+        off = float((back != x).mean())
+        require(Finding(float(off == 0), f"unfold puts {off:.0%} of the numbers elsewhere", required))
+
+
+class Cell:
+    """A student's ConvLSTM with random weights, and inputs for it."""
+
+    def __init__(self, student, seed: int, B: int = 3, H: int = 5, W: int = 6):
+        self.handle: Handle = student.new("ConvLSTM", 2, 3, seed=seed)
+        rng = np.random.default_rng(seed)
+        self.x, self.h, self.c = (rng.normal(size=(B, n, H, W)).astype(np.float32) for n in (2, 3, 3))
+
+    def step(self, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, ...]:
+        """h', c'."""
+        answer = self.handle.call("forward", x, h, c)
+        pair = answer if isinstance(answer, list) and len(answer) == 2 else (answer, None)
+        return tuple(expect(v, h.shape, f"ConvLSTM(…)(x, h, c)[{k}]").astype(np.float64) for k, v in enumerate(pair))
+
+    def gates(self, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """f, i ⊙ g and o, by what the cell does with memories of zeros, of ones and its own."""
+        x, h = scale * self.x, scale * self.h
+        shown, written = self.step(x, h, np.zeros_like(h))
+        kept = self.step(x, h, np.ones_like(h))[1] - written
+        large, memory = self.step(x, h, 10 * np.sign(self.c) + self.c)
+        wanted = kept * (10 * np.sign(self.c) + self.c) + written
+        require(within(memory - wanted, 10, "c′ is {} off", "c′ = f ⊙ c + i ⊙ g, where f and i ⊙ g know nothing of c"))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            o = np.where(np.abs(memory) > 1, large / np.tanh(memory), np.nan)
+            again = np.where(np.abs(written) > 0.05, shown / np.tanh(written), np.nan)
+        known = np.isfinite(o) & np.isfinite(again)
+        off = (again - o)[known]
+        require(within(off, 10, "h′ / tanh(c′) differs by {} where c does", "h′ = o ⊙ tanh(c′): o knows nothing of c"))
+        return kept, written, o[np.isfinite(o)]
+
+
+def within(off: np.ndarray, scale: float, measured: str, required: str) -> Finding:
+    """Numbers that are zero but for the rounding of others of this size."""
+    most = float(np.abs(off).max(initial=0.0))
+    return Finding(float(most <= SAME * scale), measured.format(f"{most:.2g}"), required)
+
+
+@points(1, "The memory keeps and adds, and is shown")
+@hint(
+    "c′ = f ⊙ c + i ⊙ g, and h′ = o ⊙ tanh(c′) of the new c′. i, f and o go through a sigmoid, g through tanh; each "
+    "has a part of the channels of its own: chunk(4, dim=1)."
+)
+def test_the_memory_keeps_and_adds_and_is_shown(student, seed):
+    cell = Cell(student, seed)
+    kept, written, shown = cell.gates()
+    for name, low, values in (("f", 0, kept), ("i ⊙ g", -1, written), ("o", 0, shown)):
+        found = f"{name} is from {values.min():.3g} to {values.max():.3g}"
+        ok = low - SAME < values.min() and values.max() < 1 + SAME and np.ptp(values) > SAME
+        require(Finding(float(ok), found, f"between {low} and 1, and not always the same"))
+    kept, written, shown = cell.gates(FAR)
+    for name, values in (("f", kept), ("i", np.abs(written)), ("o", shown)):
+        shut, open_ = float((values < 0.1).mean()), float((values > 0.9).mean())
+        found = f"where its inputs are huge, {name} is shut in {shut:.0%} of the places and open in {open_:.0%}"
+        require(Finding(float(min(shut, open_) > 0.02), found, "a gate: some are shut, and some are open"))
+    found = f"where its inputs are huge, i ⊙ g is from {written.min():.2g} to {written.max():.2g}"
+    require(Finding(float(written.min() < -0.5 and written.max() > 0.5), found, "g = tanh(…): it adds and takes away"))
+
+
+@points(0.5, "The gates look at frame and state, around")
+@hint(
+    "One convolution of torch.cat([x, h], dim=1), k × k with padding=k // 2: the gates at a place see both of them "
+    "there and at its neighbours, and not the memory c of other places."
+)
+def test_the_gates_look_at_frame_and_state_around(student, seed):
+    cell = Cell(student, seed, B=1)
+    H, W = cell.x.shape[2:]
+    near = np.maximum(*np.abs(np.indices((H, W)) - np.array([2, 3])[:, None, None]))  # rings around the place (2, 3)
+    given = {"x": cell.x, "h": cell.h, "c": cell.c}
+    base = cell.step(**given)[1]
+    for name, reach in (("x", 1), ("h", 1), ("c", 0)):
+        queries = np.repeat(given[name], H * W, axis=0)
+        places = np.arange(H * W)
+        queries.reshape(H * W, -1, H * W)[places, :, places] += 1
+        others = {key: np.repeat(v, H * W, axis=0) for key, v in given.items()} | {name: queries}
+        moved = (np.abs(cell.step(**others)[1] - base) > MOVED).any(axis=1)[:, 2, 3].reshape(H, W)
+        measured = f"c′ at a place sees {name} at {int(moved.sum())} places"
+        required = f"the {(2 * reach + 1) ** 2} places of {name} that are at most {reach} away"
+        require(Finding(float(np.array_equal(moved, near <= reach)), measured, required))
+
+
+def codes(model: Conditionals, method: str, x: np.ndarray) -> np.ndarray:
+    """model.method(x) of videos (B, T, 1, H, W), which is (B, T, width, H, W)."""
+    _, _, H, W = model.shape
+    return expect(model.handle.call(method, x), (len(x), x.shape[1], 8, H, W), f"VPN(…).{method}(x)")
+
+
+def sees_frames(student, seed: int, method: str) -> np.ndarray:
+    """Whether the code of frame t moves with pixel i of frame u, in one of two networks: bool (T, T, H · W)."""
+    T, _, H, W = SQUARE
+    moved, rng = np.zeros((T, T, H * W), dtype=bool), np.random.default_rng(seed)
+    for network in range(NETWORKS):
+        model = small(student, seed + network, shape=SQUARE)
+        x = rng.integers(LEVELS, size=(8, *SQUARE))
+        base = codes(model, method, x)
+        for u, pixel in np.ndindex(T, H * W):
+            changed = x.copy()
+            changed.reshape(len(x), T, -1)[:, u, pixel] ^= 1
+            off = np.abs(codes(model, method, changed) - base)
+            moved[:, u, pixel] |= (off > MOVED).any(axis=(0, 2, 3, 4))
+    return moved
+
+
+@points(0.5, "Frames are encoded by themselves")
+@hint(
+    "encode(x) is the same network for every frame: fold the videos, and unfold the codes. Its code keeps the frame's "
+    "size, and sees this frame alone, all around: its convolutions are not masked."
+)
+def test_frames_are_encoded_by_themselves(student, seed):
+    moved, required = sees_frames(student, seed, "encode"), "frame t alone, all of it"
+    for t, u in np.ndindex(moved.shape[:2]):
+        if t != u and moved[t, u].any():
+            require(Finding(0.0, f"the code of frame {t + 1} moves with frame {u + 1}", required))
+        if t == u and not moved[t, t].all():
+            require(Finding(0.0, f"the code of frame {t + 1} sees {moved[t, t].mean():.0%} of it", required))
+    model = small(student, seed, shape=SQUARE)
+    x = np.random.default_rng(seed).integers(LEVELS, size=(4, *SQUARE))
+    off = codes(model, "encode", x)[:, ::-1] - codes(model, "encode", x[:, ::-1].copy())
+    require(
+        within(off, 1 + np.abs(off).max(), "frames in another order have codes that are {} others", "the same codes")
+    )
+    first = corners(model, "encode", x)
+    require(Finding(float(first), "a place is told by " + ("all around" if first else "one side"), "all around"))
+
+
+def corners(model: Conditionals, method: str, x: np.ndarray) -> bool:
+    """Whether the first place of a frame moves with its last pixel, and the last place with its first pixel."""
+    base = codes(model, method, x)
+    seen = []
+    for pixel, place in ((-1, 0), (0, -1)):
+        changed = x.copy()
+        changed[:, :, 0, pixel, pixel] ^= 1
+        seen.append(np.abs(codes(model, method, changed) - base)[..., place, place].max() > MOVED)
+    return all(seen)
+
+
+@points(1, "The state holds all frames before, and no other")
+@hint(
+    "s_t is the h that the LSTM has after frame t − 1: put h into the list before the LSTM takes frame t, not after. "
+    "Before the first frame h and c are zero, for every video anew; then both are handed on from frame to frame."
+)
+def test_the_state_holds_all_frames_before_and_no_other(student, seed):
+    moved, required = sees_frames(student, seed, "states"), "all of the frames before, and nothing else"
+    for t, u in np.ndindex(moved.shape[:2]):
+        if u >= t and moved[t, u].any():
+            require(Finding(0.0, f"the state of frame {t + 1} moves with frame {u + 1}", required))
+        if u < t and not moved[t, u].all():
+            require(
+                Finding(0.0, f"the state of frame {t + 1} sees {moved[t, u].mean():.0%} of frame {u + 1}", required)
+            )
+    model = small(student, seed, shape=SQUARE)
+    x = np.random.default_rng(seed).integers(LEVELS, size=(4, *SQUARE))
+    first = float(np.abs(codes(model, "states", x)[:, 0]).max())
+    require(Finding(float(first == 0), f"the state of the first frame is up to {first:.2g}", "zero"))
+    require(is_the_lstm(model, x))
+
+
+def is_the_lstm(model: Conditionals, x: np.ndarray) -> Finding:
+    """|s| < 1, as o ⊙ tanh(c) is, and videos in another order have the states in that order."""
+    s = codes(model, "states", x)
+    turned = codes(model, "states", x[::-1].copy())[::-1]
+    most, off = float(np.abs(s).max()), float(np.abs(turned - s).max())
+    if most > 1:
+        return Finding(0.0, f"states are up to {most:.2g}", "h = o ⊙ tanh(c), which is at most 1")
+    return Finding(
+        float(off <= SAME), f"videos in another order have states that are {off:.2g} others", "the same states"
+    )
+
+
+@points(0.5, "A frame is decoded with its own state")
+@hint(
+    "logits(x) of frame t is decode(x[:, t], states(x)[:, t]). For all at once fold the videos and fold the states, in "
+    "the same order; and the state is added in decode, so that every pixel is told of it."
+)
+def test_a_frame_is_decoded_with_its_own_state(student, seed):
+    rng, here = np.random.default_rng(seed), 0.0
+    for network in range(NETWORKS):
+        model = small(student, seed + network, shape=SQUARE)
+        x = rng.integers(LEVELS, size=(5, *SQUARE))
+        s = codes(model, "states", x).astype(np.float32)
+        require(by_frames(model, x, s))
+        here = here + told_here(model, x[:, 1], s[:, 1])
+    told = float((here > 0).mean())
+    require(Finding(float(told == 1), f"{told:.0%} of the pixels hang on the state at their place", "all of them"))
+
+
+def told_here(model: Conditionals, frame: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """Whether the logits of a pixel, of one of several frames, move with the state at its place: bool (H · W,)."""
+    n, places = len(frame), np.arange(frame[0].size)
+    frames, states = (np.repeat(v, len(places), axis=0) for v in (frame, s))
+    changed = states.copy().reshape(n, len(places), -1, len(places))
+    changed[:, places, :, places] += 1
+    off = np.abs(decoded(model, frames, changed.reshape(states.shape)) - decoded(model, frames, states))
+    return (off > MOVED).reshape(n, len(places), len(places), -1).any(axis=(0, 3)).diagonal()
+
+
+def decoded(model: Conditionals, frame: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """model.decode(frame, s), (n, 1, H, W, levels)."""
+    size = (len(frame), *model.shape[1:], model.levels)
+    return expect(model.handle.call("decode", frame, s), size, "VPN(…).decode(frame, s)")
+
+
+def by_frames(model: Conditionals, x: np.ndarray, s: np.ndarray) -> Finding:
+    """logits(x), of videos (B, T, 1, H, W), is decode of each frame with its state (B, T, width, H, W)."""
+    logits = expect(model.handle.call("logits", x), (*x.shape, model.levels), "VPN(…).logits(x)")
+    for t in range(x.shape[1]):
+        one = decoded(model, x[:, t], s[:, t])
+        off = float(np.abs(one - logits[:, t]).max())
+        if not off <= SAME * (1 + np.abs(one).max()):
+            measured = f"logits of frame {t + 1} are up to {off:.2g} from those of the frame asked alone"
+            return Finding(0.0, measured, "the same")
+    return Finding(1.0, "logits of every frame are those of the frame asked alone", "the same")
+
+
+test_each_pixel_depends_only_on_earlier_pixels = suite.causal(
+    0.5,
+    "Some output sees its own pixel or a later one. In its own frame a pixel sees its strict past: the first "
+    "convolution is masked with own=False; and the state tells nothing of frame t and those after it.",
+    mixed="Everything sees everything: the first convolution is not masked, or the state is that of the same frame.",
+)
+test_no_blind_spot = suite.no_blind_spot(
+    0.5,
+    "Every output sees all earlier frames, by the state, and all of its own frame before it, by the masked 9 × 9 "
+    "convolution: is the state added, and is the decoder given the frame itself?",
+    networks=NETWORKS,
+)
+test_every_layer_has_weights_of_its_own = suite.own_layers(0.25)
+test_every_example_for_itself = suite.every_example(0.25)
+test_called_with_one_example = suite.one_example(0.25)
+test_log_density_is_the_sum_of_the_conditionals = suite.chain_rule(
+    0.5,
+    "log p(x) = Σ_t Σ_i log softmax(logits_{t,i})[x_{t,i}]: softmax over the levels, the one that x_{t,i} has, summed "
+    "over the pixels of all frames.",
+)
+test_exact_for_videos_that_are_hardly_possible = suite.exact_far(0.25)
+test_probabilities_sum_to_one = suite.sums_to_one(
+    0.5, "Over all 4,096 videos of three frames of 2 × 2 pixels p sums to one: log_prob is summed, not averaged."
+)
+test_samples_follow_the_density = suite.samples(
+    0.5,
+    "Draw frame after frame, and each pixel of a frame from its conditional, given those before it; not the most "
+    "likely level. The state is made anew for each frame, when those before it are drawn.",
+    count=COUNT,
+    networks=3,
+    tall=(1, 48),
+    needs=test_each_pixel_depends_only_on_earlier_pixels,
+)
+
+
+@points(0.5, "Without the state it is an image model")
+@hint(
+    "With time=False all states are zero, so every frame is a picture by itself, with the same probability wherever it "
+    "stands in the video. With time=True a frame hangs on those before it."
+)
+def test_without_the_state_it_is_an_image_model(student, seed):
+    still = small(student, seed, shape=SQUARE, time=False)
+    x = np.random.default_rng(seed).integers(LEVELS, size=(6, *SQUARE))
+    most = float(np.abs(codes(still, "states", x)).max())
+    require(Finding(float(most == 0), f"without time the states are up to {most:.2g}", "zero"))
+    size, what = (*x.shape, LEVELS), "VPN(…, time=False).logits(x)"
+    logits = expect(still.handle.call("logits", x), size, what)
+    turned = expect(still.handle.call("logits", x[:, ::-1].copy()), size, what)[:, ::-1]
+    off = float(np.abs(logits - turned).max())
+    measured = f"without time, frames in another order have logits that are up to {off:.2g} others"
+    require(Finding(float(off <= SAME * (1 + np.abs(logits).max())), measured, "the same"))
+    moving = small(student, seed, shape=SQUARE)
+    differs = float(np.abs(moving.handle.call("logits", x) - logits).max())
+    require(Finding(float(differs > MOVED), f"with time, logits are {differs:.2g} others than without", "others"))
+
+
+@points(0.5, "Going on keeps what is given", needs=test_each_pixel_depends_only_on_earlier_pixels)
+@hint(
+    "go_on(x) begins with frame K + 1, where K is the number of frames that are given: these stay as they are, at the "
+    "beginning of the video, and the others are drawn given them."
+)
+def test_going_on_keeps_what_is_given(student, seed):
+    model = small(student, seed, **STRONG)
+    rng, (T, *frame) = np.random.default_rng(seed), TINY
+    known = rng.integers(LEVELS, size=(20, T, *frame))
+    required = "the frames that are given stay"
+    for K in (1, 2, T):
+        x = expect(model.handle.call("go_on", known[:, :K], seed=seed), (20, *TINY), "VPN(…).go_on(x)")
+        off = float((x[:, :K] != known[:, :K]).mean())
+        require(Finding(float(off == 0), f"{off:.0%} of the given pixels are others afterwards", required))
+    given = np.repeat(known[:1, :2], COUNT, axis=0)
+    drawn = whole(model.handle.call("go_on", given, seed=seed), "VPN(…).go_on(x)")
+    told = given[0].ravel()
+    rest = model.dims - len(told)
+
+    def density(x: np.ndarray) -> np.ndarray:
+        """log p of what is drawn, (B, rest), and of what is given, together."""
+        return model.density(np.concatenate([np.broadcast_to(told, (len(x), len(told))), x], axis=1))
+
+    total = np.logaddexp.reduce(density(discrete.states(rest, LEVELS)))
+    require(discrete.sampler_matches(model.rows(drawn)[:, len(told) :], lambda x: density(x) - total, LEVELS, seed))
+
+
+test_trained_close_to_the_limit = suite.trained(
+    1,
+    "If it is several nats above the limit, the network does not use the past: do the states reach the decoder, and "
+    "are h and c handed on from frame to frame?",
+    baseline=lambda: (DATA.entropy_without_time - DATA.entropy) / DATA.length,
+    held_out=200,
+)
+
+
+@points(0.5, "The trained model is made of its parts")
+@hint(
+    "What is true of small models is to be true of the trained one: logits of frame t are decode(x[:, t], s) with s "
+    "its state, and this state is the same whatever comes from frame t on."
+)
+def test_the_trained_model_is_made_of_its_parts(student, seed):
+    model = Conditionals(student.trained("vpn", "VPN"), DATA.shape, DATA.levels)
+    x = DATA.sample(VIDEOS, seed=seed, split="test").astype(np.int64)
+    s = np.asarray(model.handle.call("states", x))
+    s = expect(s, (*x.shape[:2], *s.shape[2:3], *x.shape[3:]), "VPN(…).states(x)").astype(np.float32)
+    require(by_frames(model, x, s))
+    t = int(np.random.default_rng(seed).integers(1, DATA.length))
+    changed = np.concatenate([x[:, :t], np.roll(x, 1, axis=0)[:, t:]], axis=1)
+    off = float(np.abs(np.asarray(model.handle.call("states", changed))[:, : t + 1] - s[:, : t + 1]).max())
+    require(
+        Finding(
+            float(off <= SAME), f"states up to frame {t + 1} move by {off:.2g} with what comes from it on", "the same"
+        )
+    )
+    differs = float(np.abs(s[:, 1:]).max())
+    require(
+        Finding(float(differs > MOVED), f"states of the trained model are up to {differs:.2g}", "they tell something")
+    )
