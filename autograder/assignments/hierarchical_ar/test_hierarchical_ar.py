@@ -331,8 +331,8 @@ test_every_example_for_itself = suite.every_example(0.25)
 test_called_with_one_example = suite.one_example(0.25)
 test_log_density_is_the_sum_of_the_conditionals = suite.chain_rule(
     0.5,
-    "log_prob(x, k) is log p(k) + log p(x | k), each the sum over its places of log softmax(logits_i) at the value that "
-    "stands there.",
+    "log_prob(x, k) is log p(k) + log p(x | k), each the sum over its places of log softmax(logits_i) at the value "
+    "that stands there.",
 )
 test_exact_for_pictures_that_are_hardly_possible = suite.exact_far(0.25)
 test_probabilities_sum_to_one = suite.sums_to_one(
@@ -436,4 +436,4 @@ def left_open(k: np.ndarray, kinds: np.ndarray) -> float:
     p = counts / counts.sum()
     of_code = np.broadcast_to(p.sum(axis=1, keepdims=True), p.shape)
     seen = p > 0
-    return float(-(p[seen] * np.log(p[seen] / of_code[seen])).sum())
+    return max(0.0, float(-(p[seen] * np.log(p[seen] / of_code[seen])).sum()))
