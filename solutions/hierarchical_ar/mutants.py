@@ -236,8 +236,8 @@ MUTANTS = (
     mutant(
         "squeezed",
         "squeeze() drops the batch, too, when it holds one picture",
-        LOG_P,
-        LOG_P.replace(".flatten(1).sum(dim=1)", ".squeeze().flatten(-2).sum(dim=-1)"),
+        JOINT,
+        JOINT.replace("return ", "return (") + ").squeeze()",
         "called_with_one_example",
         "should have shape (1,)",
     ),
