@@ -311,7 +311,7 @@ MUTANTS = (
         "the masked coder is trained with everything hidden",
         (("fit=lambda m: train_coder(m, lattice)", "fit=lambda m: train_coder(m, everywhere)"), *ALONE),
         "masked_codes_are_what_neighbours_do_not_tell",
-        "trained with `lattice`",
+        "far from what the recipe in the text reaches",
         weights="trained",
     ),
     Mutant(
