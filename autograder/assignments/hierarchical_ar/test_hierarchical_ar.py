@@ -30,7 +30,7 @@ ENOUGH = 200  # pictures whose codes are read
 class Joint:
     """A hierarchy as one model of rows: the codes first, in raster order, then the pixels."""
 
-    def __init__(self, handle: Handle, shape: tuple[int, int, int], levels: int, words: int, S: int):
+    def __init__(self, handle: Handle, shape: tuple[int, ...], levels: int, words: int, S: int):
         _, H, W = shape
         self.handle, self.shape, self.levels, self.words = handle, shape, levels, words
         self.grid, self.label = (H // S, W // S), handle.label
@@ -77,15 +77,15 @@ class Joint:
         return self.handle.parameters()
 
 
-def conditionals(handle: Handle, shape: tuple[int, int, int], levels: int) -> Conditionals:
+def conditionals(handle: Handle, shape: tuple[int, ...], levels: int) -> Conditionals:
     """A trained hierarchy, of the real size."""
     return joint(handle, shape, levels, words=mosaics.KINDS, S=mosaics.TILE)
 
 
-def joint(handle: Handle, shape: tuple[int, int, int], levels: int, words: int, S: int) -> Conditionals:
+def joint(handle: Handle, shape: tuple[int, ...], levels: int, words: int, S: int) -> Conditionals:
     made = Joint(handle, shape, levels, words, S)
     _, H, W = shape
-    return Conditionals(made, (H * W + H * W // S**2,), max(levels, words))
+    return Conditionals(made, (H * W + H * W // S**2,), max(levels, words))  # type: ignore[arg-type]  # it answers as one
 
 
 def small(
