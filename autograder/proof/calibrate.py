@@ -208,15 +208,19 @@ def _summary(runs: list[Measurement]) -> dict:
     """Of several seeds, as it stands in reference.json."""
     first, excess = runs[0], [run.excess for run in runs]
     summary = {
-        "mean": round(statistics.fmean(excess), 6),
-        "sd": round(statistics.stdev(excess), 6) if len(excess) > 1 else 0.0,
-        "runs": [round(e, 6) for e in excess],
-        "limit": None if first.limit is None else round(first.limit, 6),
-        "baseline": round(first.baseline, 6),
+        "mean": _rounded(statistics.fmean(excess)),
+        "sd": _rounded(statistics.stdev(excess)) if len(excess) > 1 else 0.0,
+        "runs": [_rounded(e) for e in excess],
+        "limit": None if first.limit is None else _rounded(first.limit),
+        "baseline": _rounded(first.baseline),
         "seconds": round(statistics.median(run.seconds for run in runs), 1),
         "unit": first.unit + ("" if first.limit is None else " above the limit"),
     }
     return summary if first.promised is None else summary | {"promised": first.promised}
+
+
+def _rounded(value: float) -> float:
+    return round(value, 6) + 0.0  # and no -0.0
 
 
 def _versions() -> dict:
