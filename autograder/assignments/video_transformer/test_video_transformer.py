@@ -295,7 +295,7 @@ def blockwise(student, seed: int, block: Triple, strict: bool, size: Triple) -> 
 
 def same_block(size: Triple, block: Triple) -> np.ndarray:
     """Whether two places, in raster order, are in one block: bool (N, N)."""
-    number = np.stack(np.indices(size), axis=-1).reshape(-1, 3) // np.array(block)
+    number = np.moveaxis(np.indices(size), 0, -1).reshape(-1, 3) // np.array(block)
     return (number[:, None] == number).all(axis=-1)
 
 
