@@ -104,7 +104,7 @@ MUTANTS = (
         CUT,
         CUT.replace("permute(0, 1, 3, 5, 2, 4, 6, 7)", "permute(0, 1, 3, 5, 2, 6, 4, 7)"),
         "blocks_part_the_video",
-        "raster order",
+        "the three places after them",
         also=SKIPPED,
     ),
     mutant(
@@ -200,7 +200,7 @@ MUTANTS = (
         "scores of all places are made, and those of other blocks masked",
         ((Body("BlockAttention.forward"), ALL_PAIRS),),
         "cost_grows_with_the_number_of_blocks",
-        "not N² for all places",
+        "w of BlockAttention(…)(h, told) should have shape",
     ),
     mutant(
         "blocks-not-changed",
