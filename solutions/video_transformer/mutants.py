@@ -1,6 +1,6 @@
 """Slips in the video transformer: one at least for each check. Of public code are a reshape without a permutation where
-blocks are cut and joined, a softmax over the queries, a batch that is repeated the wrong way round, the own pixel
-visible, −10⁴ as a mask, and blocks that are the same in all layers.
+blocks are cut and joined, a softmax over the queries, draws in raster order where the order is by slices, the own
+pixel visible, −10⁴ as a mask, and blocks that are the same in all layers.
 """
 
 from autograder.proof.changes import Body, Mutant
@@ -50,6 +50,14 @@ ALL_PAIRS = (
     "        w, got = w * same, (w * same) @ v\n"
     "        out = got.transpose(1, 2).flatten(2).unflatten(1, (N // p, p))\n"
     "        return self.out(join(out, size, (T, H, W))), w[:, None]\n"
+)
+# Right, if the order of the model were that of the video.
+RASTER = (
+    "        x = torch.zeros(n, *self.shape, dtype=torch.long)\n"
+    "        for i in range(x[0].numel()):\n"
+    "            p = self.logits(x).flatten(1, 4)[:, i].softmax(dim=-1)\n"
+    "            x.view(n, -1)[:, i] = torch.multinomial(p, 1)[:, 0]\n"
+    "        return x\n"
 )
 
 SKIPPED = ("samples_follow_the_density",)
@@ -220,12 +228,12 @@ MUTANTS = (
         "the encoder, without a mask",
     ),
     mutant(
-        "raster-of-the-video",
-        "slice k may see what lies before it in raster order in the whole video: later slices of the past frames",
-        "known = torch.arange(v.shape[1], device=v.device) < k[:, None]",
-        "known = torch.arange(v.shape[1], device=v.device) <= k[:, None]",
+        "told-itself",
+        "a slice is told itself",
+        EMBEDDED,
+        EMBEDDED.replace("(self.scaled(s), k)", "(self.scaled(s), k + 1)"),
         "the_order_is_by_slices",
-        "slice by slice",
+        "not in the whole video",
         also=SKIPPED,
     ),
     mutant(
@@ -317,6 +325,14 @@ MUTANTS = (
         "p.argmax(dim=-1)",
         "samples_follow_the_density",
         "not the most likely level",
+    ),
+    Mutant(
+        "drawn-in-raster-order",
+        "video_transformer",
+        "pixels are drawn in raster order of the whole video, where the order of the model is by slices",
+        ((Body("VideoTransformer.sample"), RASTER),),
+        "samples_follow_the_density",
+        "Draw slice after slice",
     ),
     mutant(
         "embedded-once",
