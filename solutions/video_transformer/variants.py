@@ -80,14 +80,15 @@ EXP = (
     "    return torch.einsum('...ij,...jd->...id', w, v), w\n"
 )
 CUMULATIVE = (
-    "        s = torch.zeros(n, self.n, *self.size, dtype=torch.long)\n"
+    "        s = torch.zeros(n, self.n, self.size[0] * self.size[1] * self.size[2], dtype=torch.long)\n"
     "        for k in range(self.n):\n"
-    "            for i in range(self.size[0] * self.size[1] * self.size[2]):\n"
-    "                every = slices(self.logits(merge(s, self.S))[..., 0], self.S).flatten(2)[:, k, i]\n"
-    "                other = slices(self.logits(merge(s, self.S))[..., 1], self.S).flatten(2)[:, k, i]\n"
-    "                p = torch.sigmoid(other.double() - every.double())\n"
-    "                s.view(n, self.n, -1)[:, k, i] = (torch.rand(n, dtype=torch.float64) < p).long()\n"
-    "        return merge(s, self.S)\n"
+    "            for i in range(s.shape[-1]):\n"
+    "                now = s.unflatten(2, self.size)\n"
+    "                e = self.embed(now, torch.full((n,), k))\n"
+    "                level = self.decode(now[:, k], e).flatten(1, 3)[:, i].double()\n"
+    "                p = (level - level.logsumexp(dim=-1, keepdim=True)).exp()\n"
+    "                s[:, k, i] = (p.cumsum(dim=-1)[:, :-1] < torch.rand(n, 1)).sum(dim=-1)\n"
+    "        return merge(s.unflatten(2, self.size), self.S)\n"
 )
 
 VARIANTS = (
