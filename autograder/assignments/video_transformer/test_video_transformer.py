@@ -284,7 +284,8 @@ def blockwise(student, seed: int, block: Triple, strict: bool, size: Triple) -> 
     """Which output of a random BlockAttention moves with what which place tells, bool (N, N); and w."""
     width, heads, N = 8, 2, int(np.prod(size))
     layer = student.new("BlockAttention", width, heads, list(block), strict, seed=seed)
-    h, told = np.random.default_rng(seed).normal(size=(2, 1, *size, width)).astype(np.float32)
+    # Small, so that no weight of the attention is nearly one, and the others too small to be seen.
+    h, told = np.random.default_rng(seed).normal(0, 0.1, size=(2, 1, *size, width)).astype(np.float32)
     changed = np.repeat(told, N + 1, axis=0).reshape(N + 1, N, width)
     changed[np.arange(N), np.arange(N)] += 1
     args = np.repeat(h, N + 1, axis=0), changed.reshape(N + 1, *size, width)
