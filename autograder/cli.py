@@ -55,14 +55,12 @@ def list_models():
     """All models: paper, assignment, data, how near the course's own comes to the limit, how long it trains."""
     from autograder.proof import models
 
-    rows = models.rows()
-    room = max(len(row.place) for row in rows) + 2
-    for row in rows:
+    for row in models.rows():
         paper = f"{row.paper}, arXiv {row.arxiv}" if row.arxiv else row.paper
         trained = f" in {row.seconds} s" if row.seconds else ""
         lines = [f"{row.data}: {row.loss}{trained}", row.shows]
-        console.print(f"{row.place:{room}}[bold]{escape(row.model)}[/bold] · {escape(paper)}", soft_wrap=True)
-        console.print(*(" " * room + line for line in lines), sep="\n", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"{row.place} · [bold]{escape(row.model)}[/bold] · {escape(paper)}", soft_wrap=True)
+        console.print(*("    " + line for line in lines), sep="\n", soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command()

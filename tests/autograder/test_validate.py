@@ -46,7 +46,7 @@ def few(monkeypatch, tmp_path):
     monkeypatch.setattr(changes, "variants", lambda assignment: [SAME])
     for others in (starts, stubs):
         monkeypatch.setattr(others, "of_exercise", lambda exercise: [])
-    monkeypatch.setattr(cheats, "of_assignment", lambda assignment: [])
+    monkeypatch.setattr(cheats, "of_exercise", lambda exercise: [])
     monkeypatch.setattr(validate, "_record_file", lambda assignment: tmp_path / f"{assignment}.json")
     monkeypatch.setattr(validate, "RIGHT", 4)
     return tmp_path / "hw1.json"
