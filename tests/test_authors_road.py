@@ -37,7 +37,7 @@ def copy(tmp_path) -> Path:
 def in_order(tmp_path_factory) -> Path:
     """A copy with a new assignment, for which lint has nothing to say: what is trained is there, if only by name."""
     folder = copied(tmp_path_factory.mktemp("kit"))
-    assert deepul(folder, "new", "bent", "--family", "flows").returncode == 0
+    assert deepul(folder, "new", "bent", "--family", "flows", "--number", "E99").returncode == 0
     (folder / "solutions/bent/artifacts").mkdir()
     (folder / "solutions/bent/artifacts/bent.safetensors").touch()
     (folder / "homeworks/bent/figures").mkdir(parents=True)
@@ -75,9 +75,9 @@ DEFINED = "\n\ndef test_more(student): ...\n"
         (SOURCE, 'trained("bent"', 'trained("bent.more"', "no reference weights for bent.more: deepul calibrate bent"),
         (SOURCE, "figures/bent.png", "figures/more.png", "The figure more.png was not made yet: deepul release bent"),
         (SOURCE, "### END SOLUTION", "### END SOLUTON", "looks like a marker and is none"),
-        (SOURCE, "## Exercise E2 · Bent", "## Exercise E3 · Bent", "The heading “## Exercise E3 · Bent” is not in its"),
+        (SOURCE, "## Exercise E99 · Bent", "## Exercise E3 · Bent", "The heading “## Exercise E3 · Bent” is not in"),
         (TOML, "order = 100", "order = 'last'", "needs order = …, a number"),
-        (TOML, 'number = "E2"', 'number = "first"', "the number 'first' is not like 1.2, 12 or E7.1"),
+        (TOML, 'number = "E99"', 'number = "first"', "the number 'first' is not like 1.2, 12 or E7.1"),
         (TOML, 'name = "bent"', 'name = "made"', "hw1 and bent both have an exercise called made"),
         (TOML, "title =", "title", "assignment.toml cannot be read"),
     ],
