@@ -84,12 +84,6 @@ class Lost(Exception):
 
 def work(job: Job) -> dict:
     """Grade one submission in this process: Execution.to_json()."""
-    from autograder.grading.cache import kit_version
-    from autograder.grading.execute import Execution
-
-    if kit_version(job.assignment) != job.kit_version:
-        fault = "the worker has another version of the kit or of its packages than the grader: install the same there."
-        return Execution(job.submission.notebook, fault=fault).to_json()
     _grader(job.limits)
     with _lock:
         grader = _graders[job.limits]
@@ -104,8 +98,12 @@ def work_on_cluster(job: Job) -> dict:
     """
     from distributed import get_client
 
+    from autograder.grading.cache import kit_version
     from autograder.grading.execute import Execution
 
+    if kit_version(job.assignment) != job.kit_version:
+        fault = "the worker has another version of the kit or of its packages than the grader: install the same there."
+        return Execution(job.submission.notebook, fault=fault).to_json()
     client, place = get_client(), ["deepul", job.key]
     seconds = min(job.budget, job.limits.total) + LONGER
     began = client.get_metadata(place, default=None)
