@@ -16,6 +16,7 @@ from functools import cache
 
 from autograder import assignments
 from autograder.grading import outputs
+from autograder.sources import closure
 
 LABEL = "The student's own output, as it was handed in: pictures are not drawn again for a grade."
 NOTHING = "Not run for a grade: this cell only shows something, and was handed in without its output."
@@ -26,7 +27,9 @@ MOST_PRINTED = 20_000  # characters of a text among them
 
 PLOTS = re.compile(r"\bplots\b")
 SHOWS = re.compile(r"\b(plots|print)\b")
+CHECKS = assignments.ROOT / "autograder"
 NAME = re.compile(r"[^\W\d]\w*")
+STRING = re.compile(r"""(?<=["'])[^\W\d]\w*(?=["'])""")  # of nothing but a name
 MAGIC = re.compile(r"^[ \t]*[%!?].*$", re.MULTILINE)  # IPython's own lines, which are no Python
 # What trains, keeps, or reaches beyond the notebook: functions, and methods of anything. A cell that comes to one of
 # these is run.
@@ -72,8 +75,12 @@ def only_pictures(sources: list[str], assignment: str, run: Collection[int] = ()
     if any(cell.needs & HIDDEN or cell.replaces_plots for cell in cells):
         return set()
     functions = _functions(cells)
-    showing = (k for k, s in enumerate(sources) if k not in run and (PLOTS.search(s) or _is_courses(s, assignment)))
-    chosen = {k for k in showing if _only_shows(cells[k], functions) and not cells[k].binds & _graded(assignment)}
+    chosen = set()
+    for k, (source, cell) in enumerate(zip(sources, cells, strict=True)):
+        of_course = _is_courses(source, assignment)
+        shows = PLOTS.search(source) or (of_course and SHOWS.search(source))
+        if shows and k not in run and _only_shows(cell, functions, of_course) and not cell.binds & _graded(assignment):
+            chosen.add(k)
     while True:  # what a cell that runs takes from one of these makes that one run, too
         needed = {name for k, cell in enumerate(cells) if k not in chosen for name in cell.needs}
         run = {k for k in chosen if cells[k].binds & needed}
@@ -140,13 +147,16 @@ def _size(output: dict) -> int:
 
 @cache
 def _graded(assignment: str) -> frozenset[str]:
-    """The functions and classes of the assignment's own source: checks ask for some of them by name."""
-    return frozenset(re.findall(r"^(?:class|def) (\w+)", _written(assignment), re.MULTILINE))
+    """The functions and classes of the assignment's own source that its checks may ask for by name."""
+    tests = [e.test_file for e in assignments.Assignment(assignment).exercises]
+    asking = {file for test in tests for file in closure(test) if file.is_relative_to(CHECKS)}
+    strings = {word for file in asking for word in STRING.findall(file.read_text(encoding="utf-8"))}
+    return strings & frozenset(re.findall(r"^(?:class|def) (\w+)", _written(assignment), re.MULTILINE))
 
 
 def _is_courses(source: str, assignment: str) -> bool:
-    """Whether a cell stands in the assignment's own source, as it is. Its output is as well known as a picture's."""
-    return "print(" in source and f"\n# %%\n{source.strip()}\n\n" in _written(assignment)
+    """Whether a cell stands in the assignment's own source, as it is: what it does and shows is known."""
+    return f"\n# %%\n{source.strip()}\n\n" in _written(assignment)
 
 
 @cache
@@ -262,7 +272,7 @@ def _functions(cells: list[_Cell]) -> dict[str, set[str]]:
     for cell in cells:
         for node in ast.walk(cell.tree) if cell.tree else ():
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                mentions.setdefault(node.name, set()).update(_mentioned(node))
+                mentions.setdefault(node.name, set()).update(_mentioned(node) - _own(node))
             elif isinstance(node, ast.ClassDef):  # its methods count when they are called; made, it calls this one
                 mentions.setdefault(node.name, set()).update({".__init__"}, *map(_mentioned, node.bases))
     return mentions
@@ -281,8 +291,15 @@ def _mentioned(node: ast.AST) -> set[str]:
     return names
 
 
+def _own(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """Names of values that a function is given or gives to names of its own."""
+    nodes = list(ast.walk(function))
+    names = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return names | {n.arg for n in nodes if isinstance(n, ast.arg)} - {"global"}
+
+
 def _comes_to(names: Collection[str], functions: dict[str, set[str]]) -> set[str]:
-    """All names that the calls of these may come to."""
+    """All names that the calls of these may come to; of what the notebook defines itself, the body says what it does."""
     reached, pending = set(), list(names)
     while pending:
         name = pending.pop()
@@ -292,14 +309,16 @@ def _comes_to(names: Collection[str], functions: dict[str, set[str]]) -> set[str
     return reached
 
 
-def _only_shows(cell: _Cell, functions: dict[str, set[str]]) -> bool:
+def _only_shows(cell: _Cell, functions: dict[str, set[str]], of_course: bool) -> bool:
     """Whether a cell's statements show something and change nothing that was there before."""
-    if cell.tree is None or not all(map(_is_harmless, cell.tree.body)):
+    if cell.tree is None or not all(_is_harmless(s, of_course, cell.binds) for s in cell.tree.body):
         return False
     nodes = list(ast.walk(cell.tree))
     if not any(_is_plot(n) or _is_print(n) for n in nodes) or any(_changes(n, cell.binds) for n in nodes):
         return False
-    return not _comes_to(_mentioned(cell.tree), functions) & ACTS
+    written = functions.keys() | {f".{name}" for name in functions}
+    acts = ACTS - SEEDS if of_course else ACTS  # what it draws is for its picture
+    return not _comes_to(_mentioned(cell.tree), functions) & acts - written
 
 
 def _is_plot(statement: ast.AST) -> bool:
@@ -315,20 +334,43 @@ def _is_print(statement: ast.AST) -> bool:
     return False
 
 
-def _is_harmless(statement: ast.stmt) -> bool:
+def _is_seed(statement: ast.Expr) -> bool:
+    match statement:
+        case ast.Expr(value=ast.Call(func=ast.Name(id="seed_everything"))):
+            return True
+    return False
+
+
+def _is_harmless(statement: ast.stmt, of_course: bool, own: set[str]) -> bool:
+    """Whether a statement shows something, or gives new values to names. of_course: the cell is the course's, which may
+    also define functions, choose, and fill what is its own. own: names that the cell binds."""
     match statement:
         case ast.Expr(value=ast.Constant()) | ast.Pass():
             return True
         case ast.Expr():
-            return _is_plot(statement) or _is_print(statement)
+            return _is_plot(statement) or _is_print(statement) or (of_course and _is_seed(statement))
         case ast.Assign():
-            return all(isinstance(n, ast.Name) for t in statement.targets for n in _targets(t))
+            filled = own if of_course else set()
+            return all(_is_new(t, filled) for target in statement.targets for t in _targets(target))
+        case ast.FunctionDef():
+            return of_course
+        case ast.If():
+            return of_course and all(_is_harmless(s, True, own) for s in statement.body + statement.orelse)
         case ast.With():
-            return all(_is_no_grad(i) for i in statement.items) and all(map(_is_harmless, statement.body))
+            return all(map(_is_no_grad, statement.items)) and all(_is_harmless(s, of_course, own) for s in statement.body)
         case ast.For(orelse=[]):
-            return all(isinstance(n, ast.Name) for n in _targets(statement.target)) and all(
-                map(_is_harmless, statement.body)
-            )
+            names = all(isinstance(n, ast.Name) for n in _targets(statement.target))
+            return names and all(_is_harmless(s, of_course, own) for s in statement.body)
+    return False
+
+
+def _is_new(target: ast.expr, filled: set[str]) -> bool:
+    """A name that is bound, or an entry of something under one of the names `filled`."""
+    match target:
+        case ast.Name():
+            return True
+        case ast.Subscript(value=ast.Name(id=name)):
+            return name in filled
     return False
 
 
