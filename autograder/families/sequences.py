@@ -7,16 +7,15 @@ value to value changes no draw, and one pass over the finished sequences proves 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from autograder.checks import require
-from autograder.families import autoregressive
+from autograder.families import autoregressive, wholes
 from autograder.families.autoregressive import Conditionals
 from autograder.properties import autoregressive as properties
 from autograder.properties import sequences
-from autograder.student import Student, expect, whole
+from autograder.student import expect, whole
 
 DRAWS = 24  # sequences whose every value is looked at
 # A machine that is busy elsewhere is no slip: what does not hold is timed again. Passes are timed so often at least.
@@ -30,8 +29,8 @@ def drawn(model: Conditionals, u: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Suite(autoregressive.Suite):
-    """The suite of the family, whose losses are nats a value, and whose samplers keep what they have computed.
+class Suite(wholes.Suite):
+    """The suite of the family, whose samplers keep what they have computed.
 
     long: options of small models that are long enough to see what is kept, and for how long.
     """
@@ -68,25 +67,6 @@ class Suite(autoregressive.Suite):
             require(found)
 
         return autoregressive._named(check, "Drawing saves work", worth, why, needs)
-
-    def _grade_held_out(self, student: Student, graded: Callable, seed: int, data, baseline: Callable, n: int) -> None:
-        """Nats a value above the entropy: the mean of log p(x) − log q(x), of which chance moves less than of either.
-
-        baseline: nats a value above the entropy, of a naive model.
-        """
-        (examples,) = self._held_out(data, n, seed)
-        x = self._trained(student, data).rows(examples)
-        truth = data.log_prob(examples)
-
-        def excess(number: int = n) -> float:
-            log_q = self._trained(student, data).densities(x[:number])
-            return float((truth[:number] - log_q).mean()) / data.length
-
-        for found in self._trained(student, data).hides_the_future(x, seed):
-            require(found)
-        few = partial(excess, autoregressive.FEW)
-        limit = data.entropy / data.length
-        graded(self._artifact(data), excess, limit=limit, baseline=baseline(), recipe=self.recipe, few=few)
 
 
 def times(model: Conditionals, u: np.ndarray) -> tuple[float, float]:

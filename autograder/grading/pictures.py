@@ -151,7 +151,7 @@ def _graded(assignment: str) -> frozenset[str]:
     tests = [e.test_file for e in assignments.Assignment(assignment).exercises]
     asking = {file for test in tests for file in closure(test) if file.is_relative_to(CHECKS)}
     strings = {word for file in asking for word in STRING.findall(file.read_text(encoding="utf-8"))}
-    return strings & frozenset(re.findall(r"^(?:class|def) (\w+)", _written(assignment), re.MULTILINE))
+    return frozenset(strings & set(re.findall(r"^(?:class|def) (\w+)", _written(assignment), re.MULTILINE)))
 
 
 def _is_courses(source: str, assignment: str) -> bool:
@@ -299,7 +299,7 @@ def _own(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
 
 
 def _comes_to(names: Collection[str], functions: dict[str, set[str]]) -> set[str]:
-    """All names that the calls of these may come to; of what the notebook defines itself, the body says what it does."""
+    """All names that the calls of these may come to; what the notebook defines itself does what its body says."""
     reached, pending = set(), list(names)
     while pending:
         name = pending.pop()
@@ -317,8 +317,14 @@ def _only_shows(cell: _Cell, functions: dict[str, set[str]], of_course: bool) ->
     if not any(_is_plot(n) or _is_print(n) for n in nodes) or any(_changes(n, cell.binds) for n in nodes):
         return False
     written = functions.keys() | {f".{name}" for name in functions}
-    acts = ACTS - SEEDS if of_course else ACTS  # what it draws is for its picture
-    return not _comes_to(_mentioned(cell.tree), functions) & acts - written
+    harmless = SEEDS | ({"fit"} if _trains_its_own(nodes, cell.binds) else set()) if of_course else set()
+    return not _comes_to(_mentioned(cell.tree), functions) & ACTS - written - harmless
+
+
+def _trains_its_own(nodes: list[ast.AST], own: set[str]) -> bool:
+    """Whether what a cell trains with `fit` are models that it makes, under names of its own."""
+    calls = [n for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "fit"]
+    return all(call.args and isinstance(call.args[0], ast.Name) and call.args[0].id in own for call in calls)
 
 
 def _is_plot(statement: ast.AST) -> bool:
@@ -343,7 +349,7 @@ def _is_seed(statement: ast.Expr) -> bool:
 
 def _is_harmless(statement: ast.stmt, of_course: bool, own: set[str]) -> bool:
     """Whether a statement shows something, or gives new values to names. of_course: the cell is the course's, which may
-    also define functions, choose, and fill what is its own. own: names that the cell binds."""
+    also define functions and classes, choose, and fill what is its own. own: names that the cell binds."""
     match statement:
         case ast.Expr(value=ast.Constant()) | ast.Pass():
             return True
@@ -352,12 +358,13 @@ def _is_harmless(statement: ast.stmt, of_course: bool, own: set[str]) -> bool:
         case ast.Assign():
             filled = own if of_course else set()
             return all(_is_new(t, filled) for target in statement.targets for t in _targets(target))
-        case ast.FunctionDef():
+        case ast.FunctionDef() | ast.ClassDef():
             return of_course
         case ast.If():
             return of_course and all(_is_harmless(s, True, own) for s in statement.body + statement.orelse)
         case ast.With():
-            return all(map(_is_no_grad, statement.items)) and all(_is_harmless(s, of_course, own) for s in statement.body)
+            inner = all(_is_harmless(s, of_course, own) for s in statement.body)
+            return inner and all(map(_is_no_grad, statement.items))
         case ast.For(orelse=[]):
             names = all(isinstance(n, ast.Name) for n in _targets(statement.target))
             return names and all(_is_harmless(s, of_course, own) for s in statement.body)

@@ -17,6 +17,11 @@ ALONE = (
         "train_gpt(model, token_x, token_x[:100]),\n)",
         "on_tokens = GPT(PLACES, text.levels + MERGES)",
     ),
+    (
+        'igpt = trained("gpt.pixels", GPT(64, len(vocabulary)), fit=train_pixels)\n'
+        'plots.history(training.history("gpt.pixels"), limit=shapes.entropy, unit="nats a picture")',
+        "igpt = GPT(64, len(vocabulary))",
+    ),
     ('seconds = training.history("gpt" if name == "letters" else "gpt.tokens").seconds', "seconds = 0"),
 )
 

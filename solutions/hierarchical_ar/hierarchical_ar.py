@@ -555,6 +555,7 @@ def train_model(model: nn.Module, loss: Callable, steps: int = 800):
 model = with_coder(masked)
 hierarchy = trained("hierarchical_ar", model, fit=lambda m: train_model(m, m.bound),
                     aim=training.reference("hierarchical_ar"))  # fmt: skip
+samples = drawn("hierarchical_ar", lambda: hierarchy.sample(56))
 plots.history(training.history("hierarchical_ar"), limit=limit, unit="nats a picture")
 
 # %% [markdown]
@@ -594,7 +595,6 @@ def strays(x: torch.Tensor) -> torch.Tensor:
 
 
 truth = torch.as_tensor(tiles.log_prob(test_x))
-samples = drawn("hierarchical_ar", lambda: hierarchy.sample(56))
 seed_everything(1)
 with torch.no_grad():
     nats = {"masked codes": hierarchy.bound(test_x.long()), "feed-forward codes": local.bound(test_x.long()),

@@ -624,13 +624,13 @@ seen = torch.as_tensor(fresh).long()
 
 
 @torch.no_grad()
-def nats(model: nn.Module) -> torch.Tensor:
+def nats_of(model: nn.Module) -> torch.Tensor:
     """−log p of the first slices, added up: (n,), a mean over fresh videos."""
     each = [model.slice_log_prob(seen, torch.full((len(seen),), k)).mean() for k in range(model.n)]
     return -torch.stack(each).cumsum(dim=0)
 
 
-of_changing, of_fixed = nats(changing), nats(fixed)
+of_changing, of_fixed = nats_of(changing), nats_of(fixed)
 with torch.no_grad():
     of_frames = (torch.as_tensor(rings.log_conditionals(fresh)) - convlstm.log_conditionals(seen)).mean(dim=0)
 table = {

@@ -880,3 +880,26 @@ def test_what_is_exported_is_what_the_gradebook_says(made, monkeypatch, capsys):
         cli.main()
     assert ended.value.code == 1
     assert "ada: could not be graded" in capsys.readouterr().out
+
+
+def test_a_new_gradebook_is_as_nbgrader_itself_makes_one(tmp_path):
+    """nbgrader's own commands, and its upgrades, find the revision there that they would have written."""
+    (tmp_path / "ours").mkdir()
+    with Course.at(tmp_path / "ours").gradebook():
+        pass
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    program = "import sys; from nbgrader.api import Gradebook; Gradebook(sys.argv[1], 'deepul').close()"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # it starts a program of this environment
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, f"sqlite:///{folder}/gradebook.db"],
+        check=True,
+        env=os.environ | {"PATH": path},
+    )
+
+    def tables(file: Path) -> tuple[list, list]:
+        with contextlib.closing(sqlite3.connect(file)) as database:
+            made = database.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+            return made, database.execute("SELECT * FROM alembic_version").fetchall()
+
+    assert tables(tmp_path / "ours" / "gradebook.db") == tables(folder / "gradebook.db")

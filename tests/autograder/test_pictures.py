@@ -1,5 +1,6 @@
 """Cells that only show something are not run for a grade; what a grade rests on is, and whatever may be."""
 
+import ast
 import base64
 import io
 import json
@@ -135,7 +136,19 @@ def test_of_the_courses_own_cells_more_is_known_than_of_those_that_a_student_wro
         for cell in of_it:
             changed = [s.replace("\n", "  # mine\n", 1) if s == cell else s for s in sources]
             k = sources.index(cell)
-            assert changed[k] != cell and k not in pictures.only_pictures(changed, "hw5")
+            assert changed[k] != cell
+            assert k not in pictures.only_pictures(changed, "hw5")
+
+
+def test_a_model_that_only_the_course_makes_and_trains_is_not_trained_for_a_grade():
+    sources = [c.source for c in solution_cells("hw1") if c.kind == "code"]
+    (k,) = [k for k, s in enumerate(sources) if s.startswith("class Independent")]
+    assert k in pictures.only_pictures(sources, "hw1")
+    assert k not in pictures.only_pictures([*sources, "later = independent"], "hw1")
+    theirs = sources[k].replace("fit(\n    independent,", "fit(\n    made,")
+    assert theirs != sources[k]
+    tree = pictures._read(theirs)
+    assert not pictures._trains_its_own(list(ast.walk(tree.tree)), tree.binds)
 
 
 def test_a_cell_that_gives_to_one_that_is_not_run_either_is_not_run():
@@ -156,7 +169,7 @@ def test_of_the_solutions_what_trains_runs_and_a_good_part_does_not(assignment):
     assert len(chosen) >= 4
     for k in chosen:
         assert re.search(r"^ *(plots\.|print\()", sources[k], re.MULTILINE)
-        assert not re.search(r"^(class|check|import|from) ?", sources[k], re.MULTILINE)
+        assert not re.search(r"^(check|import|from) ?|BEGIN SOLUTION", sources[k], re.MULTILINE)
         assert not TRAINED.search(sources[k])
 
 

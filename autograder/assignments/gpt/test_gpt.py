@@ -45,6 +45,7 @@ suite = family.Suite(
     variable="letter",
     before="letter",
     example="text",
+    parts=DATA.length,
     deep={"depth": 3},
     tall={"length": 20, "depth": 2, **STRONG},
     long={"length": 20, "depth": 2},

@@ -1,12 +1,9 @@
 """E8: codes that an auxiliary decoder asks for; no other loss reaches them; nats of codes and of pixels add up."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from autograder.checks import Recipe, hint, points, require
-from autograder.families import autoregressive as family
-from autograder.families import codes
+from autograder.families import codes, wholes
 from autograder.families.autoregressive import STRONG, Conditionals
 from autograder.families.codes import Quantizer
 from autograder.families.latent import several
@@ -147,33 +144,11 @@ class SmallCoder:
         return self.handle.gradient(method, *arguments, wrt="parameters", **options)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Suite(family.Suite):
-    """The suite of the family, of codes and pixels; the loss is a mean of log p(x) − log q(k(x), x).
+class Suite(wholes.Suite):
+    """The suite of the family, of codes and pixels: log q(k(x), x) of each picture."""
 
-    Of each picture apart: chance moves that less than either mean.
-    """
-
-    def _grade_held_out(self, student, graded, seed, data, baseline, n):
-        (x,) = self._held_out(data, n, seed)
-        log_p = data.log_prob(x)
-
-        def asked(number: int) -> tuple[Conditionals, np.ndarray]:
-            model = self._trained(student, data)
-            return model, model.handle.rows(x[:number], encoded(model.handle.handle, x[:number], data))
-
-        def excess(number: int = n) -> float:
-            model, rows = asked(number)
-            return float((log_p[:number] - model.densities(rows)).mean())
-
-        model, rows = asked(n)
-        for found in model.hides_the_future(rows, seed):
-            require(found)
-
-        def few() -> float:
-            return excess(family.FEW)
-
-        graded(self._artifact(data), excess, limit=data.entropy, baseline=baseline(), recipe=self.recipe, few=few)
+    def _rows(self, model, examples):
+        return model.handle.rows(examples, encoded(model.handle.handle, examples, DATA))
 
 
 suite = Suite(

@@ -1,11 +1,9 @@
 """Exercise E7: slices and back, a network of one slice that is told all earlier ones, and the rest drawn from some."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from autograder.checks import Recipe, hint, points, require
-from autograder.families import autoregressive as family
+from autograder.families import wholes
 from autograder.families.autoregressive import STRONG, Conditionals
 from autograder.properties import autoregressive, discrete
 from autograder.properties.autoregressive import MOVED
@@ -48,31 +46,7 @@ def small(
     return conditionals(student.new("SPN", seed=seed, **size, **strength), shape, levels)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Suite(family.Suite):
-    """The suite of the family; the loss is a mean of log p(x) − log q(x), which chance moves less than either.
-
-    The true conditionals are known in raster order only, so pictures are compared as wholes.
-    """
-
-    def _grade_held_out(self, student, graded, seed, data, baseline, n):
-        (examples,) = self._held_out(data, n, seed)
-        model = self._trained(student, data)
-        x, log_p = model.rows(examples), data.log_prob(examples)
-
-        def excess(number: int = n) -> float:
-            return float((log_p[:number] - self._trained(student, data).densities(x[:number])).mean())
-
-        for found in model.hides_the_future(x, seed):
-            require(found)
-
-        def few() -> float:
-            return excess(family.FEW)
-
-        graded(self._artifact(data), excess, limit=data.entropy, baseline=baseline(), recipe=self.recipe, few=few)
-
-
-suite = Suite(
+suite = wholes.Suite(
     exercise="spn",
     of="SPN",
     small=small,

@@ -1,11 +1,10 @@
 """Exercise E9: slices and blocks of a video, attention inside of blocks, and what layers of them see."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from autograder.checks import Recipe, hint, points, require
 from autograder.families import autoregressive as family
+from autograder.families import wholes
 from autograder.families.autoregressive import Conditionals
 from autograder.properties import autoregressive
 from autograder.properties.autoregressive import MOVED
@@ -65,28 +64,7 @@ def _lists(blocks: tuple[Triple, ...]) -> list[list[int]]:
     return [list(block) for block in blocks]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Suite(family.Suite):
-    """The suite of the family; the loss is a mean of log p(x) − log q(x), which chance moves less than either."""
-
-    def _grade_held_out(self, student, graded, seed, data, baseline, n):
-        (examples,) = self._held_out(data, n, seed)
-        model = self._trained(student, data)
-        x, log_p = model.rows(examples), data.log_prob(examples)
-
-        def excess(number: int = n) -> float:
-            return float((log_p[:number] - self._trained(student, data).densities(x[:number])).mean())
-
-        for found in model.hides_the_future(x, seed):
-            require(found)
-
-        def few() -> float:
-            return excess(family.FEW)
-
-        graded(self._artifact(data), excess, limit=data.entropy, baseline=baseline(), recipe=self.recipe, few=few)
-
-
-suite = Suite(
+suite = wholes.Suite(
     exercise="video_transformer",
     of="VideoTransformer",
     small=small,

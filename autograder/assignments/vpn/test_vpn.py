@@ -1,11 +1,9 @@
 """Exercise E6: frames folded into a batch, a convolutional LSTM over them, and a decoder that is told its state."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from autograder.checks import Recipe, hint, points, require
-from autograder.families import autoregressive as family
+from autograder.families import wholes
 from autograder.families.autoregressive import STRONG, Conditionals
 from autograder.properties import discrete
 from autograder.properties.autoregressive import MOVED
@@ -39,32 +37,7 @@ def small(
     return Conditionals(student.new("VPN", seed=seed, **size, **strength), shape, levels)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Suite(family.Suite):
-    """The suite of the family; the loss is a mean of log p(x) − log q(x) a frame, which chance moves less than either.
-
-    The true conditionals are known of frames only, so videos are compared as wholes.
-    """
-
-    def _grade_held_out(self, student, graded, seed, data, baseline, n):
-        (examples,) = self._held_out(data, n, seed)
-        model = self._trained(student, data)
-        x, log_p = model.rows(examples), data.log_prob(examples)
-
-        def excess(number: int = n) -> float:
-            return float((log_p[:number] - self._trained(student, data).densities(x[:number])).mean()) / data.length
-
-        for found in model.hides_the_future(x, seed):
-            require(found)
-
-        def few() -> float:
-            return excess(family.FEW)
-
-        limit = data.entropy / data.length
-        graded(self._artifact(data), excess, limit=limit, baseline=baseline(), recipe=self.recipe, few=few)
-
-
-suite = Suite(
+suite = wholes.Suite(
     exercise="vpn",
     of="VPN",
     small=small,
@@ -72,6 +45,7 @@ suite = Suite(
     recipe=Recipe("Adam", lr=5e-3, steps=1000, batch=8),
     says="logits(x) is (B, T, 1, H, W, levels) and log_prob(x) is (B,)",
     example="video",
+    parts=DATA.length,
     wide={"shape": SQUARE},
     deep={"depth": 2},
     tall={"shape": TALL, "depth": 2, **STRONG},

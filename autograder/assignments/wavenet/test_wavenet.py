@@ -50,6 +50,7 @@ suite = family.Suite(
     variable="value",
     before="value",
     example="signal",
+    parts=DATA.length,
     deep={"dilations": (1, 2, 4)},
     tall={"length": 20, "dilations": (1, 2, 4), **STRONG},
     long={"length": 20, "kernel": 3, "dilations": (1, 2, 4)},
