@@ -1,8 +1,9 @@
-"""What `fit` and `play` are called with: what they cannot take is said in words, before a step is taken."""
+"""What `fit`, `play`, `trained` and `drawn` are called with: what they cannot take is said in words, at once."""
 
 import functools
 import inspect
 import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +13,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from deepul_utils.errors import KitError
+from deepul_utils.exercises import exercise_of
 
+TRAINED = 'trained("name", model, fit=…)'
+DRAWN = 'drawn("name", lambda: model.sample(…))'
 FIT = "fit(model, loss, x, optimizer=…, steps=…)"
 PLAY = "play(model, x, optimizers=(…, …), rounds=…)"
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # of a file in artifacts/
 
 
 def called_as(usage: str) -> Callable:
@@ -25,6 +30,7 @@ def called_as(usage: str) -> Callable:
 
         @functools.wraps(function)
         def called(*args, **kwargs):
+            __tracebackhide__ = True
             try:
                 signature.bind(*args, **kwargs)
             except TypeError as error:
@@ -36,17 +42,56 @@ def called_as(usage: str) -> Callable:
     return decorated
 
 
+def require_artifact(name: Any, model: Any) -> None:
+    """Raises KitError for what `trained` cannot keep: under a name that is no file's, or no model."""
+    require_name(name, TRAINED)
+    _require_module(model, TRAINED, f"{exercise_of(name)}: ")
+
+
+def require_trains(name: str, fit: Any) -> None:
+    """Raises KitError for what is no function, such as the History of one that was called."""
+    if not callable(fit):
+        raise KitError(
+            f"{exercise_of(name)}: fit is the function that trains, by its name, fit=train; got {_kind(fit)}. If you "
+            f"called it, leave out its parentheses: {TRAINED}."
+        )
+
+
+def require_draws(name: str, draw: Any) -> None:
+    """Raises KitError for samples in the place of what draws them."""
+    if not callable(draw):
+        raise KitError(
+            f"{exercise_of(name)}: what draws is a function, which is not called yet; got {_kind(draw)}: {DRAWN}."
+        )
+
+
+def require_name(name: Any, usage: str) -> None:
+    """Raises KitError for what is no name of a file in artifacts/."""
+    if not isinstance(name, str):
+        raise KitError(f"The name comes first, in quotes; got {_kind(name)}: {usage}.")
+    if not NAME.fullmatch(name):
+        raise KitError(
+            f"{name!r} is no name for a file: it may have letters, digits, '.', '-' and '_'. Take the one that was "
+            f"handed out: {usage}."
+        )
+
+
 def require_model(model: Any, usage: str) -> None:
     """Raises KitError for what has no parameters to train."""
-    if isinstance(model, type):
-        raise KitError(f"{model.__name__} is a class. Make a model of it first, {model.__name__}(…): {usage}.")
-    if not isinstance(model, nn.Module):
-        raise KitError(f"The model is a torch.nn.Module; got {_kind(model)}: {usage}.")
+    _require_module(model, usage)
     if next(model.parameters(), None) is None:
         raise KitError(
             f"{type(model).__name__} has no parameters to train. Layers and nn.Parameters count when __init__ gives "
             "them to self, after super().__init__(); of a list of layers make an nn.ModuleList."
         )
+
+
+def _require_module(model: Any, usage: str, where: str = "") -> None:
+    if isinstance(model, type):
+        made = f"{model.__name__}(…)"
+        raise KitError(f"{where}{model.__name__} is a class. Make a model of it first, {made}: {usage}.")
+    if not isinstance(model, nn.Module):
+        raise KitError(f"{where}The model is a torch.nn.Module; got {_kind(model)}: {usage}.")
 
 
 def require_data(data: Any, name: str, usage: str) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from deepul_utils import devices, fingerprint, origins, places, training
 from deepul_utils.errors import Diverged, Interrupted, KitError, NotSaved
 from deepul_utils.exercises import exercise_of
+from deepul_utils.training import arguments
 from deepul_utils.training.files import _load, _read_samples, _save, _save_samples, _shapes
 from deepul_utils.training.histories import History, _as_history
 from deepul_utils.training.interrupts import get_ready
@@ -19,6 +20,7 @@ from deepul_utils.training.runs import Run
 from deepul_utils.training.sessions import Kept, Unsaved
 
 
+@arguments.called_as(arguments.TRAINED)
 def trained(name: str, model: nn.Module, fit: Callable, retrain: bool = False, aim: float | None = None) -> nn.Module:
     """`model` with trained weights: loaded from `artifacts/<name>.safetensors`, or trained by `fit(model)` and saved.
 
@@ -30,6 +32,7 @@ def trained(name: str, model: nn.Module, fit: Callable, retrain: bool = False, a
     if they cannot be written: then it keeps them in memory.
     """
     __tracebackhide__ = True
+    arguments.require_artifact(name, model)
     file = training.session.folder / f"{name}.safetensors"
     retrain, kept = retrain and not training.session.grading, _kept(model, file)
     given_on = devices.of_tensors(model)
@@ -78,6 +81,7 @@ def _unsaved(name: str, model: nn.Module, retrain: bool) -> tuple[History, Run] 
 
 def _train(name: str, model: nn.Module, fit: Callable, retrain: bool, aim: float | None = None) -> tuple[History, Run]:
     __tracebackhide__ = True
+    arguments.require_trains(name, fit)
     begun = time.monotonic()
     try:
         get_ready()
@@ -114,6 +118,7 @@ def copied(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, {id(v): v.detach().clone() for v in results})
 
 
+@arguments.called_as(arguments.DRAWN)
 def drawn(name: str, draw: Callable[[], Tensor], redraw: bool = False) -> Tensor:
     """Samples of the model trained under `name`: loaded, if they were drawn from these very weights, or draw()n.
 
@@ -122,6 +127,7 @@ def drawn(name: str, draw: Callable[[], Tensor], redraw: bool = False) -> Tensor
     name, or if draw() gives no tensor.
     """
     __tracebackhide__ = True
+    arguments.require_name(name, arguments.DRAWN)
     if name not in training.session.models:
         raise KitError(f"{exercise_of(name)}: nothing was trained under the name {name!r} yet.")
     model, file = training.session.models[name], training.session.folder / f"{name}.samples.safetensors"
@@ -133,6 +139,7 @@ def drawn(name: str, draw: Callable[[], Tensor], redraw: bool = False) -> Tensor
         print(f"{name}: the samples were drawn {origins.by_other(changed)}, and are drawn anew.")
         samples = None
     if samples is None:
+        arguments.require_draws(name, draw)
         begun = time.monotonic()
         with fingerprint.Watch() as watch:
             samples = draw()

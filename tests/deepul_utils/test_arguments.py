@@ -1,5 +1,7 @@
 """What `fit` and `play` cannot take is said in a sentence, before a step is taken."""
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -8,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from deepul_utils import toy, training
 from deepul_utils.errors import KitError
-from deepul_utils.training import fit, play
+from deepul_utils.training import drawn, fit, play, trained
 
 X = torch.linspace(-1, 1, 40)[:, None]
 
@@ -212,3 +214,71 @@ def test_what_is_right_in_other_ways_still_trains():
             return ((model.net(x) - y) ** 2).mean()
 
     assert call(model, Loss(), (X, 2 * X)).train
+
+
+def train(model):
+    return [1.0]
+
+
+NOT_TRAINED = {
+    "swapped": (lambda: trained(Line(), "made", fit=train), "The name comes first, in quotes; got a Line"),
+    "no fit": (lambda: trained("made", Line()), "missing a required argument: 'fit'"),
+    "a word too much": (lambda: trained("made", Line(), fit=train, steps=3), "unexpected keyword argument 'steps'"),
+    "a class": (lambda: trained("made", Line, fit=train), "Exercise 1.2: Line is a class"),
+    "no model": (
+        lambda: trained("made", [Line()], fit=train),
+        "Exercise 1.2: The model is a torch.nn.Module; got a list",
+    ),
+    "trained already": (lambda: trained("made", Line(), fit=train(Line())), "Exercise 1.2: fit is the function"),
+    "a History": (
+        lambda: trained(
+            "made", Line(), fit=fit(line := Line(), line.loss, X, optimizer=Adam(line.parameters()), steps=1)
+        ),
+        "got a History",
+    ),
+    "a path": (lambda: trained("../made", Line(), fit=train), "'../made' is no name for a file"),
+    "a hidden file": (lambda: trained(".made", Line(), fit=train), "'.made' is no name for a file"),
+    "nothing": (lambda: trained("", Line(), fit=train), "'' is no name for a file"),
+    "a line": (lambda: trained("made\n", Line(), fit=train), "is no name for a file"),
+    "drawn of a model": (lambda: drawn(Line(), train), "The name comes first, in quotes; got a Line"),
+    "nothing that draws": (lambda: drawn("made"), "missing a required argument: 'draw'"),
+}
+
+
+@pytest.mark.parametrize(("call", "said"), NOT_TRAINED.values(), ids=NOT_TRAINED)
+def test_what_trained_and_drawn_cannot_take_is_said_and_leaves_nothing(call, said, tmp_path):
+    with pytest.raises(KitError, match=re.escape(said)):
+        call()
+    assert not training.session.models
+    assert not [f for f in tmp_path.rglob("*") if f.is_file()]
+
+
+def test_samples_in_the_place_of_what_draws_them_are_said(capsys):
+    trained("made", Line(), fit=train)
+    with pytest.raises(KitError, match=r"Exercise 1\.2: what draws is a function"):
+        drawn("made", torch.zeros(3))
+    assert drawn("made", lambda: torch.zeros(3)).shape == (3,)
+
+
+def test_weights_that_are_there_are_loaded_whatever_would_train_them():
+    trained("made", Line(), fit=train)
+    assert isinstance(trained("made", Line(), fit=None), Line)
+    with pytest.raises(KitError, match=r"Exercise 1\.2: fit is the function that trains"):
+        trained("made", Line(), fit=None, retrain=True)
+
+
+class Counted(nn.Module):
+    """Right, and without a parameter: what it counts is kept in a buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("counts", torch.zeros(3))
+
+
+@pytest.mark.parametrize("name", ["made", "made.smiley", "my_own-2", "2d"])
+def test_any_module_is_trained_under_any_name_of_a_file(name):
+    def count(model):
+        model.counts += 1
+
+    assert trained(name, Counted(), fit=count).counts.tolist() == [1, 1, 1]
+    assert trained(name, Counted(), fit=count).counts.tolist() == [1, 1, 1]  # from its file
