@@ -19,6 +19,7 @@ import pytest
 
 from autograder.assignments import ROOT
 from autograder.grading import execute, seccomp, workers
+from autograder.grading.cache import kit_version
 from autograder.grading.execute import Execution
 from autograder.grading.kernel import Kernel, KernelStudent, Stopped
 from autograder.grading.limits import Limits
@@ -553,12 +554,17 @@ def test_on_a_cluster_too_a_worker_is_ended_and_the_submission_is_tried_no_longe
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as dask,
         workers.cluster(dask.scheduler_address) as opened,
     ):
-        jobs = [workers.Item(s, replace(JOB, key=s, limits=limits)) for s in ("slow", *"abcd")]
+        job = replace(JOB, limits=limits, kit_version=kit_version("hw1"))  # which workers elsewhere compare
+        jobs = [workers.Item(s, replace(job, key=s)) for s in ("slow", *"abcd")]
         began = time.monotonic()
         found = {item.student: result for item, result in workers.run(jobs, opened)}
     assert time.monotonic() - began < 60
     assert "look at what it hands in" in found["slow"]["fault"]
     assert [found[s]["fault"] for s in "abcd"] == [""] * 4
+
+
+def test_a_worker_elsewhere_with_another_version_of_the_kit_grades_nothing():
+    assert "another version of the kit" in WORK_ON_CLUSTER(JOB)["fault"]
 
 
 def lost_with_one(job):
