@@ -184,7 +184,8 @@ def test_a_loss_is_nats_a_value_above_the_entropy(monkeypatch):
     def small(student, seed):
         raise NotImplementedError
 
-    suite = family.Suite(exercise="markov", of="Uniform", small=small, data=(source,), recipe=None, says="", long={})  # type: ignore[arg-type]  # no recipe is asked for
+    about = dict(exercise="markov", of="Uniform", data=(source,), parts=source.length, says="", long={})
+    suite = family.Suite(small=small, recipe=None, **about)  # type: ignore[arg-type]  # no recipe is asked for
     suite._grade_held_out(student, graded, 3, source, lambda: 1.0, 400)
     assert measured["key"] == "markov"
     assert measured["limit"] == pytest.approx(source.entropy / 64)

@@ -124,7 +124,7 @@ def test_from_a_blank_handout_over_three_slips_to_the_grade(browser, jupyter, tm
 
 @pytest.mark.parametrize(("theme", "width"), [("JupyterLab Light", 640), ("JupyterLab Dark", 1280)])
 def test_the_page_reads_well_in_the_dark_and_in_a_narrow_window(browser, jupyter, theme, width):
-    hand_in(jupyter.folder)
+    hand_in(jupyter.folder, until="1.3")
     page = jupyter.open(browser, "hw1/hw1.ipynb", height=TALL)
     page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
     run_all(page)
