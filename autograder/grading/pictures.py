@@ -33,7 +33,20 @@ STRING = re.compile(r"""(?<=["'])[^\W\d]\w*(?=["'])""")  # of nothing but a name
 MAGIC = re.compile(r"^[ \t]*[%!?].*$", re.MULTILINE)  # IPython's own lines, which are no Python
 # What trains, keeps, or reaches beyond the notebook: functions, and methods of anything. A cell that comes to one of
 # these is run.
-TRAINS = {"trained", "drawn", "fit", "play", ".backward", ".step", ".zero_grad", ".load_state_dict"}
+TRAINS = {
+    "trained",
+    "drawn",
+    "fit",
+    "play",
+    ".trained",
+    ".drawn",
+    ".fit",
+    ".play",
+    ".backward",
+    ".step",
+    ".zero_grad",
+    ".load_state_dict",
+}
 SEEDS = {"seed_everything", ".manual_seed"}
 REBINDS = {"setattr", "delattr", "__import__", "import_module", "global"}
 REACHES_OUT = {"check", "open", "input", ".save", ".savefig", ".write", ".system", ".Popen"}
@@ -267,7 +280,7 @@ def _targets(target: ast.expr) -> list[ast.expr]:
 
 
 def _functions(cells: list[_Cell]) -> dict[str, set[str]]:
-    """{name of a function, class or method of the notebook: what the bodies of all that are called so mention}."""
+    """{name of a function, class or method of the notebook, or another name of one: what it mentions}."""
     mentions: dict[str, set[str]] = {}
     for cell in cells:
         for node in ast.walk(cell.tree) if cell.tree else ():
@@ -275,6 +288,13 @@ def _functions(cells: list[_Cell]) -> dict[str, set[str]]:
                 mentions.setdefault(node.name, set()).update(_mentioned(node) - _own(node))
             elif isinstance(node, ast.ClassDef):  # its methods count when they are called; made, it calls this one
                 mentions.setdefault(node.name, set()).update({".__init__"}, *map(_mentioned, node.bases))
+            elif isinstance(node, ast.Import | ast.ImportFrom):  # one that is called otherwise here
+                for alias in node.names:
+                    if alias.asname and alias.asname != alias.name:
+                        mentions.setdefault(alias.asname, set()).add(alias.name)
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Name | ast.Attribute | ast.Lambda):
+                for name in (n for target in node.targets for n in _names(target)):
+                    mentions.setdefault(name, set()).update(_mentioned(node.value))
     return mentions
 
 
@@ -295,11 +315,11 @@ def _own(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
     """Names of values that a function is given or gives to names of its own."""
     nodes = list(ast.walk(function))
     names = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    return names | {n.arg for n in nodes if isinstance(n, ast.arg)} - {"global"}
+    return names | {n.arg for n in nodes if isinstance(n, ast.arg)}
 
 
 def _comes_to(names: Collection[str], functions: dict[str, set[str]]) -> set[str]:
-    """All names that the calls of these may come to; what the notebook defines itself does what its body says."""
+    """All names that the calls of these may come to."""
     reached, pending = set(), list(names)
     while pending:
         name = pending.pop()
@@ -316,7 +336,7 @@ def _only_shows(cell: _Cell, functions: dict[str, set[str]], of_course: bool) ->
     nodes = list(ast.walk(cell.tree))
     if not any(_is_plot(n) or _is_print(n) for n in nodes) or any(_changes(n, cell.binds) for n in nodes):
         return False
-    written = functions.keys() | {f".{name}" for name in functions}
+    written = {".step"} if "step" in functions else set()  # of the notebook's own: it does what its body says
     harmless = SEEDS | ({"fit"} if _trains_its_own(nodes, cell.binds) else set()) if of_course else set()
     return not _comes_to(_mentioned(cell.tree), functions) & ACTS - written - harmless
 

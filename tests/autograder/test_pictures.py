@@ -68,6 +68,26 @@ MAY_DECIDE = {
         "class M:\n    def b(self):\n        a(self)",
         "plots.curves(m.b())",
     ),
+    "trains by the library's own name": "m = training.trained('made', M(), fit=f)\nplots.history(h)",
+    "trains under another name": (
+        "from deepul_utils import trained as learnt",
+        "m = learnt('made', M(), fit=f)\nplots.history(h)",
+    ),
+    "trains under a name that was given to it": (
+        "learnt = trained",
+        "m = learnt('made', M(), fit=f)\nplots.history(h)",
+    ),
+    "trains under the same name": ("trained = training.trained", "m = trained('made', M(), fit=f)\nplots.history(h)"),
+    "trains in a function of the same name": (
+        "def trained(m):\n    return training.trained('made', m, fit=f)",
+        "plots.history(trained(M()))",
+    ),
+    "trains, beside a gradient of its own": (
+        "class Floor(torch.autograd.Function):\n    def backward(ctx, g):\n        return g",
+        "def go(m):\n    loss(m).backward()",
+        "plots.curves(go(m))",
+    ),
+    "trains in a lambda": ("go = lambda m: fit(m, loss, x)", "h = go(m)\nplots.history(h)"),
     "trains in a step of its own": (
         "class Chain:\n    def step(self):\n        self.loss().backward()",
         "plots.matrix(Chain().step())",
