@@ -32,13 +32,16 @@ def _the_same_draws_in_any_order(request: pytest.FixtureRequest) -> None:
 _STARTS: dict[str, object] = {}  # {test module: its RNG's state before its first test}
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist's, which takes the groups as they are then
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A browser is driven alone. With several processes (pytest-xdist), tests that share what their file makes once,
-    such as a graded class, stay in one of them; all others go wherever there is time."""
+    """With several processes (pytest-xdist), tests that share what their file makes once, such as a graded class, stay in
+    one of them, and so do those that drive the one browser; all others go wherever there is time."""
     for item in items:
+        if item.get_closest_marker("alone"):
+            continue
         if item.path.parent.name == "browser":
-            item.add_marker(pytest.mark.alone)
-        if isinstance(item, pytest.Function) and _shared(item):
+            item.add_marker(pytest.mark.xdist_group("browser"))
+        elif isinstance(item, pytest.Function) and _shared(item):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
 
 

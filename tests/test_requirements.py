@@ -1,6 +1,7 @@
 """What is pinned can be installed together on every Python that the kit promises, as an ordinary user too."""
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -201,3 +202,16 @@ def test_a_debian_without_venv_says_what_to_install(make, tmp_path):
     assert result.returncode != 0
     assert "sudo apt install python3.12-venv, then run make again" in result.stdout
     assert not (tmp_path / "venv").exists(), "a half-made environment would be taken for a whole one"
+
+
+def test_tests_that_share_what_their_file_makes_stay_in_one_process():
+    """pytest-xdist 3.8 installs beside pytest 9.2 without a word, and all groups are ignored then; so they are where
+    tests/conftest.py names them too late."""
+    two = ["-k", "a_command_of_the_staffs_is_said", "tests/autograder/test_bundle.py"]
+    command = [sys.executable, "-m", "pytest", "-v", "-n", "2", "--dist", "loadgroup", "-p", "no:cacheprovider", *two]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    processes = re.findall(r"\[(gw\d)\] .* PASSED .*@tests/autograder/test_bundle.py", done.stdout)
+    assert len(processes) == 2, done.stdout
+    assert len(set(processes)) == 1, done.stdout

@@ -12,6 +12,8 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -122,29 +124,35 @@ KILLS, COURSES = 30, 3
 
 
 def test_killed_at_thirty_random_moments_it_ends_in_the_same_grades(handed_in, undisturbed, tmp_path):
-    """Every few kills a course is finished, and a new one begun; what lies there after a kill is whole."""
-    moments = random.Random(17)
+    """Every few kills a course is finished, and a new one begun; what lies there after a kill is whole. Two courses are
+    graded at a time: each is killed as often while it waits for the other as while it works."""
     began = time.monotonic()
-    for number in range(COURSES):
-        course = same_secret(tmp_path / str(number), undisturbed)
-        for _ in range(KILLS // COURSES):
-            process = subprocess.Popen(
-                command(course, handed_in),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=os.environ | {"MARK": str(course)},
-            )
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(moments.uniform(0.5, 9))
-            process.kill()
-            process.wait()
-            _is_whole(course / "reports" / "hw1")
-        done = grade(course, handed_in)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert grades(course) == grades(undisturbed)
-        assert not list((course / ".deepul").rglob(".*.json.*")), "nothing half written is left"
-        assert not _left_of(course)
+    with ThreadPoolExecutor(2) as pool:
+        courses = [same_secret(tmp_path / str(number), undisturbed) for number in range(COURSES)]
+        for _ in pool.map(_kill_and_finish, courses, repeat(handed_in), repeat(undisturbed), range(COURSES)):
+            pass  # what a thread raises is raised here
     print(f"{KILLS} kills in {time.monotonic() - began:.0f} s")
+
+
+def _kill_and_finish(course: Path, handed_in: Path, undisturbed: Path, seed: int) -> None:
+    moments = random.Random(seed)
+    for _ in range(KILLS // COURSES):
+        process = subprocess.Popen(
+            command(course, handed_in),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"MARK": str(course)},
+        )
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(moments.uniform(0.5, 9))
+        process.kill()
+        process.wait()
+        _is_whole(course / "reports" / "hw1")
+    done = grade(course, handed_in)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert grades(course) == grades(undisturbed)
+    assert not list((course / ".deepul").rglob(".*.json.*")), "nothing half written is left"
+    assert not _left_of(course)
 
 
 def _is_whole(reports: Path) -> None:

@@ -26,7 +26,7 @@ FLAGS = [
 IDLE = ".jp-Notebook-ExecutionIndicator[data-status='idle']"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # no longer: Playwright keeps a running event loop, and then others cannot begin one
 def browser():
     """Chromium without a window. Skipped where it is not installed: apt-get install chromium."""
     if CHROMIUM is None:

@@ -10,7 +10,7 @@ from autograder.grading.copies import Alike
 from tests.autograder import classes
 from tests.browser.test_notebook import picture
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]  # how fast a page opens is measured
 LARGE = 300
 MOST_BYTES = 15 * 10**6
 OPENS = 2.0  # seconds, on two cores that nobody else uses; under load it is measured again
