@@ -297,7 +297,10 @@ def totals(
     roster: RosterFile = None,
     course: CourseFolder = Path("."),
 ):
-    """Write what everybody has in the whole course: each homework by its weight in course.toml."""
+    """Write what everybody has in the whole course: each homework by its weight in course.toml.
+
+    Exit code: 0 everybody has a total, 1 something of somebody is open, 2 nothing was written.
+    """
     from autograder.grading import totals as adding
     from autograder.roster import Roster
 
@@ -307,6 +310,7 @@ def totals(
     console.print(f"{counted(len(table), 'student')}: {_relative(target)}", highlight=False, markup=False)
     if waiting := [row["id"] for row in table if row["together"] == ""]:
         console.print(f"  {len(waiting)} without a total: {', '.join(waiting)}", highlight=False, markup=False)
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -159,7 +159,7 @@ class Arrived:
     def run(self, console: Console, options: batch.Options) -> Run:
         """What grades them, and writes down what became of every file of the whole class."""
         folder = self.course.root / "reports" / self.assignment
-        files = partial(arrivals.write, folder / "files.csv", self.download) if self.is_whole else None
+        files = partial(arrivals.write, folder / "files.csv", self.assignment, self.download) if self.is_whole else None
         return Run(console, self.course, self.assignment, folder, options, self.everyone, files)
 
 

@@ -34,8 +34,8 @@ _STARTS: dict[str, object] = {}  # {test module: its RNG's state before its firs
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist's, which takes the groups as they are then
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes (pytest-xdist), tests that share what their file makes once, such as a graded class, stay in
-    one of them, and so do those that drive the one browser; all others go wherever there is time."""
+    """With several processes (pytest-xdist), tests that share what their file makes once, such as a graded class, stay
+    in one of them, and so do those that drive the one browser; all others go wherever there is time."""
     for item in items:
         if item.get_closest_marker("alone"):
             continue

@@ -14,16 +14,32 @@ from autograder.files import write_atomically
 from autograder.grading import archives, choice, normalise, submissions
 from autograder.grading.batch import Graded, table_text
 from autograder.grading.downloads import Download, uses
-from autograder.grading.submissions import Submission
+from autograder.grading.submissions import Part, Submission
 
 COLUMNS = ("file", "student", "use")
 
 
-def write(file: Path, download: Download, chosen: list[Submission], results: Sequence[Graded]) -> None:
+def write(file: Path, assignment: str, download: Download, chosen: list[Submission], results: Sequence[Graded]) -> None:
     """files.csv: what became of every file of a download; a line without a file for who handed in nothing."""
     missing = [dict(file="", student=student, use="handed in nothing") for student in download.missing]
+    left = set().union(*(_left_out(one, assignment) for one in chosen))
     failed = {r.student: f"not graded: {' '.join(r.problems)}" for r in results if r.not_graded}
-    write_atomically(file, table_text(COLUMNS, [*uses(download, chosen, failed), *missing]))
+    write_atomically(file, table_text(COLUMNS, [*uses(download, chosen, failed, left), *missing]))
+
+
+def _left_out(one: Submission, assignment: str) -> set[Path]:
+    """The notebooks of a submission that lie beside the one that is graded; none where it is one archive."""
+    parts = [Part(one.path, one.name or f"{assignment}{one.path.suffix}"), *one.beside]
+    places = {part.name: part.path for part in parts if part.path.is_file()}
+    places |= {p.relative_to(one.path).as_posix(): p for p in one.path.rglob("*") if p.is_file()}
+    notebooks = {name: place for name, place in places.items() if name.lower().endswith(".ipynb")}
+    if len(notebooks) < 2:
+        return set()
+    try:
+        graded = _graded_notebook(submissions.read(one, assignment)[0], assignment)
+    except (CourseError, OSError):  # said where it is graded: there is no grade then
+        return set()
+    return {place for name, place in notebooks.items() if name != graded}
 
 
 def table(assignment: str, chosen: list[Submission]) -> Table:
@@ -58,13 +74,17 @@ def _or_none(points) -> str:
     return "none" if points == "" else f"{points:g}"
 
 
+def _graded_notebook(files: dict[str, bytes], assignment: str) -> str:
+    handout = assignments.get(assignment).handout / f"{assignment}.ipynb"
+    return normalise.notebook_of(files, assignment, json.loads(handout.read_text(encoding="utf-8")))
+
+
 def _looked_into(one: Submission, assignment: str, artifacts: list[str]) -> tuple[str, list[str]]:
     """(what would be graded, or why nothing can be; the artifacts that are missing)."""
     try:
         files, _ = submissions.read(one, assignment)
         here = assignments.get(assignment)
-        handout = json.loads((here.handout / f"{assignment}.ipynb").read_text(encoding="utf-8"))
-        chosen = normalise.notebook_of(files, assignment, handout)
+        chosen = _graded_notebook(files, assignment)
     except CourseError as error:
         return f"not: {error}", []
     except OSError as error:

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,8 +99,12 @@ def find(path: Path, assignment: str, roster: Roster | None = None, scratch: Pat
     return download
 
 
-def uses(download: Download, chosen: Iterable[Submission], failed: Mapping[str, str] = {}) -> list[dict]:
-    """One row for every file of the download: {"file", "student", "use"}. failed: {student: why there is no grade}."""
+def uses(
+    download: Download, chosen: Iterable[Submission], failed: Mapping[str, str] = {}, left: Collection[Path] = ()
+) -> list[dict]:
+    """One row for every file of the download: {"file", "student", "use"}. failed: {student: why there is no grade}.
+    left: notebooks beside the one that is graded.
+    """
     used: dict[Path, tuple[str, str]] = {}
     graded = {s.student: s for s in chosen}
     for student, attempts in download.attempts.items():
@@ -115,6 +119,7 @@ def uses(download: Download, chosen: Iterable[Submission], failed: Mapping[str, 
     for file in _files(download.root):
         whose = next((used[p] for p in (file, *file.parents) if p in used), None)
         student, use = whose or ("", "left behind by an operating system")
+        use = "left out: another notebook is graded" if file in left and use == "graded" else use
         name = file.relative_to(download.root).as_posix() if file != download.root else file.name
         rows.append(dict(file=archives.printable(name), student=student, use=use))
     return rows

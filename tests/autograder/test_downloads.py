@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from autograder import assignments
 from autograder.assignments import ROOT
 from autograder.course import Course, CourseError
 from autograder.grading import archives, arrivals, batch, downloads, submissions
@@ -235,7 +236,7 @@ def test_who_is_missing_and_who_is_not_in_the_roster_is_said(tmp_path):
         "handed in nothing: ben",
     ]
     unread = batch.without_grade("stranger", "hw1", "The submission could not be read: it is damaged.")
-    arrivals.write(tmp_path / "files.csv", download, download.chosen(), [batch.Graded("ada"), unread])
+    arrivals.write(tmp_path / "files.csv", "hw1", download, download.chosen(), [batch.Graded("ada"), unread])
     rows = list(csv.DictReader(io.StringIO((tmp_path / "files.csv").read_text(encoding="utf-8"))))
     assert {(r["file"], r["student"], r["use"]) for r in rows} == {
         ("ada.zip", "ada", "graded"),
@@ -243,6 +244,36 @@ def test_who_is_missing_and_who_is_not_in_the_roster_is_said(tmp_path):
         ("", "ben", "handed in nothing"),
         ("notes.docx", "", "no folder, no archive and no notebook"),
     }
+
+
+def test_a_blank_beside_a_filled_notebook_is_not_called_graded(tmp_path):
+    """In a folder of its own, or loose among those of others, as Canvas lays them."""
+    handout = (assignments.get("hw1").handout / "hw1.ipynb").read_bytes()
+    filled = handout.replace(b"raise NotImplementedError", b"return 3  # ")
+    assert filled != handout
+    for name, content in (("hw1.ipynb", handout), ("old/hw1 (1).ipynb", filled), ("notes.txt", b"")):
+        put(tmp_path / "folders" / "ada" / name, content)
+    put(tmp_path / "folders" / "ben" / "hw1.ipynb", handout)
+    for name, content in (("lovelaceada_51_9_hw1.ipynb", handout), ("lovelaceada_51_10_hw1 (1).ipynb", filled)):
+        put(tmp_path / "loose" / name, content)
+    assert _uses(tmp_path / "folders") == {
+        "ada/hw1.ipynb": "left out: another notebook is graded",
+        "ada/notes.txt": "graded",
+        "ada/old/hw1 (1).ipynb": "graded",
+        "ben/hw1.ipynb": "graded",
+    }
+    assert _uses(tmp_path / "loose") == {
+        "lovelaceada_51_10_hw1 (1).ipynb": "graded",
+        "lovelaceada_51_9_hw1.ipynb": "left out: another notebook is graded",
+    }
+
+
+def _uses(folder: Path) -> dict[str, str]:
+    download = downloads.find(folder, "hw1")
+    results = [batch.Graded(student) for student in download.attempts]
+    arrivals.write(folder.with_suffix(".csv"), "hw1", download, download.chosen(), results)
+    rows = csv.DictReader(io.StringIO(folder.with_suffix(".csv").read_text(encoding="utf-8")))
+    return {r["file"]: r["use"] for r in rows}
 
 
 def test_a_group_hands_in_once_and_each_member_is_graded(tmp_path):

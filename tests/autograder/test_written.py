@@ -5,11 +5,12 @@ import csv
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
-from autograder import assignments, demo
+from autograder import assignments, cli, demo
 from autograder.assignments import ROOT, Assignment
 from autograder.course import Course, CourseError, SourceError
 from autograder.grading import batch, by_hand, downloads, normalise, outputs, report
@@ -357,6 +358,15 @@ def test_points_given_by_hand_stay_and_are_the_same_everywhere(graded, tmp_path)
     assert "12 / 100 + 1.5 / 10 written" in own
     assert "12 points by hand, 15 by the checks" in own
     assert "model answer and rubric" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_course_with_open_answers_has_no_totals_yet(graded, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["deepul", "totals", "--course", str(graded[0].root)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    assert "1 without a total: bob" in capsys.readouterr().out
 
 
 @pytest.mark.slow
