@@ -282,6 +282,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--submissions", type=int, default=12)
+    parser.add_argument("--only", nargs="+", default=[], metavar="WHO", help="these contestants, such as 'kit -j 2'")
     parser.add_argument("--scaling", action="store_true", help="10, 50 and 200 small submissions")
     parser.add_argument("--whole", action="store_true", help="two submissions with every exercise of each assignment")
     parser.add_argument("--small", action="store_true", help="the kit's parts on one submission: to see that they run")
@@ -299,7 +300,11 @@ def main() -> None:
             whole(every, 2, console)
         else:
             others = {"stock nbgrader": stock, "otter run": otter}
-            compare(options.rounds, options.submissions, ours | others, console)
+            contestants = ours | others
+            if unknown := set(options.only) - contestants.keys():
+                parser.error(f"{', '.join(unknown)}: there are {', '.join(contestants)}")
+            chosen = {name: run for name, run in contestants.items() if name in (options.only or contestants)}
+            compare(options.rounds, options.submissions, chosen, console)
 
 
 if __name__ == "__main__":
