@@ -86,7 +86,13 @@ def test_a_command_that_is_none_is_seen():
 def test_every_option_that_the_section_for_tas_names_is_one():
     named = set(re.findall(r"`(--?[a-z][a-z-]*)", TA))
     known = {o for c in typer.main.get_command(cli.app).commands.values() for p in c.params for o in p.opts}
-    of_others = {"--cap-add", "--security-opt", "--whole", "--scaling"}  # of docker, and of benchmarks/grading.py
+    of_others = {
+        "--cap-add",
+        "--security-opt",
+        "--submissions",
+        "--whole",
+        "--scaling",
+    }  # of docker, and of benchmarks/grading.py
     assert len(named) > 10
     assert named - known - of_others == set()
 
