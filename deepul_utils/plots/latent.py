@@ -149,7 +149,7 @@ def information(models: dict, names=()):
     names = given.titles(names, "names", columns, "factors") or range(columns)
     figure, axes = _subplots(len(panels), 0.42 * rows + 1.3, width=(0.8 * columns + 0.9) * len(panels) + 0.9)
     for ax, (title, shares) in zip(axes[0], panels.items(), strict=True):
-        image = _cells(ax, shares, 0.0, 1.0)
+        image = _cells(ax, shares, 0.0, 1.0, as_masks=False)
         ax.set(aspect="auto", title=f"{title}: mean gap {gaps_of(shares).mean():.2f}", yticks=range(rows))
         below = [f"{name}\n{gap:.2f}" for name, gap in zip(names, gaps_of(shares), strict=True)]
         ax.set_xticks(range(columns), below)

@@ -37,7 +37,7 @@ def masks(arrays, titles=(), label: str = ""):
     titles = given.titles(titles, "titles", len(arrays), "masks") or [""] * len(arrays)
     figure, axes = _subplots(len(arrays), 2.5, width=2.3 * len(arrays) + 0.4 + bool(label))
     for ax, array, title in zip(axes[0], arrays, titles, strict=True):
-        image = _cells(ax, array, *_value_range(arrays))
+        image = _cells(ax, array, *_value_range(arrays), as_masks=all(map(_binary, arrays)))
         ax.set_title(title)
     if label:
         _color_bar(figure, image, axes[0], label)
@@ -62,11 +62,15 @@ def _value_range(arrays: list[np.ndarray]) -> tuple[float, float]:
     return min(0.0, *(a.min() for a in arrays)), max(a.max() for a in arrays)
 
 
-def _cells(ax, array: np.ndarray, low: float, high: float):
-    """One square a cell, with white lines between them while there are few enough to see."""
+def _cells(ax, array: np.ndarray, low: float, high: float, as_masks: bool | None = None):
+    """One square a cell, with lines between them, while there are few enough, that are seen beside cells of zero, too.
+
+    as_masks: whether in two colours; left out, where there is nothing but zeros and ones.
+    """
     rows, columns = array.shape
-    colors = _two_colors() if _binary(array) else _colors()
-    edges = "white" if max(rows, columns) <= 40 else "none"
+    as_masks = _binary(array) if as_masks is None else as_masks
+    colors, edges = (_two_colors(), "white") if as_masks else (_colors(), LINES)
+    edges = edges if max(rows, columns) <= 40 else "none"
     sides = (np.arange(cells + 1) - 0.5 for cells in (columns, rows))
     image = ax.pcolormesh(*sides, array, vmin=low, vmax=high, cmap=colors, edgecolors=edges, linewidth=0.8)
     ax.set(aspect="equal", ylim=(rows - 0.5, -0.5), xticks=_ticks(columns), yticks=_ticks(rows))

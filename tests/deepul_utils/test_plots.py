@@ -305,6 +305,8 @@ def test_the_words_of_a_thin_band_stand_below_it(noise, above):
 def test_matrices_side_by_side_have_a_scale_where_it_says_something():
     arrays = [np.eye(3) / 2, np.zeros((3, 3))]
     assert len(plots.masks(arrays, ["a", "b"]).axes) == 2
+    beside_nothing = plots.masks([np.zeros((2, 2)), np.full((2, 2), 0.5)], label="nats").axes
+    assert len({ax.collections[0].cmap.name for ax in beside_nothing[:2]}) == 1, "one scale for all"
     with_scale = plots.masks(arrays, ["a", "b"], label="nats").axes
     assert [ax.get_ylabel() for ax in with_scale][-1] == "nats"
 
