@@ -149,6 +149,7 @@ def test_what_cannot_be_new_is_said_and_writes_nothing(copy):
         (("made", "--family", "flows"), "an assignment or an exercise called made already"),
         (("x", "--family", "trees"), "There is no family called 'trees'. Families: "),
         (("Two Words", "--family", "flows"), "'Two Words' is no name"),
+        (("class", "--family", "flows"), "'class' is a word of Python's"),
         (("../up", "--family", "flows"), "'../up' is no name"),
         (("O'Brien", "--family", "flows"), '"O\'Brien" is no name'),
         (("x", "--family", "flows", "--title", "two\nlines"), "A title is one line"),

@@ -202,7 +202,7 @@ class Run:
         self._fresh_kernels -= 1
         self._lost.add(number)
         source = self.cells[number]["source"]
-        self.result.left_out.append(f"{kernel.process.stopped}, in the cell “{_first_line(source)}”")
+        self.result.left_out.append(_where(kernel.process.stopped, source))
         self.result.stopped = ""
         return max(first, number + 1)
 
@@ -229,6 +229,8 @@ class Run:
         began, name = time.monotonic(), checked(cell)
         if name:
             self._check(cell, name, kernel)
+            if kernel.process.stopped and not self.result.stopped:  # said of this cell, not of the one that is next
+                self.result.stopped = _where(kernel.process.stopped, cell["source"])
         elif self.result.stopped:
             cell["outputs"] = [_error("NotRun", f"not run: {self.result.stopped}")]
         else:
@@ -253,7 +255,7 @@ class Run:
         try:
             ran = kernel.execute(source, self._limit(source))
         except Stopped as error:
-            self.result.stopped = f"{error}, in the cell “{_first_line(source)}”"
+            self.result.stopped = _where(error, source)
             ran = Ran([_error("Stopped", self.result.stopped)], str(error))
         own = self.handed_in.get(cell.get("id"), [])  # type: ignore[arg-type]  # None is no cell's id
         cell["outputs"] = pictures.completed(ran.outputs, own)
@@ -281,6 +283,10 @@ def shown(score: Score) -> dict:
     """A score as the output of its cell; nbgrader reads the points in its plain text."""
     data = score._repr_mimebundle_() | {"text/plain": score.figure}
     return {"output_type": "execute_result", "data": data, "metadata": {}, "execution_count": None}
+
+
+def _where(stopped: object, source: str) -> str:
+    return f"{stopped}, in the cell “{_first_line(source)}”"
 
 
 def _first_line(source: str) -> str:

@@ -38,7 +38,8 @@ def problems(assignment: Assignment) -> list[str]:
         cells = notebooks.read(assignment.source)
     except OSError:
         return [f"There is no source: {assignment.source.relative_to(assignments.ROOT)}."]
-    return source.problems(assignment, cells) + [p for e in assignment.exercises for p in _of_tests(e)]
+    titles = source.titles(assignment.source.read_text(encoding="utf-8")) if assignment.source.suffix == ".py" else ()
+    return [*titles, *source.problems(assignment, cells), *(p for e in assignment.exercises for p in _of_tests(e))]
 
 
 def _of_tests(exercise: Exercise) -> Iterator[str]:

@@ -4,6 +4,7 @@ The one mistake that must never happen is a solution in a handout, by a mistyped
 a marker and is none is named; and what comes out in the end is compared with the source, line by line.
 """
 
+import ast
 import difflib
 import re
 from collections.abc import Iterator
@@ -29,11 +30,37 @@ def problems(assignment: Assignment, cells: list[Cell]) -> list[str]:
     """What is not in order in these cells of its source: a sentence each."""
     return [
         *_markers(cells),
+        *_not_python(cells),
         *_headings(assignment, cells),
         *_checks(assignment, cells),
         *_questions(assignment, cells),
         *_figures(cells),
     ]
+
+
+def titles(text: str) -> Iterator[str]:
+    """What stands on the line that begins a cell is its title, which no notebook shows: a sentence each."""
+    import jupytext
+
+    for number, cell in enumerate(jupytext.reads(text, fmt="py:percent").cells):
+        if title := cell.metadata.get("title"):
+            yield (
+                f"Cell {number}: “{title[:60]}” stands on its line “# %%”, where nobody sees it: a line of its own, "
+                "below, is text of the cell."
+            )
+
+
+def _not_python(cells: list[Cell]) -> Iterator[str]:
+    """Code that Python cannot read; what begins with % or ! is for Jupyter."""
+    for number, cell in enumerate(cells):
+        if cell.kind != "code" or cell.source.lstrip().startswith("%%"):
+            continue
+        code = re.sub(r"^(\s*)[%!].*$", r"\1pass", cell.source, flags=re.MULTILINE)
+        try:
+            ast.parse(code)
+        except SyntaxError as error:
+            line = (cell.source.splitlines()[(error.lineno or 1) - 1 :] or [""])[0].strip()
+            yield f"{_where(number, cell)}: Python cannot read line {error.lineno}, {line[:60]!r}: {error.msg}."
 
 
 def _markers(cells: list[Cell]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """A new assignment that runs: the simplest model of a family, to be replaced line by line."""
 
 import json
+import keyword
 import re
 from pathlib import Path
 
@@ -47,6 +48,8 @@ def _require_new(name: str, family: str, title: str, number: str) -> None:
     """Raises ValueError where the name is none, or taken, there is no such family, or a title or number is none."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise ValueError(f"{name!r} is no name: a small letter, then small letters, digits and _, as in vqvae2.")
+    if keyword.iskeyword(name):
+        raise ValueError(f"{name!r} is a word of Python's, and the first function of an exercise is called after it.")
     if family not in families():
         raise ValueError(f"There is no family called {family!r}. Families: {', '.join(families())}.")
     taken = {e.name for a in assignments.every() for e in a.exercises} | set(assignments.names())

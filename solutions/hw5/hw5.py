@@ -54,7 +54,8 @@ seed_everything(0)
 
 bumps, smiley, moons = toy.get("two_bumps"), toy.get("smiley"), toy.get("moons")
 
-# %% [markdown] A network of a point and a time, for the first three exercises. It is given; change it if you like. A
+# %% [markdown]
+# A network of a point and a time, for the first three exercises. It is given; change it if you like. A
 # time alone is one small number among others, and waves of it are easier to tell apart. (What you write for it has to
 # take every batch: also one of a single example.)
 
@@ -124,7 +125,8 @@ def alpha_sigma(t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     ### END SOLUTION
 
 
-# %% [markdown] Then the model. Its loss at one example takes *one* time $t \sim U[0, 1]$ and *one* noise $\varepsilon$,
+# %% [markdown]
+# Then the model. Its loss at one example takes *one* time $t \sim U[0, 1]$ and *one* noise $\varepsilon$,
 # fresh at every call and different from example to example:
 #
 # $$\mathcal L(x_0) = \left\lVert \varepsilon
@@ -247,7 +249,8 @@ class PerfectScore(ScoreModel):
 perfect = PerfectScore(smiley.weights, smiley.means, smiley.covariances)
 plots.samples_2d({"annealed Langevin, perfect score": (smiley, perfect.sample(500))})
 
-# %% [markdown] And where a single level is used, and no annealing? Langevin dynamics with the perfect score of nearly
+# %% [markdown]
+# And where a single level is used, and no annealing? Langevin dynamics with the perfect score of nearly
 # clean data, begun in noise: it knows where to go, and how long would it take? (A step larger than this does not stay
 # on the smile.)
 
@@ -287,7 +290,8 @@ def train_score(model: ScoreModel, data: toy.Distribution):
 score_bumps = trained("score.two_bumps", ScoreModel(dims=1), fit=lambda model: train_score(model, bumps))
 score_smiley = trained("score.smiley", ScoreModel(), fit=lambda model: train_score(model, smiley))
 
-# %% [markdown] What a perfect network would still lose, at each time, and what yours loses: the loss per $t$ above its
+# %% [markdown]
+# What a perfect network would still lose, at each time, and what yours loses: the loss per $t$ above its
 # floor. (Both are means over the same draws; where the line on the right dips below zero, that is chance.) Where is the
 # noise easy to guess, and why can the floor not be zero there, either?
 
@@ -472,7 +476,8 @@ def posterior(x_t, x_0, alpha_bar_t, alpha_bar_s) -> tuple[torch.Tensor, torch.T
     ### END SOLUTION
 
 
-# %% [markdown] And the model. It is given the whole number $t$ of the step, and guesses $\varepsilon$ (the `TimeMLP`
+# %% [markdown]
+# And the model. It is given the whole number $t$ of the step, and guesses $\varepsilon$ (the `TimeMLP`
 # above wants times in $[0, 1]$: $t/T$). **Ancestral sampling** draws $x_{t-1}$ from the posterior with $\hat x_0$ in
 # the place of $x_0$; at $t = 1$ its variance is zero, and the last step adds no noise. **DDIM** goes from $t$ to any
 # earlier $s$ with as much or as little new noise as you like,
@@ -995,7 +1000,8 @@ def paths_of(flow: FlowMatching, n: int, pieces: int = 20) -> torch.Tensor:
 perfect_flow = PerfectFlow(moons.weights, moons.means, moons.covariances)
 plots.trajectories(paths_of(perfect_flow, 60), moons)
 
-# %% [markdown] Its `log_prob` is the density of the data, if your solver and your divergence are right, and better so
+# %% [markdown]
+# Its `log_prob` is the density of the data, if your solver and your divergence are right, and better so
 # with more steps. By how much does the error fall when the steps double?
 
 # %%

@@ -68,6 +68,13 @@ def test_a_check_that_ends_the_kernel_costs_its_own_exercise(grader):
     assert "exit code 4" in result.left_out[0]
 
 
+def test_the_last_check_is_named_where_it_ends_the_kernel_and_not_what_follows(grader):
+    kills = "import torch\nclass MADE(torch.nn.Module):\n    def __init__(self, *_, **__): __import__('os')._exit(4)"
+    result = graded(grader, code(kills), check("made"), code("print(7)"), code("print(8)"))
+    assert result.stopped.endswith('in the cell “check("made")”')
+    assert "exit code 4" in result.stopped
+
+
 def test_it_is_begun_anew_once_an_exercise_and_not_for_what_nobody_checks(grader):
     result = graded(grader, *[code(CRASH)] * 7, check("made"), code("print(1)"))
     assert len(result.left_out) == 5, "as many as there are exercises"

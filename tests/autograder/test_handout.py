@@ -171,6 +171,9 @@ BEGIN, END = "        ### BEGIN SOLUTION\n", "        ### END SOLUTION\n"
 @pytest.mark.parametrize(
     ("find", "replace", "said"),
     [
+        ("# %% [markdown]\n# ---", "# %% [markdown] Text.\n# ---", "“Text.” stands on its line “# %%”"),
+        ("# %%\nedges", "# %% First\nedges", "“First” stands on its line “# %%”"),
+        ("def forward(self,", "def forward(self,,", "Python cannot read line"),
         ("Exercise 1.2 · MADE", "Exercise 1.7 · MADE", "“## Exercise 1.7 · MADE: a masked autoencoder” is not in"),
         ("Exercise 1.2 · MADE", "Exercise 1.7 · MADE", "“## Exercise 1.2 · MADE: a masked autoencoder” is missing"),
         (CHECK, CHECK.replace("made", "pixelcnn"), "stands under the heading of Exercise 1.2"),

@@ -1,6 +1,7 @@
 """The sandboxed kernel: what runs in it, what it cannot do, and what the grader hears of it."""
 
 import contextlib
+import json
 import os
 import random
 import subprocess
@@ -16,7 +17,7 @@ from autograder import assignments, runner
 from autograder.assignments import ROOT
 from autograder.course import SandboxError
 from autograder.grading import sandbox
-from autograder.grading.kernel import Kernel, KernelStudent, Stopped
+from autograder.grading.kernel import Kernel, KernelStudent, Stopped, stored
 from autograder.grading.limits import Limits
 from autograder.grading.sandbox import Sandbox
 from autograder.handout.submit import solution_cells, without_markers
@@ -409,3 +410,15 @@ def test_limits_are_given_by_name():
     for wrong in ("cell", "cell=long", "speed=3"):
         with pytest.raises(ValueError, match="give one of cell=120, training=900"):
             Limits.parse([wrong])
+
+
+def _of_type(kind: str, size: int) -> bytes:
+    """A weights file of eight numbers of a type, as safetensors lays it out."""
+    header = json.dumps({"w": {"dtype": kind, "shape": [8], "data_offsets": [0, size]}}).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(size)
+
+
+@pytest.mark.parametrize(("kind", "size"), [("F8_E8M0", 8), ("F4", 4), ("F6_E2M3", 6), ("F6_E3M2", 6), ("MINE", 8)])
+def test_weights_of_types_that_nobody_computes_with_are_refused_in_words(kind, size):
+    with pytest.raises(StudentCodeError, match=r"artifacts/made\.safetensors cannot be read"):
+        stored(_of_type(kind, size), "made")
