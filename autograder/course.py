@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import secrets
 import sys
 import warnings
@@ -172,10 +173,14 @@ def _quiet() -> None:
 
 
 def reason(result: dict) -> str:
-    """The errors in the log of one of nbgrader's calls."""
-    log = result.get("log") or result.get("error") or ""
-    errors = [line for line in log.splitlines() if line.startswith("[ERROR]")]
-    return " ".join(errors) or log[-500:]
+    """Why one of nbgrader's calls failed, by its log: what we know in our words, else how its last traceback ends."""
+    log = "\n".join(str(result.get(part) or "") for part in ("log", "error"))
+    for words, meaning in (*GRADEBOOK, *DISK):
+        if words in log:
+            return meaning
+    raised = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception|Invalid)\b: .*", log, re.MULTILINE)
+    errors = [line for line in log.splitlines() if line.startswith("[ERROR]") and "raceback" not in line]
+    return " ".join([*errors, *raised[-1:]]) or log.strip()[-500:]
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -192,6 +197,14 @@ GRADEBOOK = (
 )
 
 
+DISK = (  # what the system says, in the log of another program
+    ("No space left on device", "the disk is full: make room"),
+    ("Disk quota exceeded", "the disk is full: make room"),
+    ("Read-only file system", "the course folder is read-only: allow writing there"),
+    ("Permission denied", "a file or folder of the course is not yours to write: allow writing there"),
+)
+
+
 def trouble(error: Exception) -> str:
     """Why something could not be read or written: what, where, and what to do, in one line."""
     said = str(error)
@@ -200,6 +213,10 @@ def trouble(error: Exception) -> str:
         return f"the disk is full ({error.strerror}{where}): make room"
     if isinstance(error, OSError) and error.errno in CLOSED:
         return f"{error.filename or 'a file'} cannot be written, it is read-only or not yours: allow writing there"
+    if isinstance(error, IsADirectoryError):
+        return f"{error.filename} is a folder: give the name of a file"
+    if isinstance(error, FileExistsError):
+        return f"{error.filename} is there already and cannot be replaced: allow writing there, or move it away"
     for words, meaning in GRADEBOOK:
         if words in said:
             return meaning

@@ -87,10 +87,7 @@ def _page(course: Course, api, assignment: str, student: str, page: Path, versio
 
 def _problem(result: dict) -> str:
     """Why nbgrader made no page, in a sentence."""
-    last = result.get("error", "").strip().splitlines()[-1:]
-    said = f"{last[0] if last else ''} {reason(result)}".strip()
-    meaning = trouble(Exception(said))
-    return meaning.removeprefix("Exception: ")
+    return trouble(Exception(reason(result))).removeprefix("Exception: ")
 
 
 def _mark(course: Course, assignment: str, student: str) -> Path:

@@ -1236,6 +1236,13 @@ MUTANTS += (
         "Attention is over dimension 1",
     ),
     dit(
+        "causal-attention",
+        "attention as GPT has it: a patch sees those before it",
+        (("F.scaled_dot_product_attention(q, k, v)", "F.scaled_dot_product_attention(q, k, v, is_causal=True)"),),
+        "a_block_mixes_tokens_and_knows_c",
+        "also to those that come after",
+    ),
+    dit(
         "c-of-the-first",
         "shift, scale and gate of the first example for all",
         ((SIX, SIX.replace("silu(c)", "silu(c[:1])")),),
@@ -1270,6 +1277,13 @@ MUTANTS += (
         ((CONDITION, "c = self.labels(y)"), (VELOCITY, "return guess - x")),
         "the_velocity_knows_image_time_and_label",
         "t is not used",
+    ),
+    dit(
+        "time-only-in-the-velocity",
+        "t is not given to the network, and stands in the denominator of the velocity alone",
+        ((CONDITION, "c = self.labels(y)"),),
+        "the_velocity_knows_image_time_and_label",
+        "t is not used, or not by the network",
     ),
     dit(
         "label-not-given",

@@ -22,7 +22,7 @@ import pytest
 from rich.console import Console
 
 from autograder import assignments, cli, demo, roster
-from autograder.course import Course, CourseError
+from autograder.course import Course, CourseError, reason, trouble
 from autograder.grading import archives, batch, downloads, nbgrader_steps, report, submissions, workers
 from autograder.grading.execute import Execution
 from autograder.grading.limits import Limits
@@ -903,3 +903,32 @@ def test_a_new_gradebook_is_as_nbgrader_itself_makes_one(tmp_path):
             return made, database.execute("SELECT * FROM alembic_version").fetchall()
 
     assert tables(tmp_path / "ours" / "gradebook.db") == tables(folder / "gradebook.db")
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        ("[ERROR] Traceback …\nOSError: [Errno 28] No space left on device: 'x'", "the disk is full: make room"),
+        ("[ERROR] …\nsqlalchemy.exc.DatabaseError: (sqlite3.DatabaseError) file is not a database", "is damaged"),
+        ("OSError: [Errno 30] Read-only file system: 'a'", "the course folder is read-only: allow writing there"),
+        ("PermissionError: [Errno 13] Permission denied: 'a'", "not yours to write"),
+        (
+            "[ERROR] There was an error processing it\nTraceback (most recent call last):\n  x\nValueError: at 3",
+            "ValueError: at 3",
+        ),
+        (
+            "[ERROR] Please see the the above traceback\nnbgrader.api.MissingEntry: no hw1\nKeyError: 'a'",
+            "KeyError: 'a'",
+        ),
+        ("nothing that we know", "nothing that we know"),
+    ],
+)
+def test_why_a_call_of_nbgraders_failed_is_told_from_its_log(log, said):
+    told = reason({"log": log})
+    assert said in told
+    assert "raceback" not in told
+
+
+def test_a_folder_in_the_place_of_a_file_is_said_so(tmp_path):
+    assert trouble(IsADirectoryError(21, "Is a directory", "reports")) == "reports is a folder: give the name of a file"
+    assert trouble(FileExistsError(17, "File exists", "figures")).startswith("figures is there already")

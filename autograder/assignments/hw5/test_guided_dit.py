@@ -79,11 +79,13 @@ def test_a_block_mixes_tokens_and_knows_c(student, seed):
     _, forward = block(student, seed)
     h, c = of_block(seed)
     base = forward(h, c)
-    changed = h.copy()
-    changed[:, 0] += np.random.default_rng(seed).normal(size=h[:, 0].shape)
     mixed = "Attention is over dimension 1 of (B, N, width): with batch_first=False it goes over the batch."
-    required = "the others move when the first token changes"
-    require(guided.moves(base[:, 1:], forward(changed, c)[:, 1:], "the other tokens move", required, mixed))
+    causal = "Attention goes to all tokens, also to those that come after: no mask, and not is_causal=True."
+    for place, others, slip in ((0, np.s_[:, 1:], mixed), (-1, np.s_[:, :-1], causal)):
+        changed, which = h.copy(), "first" if place == 0 else "last"
+        changed[:, place] += np.random.default_rng(seed).normal(size=h[:, 0].shape)
+        required = f"the others move when the {which} token changes"
+        require(guided.moves(base[others], forward(changed, c)[others], "the other tokens move", required, slip))
     told = "Shift, scale and gate are made of c by a linear layer."
     required = "it moves when c changes"
     require(guided.moves(base, forward(h, -c), "the result moves", required, told))
@@ -127,6 +129,10 @@ def test_the_velocity_knows_image_time_and_label(student, seed):
     require(moved(base[far], model.velocity(corner, t, y)[far], "far pixels move", "the whole image is seen", ""))
     time = "t is not used, or not by the network: embed it, and add it to c."
     require(moved(base, model.velocity(x, 1 - t, y), "the velocity moves with t", "it is told the time", time))
+    # A velocity (x̂ − x) / (1 − t) moves by itself. At these times what the network says is found without rounding.
+    early, late = (np.full(len(t), value, dtype=np.float32) for value in (0.5, 0.75))
+    guess = [x + (1 - at[0]) * model.velocity(x, at, y) for at in (early, late)]
+    require(moved(*guess, "the guess of the image moves with t", "the network is told the time", time))
     label = "y is not used, or none is not a label of its own: embed classes + 1 of them, and add that to c."
     of_label = [model.velocity(x, t, np.full_like(y, k)) for k in range(CLASSES + 1)]
     for one, other in combinations(of_label, 2):
