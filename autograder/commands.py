@@ -61,7 +61,7 @@ def check(
     os.environ.setdefault("MPLBACKEND", "agg")  # nothing is shown
     from autograder import notebooks, runner, weights
 
-    file = _file(notebook)
+    file = _file(notebook, "check")
     here = _assignment(file, exercise)
     chosen = here.chosen(exercise)
     cells = notebooks.read(file)
@@ -79,12 +79,12 @@ def check(
         raise typer.Exit(1)
 
 
-def _file(notebook: str) -> Path:
+def _file(notebook: str, command: str) -> Path:
     """The notebook that is meant. Raises ValueError where there is none."""
     if not notebook:
         names = [a.name for a in assignments.every() if (a.handout / f"{a}.ipynb").exists()]
         if len(names) != 1:
-            raise ValueError(f"Which one: deepul check {' or '.join(names) or 'PATH/TO/NOTEBOOK.ipynb'}?")
+            raise ValueError(f"Which one: deepul {command} {' or '.join(names) or 'PATH/TO/NOTEBOOK.ipynb'}?")
         notebook = names[0]
     file = Path(notebook)
     if file.suffix != ".ipynb":
@@ -117,7 +117,7 @@ def submit(
     """Pack the zip that you hand in, and say what is missing in it. Nothing is trained."""
     from autograder import handin
 
-    print(handin.submit(_file(notebook), student, check=check))
+    print(handin.submit(_file(notebook, "submit"), student, check=check))
 
 
 @app.command()

@@ -207,8 +207,9 @@ def test_check_names_what_it_cannot_find(unzipped):
 
 
 def test_a_kit_with_several_asks_which_one(monkeypatch):
-    with pytest.raises(ValueError, match="Which one: deepul check hw1 or hw2"):
-        commands._file("")
+    for command in ("check", "submit"):
+        with pytest.raises(ValueError, match=f"Which one: deepul {command} hw1 or hw2"):
+            commands._file("", command)
 
 
 @pytest.mark.parametrize("assignment", [a if a == "nice" else pytest.param(a, marks=pytest.mark.slow) for a in CORE])
