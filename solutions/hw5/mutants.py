@@ -1238,7 +1238,7 @@ MUTANTS += (
     dit(
         "causal-attention",
         "attention as GPT has it: a patch sees those before it",
-        (("F.scaled_dot_product_attention(q, k, v)", "F.scaled_dot_product_attention(q, k, v, is_causal=True)"),),
+        (("_attention(q, k, v).transpose", "_attention(q, k, v, is_causal=True).transpose"),),
         "a_block_mixes_tokens_and_knows_c",
         "also to those that come after",
     ),
