@@ -16,7 +16,7 @@ from rich.table import Column, Table
 from autograder import assignments
 from autograder.course import Course, CourseError
 from autograder.display import counted, number
-from autograder.grading import arrivals, batch, downloads, report, sandbox, separate_user
+from autograder.grading import arrivals, batch, by_hand, downloads, report, sandbox, separate_user
 from autograder.grading.batch import Graded
 from autograder.grading.copies import Alike
 from autograder.grading.log import Log
@@ -278,7 +278,14 @@ def _where_lost(result: Graded) -> list[str]:
         lost = result.problems
     if result.stopped:
         lost = [f"stopped: {result.stopped}", *lost]
-    return lost or _waiting(result)
+    return [*(lost or _waiting(result)), *_again(result)]
+
+
+def _again(result: Graded) -> list[str]:
+    """What people gave points for, and have to look at again."""
+    rows = [*result.written, *result.changed]
+    names = [r.get("number") or r["id"] for r in rows if r.get("outcome") == by_hand.AGAIN]
+    return [f"{by_hand.AGAIN} ({', '.join(names)})"] if names else []
 
 
 def _waiting(result: Graded) -> list[str]:
@@ -294,20 +301,20 @@ def _earned(scores: list[dict], changed: Sequence[dict] = ()) -> str:
     checks = [c for score in scores for c in score["checks"]]
     missing = sum(c["points"] is None for c in checks)
     points = number(sum(s["points"] for s in (*scores, *changed)))
-    return "–" if missing == len(checks) and not changed else f"{points}+?" if missing else points
+    is_open = missing or any(map(by_hand.is_open, changed))
+    return "–" if missing == len(checks) and not changed else f"{points}+?" if is_open else points
 
 
 def _written(result: Graded) -> str:
-    """The points of written answers; "?" for those that nobody has graded yet."""
+    """The points of written answers; "?" for those that somebody has to grade, or again."""
     if not result.written:
         return "–"
     points = number(sum(w["points"] or 0.0 for w in result.written))
-    return f"{points}+?" if any(w["points"] is None for w in result.written) else points
+    return f"{points}+?" if any(map(by_hand.is_open, result.written)) else points
 
 
 def _total(result: Graded) -> str:
-    is_open = any("+?" in text for text in (_earned(result.scores, result.changed), _written(result)))
-    return number(result.total) + ("+?" if is_open else "")
+    return number(result.total) + ("+?" if result.is_open else "")
 
 
 def relative(path: Path) -> str:
