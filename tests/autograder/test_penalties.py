@@ -81,9 +81,26 @@ def test_an_extension_is_a_length_or_a_moment(text, longer):
     assert late.extension(text, DUE, UTC) - longer in (timedelta(0), timedelta(minutes=1))
 
 
-@pytest.mark.parametrize("text", ["soon", "3 moons", "15.02.2027", "-2 days", "2027-02-30"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "soon",
+        "3 moons",
+        "15.02.2027",
+        "-2 days",
+        "2027-02-30",
+        "20270215",
+        "367 days",
+        "53 weeks",
+        "9000 h",
+        "99999999999 days",
+        "9" * 400,
+        "2072-02-15",
+        "9999-12-31 23:59",
+    ],
+)
 def test_an_extension_that_is_none_is_said(text):
-    with pytest.raises(ValueError, match="it must be such as"):
+    with pytest.raises(ValueError, match="it must be such as .* no more than 366 days"):
         late.extension(text, DUE, UTC)
 
 
@@ -349,6 +366,36 @@ def test_an_extension_of_no_assignment_is_said(course):
         CourseError, match=r"roster\.csv: extension_hw17 is of no assignment\. There are: extension_hw1,"
     ):
         penalties.Deadlines(course)
+
+
+def test_a_date_without_its_dashes_is_said_also_where_nothing_is_due(course):
+    (course.root / "roster.csv").write_text("id,extension\nben,20270215\n", encoding="utf-8")
+    for text in (POLICY, ""):
+        (course.root / "course.toml").write_text(text, encoding="utf-8")
+        with pytest.raises(CourseError, match=r"roster\.csv: the extension of ben is '20270215'; it must be such as"):
+            penalties.Deadlines(course)
+
+
+@pytest.mark.parametrize(("extension", "points"), [("1 day", {"ben": 4}), ("", {"ben": 8})])
+def test_an_extension_beyond_all_dates_in_the_gradebook_is_replaced(course, extension, points):
+    came(course, "ben", "2027-02-16 12:00:00 UTC")
+    with course.gradebook() as gradebook:
+        gradebook.find_submission("hw1", "ben").extension = 2_930_000 * DAY
+        gradebook.db.commit()
+    (course.root / "roster.csv").write_text(f"id,extension\nben,{extension}\n", encoding="utf-8")
+    assert lost(course) == points
+
+
+def test_an_extension_where_nothing_is_due_extends_nothing(course):
+    (course.root / "course.toml").write_text("[late]\nper_day = 4\n", encoding="utf-8")
+    (course.root / "roster.csv").write_text("id,extension\nben,3 days\n", encoding="utf-8")
+    came(course, "ben", "2027-02-16 12:00:00 UTC")
+    assert lost(course) == {}
+    with course.gradebook() as gradebook:
+        assert gradebook.find_submission("hw1", "ben").extension is None
+        gradebook.find_submission("hw1", "ben").extension = DAY  # by hand
+        gradebook.db.commit()
+    assert lost(course) == {}
 
 
 def test_an_id_that_no_file_can_have_keeps_its_extension(course):
