@@ -280,13 +280,17 @@ def feedback(
     with console.status(f"making feedback of {assignment}") as status:
         tell = lambda number, of: status.update(f"feedback of {assignment}: {number} of {of}")  # noqa: E731
         made = pages.make(opened, assignment, only or (), unfinished, Roster.of_course(opened.root, roster), tell)
+    taken_back = []
     if to:
         pages.lay_out(made.pages, to, zipped)
+        taken_back = pages.take_back(assignment, made.without, to)
     where = _relative(to) if to else f"{_relative(opened.root / 'feedback')}/STUDENT/{assignment}/{assignment}.html"
     pages_made = f"{counted(len(made.pages), 'page')}, {len(made.fresh)} new"
     console.print(f"{pages_made}: {where}", highlight=False, markup=False)
     for student, why in made.without.items():
         console.print(f"  no page: {student}: {why}", highlight=False, markup=False)
+    for file in taken_back:
+        console.print(f"  removed: {_relative(file)}, of an earlier grade", highlight=False, markup=False)
     if made.without:
         raise typer.Exit(1)
 

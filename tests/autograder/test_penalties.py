@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 import zipfile
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
@@ -11,7 +12,7 @@ import pytest
 from nbformat import v4
 from traitlets.config import Config
 
-from autograder import late, settings, term
+from autograder import cli, late, settings, term
 from autograder.course import Course, CourseError
 from autograder.files import write_atomically
 from autograder.grading import batch, by_hand, export, feedback, nbgrader_steps, penalties, report, showing, totals
@@ -94,13 +95,13 @@ def test_an_extension_is_a_length_or_a_moment(text, longer):
         "53 weeks",
         "9000 h",
         "99999999999 days",
-        "9" * 400,
+        pytest.param("9" * 400, id="400 digits"),
         "2072-02-15",
         "9999-12-31 23:59",
     ],
 )
 def test_an_extension_that_is_none_is_said(text):
-    with pytest.raises(ValueError, match="it must be such as .* no more than 366 days"):
+    with pytest.raises(ValueError, match=r"it must be such as .* no more than 366 days"):
         late.extension(text, DUE, UTC)
 
 
@@ -340,6 +341,29 @@ def test_pages_are_laid_out_by_id(tmp_path):
         feedback.lay_out({"ada": page}, tmp_path / "zips", zipped=True)
     with zipfile.ZipFile(tmp_path / "zips" / "ada.zip") as archive:
         assert archive.namelist() == ["hw1.html"]
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_page_that_was_laid_out_goes_with_its_grade_and_nothing_else_does(course, monkeypatch, capsys, zipped):
+    page, back = course.root / "hw1.html", course.root / "back"
+    page.write_text("of an older grade", encoding="utf-8")
+    feedback.lay_out(dict.fromkeys(["ben", "cleo", "eve"], page), back, zipped)
+    (back / "cleo").mkdir(exist_ok=True)
+    (back / "cleo" / "letter.txt").write_text("a TA's own", encoding="utf-8")
+    with zipfile.ZipFile(back / "ada.zip", "w") as archive:
+        archive.writestr("hw2.html", "of another homework")
+    options = ["hw1", "--course", str(course.root), "--to", str(back), *(["--zip"] if zipped else [])]
+    monkeypatch.setattr(sys, "argv", ["deepul", "feedback", *options])
+    with pytest.raises(SystemExit) as ended:  # nobody has a graded notebook here
+        cli.main()
+    assert ended.value.code == 1
+    said = "".join(capsys.readouterr().out.split())
+    gone = ("ben.zip", "cleo.zip") if zipped else ("ben/hw1.html", "cleo/hw1.html")
+    for name in gone:
+        assert f"removed:{back / name},ofanearliergrade" in said
+    kept = {p.relative_to(back).as_posix() for p in back.rglob("*") if p.is_file()}
+    assert kept == {"ada.zip", "cleo/letter.txt", "eve.zip" if zipped else "eve/hw1.html"}
+    assert not (back / "ben").exists()
 
 
 def test_who_has_no_whole_grade_has_no_page_and_is_told_why(course):
