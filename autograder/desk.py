@@ -20,6 +20,7 @@ from autograder.grading import arrivals, batch, by_hand, downloads, report, sand
 from autograder.grading.batch import Graded
 from autograder.grading.copies import Alike
 from autograder.grading.log import Log
+from autograder.grading.penalties import Deadlines
 from autograder.grading.submissions import Submission
 from autograder.roster import Roster
 
@@ -146,6 +147,7 @@ class Arrived:
 
     def show(self, console: Console, options: batch.Options) -> None:
         """What would be graded, and what that would change. Nothing is recorded."""
+        Deadlines(self.course, options.roster)  # says which extension is none
         chosen = self.download.chosen(self.attempt)
         console.print(arrivals.table(self.assignment, chosen))
         show_changes(console, self.course, self.assignment, chosen, options)
