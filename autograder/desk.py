@@ -85,7 +85,7 @@ class Run:
     def _show(self, results: list[Graded], seconds: float, written: report.Report, alike: list[Alike]) -> None:
         show_table(self.console, self.assignment, results)
         if changes := written.changes:
-            self.console.print("Changed since the last run:", arrivals.changed(changes), sep="\n")
+            show_changed(self.console, "Changed since the last run:", changes)
         show_counts(self.console, results, seconds)
         if alike:
             times = "once" if len(alike) == 1 else counted(len(alike), "time")
@@ -204,9 +204,27 @@ def show_changes(
     require_sandbox(course, chosen, options)
     now = batch.rehearse(course, assignment, [s for s in chosen if s.student in graded], options)
     if rows := report.changes(before, now):
-        console.print("Grading would change:", arrivals.changed(rows), sep="\n")
+        show_changed(console, "Grading would change:", rows)
     else:
         console.print(f"Grading would change nothing for the {len(graded)} who were graded before.", highlight=False)
+
+
+def show_changed(console: Console, title: str, rows: list[dict]) -> None:
+    """What changed, check by check; in one line of who had no grade, or has none any more. rows: `report.changes`."""
+    console.print(title)
+    others, lines = [], []
+    for student in dict.fromkeys(r["student"] for r in rows):
+        mine = [r for r in rows if r["student"] == student]
+        before, now = ([r[when] for r in mine if r[when] != ""] for when in ("before", "now"))
+        if before and now:
+            others += mine
+        else:
+            texts = [counted(round(sum(p), 3), "point") if p else "not graded" for p in (before, now)]
+            lines.append(f"  {student}: {' → '.join(texts)}")
+    if others:
+        console.print(arrivals.changed(others))
+    for line in lines:
+        console.print(line, highlight=False, markup=False)
 
 
 def counts(results: list[Graded], seconds: float) -> str:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from autograder import cli, desk
-from autograder.grading import batch, log
+from autograder.grading import batch, log, report
 from autograder.grading.limits import LEAST, Limits
 from tests.autograder import classes
 from tests.autograder.test_grading import NUMBERS, command, made, made_once, notebook  # noqa: F401
@@ -199,3 +199,20 @@ def test_an_extension_that_is_none_is_said_before_anything_is_graded(made, monke
     code, said = command(monkeypatch, capsys, made, *options)
     assert code == 2
     assert "the extension of ada is '20270215'; it must be such as" in said
+
+
+def test_who_had_no_grade_or_has_none_any_more_is_one_line_of_what_changed(capsys):
+    from rich.console import Console
+
+    whole, lost, other = classes.made(2)[0], batch.without_grade("ben", "hw1", "why"), classes.made(3, seed=2)[1]
+    regained = batch.Graded("ben", whole.scores)
+    changed = report.changes([lost, whole, other], [regained, batch.without_grade(whole.student, "hw1", "why"), other])
+    assert len(changed) > 20
+    part = dict(student="cleo", exercise="made", check="The masks", before=1.0, now=0.5, max_points=1, measured="")
+    desk.show_changed(Console(width=80), "Changed:", [*changed, part])
+    printed = capsys.readouterr().out
+    assert f"  ben: not graded → {whole.points:g} points" in printed
+    assert f"  {whole.student}: {whole.points:g} points → not graded" in printed
+    assert "made: The masks 1 → 0.5" in printed
+    assert max(map(len, printed.splitlines())) <= 80
+    assert printed.count("\n") < 12
