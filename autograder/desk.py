@@ -16,7 +16,7 @@ from rich.table import Column, Table
 from autograder import assignments
 from autograder.course import Course, CourseError
 from autograder.display import counted, number
-from autograder.grading import arrivals, batch, by_hand, downloads, report, sandbox, separate_user
+from autograder.grading import arrivals, batch, by_hand, downloads, moved, report, sandbox, separate_user
 from autograder.grading.batch import Graded
 from autograder.grading.copies import Alike
 from autograder.grading.log import Log
@@ -180,6 +180,8 @@ def arrived(
     download.attempts = downloads.of(download, only or everyone)
     if only:
         everyone = list(dict.fromkeys([*everyone, *report.earlier_students(course, assignment)]))
+        old = moved.left_out(everyone, roster)
+        everyone = [student for student in everyone if student not in old]
     return Arrived(course, assignment, download, everyone, attempt, not only)
 
 

@@ -15,7 +15,18 @@ from traitlets.config import Config
 from autograder import cli, late, settings, term
 from autograder.course import Course, CourseError
 from autograder.files import write_atomically
-from autograder.grading import batch, by_hand, export, feedback, nbgrader_steps, penalties, report, showing, totals
+from autograder.grading import (
+    batch,
+    by_hand,
+    export,
+    feedback,
+    moved,
+    nbgrader_steps,
+    penalties,
+    report,
+    showing,
+    totals,
+)
 from autograder.late import Amount, LatePolicy
 from autograder.roster import Roster, Student
 
@@ -443,3 +454,56 @@ def test_what_could_not_be_graded_is_neither_nothing_nor_a_zero(course):
     assert (together["dora"], together["eve"], together["ada"]) == ("", 0.0, 75.0)
     with pytest.raises(CourseError, match=f"dora has no grade: {why}"):
         showing.submission(course, "hw1", "dora")
+
+
+# A roster that came later.
+
+HOPPER = Student("s2", "Grace Hopper", lms={"canvas_id": ("40002",)})
+
+
+@pytest.mark.parametrize(
+    ("students", "told"),
+    [
+        (["hopper-40002"], {"hopper-40002": "s2"}),
+        (["somebody 40002", "s2", "ada"], {"somebody 40002": "s2"}),
+        (["gracehopper"], {"gracehopper": "s2"}),
+        (["gracehopper-7"], {"gracehopper-7": ""}),  # of that name, and with another number
+        (["adalovelace-7"], {"adalovelace-7": "ada"}),
+        (["adalovelace-7", "adalovelace-8"], {"adalovelace-7": "", "adalovelace-8": ""}),
+        (["eve", "eve-9"], {"eve": "", "eve-9": ""}),
+    ],
+)
+def test_whom_the_roster_calls_otherwise_is_told_by_number_or_by_a_name_of_one(students, told):
+    roster = Roster([HOPPER, Student("ada", "Ada Lovelace")])
+    assert moved.whose(students, roster) == told
+    assert moved.whose(students, None) == {}
+    assert moved.left_out(students, roster) == {old: new for old, new in told.items() if new in students}
+
+
+def test_who_stands_in_the_gradebook_twice_counts_once_and_loses_nothing(course, monkeypatch, capsys):
+    with course.gradebook() as gradebook:
+        for student, names in (("hopper-40002", ("hw1", "hw2")), ("s2", ("hw1",)), ("eve", ("hw1",))):
+            gradebook.update_or_create_student(student)
+            for name in names:
+                gradebook.add_submission(name, student)
+                for cell in ("check-made", "answer-made"):
+                    grade = gradebook.find_grade(cell, name, name, student)
+                    grade.auto_score, grade.needs_manual_grade = 2.0, False
+        gradebook.find_grade("answer-made", "hw1", "hw1", "hopper-40002").manual_score = 1.5
+        gradebook.db.commit()
+    rows = "ada,,\nben,,\ncleo,,\ns2,Grace Hopper,40002\n"
+    (course.root / "roster.csv").write_text(f"id,name,canvas_id\n{rows}", encoding="utf-8")
+    roster = Roster.of_course(course.root)
+    assert [f.student for f in export.finals(course, "hw1", roster)] == [*NAMES, "eve", "s2"]
+    assert "hopper-40002" in [f.student for f in export.finals(course, "hw2", roster)], "graded under no other id"
+    for words in (["totals"], ["export", "hw1", "--to", "csv"], ["feedback", "hw1"]):
+        monkeypatch.setattr(sys, "argv", ["deepul", *words, "--course", str(course.root)])
+        with pytest.raises(SystemExit):
+            cli.main()
+        said = " ".join(capsys.readouterr().out.split())
+        assert "graded, and not in the roster: eve" in said, words
+        assert "hopper-40002 is s2 in the roster by now. Of hw1 that of s2 counts" in said, words
+        assert "hw2 is graded as hopper-40002 only: run `deepul grade hw2` again" in said, words
+        assert "Points that hopper-40002 has by hand (hw1) stay there: give them to s2" in said, words
+    with course.gradebook() as gradebook:
+        assert gradebook.find_submission("hw1", "hopper-40002").score == 3.5, "no grade is deleted"
