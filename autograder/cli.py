@@ -274,6 +274,7 @@ def feedback(
 
     Exit code: 0 everyone who was graded has a page, 1 somebody has none, 2 nothing was made.
     """
+    from autograder.grading import by_hand, moved
     from autograder.grading import feedback as pages
     from autograder.roster import Roster
 
@@ -286,7 +287,8 @@ def feedback(
     taken_back = []
     if to:
         pages.lay_out(made.pages, to, zipped)
-        taken_back = pages.take_back(assignment, made.without, to)
+        old = moved.left_out(by_hand.read(opened, assignment), known) if not only else {}
+        taken_back = pages.take_back(assignment, [*made.without, *old], to)
     where = _relative(to) if to else f"{_relative(opened.root / 'feedback')}/STUDENT/{assignment}/{assignment}.html"
     pages_made = f"{counted(len(made.pages), 'page')}, {len(made.fresh)} new"
     console.print(f"{pages_made}: {where}", highlight=False, markup=False)

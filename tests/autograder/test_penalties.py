@@ -505,5 +505,15 @@ def test_who_stands_in_the_gradebook_twice_counts_once_and_loses_nothing(course,
         assert "hopper-40002 is s2 in the roster by now. Of hw1 that of s2 counts" in said, words
         assert "hw2 is graded as hopper-40002 only: run `deepul grade hw2` again" in said, words
         assert "Points that hopper-40002 has by hand (hw1) stay there: give them to s2" in said, words
+    table = {row["id"]: row for row in totals.rows(course, roster)}
+    assert (table["s2"]["hw2"], table["s2"]["together"]) == ("", ""), "what is graded by the old id only is not nothing"
+    page = course.root / "old.html"
+    page.write_text("of the old id", encoding="utf-8")
+    feedback.lay_out({"hopper-40002": page}, course.root / "back", zipped=False)
+    (course.root / "back" / "hopper-40002" / "old.html").rename(course.root / "back" / "hopper-40002" / "hw1.html")
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--to", str(course.root / "back")])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert not (course.root / "back" / "hopper-40002").exists()
     with course.gradebook() as gradebook:
         assert gradebook.find_submission("hw1", "hopper-40002").score == 3.5, "no grade is deleted"
