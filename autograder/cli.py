@@ -168,6 +168,7 @@ def grade(
     options = batch.Options(limits=limits, force=force, audit=retrain, jobs=jobs, cluster=cluster, roster=known)
     handed_in = desk.arrived(opened, assignments.get(assignment).name, submissions, known, only or (), attempt)
     handed_in.say(console)
+    _say_moved(opened, known)
     if dry_run:
         handed_in.show(console, options)
         return
@@ -247,6 +248,7 @@ def export(
         highlight=False,
         markup=False,
     )
+    _say_moved(opened, known)
     for text in filled.without:
         console.print(f"  no points: {text}", highlight=False, markup=False)
     for student in filled.left:
@@ -272,21 +274,29 @@ def feedback(
 
     Exit code: 0 everyone who was graded has a page, 1 somebody has none, 2 nothing was made.
     """
+    from autograder.grading import by_hand, moved
     from autograder.grading import feedback as pages
     from autograder.roster import Roster
 
     assignments.get(assignment)
     opened = _opened(course, context)
+    known = Roster.of_course(opened.root, roster)
     with console.status(f"making feedback of {assignment}") as status:
         tell = lambda number, of: status.update(f"feedback of {assignment}: {number} of {of}")  # noqa: E731
-        made = pages.make(opened, assignment, only or (), unfinished, Roster.of_course(opened.root, roster), tell)
+        made = pages.make(opened, assignment, only or (), unfinished, known, tell)
+    taken_back = []
     if to:
         pages.lay_out(made.pages, to, zipped)
+        old = moved.left_out(by_hand.read(opened, assignment), known) if not only else {}
+        taken_back = pages.take_back(assignment, [*made.without, *old], to)
     where = _relative(to) if to else f"{_relative(opened.root / 'feedback')}/STUDENT/{assignment}/{assignment}.html"
     pages_made = f"{counted(len(made.pages), 'page')}, {len(made.fresh)} new"
     console.print(f"{pages_made}: {where}", highlight=False, markup=False)
+    _say_moved(opened, known)
     for student, why in made.without.items():
         console.print(f"  no page: {student}: {why}", highlight=False, markup=False)
+    for file in taken_back:
+        console.print(f"  removed: {_relative(file)}, of an earlier grade", highlight=False, markup=False)
     if made.without:
         raise typer.Exit(1)
 
@@ -305,9 +315,11 @@ def totals(
     from autograder.roster import Roster
 
     opened = _opened(course, context)
-    table, target = adding.rows(opened, Roster.of_course(opened.root, roster)), opened.root / "reports" / "course.csv"
+    known = Roster.of_course(opened.root, roster)
+    table, target = adding.rows(opened, known), opened.root / "reports" / "course.csv"
     adding.write(target, table)
     console.print(f"{counted(len(table), 'student')}: {_relative(target)}", highlight=False, markup=False)
+    _say_moved(opened, known)
     if waiting := [row["id"] for row in table if row["together"] == ""]:
         console.print(f"  {len(waiting)} without a total: {', '.join(waiting)}", highlight=False, markup=False)
         raise typer.Exit(1)
@@ -598,6 +610,14 @@ def _opened(folder: Path, context: typer.Context):
     course = _course(folder)
     context.with_resource(settings.read(course.root).in_use())
     return course
+
+
+def _say_moved(course, roster) -> None:
+    """Whom the roster calls otherwise than the gradebook, and what to do."""
+    from autograder.grading import moved
+
+    for text in moved.notes(course, roster):
+        console.print(f"  {text}", highlight=False, markup=False)
 
 
 def _relative(path: Path) -> str:

@@ -16,10 +16,11 @@ from rich.table import Column, Table
 from autograder import assignments
 from autograder.course import Course, CourseError
 from autograder.display import counted, number
-from autograder.grading import arrivals, batch, downloads, report, sandbox, separate_user
+from autograder.grading import arrivals, batch, by_hand, downloads, moved, report, sandbox, separate_user
 from autograder.grading.batch import Graded
 from autograder.grading.copies import Alike
 from autograder.grading.log import Log
+from autograder.grading.penalties import Deadlines
 from autograder.grading.submissions import Submission
 from autograder.roster import Roster
 
@@ -84,7 +85,7 @@ class Run:
     def _show(self, results: list[Graded], seconds: float, written: report.Report, alike: list[Alike]) -> None:
         show_table(self.console, self.assignment, results)
         if changes := written.changes:
-            self.console.print("Changed since the last run:", arrivals.changed(changes), sep="\n")
+            show_changed(self.console, "Changed since the last run:", changes)
         show_counts(self.console, results, seconds)
         if alike:
             times = "once" if len(alike) == 1 else counted(len(alike), "time")
@@ -146,6 +147,7 @@ class Arrived:
 
     def show(self, console: Console, options: batch.Options) -> None:
         """What would be graded, and what that would change. Nothing is recorded."""
+        Deadlines(self.course, options.roster)  # says which extension is none
         chosen = self.download.chosen(self.attempt)
         console.print(arrivals.table(self.assignment, chosen))
         show_changes(console, self.course, self.assignment, chosen, options)
@@ -178,6 +180,8 @@ def arrived(
     download.attempts = downloads.of(download, only or everyone)
     if only:
         everyone = list(dict.fromkeys([*everyone, *report.earlier_students(course, assignment)]))
+        old = moved.left_out(everyone, roster)
+        everyone = [student for student in everyone if student not in old]
     return Arrived(course, assignment, download, everyone, attempt, not only)
 
 
@@ -202,9 +206,27 @@ def show_changes(
     require_sandbox(course, chosen, options)
     now = batch.rehearse(course, assignment, [s for s in chosen if s.student in graded], options)
     if rows := report.changes(before, now):
-        console.print("Grading would change:", arrivals.changed(rows), sep="\n")
+        show_changed(console, "Grading would change:", rows)
     else:
         console.print(f"Grading would change nothing for the {len(graded)} who were graded before.", highlight=False)
+
+
+def show_changed(console: Console, title: str, rows: list[dict]) -> None:
+    """What changed, check by check; in one line of who had no grade, or has none any more. rows: `report.changes`."""
+    console.print(title)
+    others, lines = [], []
+    for student in dict.fromkeys(r["student"] for r in rows):
+        mine = [r for r in rows if r["student"] == student]
+        before, now = ([r[when] for r in mine if r[when] != ""] for when in ("before", "now"))
+        if before and now:
+            others += mine
+        else:
+            texts = [counted(round(sum(p), 3), "point") if p else "not graded" for p in (before, now)]
+            lines.append(f"  {student}: {' → '.join(texts)}")
+    if others:
+        console.print(arrivals.changed(others))
+    for line in lines:
+        console.print(line, highlight=False, markup=False)
 
 
 def counts(results: list[Graded], seconds: float) -> str:
@@ -278,7 +300,14 @@ def _where_lost(result: Graded) -> list[str]:
         lost = result.problems
     if result.stopped:
         lost = [f"stopped: {result.stopped}", *lost]
-    return lost or _waiting(result)
+    return [*(lost or _waiting(result)), *_again(result)]
+
+
+def _again(result: Graded) -> list[str]:
+    """What people gave points for, and have to look at again."""
+    rows = [*result.written, *result.changed]
+    names = [r.get("number") or r["id"] for r in rows if r.get("outcome") == by_hand.AGAIN]
+    return [f"{by_hand.AGAIN} ({', '.join(names)})"] if names else []
 
 
 def _waiting(result: Graded) -> list[str]:
@@ -294,20 +323,20 @@ def _earned(scores: list[dict], changed: Sequence[dict] = ()) -> str:
     checks = [c for score in scores for c in score["checks"]]
     missing = sum(c["points"] is None for c in checks)
     points = number(sum(s["points"] for s in (*scores, *changed)))
-    return "–" if missing == len(checks) and not changed else f"{points}+?" if missing else points
+    is_open = missing or any(map(by_hand.is_open, changed))
+    return "–" if missing == len(checks) and not changed else f"{points}+?" if is_open else points
 
 
 def _written(result: Graded) -> str:
-    """The points of written answers; "?" for those that nobody has graded yet."""
+    """The points of written answers; "?" for those that somebody has to grade, or again."""
     if not result.written:
         return "–"
     points = number(sum(w["points"] or 0.0 for w in result.written))
-    return f"{points}+?" if any(w["points"] is None for w in result.written) else points
+    return f"{points}+?" if any(map(by_hand.is_open, result.written)) else points
 
 
 def _total(result: Graded) -> str:
-    is_open = any("+?" in text for text in (_earned(result.scores, result.changed), _written(result)))
-    return number(result.total) + ("+?" if is_open else "")
+    return number(result.total) + ("+?" if result.is_open else "")
 
 
 def relative(path: Path) -> str:

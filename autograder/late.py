@@ -10,6 +10,8 @@ from autograder.display import counted
 LENGTH = re.compile(r"\+? ?(\d+(?:[.,]\d+)?) ?(m|min|minutes?|h|hours?|d|days?|w|weeks?|)", re.IGNORECASE)
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 DAY = timedelta(days=1)
+MOST_DAYS = 366  # of an extension: more is a slip, such as a date without its dashes
+ALLOWED = f'it must be such as "3 days", "12 h", 2027-02-15 or 2027-02-15 18:00, and no more than {MOST_DAYS} days'
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,13 @@ def extension(text: str, due: datetime | None, zone: tzinfo) -> timedelta:
     allowed.
     """
     if found := LENGTH.fullmatch(text.strip()):
-        return float(found[1].replace(",", ".")) * UNITS[found[2][:1].lower() or "d"]
-    until = _moment(text.strip(), zone)
-    return max(timedelta(0), until - due) if due else timedelta(0)
+        days = float(found[1].replace(",", ".")) * (UNITS[found[2][:1].lower() or "d"] / DAY)
+    else:
+        until = _moment(text.strip(), zone)
+        days = max(0.0, (until - due) / DAY) if due else 0.0
+    if days > MOST_DAYS:
+        raise ValueError(ALLOWED)
+    return days * DAY
 
 
 def _moment(text: str, zone: tzinfo) -> datetime:
@@ -86,5 +92,5 @@ def _moment(text: str, zone: tzinfo) -> datetime:
             return datetime.combine(date.fromisoformat(text), time.max, zone)
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError('it must be such as "3 days", "12 h", 2027-02-15 or 2027-02-15 18:00') from None
+        raise ValueError(ALLOWED) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)

@@ -1,6 +1,7 @@
 """Who is in the course: roster.csv, by which the names that platforms give become the course's own ids."""
 
 import csv
+import difflib
 import hashlib
 import io
 import re
@@ -19,6 +20,10 @@ NAME, FIRST, LAST = ("name", "full_name"), ("first_name", "firstname"), ("last_n
 EMAIL, GROUP, EXTENSION = ("email", "e_mail", "mail", "email_address"), ("group", "team"), ("extension", "extended_to")
 PLATFORMS = ("canvas", "moodle", "blackboard", "brightspace", "ilias", "gradescope")
 OF_ONE = re.compile(r"extension_(\w+)")  # a column with the extensions of one assignment
+KNOWN = (*ID, *NAME, *FIRST, *LAST, *EMAIL, *GROUP, *EXTENSION)
+NEAR = 0.8  # of difflib, from where on a name is a misspelt one
+OF_MANY = re.compile(r"section|course|group|team|class|term|role|type|status")  # no ids of students
+NO_ID = ("", "-", "–", "—", "?", "na", "none", "null", "nan", "unknown")  # what people write where there is none
 OF_A_PLATFORM = re.compile(rf"lms|login|user|sid$|_id$|{'|'.join(PLATFORMS)}")
 MOST_BYTES = 2**22
 MOST_STUDENT = 120  # bytes of a student's id: files are called after it
@@ -91,6 +96,7 @@ class Roster:
         """
         rows = _rows(file)
         students: dict[str, Student] = {}
+        _no_misspelt_column(file, list(rows[0][1]) if rows else [])
         for line, row in rows:
             student = _student(row)
             if not student.id:
@@ -106,7 +112,9 @@ class Roster:
             students[student.id.casefold()] = student
         if not students:
             raise CourseError(f"{file} has a header and no students.")
-        return cls(students.values())
+        known = cls(students.values())
+        known._no_id_of_two(file)
+        return known
 
     @classmethod
     def of_course(cls, folder: Path, file: Path | None = None) -> "Roster | None":
@@ -133,6 +141,21 @@ class Roster:
                 if found := _one([self._by_name.get(variant, ())]):
                     return found
         return None
+
+    def _no_id_of_two(self, file: Path) -> None:
+        """Raises CourseError where a platform's id is that of two students: what it means could be either's.
+
+        A column in which most stand several times has no ids, but sections or roles, say.
+        """
+        mails: dict[str, set[Student]] = defaultdict(set)
+        for student in self.students:
+            mails[folded(student.email)].add(student)
+        for column, table in {**self._by_column, "e-mail address": mails}.items():
+            several = sorted((key, sorted(s.id for s in who)) for key, who in table.items() if len(who) > 1)
+            several = [(key, who) for key, who in several if key not in NO_ID]
+            if several and not OF_MANY.search(column) and 2 * len(table) >= sum(map(len, table.values())):
+                key, who = several[0]
+                raise CourseError(f"{file}: the {column} {key} is that of {' and '.join(who)}. Whose is it?")
 
     @cached_property
     def _columns(self) -> list[str]:
@@ -175,8 +198,13 @@ def _one(sets) -> Student | None:
 
 def folded(text: str) -> str:
     """A text by its letters and digits only, in small letters."""
-    plain = unicodedata.normalize("NFKC", text).casefold()
+    plain = unicodedata.normalize("NFKC", _whole(text)).casefold()
     return "".join(c for c in plain if c.isalnum() or unicodedata.combining(c)) or plain.strip()
+
+
+def _whole(text: str) -> str:
+    """A number as it was before a spreadsheet took it for a decimal: 40001 of 40001.0."""
+    return re.sub(r"^\s*(\d+)[.,]0+\s*$", r"\1", text)
 
 
 def variants(name: str) -> set[str]:
@@ -201,28 +229,63 @@ def _rows(file: Path) -> list[tuple[int, dict[str, str]]]:
         text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError:
         raise CourseError(f"{file} is no UTF-8: save it as “CSV UTF-8” in your spreadsheet.") from None
-    (_, header), *rows = lines_of(text, str(file)) or [(0, [])]
+    (_, header), *rows = lines_of(text, str(file), strict=True) or [(0, [])]
     columns = [_column(c) for c in header]
     if not set(columns) & set(ID):
         there = ", ".join(header) or "nothing"
         raise CourseError(f"{file} has no column `id`. Its first line names the columns; there is: {there[:200]}.")
     if twice := {c for c in columns if c and columns.count(c) > 1}:
         raise CourseError(f"{file} has two columns {', '.join(sorted(twice))}: rename one.")
+    for line, row in rows:
+        _no_other_shape(file, line, row, len(columns))
     return [(line, dict(zip(columns, map(str.strip, row), strict=False))) for line, row in rows]
 
 
-def lines_of(text: str, file: str) -> list[tuple[int, list[str]]]:
+def _no_other_shape(file: Path, line: int, row: list[str], width: int) -> None:
+    """Raises CourseError for a row that is longer than the header, or has others in one of its cells.
+
+    Cells without anything in them may be more or fewer: spreadsheets write them, and leave them out.
+    """
+    filled = max((k for k, cell in enumerate(row, 1) if cell.strip()), default=0)
+    if filled > width:
+        raise CourseError(
+            f"{file}, line {line}: {filled} cells, and the header has {width}. Is a comma in a name without quotes? "
+            'A name with one in it stands in quotes: "Lovelace, Ada".'
+        )
+    if any(re.search(r"\n.*[,;\t]", cell) for cell in row):
+        raise CourseError(f'{file}, line {line}: a cell goes over lines, with others in it. Is a " not closed?')
+
+
+def _no_misspelt_column(file: Path, columns: list[str]) -> None:
+    """Raises CourseError for a column that nothing reads, and that is called nearly like one that is read."""
+    for column in columns:
+        plain, meant = re.sub(r"_?\d+$|s$", "", column), ""  # email_2, and groups, are called so on purpose
+        if column in KNOWN or OF_ONE.fullmatch(column):
+            continue
+        if "exten" in column or difflib.get_close_matches(column.split("_")[0], EXTENSION, 1, NEAR):
+            meant = "extension (or extension_hw1 for one assignment)"
+        elif plain not in KNOWN and not OF_A_PLATFORM.search(column):
+            near = difflib.get_close_matches(plain, [name for name in KNOWN if len(name) > 4], 1, NEAR)
+            meant = near[0] if near else ""
+        if meant:
+            raise CourseError(f"{file} has a column {column}, which nothing reads. Is it to be {meant}? Rename it.")
+
+
+def lines_of(text: str, file: str, strict: bool = False) -> list[tuple[int, list[str]]]:
     """(line, its cells) of a table, whatever separates them, without empty lines and the one that Excel puts first.
 
-    Raises CourseError for what is no table.
+    strict: a quote has to be closed. Raises CourseError for what is no table.
     """
     first = text.lstrip("\r\n").partition("\n")[0]
     told = re.fullmatch(r"sep=([,;\t])\s*", first)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=told[1] if told else max(",;\t", key=first.count))
+    separator = told[1] if told else max(",;\t", key=first.count)
+    reader, rows, line = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=strict), [], 0
     try:
-        rows = [(reader.line_num, row) for row in reader if any(c.strip() for c in row)]
-    except csv.Error as error:
-        raise CourseError(f'{file}, line {reader.line_num}: this is no table ({error}). Is a " not closed?') from None
+        for row in reader:
+            rows += [(reader.line_num, row)] if any(c.strip() for c in row) else []
+            line = reader.line_num
+    except csv.Error as error:  # in the row that begins there
+        raise CourseError(f'{file}, line {line + 1}: this is no table ({error}). Is a " not closed?') from None
     return rows[1:] if told else rows
 
 
@@ -243,4 +306,4 @@ def _student(row: dict[str, str]) -> Student:
         for c, text in row.items()
         if text and (c not in used or (c in ID and c != own)) and not OF_ONE.fullmatch(c) and OF_A_PLATFORM.search(c)
     }
-    return Student(row.get(own, ""), name, cell(EMAIL), cell(GROUP), cell(EXTENSION), lms, extensions)
+    return Student(_whole(row.get(own, "")), name, cell(EMAIL), cell(GROUP), cell(EXTENSION), lms, extensions)

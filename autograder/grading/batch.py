@@ -102,6 +102,12 @@ class Graded:
     def most_written(self) -> float:
         return sum(w["max_points"] for w in self.written)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether points are still to be given, or to be looked at again."""
+        by_checks = (c["points"] is None for s in self.scores for c in s["checks"])
+        return any(by_checks) or any(map(by_hand.is_open, (*self.written, *self.changed)))
+
     def with_marks(self, assignment: str, marks: dict[str, by_hand.Mark]) -> "Graded":
         """The same with what the gradebook says by now. marks: {grade id: Mark} of this student."""
         if self.not_graded:
@@ -585,7 +591,8 @@ def _rows_by_hand(assignment: str, graded: Graded) -> Iterator[dict]:
         row = dict(exercise=w["exercise"], check=w["id"], outcome=w["outcome"], points=points, measured=answer)
         yield about | row | dict(max_points=w["max_points"])
     for c in graded.changed:
-        row = dict(exercise=c["exercise"], check=c["id"], outcome=by_hand.BY_HAND, points=c["points"])
+        outcome = c.get("outcome", by_hand.BY_HAND)
+        row = dict(exercise=c["exercise"], check=c["id"], outcome=outcome, points=c["points"])
         yield about | row | dict(max_points=0.0, measured=c["said"])
     if graded.penalty:
         row = dict(exercise="", check=by_hand.LATE, outcome="late", points=-graded.penalty, max_points=0.0)
@@ -619,9 +626,6 @@ def totals(graded: Graded) -> dict:
     """A student's row of grades.csv, as the gradebook has it. What was not graded is empty, never 0."""
     if graded.not_graded:
         return dict(student=graded.student, state="not graded", handed_in=graded.arrived, attempt=graded.attempt)
-    is_open = any(w["points"] is None for w in graded.written) or any(
-        c["points"] is None for s in graded.scores for c in s["checks"]
-    )
     by_exercise = {s["exercise"]: s["points"] for s in graded.scores}
     for changed in graded.changed:
         by_exercise[changed["exercise"]] = round(by_exercise.get(changed["exercise"], 0.0) + changed["points"], 3)
@@ -632,7 +636,7 @@ def totals(graded: Graded) -> dict:
         late=-graded.penalty if graded.penalty else "",
         total=graded.total,
         max_points=graded.max_points + graded.most_written,
-        state="to be graded" if is_open else "graded",
+        state=by_hand.OPEN if graded.is_open else "graded",
         handed_in=graded.arrived,
         attempt=graded.attempt,
     )

@@ -8,6 +8,7 @@ from autograder.course import Course
 from autograder.display import counted
 
 OPEN, BY_HAND, NOT_ANSWERED = "to be graded", "by hand", "not answered"
+AGAIN = "to be graded again: the submission has changed"  # since people gave its points
 LATE = "late penalty"  # stands among the marks; no grade id has a space
 
 
@@ -108,7 +109,14 @@ def written(assignment: str, marks: dict[str, Mark], answers: dict[str, str], sc
 
 
 def _outcome(mark: Mark) -> str:
-    return OPEN if mark.points is None else NOT_ANSWERED if mark.by_hand is None else BY_HAND
+    if mark.points is None:
+        return OPEN
+    return AGAIN if mark.to_do else NOT_ANSWERED if mark.by_hand is None else BY_HAND
+
+
+def is_open(row: dict) -> bool:
+    """Whether somebody has to give points, or to look at them again. row: of `written` or `changes`."""
+    return row["points"] is None or row.get("outcome") == AGAIN
 
 
 def changes(assignment: str, marks: dict[str, Mark], scores: list[dict]) -> list[dict]:
@@ -122,5 +130,8 @@ def changes(assignment: str, marks: dict[str, Mark], scores: list[dict]) -> list
             continue
         points = mark.points if mark.points is not None else earned[name] + mark.extra
         said = f"{counted(points, 'point')} by hand, {earned[name]:g} by the checks"
-        found.append({"id": grade_id, "exercise": name, "points": round(points - earned[name], 3), "said": said})
+        outcome = AGAIN if mark.to_do else BY_HAND
+        said += f"; {AGAIN}" if mark.to_do else ""
+        row = {"id": grade_id, "exercise": name, "outcome": outcome, "said": said}
+        found.append(row | {"points": round(points - earned[name], 3)})
     return found

@@ -15,7 +15,7 @@ from autograder import assignments
 from autograder.course import Course, CourseError
 from autograder.display import counted
 from autograder.files import write_atomically
-from autograder.grading import report
+from autograder.grading import moved, report
 from autograder.grading.batch import FORMULA, table_text
 from autograder.grading.penalties import Deadlines
 from autograder.roster import Identity, Roster, Student, folded, lines_of
@@ -54,7 +54,10 @@ class Filled:
 
 
 def finals(course: Course, assignment: str, roster: Roster | None = None) -> list[Final]:
-    """What the gradebook says of every student who handed in: by checks, by hand, and late; and who has no grade."""
+    """What the gradebook says of every student who handed in: by checks, by hand, and late; and who has no grade.
+
+    Who stands there twice, as the roster came later, is there by the id of the roster only.
+    """
     if not course.knows(assignment):
         raise CourseError(
             f"Nothing of {assignment} was graded in {course.root}: `deepul grade {assignment}` comes first."
@@ -62,7 +65,9 @@ def finals(course: Course, assignment: str, roster: Roster | None = None) -> lis
     with course.gradebook() as gradebook:
         Deadlines(course, roster).apply(gradebook)
         found = [_final(s.student.id, s) for s in gradebook.assignment_submissions(assignment)]
-    return sorted([*found, *_without_grade(course, assignment, found)], key=lambda f: f.student)
+    everyone = [*found, *_without_grade(course, assignment, found)]
+    old = moved.left_out([f.student for f in everyone], roster)
+    return sorted((f for f in everyone if f.student not in old), key=lambda f: f.student)
 
 
 def _without_grade(course: Course, assignment: str, recorded: Collection[Final]) -> Iterator[Final]:
@@ -151,10 +156,9 @@ def _roster_of(known: list[Final]) -> Roster:
     """Without a roster: by the ids that a download gave, which are a name and the platform's number."""
     students = []
     for final in known:
-        named = re.match(r"^(.*)[- ](\w+)$", final.student, re.DOTALL)
-        number = named[2] if named and any(c.isdigit() for c in named[2]) else ""
+        name, number = moved.parts(final.student)
         lms: dict[str, tuple[str, ...]] = {"lms": (number,)} if number else {}
-        students.append(Student(final.student, named[1] if named and number else final.student, lms=lms))
+        students.append(Student(final.student, name, lms=lms))
     return Roster(students)
 
 

@@ -1,5 +1,6 @@
 """Feedback for students: nbgrader's own pages, made again where anything in them has changed, and laid out by id."""
 
+import contextlib
 import glob
 import hashlib
 import json
@@ -120,6 +121,33 @@ def _versions(course: Course, assignment: str) -> dict[str, bytes]:
         student: json.dumps([sorted((n, str(m)) for n, m in mine.items()), sorted(said.get(student, []))]).encode()
         for student, mine in marks.items()
     }
+
+
+def take_back(assignment: str, students: Collection[str], target: Path) -> list[Path]:
+    """Remove the pages that `lay_out` put there earlier of these students, who have none now; which they were.
+
+    A zip with anything else in it stays, be it of another assignment or somebody else's.
+    """
+    name, removed = f"{assignment}.html", []
+    for student in students:
+        page, archive = target / student / name, target / f"{student}.zip"
+        if page.is_file():
+            page.unlink()
+            removed.append(page)
+            with contextlib.suppress(OSError):  # there is more in the folder
+                page.parent.rmdir()
+        if archive.is_file() and _names_in(archive) == [name]:
+            archive.unlink()
+            removed.append(archive)
+    return removed
+
+
+def _names_in(archive: Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            return opened.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return []
 
 
 def lay_out(pages: dict[str, Path], target: Path, zipped: bool = False) -> None:

@@ -1,11 +1,27 @@
 """What a submission may use while it is graded."""
 
+import math
 import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 SIZES = ("memory", "file", "disk")  # in bytes
 UNITS = {"": 1, "B": 1, "KIB": 2**10, "KB": 2**10, "MIB": 2**20, "MB": 2**20, "GIB": 2**30, "GB": 2**30}
+
+# With less than this, a right solution is not graded, or loses points: whoever writes it meant something else.
+LEAST = dict(
+    cell=5,
+    training=5,
+    exercise=5,
+    total=60,
+    cpu=60,
+    memory=2**29,
+    processes=4,
+    threads=32,
+    file=2**24,
+    disk=2**26,
+    open_files=256,
+)
 
 
 @dataclass(frozen=True)
@@ -36,16 +52,22 @@ class Limits:
 
     @classmethod
     def parse(cls, changes: list[str]) -> "Limits":
-        """The usual limits with changes such as "cell=60". Raises ValueError naming the limits there are."""
+        """The usual limits with changes such as "cell=60". Raises ValueError naming the limits there are, or the least
+        that one may be.
+        """
         values = {}
         for change in changes:
             name, _, value = change.partition("=")
             kinds: dict[str, Any] = {f.name: f.type for f in fields(cls) if f.type is not bool}
             try:
                 values[name] = kinds[name](_number(value, is_size=name in SIZES))
-            except (KeyError, ValueError):
+            except (KeyError, ValueError, OverflowError):
                 known = ", ".join(f"{k}={_shown(k, v)}" for k, v in cls().to_json().items() if k in kinds)
                 raise ValueError(f"--limit {change}: give one of {known} with a number of yours.") from None
+            if not (math.isfinite(values[name]) and values[name] >= LEAST[name]):
+                least, usual = _shown(name, LEAST[name]), _shown(name, getattr(cls(), name))
+                unit = "; without a unit, a size is in bytes" if name in SIZES else ""
+                raise ValueError(f"--limit {change}: it must be {least} or more, such as {name}={usual}{unit}.")
         return cls(**values)
 
     def to_json(self) -> dict:

@@ -31,7 +31,7 @@ class Deadlines:
             if unknown := sorted(student.extensions.keys() - set(assignments.names())):
                 there = ", ".join(f"extension_{n}" for n in assignments.names())
                 raise CourseError(f"roster.csv: extension_{unknown[0]} is of no assignment. There are: {there}.")
-            for name in self.settings.assignments:
+            for name in assignments.names():
                 self._extension(student, name)
 
     def apply(self, gradebook: Any, students: Collection[str] = ()) -> None:
@@ -82,12 +82,14 @@ class Deadlines:
         arrived = arrival(self.root / "submitted" / student / name / STAMP)
         if arrived and arrived != submission.timestamp:
             submission.timestamp = arrived
-        longer = self._extension(self._students[student], name) if student in self._students else timedelta(0)
-        if longer or self._own.get("extension", name, student):
+        is_due = submission.assignment.duedate is not None  # else there is nothing to extend
+        has_one = is_due and student in self._students
+        longer = self._extension(self._students[student], name) if has_one else timedelta(0)
+        if longer or self._own.get("extension", name, student) or (is_due and _is_beyond_all_dates(submission)):
             submission.extension = longer or None
             self._own.put(bool(longer), "extension", name, student)
         policy, before = self.policy(name), submission.late_submission_penalty or 0.0
-        days = policy.days_late(timedelta(seconds=submission.total_seconds_late))
+        days = policy.days_late(timedelta(seconds=submission.total_seconds_late if is_due else 0))
         free = min(days, left[student])
         left[student] -= free
         penalty = policy.penalty(days, free, submission.score, submission.max_score) if days else 0.0
@@ -107,6 +109,14 @@ class Deadlines:
             return late.extension(text, self.settings.of(name).due, self.settings.zone)
         except ValueError as error:
             raise CourseError(f"roster.csv: the extension of {student.id} is {text!r}; {error}.") from None
+
+
+def _is_beyond_all_dates(submission) -> bool:
+    """Whether an extension in the gradebook is one that no calendar has: it says nothing of what anybody meant."""
+    try:
+        return submission.duedate is None
+    except OverflowError:
+        return True
 
 
 class _Given:

@@ -191,7 +191,7 @@ class Page:
                 assignment=here,
                 results=results,
                 graded=graded,
-                open=sum(w["outcome"] == by_hand.OPEN for r in graded for w in r.written),
+                open=sum(by_hand.is_open(row) for r in graded for row in (*r.written, *r.changed)),
                 most_written=max((r.most_written for r in graded), default=0),
                 most=max((r.max_points for r in results), default=0),
                 totals=overview.totals(graded),
@@ -260,6 +260,7 @@ def environment() -> Environment:
     """The templates of this folder, with what they use."""
     made, script = display.templates(Path(__file__).parent), _beside("report.js")
     made.filters["shell"] = shlex.quote
+    made.tests["open_row"] = by_hand.is_open
     made.globals |= dict(
         icons=display.ICONS,
         colours=display.COLOURS,

@@ -6,7 +6,7 @@ from pathlib import Path
 from autograder import assignments, settings
 from autograder.course import Course, CourseError
 from autograder.files import write_atomically
-from autograder.grading import export
+from autograder.grading import export, moved
 from autograder.grading.batch import table_text
 from autograder.roster import Roster
 
@@ -27,13 +27,15 @@ def rows(course: Course, roster: Roster | None = None) -> list[dict]:
     weights = {name: own.of(name).weight for name in graded}
     most = {name: max(f.most for f in finals) for name, finals in graded.items()}
     by_student = {name: {f.student: f.total for f in finals} for name, finals in graded.items()}
+    for points in by_student.values():  # what is graded by an old id only is not nothing
+        points |= {new: None for new in moved.whose(points, roster).values() if new and new not in points}
     found = []
     for student in everyone:
-        points = {name: totals.get(student, 0.0) for name, totals in by_student.items()}
+        earned = {name: totals.get(student, 0.0) for name, totals in by_student.items()}
         found.append(
             {"id": student, "name": people.get(student, "")}
-            | {name: "" if total is None else total for name, total in points.items()}
-            | {"together": _together(points, most, weights)}
+            | {name: "" if total is None else total for name, total in earned.items()}
+            | {"together": _together(earned, most, weights)}
         )
     return found
 

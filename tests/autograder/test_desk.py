@@ -1,13 +1,14 @@
 """What the command says to people, to programs, and to its log file."""
 
 import json
+import re
 import sys
 
 import pytest
 
 from autograder import cli, desk
-from autograder.grading import batch, log
-from autograder.grading.limits import Limits
+from autograder.grading import batch, log, report
+from autograder.grading.limits import LEAST, Limits
 from tests.autograder import classes
 from tests.autograder.test_grading import NUMBERS, command, made, made_once, notebook  # noqa: F401
 
@@ -156,3 +157,62 @@ def test_the_version_is_said(monkeypatch, capsys):
         cli.main()
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"deepul-kit {version('deepul-kit')}\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("memory=6", "it must be 512 MiB or more, such as memory=4 GiB; without a unit, a size is in bytes."),
+        ("memory=0", "it must be 512 MiB or more"),
+        ("memory=0.1 GiB", "it must be 512 MiB or more"),
+        ("disk=1", "it must be 64 MiB or more, such as disk=512 MiB;"),
+        ("file=1KB", "it must be 16 MiB or more, such as file=256 MiB;"),
+        ("processes=0", "it must be 4 or more, such as processes=32."),
+        ("threads=1", "it must be 32 or more, such as threads=256."),
+        ("open_files=-1", "it must be 256 or more"),
+        ("cpu=1", "it must be 60 or more"),
+        ("total=0", "it must be 60 or more"),
+        *((f"{name}=0", "it must be 5 or more, such as") for name in ("cell", "training")),
+        ("cell=-5", "it must be 5 or more, such as cell=120."),
+        *((f"exercise={value}", "it must be 5 or more, such as") for value in ("nan", "inf", "-inf", "1e-9", "1e999")),
+    ],
+)
+def test_a_limit_with_which_nobody_could_be_graded_is_said_with_the_least(change, said):
+    with pytest.raises(ValueError, match=f"^--limit {re.escape(change)}: {re.escape(said)}"):
+        Limits.parse([change])
+
+
+def test_every_limit_has_a_least_one_below_the_usual():
+    usual = {name: value for name, value in Limits().to_json().items() if not isinstance(value, bool)}
+    assert LEAST.keys() == usual.keys()
+    assert all(LEAST[name] <= value for name, value in usual.items())
+    for name, value in LEAST.items():
+        assert getattr(Limits.parse([f"{name}={value}"]), name) == value
+    for change in ("memory=inf GiB", "memory=nan", "processes=inf", f"memory={'9' * 400} GiB"):
+        with pytest.raises(ValueError, match="give one of"):
+            Limits.parse([change])
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_an_extension_that_is_none_is_said_before_anything_is_graded(made, monkeypatch, capsys, options):  # noqa: F811
+    (made / "course" / "roster.csv").write_text("id,extension\nada,20270215\n", encoding="utf-8")
+    code, said = command(monkeypatch, capsys, made, *options)
+    assert code == 2
+    assert "the extension of ada is '20270215'; it must be such as" in said
+
+
+def test_who_had_no_grade_or_has_none_any_more_is_one_line_of_what_changed(capsys):
+    from rich.console import Console
+
+    whole, lost, other = classes.made(2)[0], batch.without_grade("ben", "hw1", "why"), classes.made(3, seed=2)[1]
+    regained = batch.Graded("ben", whole.scores)
+    changed = report.changes([lost, whole, other], [regained, batch.without_grade(whole.student, "hw1", "why"), other])
+    assert len(changed) > 20
+    part = dict(student="cleo", exercise="made", check="The masks", before=1.0, now=0.5, max_points=1, measured="")
+    desk.show_changed(Console(width=80), "Changed:", [*changed, part])
+    printed = capsys.readouterr().out
+    assert f"  ben: not graded → {whole.points:g} points" in printed
+    assert f"  {whole.student}: {whole.points:g} points → not graded" in printed
+    assert "made: The masks 1 → 0.5" in printed
+    assert max(map(len, printed.splitlines())) <= 80
+    assert printed.count("\n") < 12

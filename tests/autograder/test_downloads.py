@@ -433,7 +433,24 @@ def test_two_things_of_one_student_are_said_where_neither_is_the_later(tmp_path)
         ("id\nada\nADA\n", "line 3: the id ada stands there twice"),
         ("id\n\u00e9\ne\u0301\n", "line 3: the id é stands there twice"),
         ("id\na/b\na_b\n", "line 3: the id a_b stands there twice"),
-        ('id,name\n"ada,A\nben,B\n', "goes over lines"),
+        ('id,name\n"ada,A\nben,B\n', "line 2: this is no table"),
+        ('id,name,email\nada,A,\nben,"Bo, B,b@x.org\ncleo,C,\n', r'line 3: this is no table .* Is a " not closed'),
+        ('id,name,email\nada,"A,a@x.org\nben,B"\ncleo,C,\n', "a cell goes over lines, with others in it"),
+        ('id,name\n"ada\nben",B\n', "goes over lines"),
+        ("id,name,email\nada,Lovelace, Ada,a@x.org\n", "line 2: 4 cells, and the header has 3. Is a comma in a name"),
+        ("id;name\nada;A\nben;B;;b@x.org\n", "line 3: 4 cells, and the header has 2"),
+        ("id,canvas_id\nada,17\nben,18\ncleo,17\n", "the canvas_id 17 is that of ada and cleo"),
+        ("id,login\nada,x\nben,X\n", "the login x is that of ada and ben"),
+        ("id,email\nada,a@x.org\nben,b@x.org\ncleo,A@x.org\n", "e-mail address axorg is that of ada and cleo"),
+        ("id,canvas_id\nada,17\nben,17.0\n", "the canvas_id 17 is that of ada and ben"),
+        ("id\n40001\n40001.0\n", "line 3: the id 40001 stands there twice"),
+        ("id,extention\nada,3 days\n", "a column extention, which nothing reads. Is it to be extension"),
+        ("id,extensions\nada,3 days\n", "a column extensions, which nothing reads. Is it to be extension"),
+        ("id,extention_hw1\nada,3 days\n", "a column extention_hw1, which nothing reads"),
+        ("id,hw1 extension\nada,3 days\n", "a column hw1_extension, which nothing reads"),
+        ("id,extnesion\nada,3 days\n", "a column extnesion, which nothing reads"),
+        ("id,grup\nada,A\n", "a column grup, which nothing reads. Is it to be group"),
+        ("id,emial\nada,a@x.org\n", "a column emial, which nothing reads. Is it to be email"),
         (f'id,name\n"{"x" * 140_000}\n', "line 2: this is no table"),
     ],
 )
@@ -444,6 +461,33 @@ def test_a_roster_that_is_not_in_order_is_said(text, match, tmp_path):
     put(tmp_path / "roster.csv", "id,name\n1,José".encode("latin-1"))
     with pytest.raises(CourseError, match="save it as “CSV UTF-8”"):
         Roster.read(tmp_path / "roster.csv")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id,name,email\nada\nben,B,b@x.org,,,\n",  # cells that a spreadsheet left out, or put behind
+        "id,name,\nada,A,seen\n",
+        'id,notes\nada,"late,\nonce"\n',
+        "id,section_id,user_role\nada,1,student\nben,1,student\ncleo,2,student\n",
+        "id,login\nada,n/a\nben,n/a\ncleo,-\ndan,-\n",
+        "id,email,email_2,groups,seat,hand\nada,a@x.org,ada@y.org,A B,4,left\n",
+        "id,Student Name,extension,extension_hw1\nada,Ada,3 days,\n",
+        'id,name\nada,Ada "the first" L\n',
+    ],
+)
+def test_a_roster_may_be_as_spreadsheets_and_platforms_write_it(text, tmp_path):
+    put(tmp_path / "roster.csv", text.encode())
+    assert Roster.read(tmp_path / "roster.csv").students[0].id == "ada"
+
+
+def test_a_number_that_a_spreadsheet_took_for_a_decimal_is_the_number(tmp_path):
+    put(tmp_path / "roster.csv", b"id,canvas_id\n40001.0,17.0\nb.0,x\n")
+    known = Roster.read(tmp_path / "roster.csv")
+    assert [s.id for s in known.students] == ["40001", "b.0"]
+    for who in (Identity("40001"), Identity("40001.0"), Identity("", numbers=("17",)), Identity("", ids=("17.0",))):
+        assert known.student(who, "canvas").id == "40001"
+    assert known.student(Identity("400010")) is None
 
 
 def test_an_id_of_the_roster_is_written_as_files_are_called_after_it(tmp_path):

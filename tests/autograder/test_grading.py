@@ -23,7 +23,7 @@ from rich.console import Console
 
 from autograder import assignments, cli, demo, roster
 from autograder.course import Course, CourseError, reason, trouble
-from autograder.grading import archives, batch, downloads, nbgrader_steps, report, submissions, workers
+from autograder.grading import archives, batch, by_hand, downloads, export, nbgrader_steps, report, submissions, workers
 from autograder.grading.execute import Execution
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import checked, normalise
@@ -880,6 +880,29 @@ def test_what_is_exported_is_what_the_gradebook_says(made, monkeypatch, capsys):
         cli.main()
     assert ended.value.code == 1
     assert "ada: could not be graded" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("cell", ["answer-made", "check-made"])
+def test_what_waits_to_be_looked_at_again_is_open_in_everything_that_is_written(made, monkeypatch, capsys, cell):
+    command(monkeypatch, capsys, made)
+    with Course.at(made / "course").gradebook() as gradebook:
+        grade = gradebook.find_grade(cell, "hw1", "hw1", "ada")
+        grade.manual_score, grade.needs_manual_grade = 3.0, True  # as a new answer leaves it
+        gradebook.db.commit()
+    _, said = command(monkeypatch, capsys, made)
+    assert f" {recorded(made)['ada']:g}+? " in said
+    assert "to be graded again: the submission has changed (" in said
+    reports = made / "course" / "reports" / "hw1"
+    rows = list(csv.DictReader((reports / "grades.csv").read_text(encoding="utf-8").splitlines()))
+    assert [r["state"] for r in rows] == ["to be graded", "graded", "graded"]
+    rows = list(csv.DictReader((reports / "checks.csv").read_text(encoding="utf-8").splitlines()))
+    assert [(r["student"], r["check"]) for r in rows if r["outcome"] == by_hand.AGAIN] == [("ada", cell)]
+    whole = (reports / "report" / "index.html").read_text(encoding="utf-8")
+    assert len(re.findall('data-is="[^"]*open "', whole)) == 1
+    assert '<b>1</b><span><a href="#only=open">to be graded by hand' in whole
+    assert by_hand.AGAIN in (reports / "report" / "students" / "ada.html").read_text(encoding="utf-8")
+    [ada] = [f for f in export.finals(Course.at(made / "course"), "hw1") if f.student == "ada"]
+    assert ada.why.endswith("again: the submission has changed")
 
 
 def test_a_new_gradebook_is_as_nbgrader_itself_makes_one(tmp_path):

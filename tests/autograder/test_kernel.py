@@ -406,7 +406,7 @@ def test_a_killed_grader_takes_its_sandbox_along():
 
 
 def test_limits_are_given_by_name():
-    assert Limits.parse(["cell=60", "memory=1000000"]) == Limits(cell=60, memory=1_000_000)
+    assert Limits.parse(["cell=60", "memory=1000000000"]) == Limits(cell=60, memory=1_000_000_000)
     for wrong in ("cell", "cell=long", "speed=3"):
         with pytest.raises(ValueError, match="give one of cell=120, training=900"):
             Limits.parse([wrong])

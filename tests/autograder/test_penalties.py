@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 import zipfile
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
@@ -11,10 +12,21 @@ import pytest
 from nbformat import v4
 from traitlets.config import Config
 
-from autograder import late, settings, term
+from autograder import cli, late, settings, term
 from autograder.course import Course, CourseError
 from autograder.files import write_atomically
-from autograder.grading import batch, by_hand, export, feedback, nbgrader_steps, penalties, report, showing, totals
+from autograder.grading import (
+    batch,
+    by_hand,
+    export,
+    feedback,
+    moved,
+    nbgrader_steps,
+    penalties,
+    report,
+    showing,
+    totals,
+)
 from autograder.late import Amount, LatePolicy
 from autograder.roster import Roster, Student
 
@@ -81,9 +93,26 @@ def test_an_extension_is_a_length_or_a_moment(text, longer):
     assert late.extension(text, DUE, UTC) - longer in (timedelta(0), timedelta(minutes=1))
 
 
-@pytest.mark.parametrize("text", ["soon", "3 moons", "15.02.2027", "-2 days", "2027-02-30"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "soon",
+        "3 moons",
+        "15.02.2027",
+        "-2 days",
+        "2027-02-30",
+        "20270215",
+        "367 days",
+        "53 weeks",
+        "9000 h",
+        "99999999999 days",
+        pytest.param("9" * 400, id="400 digits"),
+        "2072-02-15",
+        "9999-12-31 23:59",
+    ],
+)
 def test_an_extension_that_is_none_is_said(text):
-    with pytest.raises(ValueError, match="it must be such as"):
+    with pytest.raises(ValueError, match=r"it must be such as .* no more than 366 days"):
         late.extension(text, DUE, UTC)
 
 
@@ -325,6 +354,29 @@ def test_pages_are_laid_out_by_id(tmp_path):
         assert archive.namelist() == ["hw1.html"]
 
 
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_page_that_was_laid_out_goes_with_its_grade_and_nothing_else_does(course, monkeypatch, capsys, zipped):
+    page, back = course.root / "hw1.html", course.root / "back"
+    page.write_text("of an older grade", encoding="utf-8")
+    feedback.lay_out(dict.fromkeys(["ben", "cleo", "eve"], page), back, zipped)
+    (back / "cleo").mkdir(exist_ok=True)
+    (back / "cleo" / "letter.txt").write_text("a TA's own", encoding="utf-8")
+    with zipfile.ZipFile(back / "ada.zip", "w") as archive:
+        archive.writestr("hw2.html", "of another homework")
+    options = ["hw1", "--course", str(course.root), "--to", str(back), *(["--zip"] if zipped else [])]
+    monkeypatch.setattr(sys, "argv", ["deepul", "feedback", *options])
+    with pytest.raises(SystemExit) as ended:  # nobody has a graded notebook here
+        cli.main()
+    assert ended.value.code == 1
+    said = "".join(capsys.readouterr().out.split())
+    gone = ("ben.zip", "cleo.zip") if zipped else ("ben/hw1.html", "cleo/hw1.html")
+    for name in gone:
+        assert f"removed:{back / name},ofanearliergrade" in said
+    kept = {p.relative_to(back).as_posix() for p in back.rglob("*") if p.is_file()}
+    assert kept == {"ada.zip", "cleo/letter.txt", "eve.zip" if zipped else "eve/hw1.html"}
+    assert not (back / "ben").exists()
+
+
 def test_who_has_no_whole_grade_has_no_page_and_is_told_why(course):
     with course.gradebook() as gradebook:
         gradebook.find_grade("answer-made", "hw1", "hw1", "ben").needs_manual_grade = True
@@ -351,6 +403,36 @@ def test_an_extension_of_no_assignment_is_said(course):
         penalties.Deadlines(course)
 
 
+def test_a_date_without_its_dashes_is_said_also_where_nothing_is_due(course):
+    (course.root / "roster.csv").write_text("id,extension\nben,20270215\n", encoding="utf-8")
+    for text in (POLICY, ""):
+        (course.root / "course.toml").write_text(text, encoding="utf-8")
+        with pytest.raises(CourseError, match=r"roster\.csv: the extension of ben is '20270215'; it must be such as"):
+            penalties.Deadlines(course)
+
+
+@pytest.mark.parametrize(("extension", "points"), [("1 day", {"ben": 4}), ("", {"ben": 8})])
+def test_an_extension_beyond_all_dates_in_the_gradebook_is_replaced(course, extension, points):
+    came(course, "ben", "2027-02-16 12:00:00 UTC")
+    with course.gradebook() as gradebook:
+        gradebook.find_submission("hw1", "ben").extension = 2_930_000 * DAY
+        gradebook.db.commit()
+    (course.root / "roster.csv").write_text(f"id,extension\nben,{extension}\n", encoding="utf-8")
+    assert lost(course) == points
+
+
+def test_an_extension_where_nothing_is_due_extends_nothing(course):
+    (course.root / "course.toml").write_text("[late]\nper_day = 4\n", encoding="utf-8")
+    (course.root / "roster.csv").write_text("id,extension\nben,3 days\n", encoding="utf-8")
+    came(course, "ben", "2027-02-16 12:00:00 UTC")
+    assert lost(course) == {}
+    with course.gradebook() as gradebook:
+        assert gradebook.find_submission("hw1", "ben").extension is None
+        gradebook.find_submission("hw1", "ben").extension = DAY  # by hand
+        gradebook.db.commit()
+    assert lost(course) == {}
+
+
 def test_an_id_that_no_file_can_have_keeps_its_extension(course):
     (course.root / "roster.csv").write_text("id,extension\n.ada,3 days\nben,\n", encoding="utf-8")
     came(course, "ada", "2027-02-16 22:59:00 UTC")  # as the grader calls .ada
@@ -372,3 +454,66 @@ def test_what_could_not_be_graded_is_neither_nothing_nor_a_zero(course):
     assert (together["dora"], together["eve"], together["ada"]) == ("", 0.0, 75.0)
     with pytest.raises(CourseError, match=f"dora has no grade: {why}"):
         showing.submission(course, "hw1", "dora")
+
+
+# A roster that came later.
+
+HOPPER = Student("s2", "Grace Hopper", lms={"canvas_id": ("40002",)})
+
+
+@pytest.mark.parametrize(
+    ("students", "told"),
+    [
+        (["hopper-40002"], {"hopper-40002": "s2"}),
+        (["somebody 40002", "s2", "ada"], {"somebody 40002": "s2"}),
+        (["gracehopper"], {"gracehopper": "s2"}),
+        (["gracehopper-7"], {"gracehopper-7": ""}),  # of that name, and with another number
+        (["adalovelace-7"], {"adalovelace-7": "ada"}),
+        (["adalovelace-7", "adalovelace-8"], {"adalovelace-7": "", "adalovelace-8": ""}),
+        (["eve", "eve-9"], {"eve": "", "eve-9": ""}),
+    ],
+)
+def test_whom_the_roster_calls_otherwise_is_told_by_number_or_by_a_name_of_one(students, told):
+    roster = Roster([HOPPER, Student("ada", "Ada Lovelace")])
+    assert moved.whose(students, roster) == told
+    assert moved.whose(students, None) == {}
+    assert moved.left_out(students, roster) == {old: new for old, new in told.items() if new in students}
+
+
+def test_who_stands_in_the_gradebook_twice_counts_once_and_loses_nothing(course, monkeypatch, capsys):
+    with course.gradebook() as gradebook:
+        for student, names in (("hopper-40002", ("hw1", "hw2")), ("s2", ("hw1",)), ("eve", ("hw1",))):
+            gradebook.update_or_create_student(student)
+            for name in names:
+                gradebook.add_submission(name, student)
+                for cell in ("check-made", "answer-made"):
+                    grade = gradebook.find_grade(cell, name, name, student)
+                    grade.auto_score, grade.needs_manual_grade = 2.0, False
+        gradebook.find_grade("answer-made", "hw1", "hw1", "hopper-40002").manual_score = 1.5
+        gradebook.db.commit()
+    rows = "ada,,\nben,,\ncleo,,\ns2,Grace Hopper,40002\n"
+    (course.root / "roster.csv").write_text(f"id,name,canvas_id\n{rows}", encoding="utf-8")
+    roster = Roster.of_course(course.root)
+    assert [f.student for f in export.finals(course, "hw1", roster)] == [*NAMES, "eve", "s2"]
+    assert "hopper-40002" in [f.student for f in export.finals(course, "hw2", roster)], "graded under no other id"
+    for words in (["totals"], ["export", "hw1", "--to", "csv"], ["feedback", "hw1"]):
+        monkeypatch.setattr(sys, "argv", ["deepul", *words, "--course", str(course.root)])
+        with pytest.raises(SystemExit):
+            cli.main()
+        said = " ".join(capsys.readouterr().out.split())
+        assert "graded, and not in the roster: eve" in said, words
+        assert "hopper-40002 is s2 in the roster by now. Of hw1 that of s2 counts" in said, words
+        assert "hw2 is graded as hopper-40002 only: run `deepul grade hw2` again" in said, words
+        assert "Points that hopper-40002 has by hand (hw1) stay there: give them to s2" in said, words
+    table = {row["id"]: row for row in totals.rows(course, roster)}
+    assert (table["s2"]["hw2"], table["s2"]["together"]) == ("", ""), "what is graded by the old id only is not nothing"
+    page = course.root / "old.html"
+    page.write_text("of the old id", encoding="utf-8")
+    feedback.lay_out({"hopper-40002": page}, course.root / "back", zipped=False)
+    (course.root / "back" / "hopper-40002" / "old.html").rename(course.root / "back" / "hopper-40002" / "hw1.html")
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--to", str(course.root / "back")])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert not (course.root / "back" / "hopper-40002").exists()
+    with course.gradebook() as gradebook:
+        assert gradebook.find_submission("hw1", "hopper-40002").score == 3.5, "no grade is deleted"
