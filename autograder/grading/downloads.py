@@ -10,14 +10,14 @@ import re
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from autograder.course import CourseError
 from autograder.display import counted
 from autograder.grading import archives
-from autograder.grading.submissions import STAMP, Part, Submission, arrival, is_file_name
+from autograder.grading.submissions import MOST_NAME, STAMP, Part, Submission, arrival, is_file_name
 from autograder.roster import Identity, Roster, student_id
 
 MOST_CLASS = 50 * 2**30  # bytes of an unpacked class
@@ -74,8 +74,8 @@ class Download:
 def find(path: Path, assignment: str, roster: Roster | None = None, scratch: Path | None = None) -> Download:
     """The submissions in a folder, or in an archive of the whole class, as any platform names them.
 
-    scratch: where archives of a class are unpacked. Raises CourseError where there is no submission, where two things
-    belong to one student and nothing says which is the later one, and for what cannot be read.
+    scratch: where archives of a class are unpacked. Raises CourseError where there is no submission, and for what
+    cannot be read.
     """
     if not path.exists():
         raise CourseError(f"There is no folder {path}. Give the folder or the archive that holds the submissions.")
@@ -83,7 +83,7 @@ def find(path: Path, assignment: str, roster: Roster | None = None, scratch: Pat
     platform, entries, others = _recognised(root, listing, assignment)
     aside += others
     if not entries:
-        named = "; ".join(f"{a.path.name}: {a.why}" for a in aside[:5])
+        named = "; ".join(f"{archives.printable(a.path.name)}: {a.why}" for a in aside[:5])
         raise CourseError(
             f"{path} holds no submissions: no folders, no archives (.zip, .tar.gz) and no notebooks (.ipynb) of "
             f"students{f' ({named})' if named else ''}."
@@ -252,11 +252,12 @@ MOODLE_BLIND = re.compile(r"^Participant[_ ](?P<id>\d+)$")
 BLACKBOARD = re.compile(
     r"^(?P<before>.+?)_attempt_(?P<time>\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d)(?:_(?P<file>.+)|(?P<receipt>\.txt))$"
 )
+BLACKBOARD_TIME = "%Y-%m-%d-%H-%M-%S"
 RECEIPT = re.compile(r"^Name:\s*(?P<name>.*?)\s*\((?P<id>[^()]+)\)\s*$", re.MULTILINE)
 BRIGHTSPACE = re.compile(r"^(?P<unit>\d+)-(?P<user>\d+) ?- (?P<name>.+?) ?- (?P<time>.*\d{4}.*)$")
 BRIGHTSPACE_TIMES = ("%b %d, %Y %I%M %p", "%B %d, %Y %I%M %p", "%d %b, %Y %H%M", "%d %B, %Y %H%M", "%d %B %Y %H%M")
 ILIAS = re.compile(r"^(?P<last>[^_]+)_(?P<first>[^_]+)_(?P<login>.+)_(?P<id>\d+)$")
-ILIAS_FILE = re.compile(r"^(?P<time>\d{14})_(?P<file>.+)$")
+ILIAS_FILE, ILIAS_TIME = re.compile(r"^(?P<time>\d{14})_(?P<file>.+)$"), "%Y%m%d%H%M%S"
 GRADESCOPE, GRADESCOPE_ABOUT = re.compile(r"^submission_(?P<id>\d+)$"), "submission_metadata.yml"
 
 Found = dict[Path, Entry | list[Entry] | Aside]
@@ -264,14 +265,29 @@ Found = dict[Path, Entry | list[Entry] | Aside]
 
 def _platform_of(name: str) -> str:
     """The platform that names something so, of those whose names are like nobody else's."""
-    patterns = dict(
-        moodle=(MOODLE, MOODLE_BLIND),
-        blackboard=(BLACKBOARD,),
-        brightspace=(BRIGHTSPACE,),
-        gradescope=(GRADESCOPE,),
-        canvas=(CANVAS_BLIND, CANVAS),
+    known: dict[str, tuple[Callable[[str], object], ...]] = dict(
+        moodle=(MOODLE.match, MOODLE_BLIND.match),
+        blackboard=(_of_blackboard,),
+        brightspace=(BRIGHTSPACE.match,),
+        gradescope=(GRADESCOPE.match,),
+        canvas=(CANVAS_BLIND.match, CANVAS.match),
     )
-    return next((p for p, known in patterns.items() if any(k.match(name) for k in known)), "")
+    if len(name) > MOST_NAME:  # in an archive; no disk has it
+        return ""
+    return next((platform for platform, matches in known.items() if any(m(name) for m in matches)), "")
+
+
+def _moment(text: str, form: str) -> datetime | None:
+    """The time that a name says; None where its digits are none."""
+    try:
+        return datetime.strptime(text, form)
+    except ValueError:
+        return None
+
+
+def _of_blackboard(name: str) -> re.Match | None:
+    one = BLACKBOARD.match(name)
+    return one if one and _moment(one["time"], BLACKBOARD_TIME) else None
 
 
 def _recognised(root: Path, listing: list[Path], assignment: str) -> tuple[str, list[Entry], list[Aside]]:
@@ -388,7 +404,7 @@ def _moodle(listing: list[Path], assignment: str) -> Found:
 
 def _blackboard(listing: list[Path], assignment: str) -> Found:
     found: Found = {}
-    named = {p: m for p in listing if (m := BLACKBOARD.match(p.name)) and not p.is_dir()}
+    named = {p: m for p in listing if (m := _of_blackboard(p.name)) and not p.is_dir()}
     receipts: dict[str, Identity] = {}
     for path, one in named.items():
         if not one["receipt"]:
@@ -402,9 +418,9 @@ def _blackboard(listing: list[Path], assignment: str) -> Found:
         if one["receipt"]:
             continue
         login = one["before"].rpartition("_")[2]
-        time = datetime.strptime(one["time"], "%Y-%m-%d-%H-%M-%S")
+        time = _moment(one["time"], BLACKBOARD_TIME)
         who = receipts.get(one["before"], Identity(login, ids=(login,)))
-        found[path] = Entry(path, who, one["file"], (one["time"],), time)
+        found[path] = Entry(path, who, one["file"], (str(time),), time)
     return found
 
 
@@ -425,10 +441,8 @@ def _brightspace(listing: list[Path], assignment: str) -> Found:
 def _brightspace_time(text: str) -> datetime | None:
     for form in BRIGHTSPACE_TIMES:
         hours = re.sub(r"\b(\d)(\d\d)(?= [AP]M$)", r"0\1\2", text.strip())
-        try:
-            return datetime.strptime(hours, form)
-        except ValueError:
-            continue
+        if time := _moment(hours, form):
+            return time
     return None
 
 
@@ -440,24 +454,12 @@ def _ilias(listing: list[Path], assignment: str) -> Found:
             continue
         name = f"{one['first']} {one['last']}"
         who = Identity(one["login"], ids=(one["login"],), numbers=(one["id"],), names=(name,))
-        stamped = {p: m for p in sorted(path.iterdir()) if (m := ILIAS_FILE.match(p.name)) and p.is_file()}
-        if not stamped:
-            found[path] = Entry(path, who)
-            continue
         found[path] = [
-            Entry(p, who, m["file"], (m["time"],), datetime.strptime(m["time"], "%Y%m%d%H%M%S"), adds=True)
-            for p, m in stamped.items()
-            if _is_moment(m["time"])
+            Entry(p, who, m["file"], (str(time),), time, adds=True)
+            for p in sorted(path.iterdir())
+            if (m := ILIAS_FILE.match(p.name)) and p.is_file() and (time := _moment(m["time"], ILIAS_TIME))
         ] or Entry(path, who)
     return found
-
-
-def _is_moment(text: str) -> bool:
-    try:
-        datetime.strptime(text, "%Y%m%d%H%M%S")
-    except ValueError:
-        return False
-    return True
 
 
 def _gradescope(listing: list[Path], assignment: str) -> Found:
@@ -470,8 +472,10 @@ def _gradescope(listing: list[Path], assignment: str) -> Found:
         one = GRADESCOPE.match(path.name)
         if one is None or not path.is_dir():
             continue
-        whose = known.get(path.name, {})
-        submitters = [s for s in _plain_keys(whose.get("submitters")) or [] if isinstance(s, dict)]
+        whose = known.get(path.name)
+        whose = whose if isinstance(whose, dict) else {}
+        listed = whose.get("submitters")
+        submitters = [s for s in listed if isinstance(s, dict)] if isinstance(listed, list) else []
         time = whose.get("created_at")
         time = time if isinstance(time, datetime) else None
         people = [_submitter(s) for s in submitters] or [Identity(path.name)]
@@ -537,17 +541,28 @@ def _attempts(student: str, entries: list[Entry], root: Path, aside: list[Aside]
     """A student's attempts, the earliest first. What only an earlier one holds is said in `aside`."""
     if len(entries) > 1 and all(e.adds for e in entries):
         return _of_single_files(student, entries, aside)
+    if len({tuple(map(type, e.attempt)) for e in entries}) > 1:  # a platform says when, and the other name does not
+        return [_unsettled(_submission(student, entries, 1, 1), entries, root)]
     numbers = sorted({e.attempt for e in entries})
-    whole = [[e for e in entries if e.attempt == number] for number in numbers]
-    for same in whole:
+    attempts = []
+    for k, number in enumerate(numbers, 1):
+        same = [e for e in entries if e.attempt == number]
         apart = [e for e in same if not e.name]  # folders, or files of which each is a submission
-        if len(apart) > 1:
-            first, second = (e.path.name if e.path.parent == root else str(e.path) for e in apart[:2])
-            raise CourseError(
-                f"{second} and {first} both belong to {student}, and nothing says which is the later one: keep one of "
-                f"them in {root}."
-            )
-    return [_submission(student, same, k, len(whole)) for k, same in enumerate(whole, 1)]
+        one = _submission(student, same, k, len(numbers))
+        attempts.append(_unsettled(one, apart, root) if len(apart) > 1 else one)
+    return attempts
+
+
+def _unsettled(one: Submission, entries: list[Entry], root: Path) -> Submission:
+    """A submission that is one of several things, and nobody but a person can say which."""
+    paths = [e.path.relative_to(root) if e.path.is_relative_to(root) else e.path for e in entries]
+    *others, last = (archives.printable(str(p)) for p in paths)
+    both = "both" if len(paths) == 2 else "all"
+    return replace(
+        one,
+        problem=f"{', '.join(others)} and {last} {both} belong to {one.student}, and nothing says which is the later "
+        "one: keep one of them.",
+    )
 
 
 def _of_single_files(student: str, entries: list[Entry], aside: list[Aside]) -> list[Submission]:

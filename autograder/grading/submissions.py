@@ -33,7 +33,7 @@ class Submission:
     """path: a folder, an archive or a notebook. beside: more of the same student's, as a platform laid it side by side.
 
     arrived: when, as the platform says, for nbgrader's timestamp. late: whether the platform marked it so. attempt: in
-    words, where there were several.
+    words, where there were several. problem: why it cannot be graded, whatever is in it; "" where nothing is known.
     """
 
     student: str
@@ -43,6 +43,7 @@ class Submission:
     arrived: datetime | None = None
     late: bool = False
     attempt: str = ""
+    problem: str = ""
 
 
 def arrival(file: Path) -> datetime | None:
@@ -70,6 +71,8 @@ def read(submission: Submission, assignment: str) -> tuple[dict[str, bytes], lis
 
     Archives among them are opened, where the notebook or weights are in them.
     """
+    if submission.problem:
+        raise CourseError(submission.problem)
     left_out: list[str] = []
     first = Part(submission.path, submission.name or f"{assignment}{submission.path.suffix}")
     files: dict[str, bytes] = {}

@@ -1,8 +1,11 @@
 """A class of thirty, as seven platforms give it to a TA: the same students, the same work, every file accounted for."""
 
+import contextlib
 import csv
 import io
 import json
+import random
+import re
 import shutil
 import tarfile
 import zipfile
@@ -412,14 +415,49 @@ def test_a_class_of_one_with_more_in_the_folder_is_one_student(tmp_path):
     assert list(downloads.find(tmp_path / "late", "hw1").attempts) == ["ada"]
 
 
-def test_two_things_of_one_student_are_said_where_neither_is_the_later(tmp_path):
+@pytest.mark.parametrize(
+    ("names", "student"),
+    [
+        (("ada/hw1.ipynb", "ada.ipynb"), "ada"),
+        (("ada/hw1.ipynb", "hw1-ada.zip", "ada.ipynb"), "ada"),
+        (("K/hw1.ipynb", "\u212a.ipynb"), "K"),
+        (("e\u0301ve/hw1.ipynb", "\u00e9ve/hw1.ipynb"), "\u00e9ve"),
+        (("x\x1b[31m\n/hw1.ipynb", "x[31m.ipynb"), "x[31m"),
+        (("hw1_eve_attempt_2026-10-01-10-00-00_hw1.ipynb", "eve.ipynb"), "eve"),
+    ],
+)
+def test_two_things_of_one_student_cost_nobody_else_a_grade(names, student, tmp_path):
+    for name in (*names, "ben/hw1.ipynb"):
+        put(tmp_path / name, b"{}")
+    if "attempt" in names[0]:
+        put(tmp_path / "hw1_moss_attempt_2026-10-01-10-00-00_hw1.ipynb", b"{}")
+    download = downloads.find(tmp_path, "hw1")
+    said = f"belong to {student}, and nothing says which is the later one: keep one of them"
+    for one in download.chosen():
+        if one.student != student:
+            assert read(one.path)[0]
+            continue
+        with pytest.raises(CourseError) as error:
+            submissions.read(one, "hw1")
+        assert said in str(error.value)
+        assert str(error.value).isprintable()
+    unread = [batch.without_grade(student, "hw1", f"The submission could not be read: {error.value}")]
+    arrivals.write(tmp_path.with_suffix(".csv"), "hw1", download, download.chosen(), unread)
+    rows = list(csv.DictReader(io.StringIO(tmp_path.with_suffix(".csv").read_text(encoding="utf-8"))))
+    of_student = [r["use"] for r in rows if r["student"] == student]
+    assert len(of_student) == len(names)
+    assert all(said in use for use in of_student)
+    assert {r["use"] for r in rows if r["student"] == "ben"} == {"graded"}
+
+
+def test_of_two_things_the_one_with_a_number_is_later(tmp_path):
     put(tmp_path / "ada" / "hw1.ipynb", b"{}")
-    put(tmp_path / "hw1-ada.zip", packed(work(0)))
-    with pytest.raises(CourseError, match="both belong to ada, and nothing says which is the later one"):
-        downloads.find(tmp_path, "hw1")
-    (tmp_path / "hw1-ada.zip").rename(tmp_path / "ada (1).zip")
+    put(tmp_path / "ada (1).zip", packed(work(0)))
     download = downloads.find(tmp_path, "hw1")
     assert [one.path.name for one in download.attempts["ada"]] == ["ada", "ada (1).zip"]
+    put(tmp_path / "ada.ipynb", b"{}")  # of the first two nobody knows; the last is the last
+    first, last = downloads.find(tmp_path, "hw1").attempts["ada"]
+    assert (bool(first.problem), bool(last.problem)) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -505,3 +543,53 @@ def test_a_dry_run_says_what_would_be_graded_and_how_long_it_trains(tmp_path, ca
     assert "hw2.ipynb is hw2, handed in as hw1" in said["other"]
     assert "no notebook in it" in said["empty"]
     assert "not opened here" in said["rar"]
+
+
+# ---- names that anybody may have chosen ----------------------------------------------------------------
+
+DIGITS = ("0", "9" * 4, "2027", "13", "9" * 60, "٢٠٢٧", "２０", "²", "००", "-1", "1e9", "")
+PIECES = (
+    *("eve_33_905_", "eve_LATE_33_905_", "anon_x1_33_905_", "Eve_33_assignsubmission_file_", "Participant_33"),
+    *("hw1_eve_attempt_", "2027-02-30-10-00-00", "2027-13-41-99-00-00", "0000-00-00-00-00-00", "_hw1.ipynb", ".txt"),
+    *("7001-33 - Eve Moss - ", "May 18, 2025 1224 PM", "May 99, 9999 9999 PM", " - ", "submission_", "_", "-", "."),
+    *("Moss_Eve_eve_33", "20279999999999_", "20270101101010_", "hw1-", " (1)", " (999)", ".zip", "-1.tar.gz", "\n"),
+)
+
+
+def odd_names(count: int) -> list[str]:
+    """Names that are made of what platforms write, with digits that are no numbers or no times."""
+    chance = random.Random(1)
+    names = set()
+    while len(names) < count:
+        name = "".join(chance.choice(chance.choice((PIECES, PIECES, DIGITS))) for _ in range(chance.randrange(1, 6)))
+        for digits in re.findall(r"\d+", name):
+            name = name.replace(digits, chance.choice(DIGITS), 1) if chance.random() < 0.2 else name
+        if name.strip(".") and len(name.encode()) < 200:
+            names.add(name)
+    return sorted(names)
+
+
+def test_no_name_stops_a_class(tmp_path):
+    """Of a file or a folder, alone and beside others, and of a file in a folder."""
+    for number, name in enumerate(odd_names(250)):
+        put(tmp_path / "files" / name, b"{}")
+        put(tmp_path / "folders" / name / "hw1.ipynb", b"{}")
+        put(tmp_path / "alone" / str(number) / name / name, b"{}")
+        put(tmp_path / "in" / f"Moss_Eve_eve_{number}" / name, b"{}")
+    for folder in (tmp_path / "files", tmp_path / "folders", tmp_path / "in"):
+        listing = sorted(folder.iterdir())
+        for platform, reader in downloads.READERS.items():
+            assert isinstance(reader(listing, "hw1"), dict), platform
+        download = downloads.find(folder, "hw1", roster())
+        assert len(downloads.uses(download, download.chosen())) == len(listing)
+        assert downloads.notes(download) is not None
+    for folder in (tmp_path / "alone").iterdir():
+        with contextlib.suppress(CourseError):
+            downloads.find(folder, "hw1")
+
+
+def test_a_name_that_holds_no_time_is_none_of_blackboards(tmp_path):
+    put(tmp_path / "moss_33_904_hw1.ipynb", b"{}")
+    put(tmp_path / "eve_33_905_hw1_x_attempt_2027-13-41-99-00-00_hw1.ipynb", b"{}")
+    put(tmp_path / "eve_34_906_hw1_x_attempt_2027-02-30-10-00-00.txt", b"Name: Ada (ada)")
+    assert list(downloads.find(tmp_path, "hw1").attempts) == ["eve-33", "eve-34", "moss-33"]
