@@ -17,7 +17,16 @@ from pathlib import Path
 from autograder.course import CourseError
 from autograder.display import counted
 from autograder.grading import archives
-from autograder.grading.submissions import MOST_NAME, STAMP, Part, Submission, arrival, is_file_name
+from autograder.grading.submissions import (
+    MOST_NAME,
+    STAMP,
+    Part,
+    Submission,
+    arrival,
+    is_file_name,
+    is_ordinary,
+    unusual,
+)
 from autograder.roster import Identity, Roster, student_id
 
 MOST_CLASS = 50 * 2**30  # bytes of an unpacked class
@@ -202,7 +211,7 @@ def _tops(names: Iterable[str]) -> list[str]:
 
 
 def _names_in(path: Path) -> list[str]:
-    if not path.is_file() or path.is_symlink() or not archives.is_archive(path.name):
+    if not is_ordinary(path) or not archives.is_archive(path.name):
         return []
     with path.open("rb") as stream:
         return archives.names(stream, path.name)
@@ -307,13 +316,15 @@ def _recognised(root: Path, listing: list[Path], assignment: str) -> tuple[str, 
 
 
 def _is_other(path: Path) -> bool:
-    return path.is_file() and not _is_work(path.name)
+    """Whether something is no work by its name. A link without an ending may stand for a folder, wherever it leads."""
+    may_be_a_folder = path.is_symlink() and not path.is_file() and not path.suffix
+    return not path.is_dir() and not _is_work(path.name) and not may_be_a_folder
 
 
 def _plain(path: Path, assignment: str) -> Entry | list[Entry] | Aside:
     """ "ada" for ada/, ada.zip, hw1-ada.zip and hw1_ada.ipynb; nbgrader's own layout (ada/hw1/hw1.ipynb) works too."""
     if _is_other(path):
-        return Aside(path, "no folder, no archive and no notebook")
+        return Aside(path, unusual(path) or "no folder, no archive and no notebook")
     if path.is_symlink() or not path.is_dir():
         label, number = _without_copy(archives.stem(path.name))
     else:
@@ -409,7 +420,9 @@ def _blackboard(listing: list[Path], assignment: str) -> Found:
     for path, one in named.items():
         if not one["receipt"]:
             continue
-        found[path] = Aside(path, "Blackboard's receipt")
+        found[path] = Aside(path, f"Blackboard's receipt{_unread(path)}")
+        if not is_ordinary(path):
+            continue
         with path.open("rb") as stream:
             said = RECEIPT.search(stream.read(2**16).decode("utf-8-sig", "replace"))
         if said:
@@ -422,6 +435,12 @@ def _blackboard(listing: list[Path], assignment: str) -> Found:
         who = receipts.get(one["before"], Identity(login, ids=(login,)))
         found[path] = Entry(path, who, one["file"], (str(time),), time)
     return found
+
+
+def _unread(path: Path) -> str:
+    """To be said of what a platform writes, where it is not opened."""
+    kind = unusual(path)
+    return f", not read: {kind}" if kind else ""
 
 
 def _brightspace(listing: list[Path], assignment: str) -> Found:
@@ -463,11 +482,11 @@ def _ilias(listing: list[Path], assignment: str) -> Found:
 
 
 def _gradescope(listing: list[Path], assignment: str) -> Found:
-    about = next((p for p in listing if p.name == GRADESCOPE_ABOUT and p.is_file()), None)
+    about = next((p for p in listing if p.name == GRADESCOPE_ABOUT and not p.is_dir()), None)
     if about is None:
         return {}
-    known = _metadata(about)
-    found: Found = {about: Aside(about, "Gradescope's list of whose submissions these are")}
+    known = _metadata(about) if is_ordinary(about) else {}
+    found: Found = {about: Aside(about, f"Gradescope's list of whose submissions these are{_unread(about)}")}
     for path in listing:
         one = GRADESCOPE.match(path.name)
         if one is None or not path.is_dir():

@@ -4,9 +4,12 @@ import contextlib
 import csv
 import io
 import json
+import os
 import random
 import re
 import shutil
+import signal
+import socket
 import tarfile
 import zipfile
 from pathlib import Path
@@ -325,6 +328,104 @@ def test_what_two_of_the_roster_could_be_is_neither(tmp_path):
 def test_a_number_of_the_platform_is_no_id_of_the_course():
     known = Roster([Student("101", "Ada"), Student("102", "Ben")])
     assert known.student(Identity("ben-101", numbers=("101",), names=("Ben",)), "canvas").id == "102"
+
+
+# ---- what is never opened ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hurry():
+    """A test that waits for a pipe ends."""
+    signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it waits, or reads without an end"))
+    signal.alarm(30)
+    yield
+    signal.alarm(0)
+
+
+def odd(path: Path, kind: str) -> None:
+    """A pipe, a socket, or a link to what has no end, to a file, to a folder or to nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(path.name)  # a whole path would be too long
+    else:
+        path.symlink_to(kind)
+
+
+ODD = ("pipe", "socket", "/dev/zero", "/etc/passwd", "/etc", "/nowhere")
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("eve.zip", "ben.ipynb"),
+        ("eve.tar.gz", "ben.ipynb"),
+        ("eve.ipynb", "ben.ipynb"),
+        ("eve_33_905_hw1.ipynb", "ben_34_906_hw1.ipynb"),
+        ("Eve Moss_33_assignsubmission_file_hw1.zip", "Ben Bo_34_assignsubmission_file_hw1.ipynb"),
+        ("hw1_eve_attempt_2026-10-01-10-00-00_hw1.ipynb", "hw1_ben_attempt_2026-10-01-10-00-00_hw1.ipynb"),
+        ("submitted/eve/hw1/hw1.ipynb", "submitted/ben/hw1/hw1.ipynb"),
+        ("Moss_Eve_eve_33/20260101000000_hw1.ipynb", "Bo_Ben_ben_34/20260101000000_hw1.ipynb"),
+    ],
+)
+def test_what_is_no_file_is_said_and_never_opened(name, others, kind, tmp_path, hurry):
+    put(tmp_path / "in" / others, work(0)["hw1.ipynb"])
+    odd(tmp_path / "in" / name, kind)
+    download = downloads.find(tmp_path / "in", "hw1", None, tmp_path / "scratch")
+    said = "a link to somewhere else" if kind.startswith("/") else "no ordinary file"
+    results = []
+    for one in download.chosen():
+        try:
+            files, left_out = submissions.read(one, "hw1")
+        except CourseError as error:
+            assert "eve" in one.student.lower()
+            files, left_out = {}, [str(error)]
+        assert bool(files) == ("ben" in one.student.lower())
+        assert files or said in left_out[0]
+        results.append(batch.Graded(one.student))
+        if not files:
+            results[-1] = batch.without_grade(one.student, "hw1", left_out[0])
+    arrivals.write(tmp_path / "files.csv", "hw1", download, download.chosen(), results)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "files.csv").read_text(encoding="utf-8"))))
+    assert len(rows) == 2
+    assert [said in r["use"] for r in rows] == ["eve" in r["file"].lower() for r in rows]
+    assert "eve" in str(arrivals.table("hw1", download.chosen()).columns[0]._cells).lower()
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_what_a_platform_writes_is_never_opened_where_it_is_no_file(kind, tmp_path, hurry):
+    before = "hw1_eve_attempt_2026-10-01-10-00-00"
+    put(tmp_path / "b" / f"{before}_hw1.ipynb", b"{}")
+    put(tmp_path / "g" / "submission_7" / "hw1.ipynb", b"{}")
+    put(tmp_path / "n" / "submitted" / "eve" / "hw1" / "hw1.ipynb", b"{}")
+    put(tmp_path / "p" / "eve.ipynb", b"{}")
+    for name in (f"b/{before}.txt", "g/submission_metadata.yml", "n/submitted/eve/hw1/timestamp.txt", "p/notes.txt"):
+        if kind != "/etc" or name.startswith("n"):  # a link to a folder may be a student's
+            odd(tmp_path / name, kind)
+    for folder, student in (("b", "eve"), ("g", "submission_7"), ("n", "eve"), ("p", "eve")):
+        download = downloads.find(tmp_path / folder, "hw1")
+        assert list(download.attempts) == [student]
+        assert submissions.read(download.chosen()[0], "hw1")[0] == {"hw1.ipynb": b"{}"}
+        rows = downloads.uses(download, download.chosen())
+        if kind != "/etc" and folder != "n":
+            said = "a link to somewhere else" if kind.startswith("/") else "no ordinary file"
+            assert next(r["use"] for r in rows if r["file"].endswith((".txt", ".yml"))).endswith(said)
+    with pytest.raises(CourseError, match=r"timestamp\.txt is (no ordinary file|a link to somewhere else)"):
+        submissions.arrival(tmp_path / "n" / "submitted" / "eve" / "hw1" / "timestamp.txt")
+
+
+def test_a_timestamp_is_read_so_far_only(tmp_path):
+    put(tmp_path / "timestamp.txt", b"")
+    with (tmp_path / "timestamp.txt").open("wb") as file:
+        file.truncate(2**33)  # that take no disk
+    with pytest.raises(CourseError, match="which is no time"):
+        submissions.arrival(tmp_path / "timestamp.txt")
+    put(tmp_path / "timestamp.txt", b"6:5109999999999999999997999999999999999999")
+    with pytest.raises(CourseError, match="which is no time"):
+        submissions.arrival(tmp_path / "timestamp.txt")
 
 
 # ---- archives ------------------------------------------------------------------------------------------
