@@ -234,7 +234,9 @@ def _unpacked(path: Path, scratch: Path, aside: list[Aside]) -> Path:
         for name, size, content in archives.members(stream, path.name, left_out, MOST_CLASS):
             total += size
             if total > MOST_CLASS:
-                raise CourseError(f"{path.name} unpacks to more than {MOST_CLASS // 2**30} GB: that is no class.")
+                raise CourseError(
+                    f"{archives.printable(path.name)} unpacks to more than {MOST_CLASS // 2**30} GB: that is no class."
+                )
             name = name.encode("utf-8", "replace").decode()
             target = folder / name
             if not is_file_name(name):

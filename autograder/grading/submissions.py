@@ -124,6 +124,7 @@ def _unpacked(stream: BinaryIO, name: str, left_out: list[str]) -> dict[str, byt
 
 
 def _bounded(name: str, files: dict[str, bytes]) -> None:
+    name = shown(name)
     if sum(map(len, files.values())) > MOST_BYTES:
         raise CourseError(f"{name} unpacks to more than {MOST_BYTES // 2**20} MB.")
     if len(files) > MOST_FILES:
@@ -177,9 +178,9 @@ def _contents(whose: str, members: Iterator[Member], left_out: list[str]) -> dic
             continue
         total += size
         if total > MOST_BYTES:
-            raise CourseError(f"{whose} unpacks to more than {MOST_BYTES // 2**20} MB.")
+            raise CourseError(f"{shown(whose)} unpacks to more than {MOST_BYTES // 2**20} MB.")
         if len(files) >= MOST_FILES:
-            raise CourseError(f"{whose} holds more than {MOST_FILES:,} files.")
+            raise CourseError(f"{shown(whose)} holds more than {MOST_FILES:,} files.")
         files[name] = content()
         folders |= above
     return files

@@ -19,7 +19,7 @@ import pytest
 from autograder import assignments
 from autograder.assignments import ROOT
 from autograder.course import Course, CourseError
-from autograder.grading import archives, arrivals, batch, downloads, submissions
+from autograder.grading import archives, arrivals, batch, downloads, normalise, submissions
 from autograder.grading.submissions import Submission
 from autograder.roster import Identity, Roster, Student
 
@@ -445,6 +445,43 @@ def test_a_tar_and_an_archive_in_a_folder_and_one_in_another_are_opened(tmp_path
         files, left_out = read(path)
         assert {n.removeprefix("mine/"): c for n, c in files.items()} == work(0), path
         assert not left_out
+
+
+def unflagged(files: dict[str, bytes], coding: str) -> bytes:
+    """A zip with names in this coding, which does not say so; all in one coding have equal lengths in ASCII."""
+    names = {name: f"{k:03d}".ljust(len(name.encode(coding)), "x") for k, name in enumerate(files)}
+    content = packed({names[name]: content for name, content in files.items()})
+    for name, plain in names.items():
+        content = content.replace(plain.encode(), name.encode(coding))
+    return content
+
+
+def test_names_in_utf8_are_read_where_a_zip_does_not_say_that_they_are(tmp_path):
+    folders = ("José Núñez", "e\u0301mile", "李 明", "Ольга", "plain", "O'Neill")
+    put(tmp_path / "class.zip", unflagged({f"{name}/hw1.ipynb": name.encode() for name in folders}, "utf-8"))
+    download = downloads.find(tmp_path / "class.zip", "hw1", None, tmp_path / "scratch")
+    assert set(download.attempts) == {"José Núñez", "émile", "李 明", "Ольга", "plain", "O'Neill"}
+    assert submissions.read(download.attempts["émile"][0], "hw1")[0] == {"hw1.ipynb": "e\u0301mile".encode()}
+    for coding in ("cp437", "utf-8"):
+        put(tmp_path / "ada.zip", unflagged({"é/hw1.ipynb": b"1", "ñü.txt": b"2", "xyz": b"3"}, coding))
+        assert read(tmp_path / "ada.zip")[0] == {"é/hw1.ipynb": b"1", "ñü.txt": b"2", "xyz": b"3"}
+    put(tmp_path / "ada.zip", packed({"├⌐/hw1.ipynb": b"1"}))  # which says that it is UTF-8
+    assert read(tmp_path / "ada.zip")[0] == {"├⌐/hw1.ipynb": b"1"}
+    put(tmp_path / "ada.zip", unflagged({"é/../../hw1.ipynb": b"1"}, "utf-8"))
+    with pytest.raises(CourseError, match="outside its own folder"):
+        read(tmp_path / "ada.zip")
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar.gz", ".tar", ".ipynb"])
+def test_an_empty_file_is_called_empty_and_no_message_has_what_a_terminal_obeys(ending, tmp_path):
+    put(tmp_path / f"e\x1b[31mve{ending}", b"")
+    with pytest.raises(CourseError, match="is empty") as error:
+        normalise.notebook_of(read(tmp_path / f"e\x1b[31mve{ending}")[0], "hw1", NOTEBOOK)
+    assert str(error.value).isprintable()
+    put(tmp_path / f"e\x1b[31mve{ending}", b"no such thing")
+    with pytest.raises(CourseError, match="is no") as error:
+        normalise.notebook_of(read(tmp_path / f"e\x1b[31mve{ending}")[0], "hw1", NOTEBOOK)
+    assert str(error.value).isprintable()
 
 
 @pytest.mark.parametrize("name", ["ada.rar", "ada.7z", "ada.tar.xz"])
