@@ -32,6 +32,9 @@ from autograder.roster import Identity, Roster, student_id
 MOST_CLASS = 50 * 2**30  # bytes of an unpacked class
 ATTEMPTS = ("last", "first", "best")
 MOST_DEPTH = 3  # folders and archives around a class
+MARK = ".from.json"  # in a folder of ours, into which an archive was unpacked
+HIDDEN = "its name begins with a dot: rename it, if it is a student's"
+HIDDEN_TOOLS = (".ipynb_checkpoints", ".git", ".venv", ".cache", ".Trash", ".Trashes")  # which are nobody's work
 MOST_NAMED = 3  # files that are left aside, in a line on the screen; files.csv has all
 
 RESUBMITTED = re.compile(r"^(?P<stem>.+?)-(?P<number>\d{1,2})(?P<ending>\.[^.]+(?:\.gz|\.bz2)?)$")
@@ -154,7 +157,7 @@ def _class(path: Path, assignment: str, scratch: Path) -> tuple[Path, list[Path]
             if not archives.is_archive(path.name) or not _is_class(_names_in(path), assignment):
                 break
             path = _unpacked(path, scratch.with_name(f"{scratch.name}-in-{depth}") if depth else scratch, aside)
-        inside = [p for p in sorted(path.iterdir()) if not archives.is_junk(p.name)]
+        inside = _seen(path, aside)
         if (path / "submitted").is_dir():
             path = path / "submitted"
         elif len(inside) == 1 and not inside[0].is_symlink() and _is_around(inside[0], assignment):
@@ -162,8 +165,8 @@ def _class(path: Path, assignment: str, scratch: Path) -> tuple[Path, list[Path]
         else:
             break
     if path.is_file():
-        return path, [path], aside
-    listing = [p for p in sorted(path.iterdir()) if not archives.is_junk(p.name)]
+        return path, [path], list(dict.fromkeys(aside))
+    listing = _seen(path, aside)
     if (path / f"{assignment}.ipynb").is_file() and (path / "artifacts").is_dir():
         raise CourseError(
             f"{path} is one submission, not a class: it has {assignment}.ipynb and artifacts/ in it. Give the folder "
@@ -174,9 +177,25 @@ def _class(path: Path, assignment: str, scratch: Path) -> tuple[Path, list[Path]
         for number, packed in enumerate(work):
             opened = _unpacked(packed, scratch.with_name(f"{scratch.name}-{number}"), aside)
             listing.remove(packed)
-            listing += [p for p in sorted(opened.iterdir()) if not archives.is_junk(p.name)]
+            listing += _seen(opened, aside)
             aside.append(Aside(packed, "unpacked: it holds the submissions of several students"))
-    return path, listing, aside
+    return path, listing, list(dict.fromkeys(aside))
+
+
+def _seen(folder: Path, aside: list[Aside]) -> list[Path]:
+    """What lies in a folder, without what is left behind by tools and systems; `aside`: hidden work."""
+    inside = sorted(folder.iterdir())
+    aside += [Aside(p, HIDDEN) for p in inside if _is_hidden_work(p)]
+    return [p for p in inside if not archives.is_junk(p.name)]
+
+
+def _is_hidden_work(path: Path) -> bool:
+    """Whether something with a dot before its name may be a student's all the same."""
+    if not path.name.startswith(".") or path.name.startswith("._") or path.name in HIDDEN_TOOLS:
+        return False
+    if not path.is_dir() or path.is_symlink():
+        return _is_work(path.name)
+    return not (path / MARK).exists() and any(_is_work(f.name) and not f.name.startswith("._") for f in _files(path))
 
 
 def _is_class_archive(path: Path) -> bool:
@@ -224,7 +243,7 @@ def _is_work(name: str) -> bool:
 def _unpacked(path: Path, scratch: Path, aside: list[Aside]) -> Path:
     """The contents of an archive of a class, in a folder that is made once; `aside`: what cannot be written."""
     about = path.stat()
-    mark, version = scratch / ".from.json", json.dumps([str(path.resolve()), about.st_size, about.st_mtime_ns])
+    mark, version = scratch / MARK, json.dumps([str(path.resolve()), about.st_size, about.st_mtime_ns])
     folder = scratch / "class"
     if mark.exists() and mark.read_text(encoding="utf-8") == version:
         return folder

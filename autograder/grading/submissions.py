@@ -150,6 +150,9 @@ def _opened(path: Path, files: dict[str, bytes], left_out: list[str]) -> dict[st
         inside |= {str(PurePosixPath(name).parent / n): c for n, c in content.items()}
         left_out += said
         del files[name]
+    if not has_notebook and not _has(inside, ".ipynb"):
+        deep = [n for n in inside if archives.is_archive(n) and not archives.is_junk(n)]
+        left_out += [f"{shown(n)}: nested too deep to be opened, ask the student for one archive" for n in deep]
     whole = (inside | files).items()
     members = ((name, len(content), lambda content=content: content) for name, content in whole)
     return _contents(path.name, members, left_out)

@@ -588,6 +588,72 @@ def test_two_things_of_one_student_cost_nobody_else_a_grade(names, student, tmp_
     assert {r["use"] for r in rows if r["student"] == "ben"} == {"graded"}
 
 
+@pytest.mark.parametrize("form", ["folder", "one more folder", "zip", "tar"])
+def test_hidden_work_is_no_rubbish(form, tmp_path):
+    def shape(root: Path) -> None:
+        for name in (
+            ".bob/hw1.ipynb",
+            "..x/hw1/hw1.ipynb",
+            ".cleo.zip",
+            ".dan.ipynb",
+            "ada/hw1.ipynb",
+            "eve/hw1.ipynb",
+        ):
+            put(root / name, b"{}")
+        for name in (".ipynb_checkpoints/hw1.ipynb", ".Trashes/hw1.zip", "._eve.ipynb", ".idea/x.txt"):
+            put(root / name, b"")
+
+    download = downloads.find(around(shape, tmp_path, form), "hw1", None, tmp_path / "scratch")
+    assert list(download.attempts) == ["ada", "eve"]
+    (said,) = downloads.notes(download)
+    assert said.startswith("4 left aside (..x, .bob, .cleo.zip, …): its name begins with a dot: rename it, if")
+    rows = {r["file"]: r["use"] for r in downloads.uses(download, download.chosen())}
+    assert rows[".bob/hw1.ipynb"] == rows["..x/hw1/hw1.ipynb"] == rows[".dan.ipynb"] == downloads.HIDDEN
+    assert rows[".idea/x.txt"] == rows[".Trashes/hw1.zip"] == "left behind by an operating system"
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({".old/hw1.ipynb": b"{}"}, r"left out: \.old/hw1\.ipynb: a name in it begins with a dot\."),
+        ({"a.zip": packed({"b.zip": packed({"hw1.ipynb": b"{}"})})}, "left out: b.zip: nested too deep to be opened"),
+        ({"x/a.zip": packed({"b.tar.gz": tarred({"c.zip": b""})})}, "left out: x/b.tar.gz: nested too deep"),
+        ({"a.zip": b""}, r"a\.zip is empty"),
+        ({"a.zip": b"", "b.zip": packed({})}, r"left out: a\.zip: a\.zip is empty"),
+        ({"hw1.ipynb": b" "}, r"hw1\.ipynb is empty"),
+        ({"hw1.ipynb": bytes(submissions.MOST_FILE + 1)}, r"left out: hw1\.ipynb: it has 64 MB"),
+        ({}, r"\(looked for hw1\.ipynb\): it is empty\."),
+        ({"notes.txt": b""}, r"\(looked for hw1\.ipynb\)\."),
+    ],
+)
+def test_why_there_is_no_notebook_is_said(files, said, tmp_path):
+    (tmp_path / "ada").mkdir()
+    for name, content in files.items():
+        put(tmp_path / "ada" / name, content)
+    for put_together in (lambda: read(tmp_path / "ada"), lambda: read(tmp_path / "ada.zip")):
+        with pytest.raises(CourseError, match=said):
+            normalise.normalise(*_swapped(put_together()))
+        with pytest.raises(CourseError, match=said):
+            normalise.notebook_of(*_swapped(put_together()))
+        put(tmp_path / "ada.zip", packed(files))
+        if "x/a.zip" in files or "a.zip" in files:
+            break
+
+
+def _swapped(came: tuple) -> tuple:
+    return came[0], "hw1", NOTEBOOK, came[1]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "/etc/passwd"])
+def test_the_only_notebook_that_is_none_is_named(kind, tmp_path):
+    odd(tmp_path / "ada" / "hw1.ipynb", kind)
+    odd(tmp_path / "ada" / "a.txt", kind)
+    put(tmp_path / "ada" / "b.txt", b"")
+    said = "a link to somewhere else" if kind.startswith("/") else "no ordinary file"
+    with pytest.raises(CourseError, match=rf"looked for hw1\.ipynb\); left out: hw1\.ipynb: {said}; a\.txt: {said}\."):
+        normalise.normalise(*_swapped(read(tmp_path / "ada")))
+
+
 def test_of_two_things_the_one_with_a_number_is_later(tmp_path):
     put(tmp_path / "ada" / "hw1.ipynb", b"{}")
     put(tmp_path / "ada (1).zip", packed(work(0)))
