@@ -45,6 +45,7 @@ class Entry:
     """Something in a download that a student handed in. name: what the student called it; "" for a folder.
 
     attempt: later ones are larger. adds: an attempt replaces the files that have the same name, and not all others.
+    problem: why it cannot be graded.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class Entry:
     time: datetime | None = None
     late: bool = False
     adds: bool = False
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,17 +93,22 @@ def find(path: Path, assignment: str, roster: Roster | None = None, scratch: Pat
     """
     if not path.exists():
         raise CourseError(f"There is no folder {path}. Give the folder or the archive that holds the submissions.")
-    root, listing, aside = _class(path, assignment, scratch or path.parent / f".{path.name}.unpacked")
-    platform, entries, others = _recognised(root, listing, assignment)
-    aside += others
-    if not entries:
+    root, listings, aside = _class(path, assignment, scratch or path.parent / f".{path.name}.unpacked")
+    students: dict[str, list[Entry]] = defaultdict(list)
+    platforms = []
+    for listing in listings:
+        platform, entries, others = _recognised(listing, assignment)
+        aside += others
+        platforms += [platform] if platform else []
+        for student, mine in _students(entries, roster, platform).items():
+            students[student] += mine
+    if not students:
         named = "; ".join(f"{archives.printable(a.path.name)}: {a.why}" for a in aside[:5])
         raise CourseError(
             f"{path} holds no submissions: no folders, no archives (.zip, .tar.gz) and no notebooks (.ipynb) of "
             f"students{f' ({named})' if named else ''}."
         )
-    students = _students(entries, roster, platform)
-    download = Download(platform, root, {}, aside)
+    download = Download(", ".join(dict.fromkeys(platforms)), root, {}, aside)
     for student, mine in sorted(students.items()):
         download.attempts[student] = _attempts(student, mine, root, download.aside)
     if roster is not None:
@@ -149,8 +156,11 @@ def _files(root: Path) -> Iterator[Path]:
 # ---- from what a TA has to a folder of a class ---------------------------------------------------------
 
 
-def _class(path: Path, assignment: str, scratch: Path) -> tuple[Path, list[Path], list[Aside]]:
-    """(the folder of the class, what lies in it, what is aside): through one folder, or one archive, around it all."""
+def _class(path: Path, assignment: str, scratch: Path) -> tuple[Path, list[list[Path]], list[Aside]]:
+    """(the folder of the class, what lies in it, what is aside): through one folder, or one archive, around it all.
+
+    Where several downloads of classes lie there side by side, folders or archives: what lies in each.
+    """
     aside: list[Aside] = []
     for depth in range(MOST_DEPTH):
         if path.is_file():
@@ -165,21 +175,39 @@ def _class(path: Path, assignment: str, scratch: Path) -> tuple[Path, list[Path]
         else:
             break
     if path.is_file():
-        return path, [path], list(dict.fromkeys(aside))
+        return path, [[path]], list(dict.fromkeys(aside))
     listing = _seen(path, aside)
     if (path / f"{assignment}.ipynb").is_file() and (path / "artifacts").is_dir():
         raise CourseError(
             f"{path} is one submission, not a class: it has {assignment}.ipynb and artifacts/ in it. Give the folder "
             f"that holds the students' submissions."
         )
+    listings = [listing]
     work = [p for p in listing if p.is_dir() or _is_work(p.name)]
-    if work and all(_is_class_archive(p) for p in work):  # one among others is a student's, whatever is in it
-        for number, packed in enumerate(work):
-            opened = _unpacked(packed, scratch.with_name(f"{scratch.name}-{number}"), aside)
-            listing.remove(packed)
-            listing += _seen(opened, aside)
-            aside.append(Aside(packed, "unpacked: it holds the submissions of several students"))
-    return path, listing, list(dict.fromkeys(aside))
+    # One archive among others is a student's, whatever is in it.
+    if work and all(_is_class_archive(p) or _of_several(p) for p in work):
+        for number, one in enumerate(work):
+            opened = _of_several(one) or _unpacked(one, scratch.with_name(f"{scratch.name}-{number}"), aside)
+            listing.remove(one)
+            listings.append(_seen(opened, aside))
+            if not one.is_dir():
+                aside.append(Aside(one, "unpacked: it holds the submissions of several students"))
+    return path, listings, list(dict.fromkeys(aside))
+
+
+def _of_several(folder: Path) -> Path | None:
+    """The folder, in this one or in the only one in it, with work of several students in a platform's words."""
+    for _ in range(MOST_DEPTH):
+        if not folder.is_dir() or folder.is_symlink() or _platform_of(folder.name):
+            return None
+        inside = [p for p in folder.iterdir() if not archives.is_junk(p.name)]
+        users = {_user_in(p.name) for p in inside if p.is_dir() or _is_work(p.name)}
+        if len(users) > 1 and "" not in users:
+            return folder
+        if len(inside) != 1:
+            return None
+        folder = inside[0]
+    return None
 
 
 def _seen(folder: Path, aside: list[Aside]) -> list[Path]:
@@ -295,7 +323,18 @@ Found = dict[Path, Entry | list[Entry] | Aside]
 
 def _platform_of(name: str) -> str:
     """The platform that names something so, of those whose names are like nobody else's."""
-    known: dict[str, tuple[Callable[[str], object], ...]] = dict(
+    return _matched(name)[0]
+
+
+def _user_in(name: str) -> str:
+    """Whose something is, as a platform's name has it; "" where no platform names things so."""
+    platform, groups = _matched(name)
+    return next((f"{platform} {groups[key]}" for key in ("user", "id", "anonymous", "before") if groups.get(key)), "")
+
+
+def _matched(name: str) -> tuple[str, dict[str, str]]:
+    """(the platform that names something so, the parts of the name)."""
+    known: dict[str, tuple[Callable[[str], re.Match | None], ...]] = dict(
         moodle=(MOODLE.match, MOODLE_BLIND.match),
         blackboard=(_of_blackboard,),
         brightspace=(BRIGHTSPACE.match,),
@@ -303,8 +342,9 @@ def _platform_of(name: str) -> str:
         canvas=(CANVAS_BLIND.match, CANVAS.match),
     )
     if len(name) > MOST_NAME:  # in an archive; no disk has it
-        return ""
-    return next((platform for platform, matches in known.items() if any(m(name) for m in matches)), "")
+        return "", {}
+    found = ((platform, one) for platform, matches in known.items() for match in matches if (one := match(name)))
+    return next(((platform, one.groupdict()) for platform, one in found), ("", {}))
 
 
 def _moment(text: str, form: str) -> datetime | None:
@@ -320,7 +360,7 @@ def _of_blackboard(name: str) -> re.Match | None:
     return one if one and _moment(one["time"], BLACKBOARD_TIME) else None
 
 
-def _recognised(root: Path, listing: list[Path], assignment: str) -> tuple[str, list[Entry], list[Aside]]:
+def _recognised(listing: list[Path], assignment: str) -> tuple[str, list[Entry], list[Aside]]:
     """(platform, what was handed in, what is aside): of the platform that has a name for most."""
     readings = {name: read(listing, assignment) for name, read in READERS.items()}
     platform = max(readings, key=lambda name: len(readings[name]))
@@ -354,6 +394,9 @@ def _plain(path: Path, assignment: str) -> Entry | list[Entry] | Aside:
     of_a_group = re.sub(r"_\d+$", "", short)
     who = Identity(short, ids=(short,), names=(short,), group=of_a_group)
     nested = path / assignment
+    if _of_several(path):
+        said = f"{archives.printable(path.name)} holds the submissions of several students: give it to a run of its own"
+        return Entry(path, who, problem=f"{said}, or take everything else away.")
     if nested.is_dir() and not path.is_symlink():
         return Entry(nested, who, time=_timestamp(nested))
     if path.parent.name == "submitted" and path.is_dir() and not path.is_symlink() and not _holds_work(path):
@@ -579,6 +622,9 @@ def _students(entries: list[Entry], roster: Roster | None, platform: str) -> dic
 
 def _attempts(student: str, entries: list[Entry], root: Path, aside: list[Aside]) -> list[Submission]:
     """A student's attempts, the earliest first. What only an earlier one holds is said in `aside`."""
+    alike = Counter(e.name or e.path.name for e in entries if e.attempt == (0,))
+    if alike and max(alike.values()) > 1:  # in two downloads of one class
+        return [_unsettled(_submission(student, entries, 1, 1), entries, root)]
     if len(entries) > 1 and all(e.adds for e in entries):
         return _of_single_files(student, entries, aside)
     if len({tuple(map(type, e.attempt)) for e in entries}) > 1:  # a platform says when, and the other name does not
@@ -630,6 +676,7 @@ def _submission(student: str, entries: list[Entry], number: int, of: int) -> Sub
         max(times, default=None),
         any(e.late for e in entries),
         f"{number} of {of}" if of > 1 else "",
+        first.problem,
     )
 
 

@@ -291,6 +291,56 @@ def test_a_group_hands_in_once_and_each_member_is_graded(tmp_path):
     assert download.attempts["ada"][0].path == download.attempts["ben"][0].path
 
 
+# ---- several classes side by side ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "folder of zips", "zip of zips", "one more folder"])
+@pytest.mark.parametrize("shapes", [(moodle, moodle), (canvas, canvas), (gradescope, gradescope), (blackboard, moodle)])
+def test_sections_side_by_side_are_one_class(shapes, form, tmp_path):
+    """Each student in one of two sections, as the platform gave each section."""
+    whole = tmp_path / "whole"
+    for section, shape in enumerate(shapes):
+        shape(tmp_path / str(section))
+        top = tmp_path / str(section)
+        top = top / "assignment_77_export" if shape is gradescope else top
+        for path in sorted(top.iterdir()):
+            k = next(
+                (k for k in range(30) if re.search(rf"(?<!\d)({number(k)}|{PEOPLE[k][0]})(?!\d)", path.name)), None
+            )
+            if k is None or (k < 15) == (section == 0):
+                (whole / f"sec{section}").mkdir(parents=True, exist_ok=True)
+                path.rename(whole / f"sec{section}" / path.name)
+    if "zips" in form:
+        for folder in sorted(whole.iterdir()):
+            files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+            put(whole / f"{folder.name}.zip", packed(files))
+            shutil.rmtree(folder)
+    (tmp_path / "x").mkdir()
+    path = around(whole.rename, tmp_path / "x", form if "zips" not in form else form.split()[0])
+    download = downloads.find(path, "hw1", roster(), tmp_path / "scratch")
+    assert sorted(download.attempts) == [student for student, _, _ in PEOPLE]
+    for k, (student, _, _) in enumerate(PEOPLE):
+        files, _ = submissions.read(download.attempts[student][-1], "hw1")
+        assert {c for n, c in files.items() if not n.endswith(".txt")} == set(work(k).values()), student
+
+
+def test_who_is_in_two_sections_and_a_class_beside_a_student_are_said(tmp_path):
+    for section in ("sec1", "sec2"):
+        put(tmp_path / "in" / section / "Ada_40000_assignsubmission_file_" / "hw1.ipynb", section.encode())
+        put(tmp_path / "in" / section / f"Ben_{section[3]}_assignsubmission_file_" / "hw1.ipynb", b"{}")
+    download = downloads.find(tmp_path / "in", "hw1")
+    assert {s: bool(a[-1].problem) for s, a in download.attempts.items()} == {
+        "Ada-40000": True,
+        "Ben-1": False,
+        "Ben-2": False,
+    }
+    assert download.attempts["Ada-40000"][0].problem.startswith("sec1/Ada_40000_assignsubmission_file_ and sec2/Ada")
+    put(tmp_path / "in" / "eve" / "hw1.ipynb", b"{}")
+    download = downloads.find(tmp_path / "in", "hw1")
+    assert {s: a[0].problem[:5] for s, a in download.attempts.items()} == {"eve": "", "sec1": "sec1 ", "sec2": "sec2 "}
+    assert "holds the submissions of several students" in download.attempts["sec1"][0].problem
+
+
 # ---- who would be somebody else ------------------------------------------------------------------------
 
 
