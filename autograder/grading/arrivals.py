@@ -21,7 +21,9 @@ COLUMNS = ("file", "student", "use")
 
 def write(file: Path, assignment: str, download: Download, chosen: list[Submission], results: Sequence[Graded]) -> None:
     """files.csv: what became of every file of a download; a line without a file for who handed in nothing."""
-    missing = [dict(file="", student=student, use="handed in nothing") for student in download.missing]
+    uses_of = dict.fromkeys(download.missing, "handed in nothing")
+    uses_of |= dict.fromkeys(download.only_texts, "handed in a text, no file")
+    missing = [dict(file="", student=student, use=use) for student, use in uses_of.items()]
     left = set().union(*(_left_out(one, assignment) for one in chosen))
     failed = {r.student: f"not graded: {' '.join(r.problems)}" for r in results if r.not_graded}
     write_atomically(file, table_text(COLUMNS, [*uses(download, chosen, failed, left), *missing]))

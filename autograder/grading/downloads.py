@@ -60,17 +60,22 @@ class Entry:
 
 @dataclass(frozen=True)
 class Aside:
-    """Something that is graded with nobody's work, and why."""
+    """Something that is graded with nobody's work, and why. who: of whom it is, as its name says.
+
+    is_text: it was entered in the platform, and is all the same something that was handed in.
+    """
 
     path: Path
     why: str
     student: str = ""
+    who: Identity | None = None
+    is_text: bool = False
 
 
 @dataclass
 class Download:
     """platform: whose names were recognised. attempts: of each student, the earliest first. missing: ids of the roster
-    of whom there is nothing. strangers: ids that are not in the roster.
+    of whom there is nothing to grade. strangers: ids that are not in the roster.
     """
 
     platform: str
@@ -79,6 +84,11 @@ class Download:
     aside: list[Aside] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
+
+    @property
+    def only_texts(self) -> list[str]:
+        """Those of the missing who entered a text or a link."""
+        return [i for i in self.missing if any(a.is_text and a.student == i for a in self.aside)]
 
     def chosen(self, attempt: str = "last") -> list[Submission]:
         """One submission a student: the last or the first."""
@@ -98,7 +108,7 @@ def find(path: Path, assignment: str, roster: Roster | None = None, scratch: Pat
     platforms = []
     for listing in listings:
         platform, entries, others = _recognised(listing, assignment)
-        aside += others
+        aside += (each for one in others for each in _named(one, roster, platform))
         platforms += [platform] if platform else []
         for student, mine in _students(entries, roster, platform).items():
             students[student] += mine
@@ -121,26 +131,29 @@ def find(path: Path, assignment: str, roster: Roster | None = None, scratch: Pat
 def uses(
     download: Download, chosen: Iterable[Submission], failed: Mapping[str, str] = {}, left: Collection[Path] = ()
 ) -> list[dict]:
-    """One row for every file of the download: {"file", "student", "use"}. failed: {student: why there is no grade}.
-    left: notebooks beside the one that is graded.
+    """One row for every file of the download, and each student whose it is: {"file", "student", "use"}.
+
+    failed: {student: why there is no grade}. left: notebooks beside the one that is graded.
     """
-    used: dict[Path, tuple[str, str]] = {}
+    used: dict[Path, dict[str, str]] = defaultdict(dict)  # {student: use}
     graded = {s.student: s for s in chosen}
     for student, attempts in download.attempts.items():
         for one in attempts:
             is_chosen = graded.get(student) == one
             use = failed.get(student, "graded") if is_chosen else f"another attempt ({one.attempt})"
             for part in (one.path, *(p.path for p in one.beside)):
-                if is_chosen or part not in used:
-                    used[part] = (student, use)
-    used |= {a.path: (a.student, a.why) for a in download.aside if a.path not in used}
+                if is_chosen or student not in used[part]:
+                    used[part][student] = use
+    for one in download.aside:
+        if one.student not in used[one.path]:
+            used[one.path][one.student] = one.why
     rows = []
     for file in _files(download.root):
-        whose = next((used[p] for p in (file, *file.parents) if p in used), None)
-        student, use = whose or ("", "left behind by an operating system")
-        use = "left out: another notebook is graded" if file in left and use == "graded" else use
         name = file.relative_to(download.root).as_posix() if file != download.root else file.name
-        rows.append(dict(file=archives.printable(name), student=student, use=use))
+        whose = next((used[p] for p in (file, *file.parents) if p in used), None)
+        for student, use in (whose or {"": "left behind by an operating system"}).items():
+            use = "left out: another notebook is graded" if file in left and use == "graded" else use
+            rows.append(dict(file=archives.printable(name), student=student, use=use))
     return rows
 
 
@@ -302,6 +315,9 @@ def _unpacked(path: Path, scratch: Path, aside: list[Aside]) -> Path:
 # ---- what platforms' names say -------------------------------------------------------------------------
 
 CANVAS = re.compile(r"^(?P<name>\w*?)(?P<late>_LATE)?_(?P<user>\d+)_(?P<attachment>\d+)_(?P<file>.+)$")
+CANVAS_TEXT = re.compile(
+    r"^(?:anon_(?P<anonymous>[A-Za-z0-9]+)(?:_LATE)?|(?P<name>\w*?)(?:_LATE)?_(?P<user>\d+))_(?:text|link)\.html$"
+)
 CANVAS_BLIND = re.compile(
     r"^anon_(?P<anonymous>[A-Za-z0-9]+)(?P<late>_LATE)?(?:_(?P<user>\d+))?_(?P<attachment>\d+)_(?P<file>.+)$"
 )
@@ -426,14 +442,11 @@ def _timestamp(folder: Path) -> datetime | None:
 def _canvas(listing: list[Path], assignment: str) -> Found:
     found: Found = {}
     for path in listing:
-        one = CANVAS_BLIND.match(path.name) or CANVAS.match(path.name)
+        # A text last: the name of a student's own file may end so.
+        one = CANVAS_BLIND.match(path.name) or CANVAS.match(path.name) or CANVAS_TEXT.match(path.name)
         if one is None or path.is_dir():
             continue
         about = one.groupdict()
-        if path.name.endswith(("_text.html", "_link.html")):
-            found[path] = Aside(path, "a text or a link that was entered at Canvas, no file")
-            continue
-        name, number = _resubmitted(about["file"])
         anonymous, user = about.get("anonymous"), about["user"] or ""
         label = "-".join(filter(None, (anonymous or about["name"], user)))
         who = Identity(
@@ -442,6 +455,11 @@ def _canvas(listing: list[Path], assignment: str) -> Found:
             numbers=(user,) if user else (),
             names=() if anonymous else (about["name"],),
         )
+        if about.get("file", "text.html") in ("text.html", "link.html"):
+            why = "a text or a link that was entered at Canvas, no file"
+            found[path] = Aside(path, why, who=who, is_text=True)
+            continue
+        name, number = _resubmitted(about["file"])
         found[path] = Entry(path, who, name, (number, int(about["attachment"])), late=bool(about["late"]), adds=True)
     return found
 
@@ -461,9 +479,6 @@ def _moodle(listing: list[Path], assignment: str) -> Found:
             found[path] = Entry(path, who)
         if one is None:
             continue
-        if one["kind"] != "file":
-            found[path] = Aside(path, f"entered at Moodle ({one['kind']}), no file")
-            continue
         name = one["name"].replace("_", " ")
         is_blind = name == "Participant"
         who = Identity(
@@ -472,6 +487,10 @@ def _moodle(listing: list[Path], assignment: str) -> Found:
             names=() if is_blind else (name,),
             group="" if is_blind else name,
         )
+        if (kind := one["kind"]) != "file":
+            why = f"entered at Moodle ({kind}), no file"
+            found[path] = Aside(path, why, who=who, is_text=kind == "onlinetext")
+            continue
         file = "" if path.is_dir() else one["file"] or ""
         found[path] = Entry(path, who, file, adds=True)
     return found
@@ -612,12 +631,21 @@ def _students(entries: list[Entry], roster: Roster | None, platform: str) -> dic
     """{id: what is the student's}. Of a group's work each member has a copy."""
     students: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
-        who = entry.who
-        known = roster.student(who, platform) if roster else None
-        members = roster.members(who.group) if roster and known is None and who.group else []
-        for label in [s.id for s in members] or [known.id if known else who.label]:
-            students[student_id(label)].append(entry)
+        for student in _ids(entry.who, roster, platform):
+            students[student].append(entry)
     return students
+
+
+def _ids(who: Identity, roster: Roster | None, platform: str) -> list[str]:
+    """The ids of whom an identity means: of one, or of the members of a group."""
+    known = roster.student(who, platform) if roster else None
+    members = roster.members(who.group) if roster and known is None and who.group else []
+    return [student_id(label) for label in [s.id for s in members] or [known.id if known else who.label]]
+
+
+def _named(aside: Aside, roster: Roster | None, platform: str) -> list[Aside]:
+    """The same under the ids of those whose it is, as far as its name says so."""
+    return [replace(aside, student=i) for i in _ids(aside.who, roster, platform)] if aside.who else [aside]
 
 
 def _attempts(student: str, entries: list[Entry], root: Path, aside: list[Aside]) -> list[Submission]:
@@ -692,9 +720,10 @@ def of(download: Download, students: Iterable[str]) -> dict[str, list[Submission
 def notes(download: Download) -> list[str]:
     """What a TA reads of a download before it is graded, in a few lines."""
     said = []
-    counts = Counter(a.why for a in download.aside)
+    aside = dict.fromkeys((a.path, a.why) for a in download.aside)  # of a group's, each member has one
+    counts = Counter(why for _, why in aside)
     for why, n in counts.most_common():
-        named = [archives.printable(a.path.name) for a in download.aside if a.why == why][:MOST_NAMED]
+        named = [archives.printable(path.name) for path, other in aside if other == why][:MOST_NAMED]
         said.append(f"{n} left aside ({', '.join(named)}{', …' * (n > len(named))}): {why}")
     several = {s: len(a) for s, a in download.attempts.items() if len(a) > 1}
     if several:
@@ -702,6 +731,8 @@ def notes(download: Download) -> list[str]:
         said.append(f"{len(several)} handed in several times, {others}")
     if download.strangers:
         said.append(f"not in the roster: {', '.join(download.strangers)}")
-    if download.missing:
-        said.append(f"handed in nothing: {', '.join(download.missing)}")
+    if texts := download.only_texts:
+        said.append(f"handed in a text, no file: {', '.join(texts)}")
+    if nothing := [i for i in download.missing if i not in texts]:
+        said.append(f"handed in nothing: {', '.join(nothing)}")
     return said

@@ -291,6 +291,63 @@ def test_a_group_hands_in_once_and_each_member_is_graded(tmp_path):
     assert download.attempts["ada"][0].path == download.attempts["ben"][0].path
 
 
+def test_each_member_of_a_group_has_a_row_for_its_file(tmp_path):
+    put(tmp_path / "in" / "Team A_17_assignsubmission_file_" / "hw1.ipynb", b"{}")
+    put(tmp_path / "in" / "Team A_17_assignsubmission_onlinetext" / "onlinetext.html", b"hi")
+    put(tmp_path / "in" / "Ben_19_assignsubmission_file_hw1.ipynb", b"{}")
+    known = Roster([Student("ada", group="Team A"), Student("cleo", group="team a"), Student("ben", "Ben")])
+    download = downloads.find(tmp_path / "in", "hw1", known)
+    unread = batch.without_grade("cleo", "hw1", "no luck")
+    arrivals.write(tmp_path / "files.csv", "hw1", download, download.chosen(), [unread])
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "files.csv").read_text(encoding="utf-8"))))
+    assert {(r["file"].split("_")[-1], r["student"], r["use"]) for r in rows} == {
+        ("/hw1.ipynb", "ada", "graded"),
+        ("/hw1.ipynb", "cleo", "not graded: no luck"),
+        ("hw1.ipynb", "ben", "graded"),
+        ("onlinetext/onlinetext.html", "ada", "entered at Moodle (onlinetext), no file"),
+        ("onlinetext/onlinetext.html", "cleo", "entered at Moodle (onlinetext), no file"),
+    }
+    (said,) = downloads.notes(download)
+    assert said.startswith("1 left aside (Team A_17_assignsubmission_onlinetext): entered at Moodle")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lovelaceada_40015_text.html",
+        "lovelaceada_LATE_40015_text.html",
+        "lovelaceada_40015_77_text.html",
+        "lovelaceada_40015_link.html",
+        "x_40015_text.html",
+        "anon_ada_text.html",
+        "Ada Lovelace_40015_assignsubmission_onlinetext/onlinetext.html",
+        "Ada Lovelace_40015_assignsubmission_onlinetext_onlinetext.html",
+    ],
+)
+def test_who_entered_a_text_has_not_handed_in_nothing(text, tmp_path):
+    put(tmp_path / "in" / text, b"<p>please</p>")
+    is_moodle = "assign" in text
+    put(tmp_path / "in" / ("Ben Bo_2_assignsubmission_file_hw1.ipynb" if is_moodle else "boben_2_9_hw1.ipynb"), b"{}")
+    lms = {"moodle_id" if is_moodle else "canvas_id": ("40015",)}
+    known = Roster([Student("ada", "Ada Lovelace", lms=lms), Student("ben", "Ben Bo"), Student("cleo", "Cleo")])
+    download = downloads.find(tmp_path / "in", "hw1", known)
+    assert (list(download.attempts), download.missing, download.only_texts) == (["ben"], ["ada", "cleo"], ["ada"])
+    assert downloads.notes(download)[1:] == ["handed in a text, no file: ada", "handed in nothing: cleo"]
+    arrivals.write(tmp_path / "files.csv", "hw1", download, download.chosen(), [batch.Graded("ben")])
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "files.csv").read_text(encoding="utf-8"))))
+    assert [r["student"] for r in rows if r["file"] == text] == ["ada"]
+    missing = {r["student"]: r["use"] for r in rows if not r["file"]}
+    assert missing == {"ada": "handed in a text, no file", "cleo": "handed in nothing"}
+
+
+def test_a_file_that_a_student_called_text_is_a_file(tmp_path):
+    put(tmp_path / "lovelaceada_40015_77_my_text.html", b"")
+    put(tmp_path / "lovelaceada_40015_79_x_40016_text.html", b"")
+    put(tmp_path / "lovelaceada_40015_78_hw1.ipynb", b"{}")
+    (one,) = downloads.find(tmp_path, "hw1").chosen()
+    assert set(submissions.read(one, "hw1")[0]) == {"my_text.html", "x_40016_text.html", "hw1.ipynb"}
+
+
 # ---- several classes side by side ----------------------------------------------------------------------
 
 
