@@ -144,15 +144,17 @@ def uses(
             for part in (one.path, *(p.path for p in one.beside)):
                 if is_chosen or student not in used[part]:
                     used[part][student] = use
-    for one in download.aside:
+    for one in reversed(download.aside):  # what was said last of something is what became of it
         if one.student not in used[one.path]:
             used[one.path][one.student] = one.why
     rows = []
     for file in _files(download.root):
         name = file.relative_to(download.root).as_posix() if file != download.root else file.name
         whose = next((used[p] for p in (file, *file.parents) if p in used), None)
+        kind = unusual(file)
         for student, use in (whose or {"": "left behind by an operating system"}).items():
             use = "left out: another notebook is graded" if file in left and use == "graded" else use
+            use = f"left out: {kind}" if kind and use == "graded" else use
             rows.append(dict(file=archives.printable(name), student=student, use=use))
     return rows
 

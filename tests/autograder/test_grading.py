@@ -642,6 +642,32 @@ def test_two_things_of_one_student_are_said_and_everybody_else_is_graded(attempt
     assert recorded(made) == ALL
 
 
+@pytest.mark.parametrize("kind", ["pipe", "/dev/zero", "text"])
+def test_a_timestamp_that_is_none_costs_nobody_else_a_grade(kind, made, monkeypatch, capsys):
+    assert command(monkeypatch, capsys, made)[0] == 0
+    course = Course.at(made / "course")
+    stamp = course.root / "submitted" / "ben" / "hw1" / "timestamp.txt"
+    if kind == "pipe":
+        os.mkfifo(stamp)
+    elif kind == "text":
+        stamp.write_text("soon")
+    else:
+        stamp.symlink_to(kind)
+    results = batch.grade(course, "hw1", downloads.find(course.root / "submitted", "hw1").chosen())
+    (ben,) = [r for r in results if r.incomplete or r.not_graded]
+    assert ben.student == "ben"
+    assert re.search(r"ben/hw1/timestamp\.txt (is no ordinary|is a link to|says 'soon', which is no)", ben.problems[0])
+    assert recorded(made) == ALL
+
+
+def test_a_notebook_is_written_through_no_link(course, tmp_path):
+    target = course.root / "submitted" / "ada" / "hw1"
+    target.mkdir(parents=True)
+    (target / "hw1.ipynb").symlink_to(tmp_path / "elsewhere")
+    batch._keep_submitted(course, "hw1", submissions.Submission("ada", target), {"hw1.ipynb": b"{}"})
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_a_fault_of_ours_is_no_score_in_any_table(made, monkeypatch, capsys):
     assert command(monkeypatch, capsys, made)[0] == 0
     partly = functools.partial(_partly, _result)
