@@ -36,6 +36,7 @@ DAMAGED = (
     EOFError,
     ValueError,
 )
+SAYS_UTF8 = 1 << 11  # in a zip, of a file's name
 JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 Member = tuple[str, int, Callable[[], bytes]]  # its name, its size in bytes, and how to read it
@@ -70,7 +71,8 @@ def readable(name: str):
             raise  # the disk's fault; without a number it is bz2's, and a seek to nowhere has EINVAL
         kind = "tar" if TAR.search(name) else "zip"
         reason = "it is encrypted" if "encrypted" in str(error) else "it is damaged"
-        raise CourseError(f"{name} is no readable {kind} file ({reason}); ask the student to send it again.") from None
+        said = f"{printable(name)} is no readable {kind} file ({reason}); ask the student to send it again."
+        raise CourseError(said) from None
 
 
 def members(stream: BinaryIO, name: str, left_out: list[str], most: int = MOST_BYTES) -> Iterator[Member]:
@@ -79,15 +81,19 @@ def members(stream: BinaryIO, name: str, left_out: list[str], most: int = MOST_B
     Raises CourseError for a kind that is not opened here, for a file outside the archive's own folder, and for
     archives that list or unpack far too much; `readable` says the rest.
     """
-    if ZIP.search(name):
+    is_zip, is_tar, ending = ZIP.search(name), TAR.search(name), PurePosixPath(name).suffix
+    name = printable(name)
+    if (is_zip or is_tar) and not stream.seek(0, 2):
+        raise CourseError(f"{name} is empty (0 bytes); ask the student to send it again.")
+    stream.seek(0)
+    if is_zip:
         yield from _of_zip(stream, name, left_out)
-    elif TAR.search(name):
+    elif is_tar:
         yield from _of_tar(stream, name, left_out, most)
     else:
-        ending = PurePosixPath(name).suffix
         raise CourseError(
-            f"{name} is packed as {ending}, which is not opened here: ask the student for a .zip, or unpack it "
-            f"(`7z x` or `unar`) into a folder of the same name, and take it away."
+            f"{name} is packed as {printable(ending)}, which is not opened here: ask the student for a .zip, or unpack "
+            f"it (`7z x` or `unar`) into a folder of the same name, and take it away."
         )
 
 
@@ -110,15 +116,25 @@ def _of_zip(stream: BinaryIO, archive_name: str, left_out: list[str]) -> Iterato
         raise CourseError(f"{archive_name} lists far more than {MOST_FILES:,} files.")
     with zipfile.ZipFile(stream) as archive:
         for member in archive.infolist():
-            name = member.filename.replace("\\", "/")
+            name = _name(member).replace("\\", "/")
             if _outside(name):
-                raise CourseError(f"{archive_name} holds a file outside its own folder: {member.filename!r}.")
+                raise CourseError(f"{archive_name} holds a file outside its own folder: {printable(name)!r}.")
             if not name or member.is_dir():
                 continue
             if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
                 left_out.append(f"{printable(name)}: a link or a device")
                 continue
             yield str(PurePosixPath(name)), member.file_size, partial(archive.read, member)
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    """A file's name: many write it in UTF-8 and do not say so (Info-ZIP, macOS), and Python takes it for DOS'."""
+    if member.flag_bits & SAYS_UTF8:
+        return member.filename
+    try:
+        return member.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return member.filename
 
 
 def _directory_bytes(stream: BinaryIO) -> int:
@@ -182,7 +198,7 @@ def _of_tar(stream: BinaryIO, archive_name: str, left_out: list[str], most: int)
             if number >= 2 * MOST_FILES:
                 raise CourseError(f"{archive_name} lists far more than {MOST_FILES:,} files.")
             if _outside(name):
-                raise CourseError(f"{archive_name} holds a file outside its own folder: {member.name!r}.")
+                raise CourseError(f"{archive_name} holds a file outside its own folder: {printable(name)!r}.")
             if member.isdir():
                 continue
             if not member.isfile() or member.issparse():

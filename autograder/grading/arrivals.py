@@ -21,7 +21,9 @@ COLUMNS = ("file", "student", "use")
 
 def write(file: Path, assignment: str, download: Download, chosen: list[Submission], results: Sequence[Graded]) -> None:
     """files.csv: what became of every file of a download; a line without a file for who handed in nothing."""
-    missing = [dict(file="", student=student, use="handed in nothing") for student in download.missing]
+    uses_of = dict.fromkeys(download.missing, "handed in nothing")
+    uses_of |= dict.fromkeys(download.only_texts, "handed in a text, no file")
+    missing = [dict(file="", student=student, use=use) for student, use in uses_of.items()]
     left = set().union(*(_left_out(one, assignment) for one in chosen))
     failed = {r.student: f"not graded: {' '.join(r.problems)}" for r in results if r.not_graded}
     write_atomically(file, table_text(COLUMNS, [*uses(download, chosen, failed, left), *missing]))
@@ -36,7 +38,7 @@ def _left_out(one: Submission, assignment: str) -> set[Path]:
     if len(notebooks) < 2:
         return set()
     try:
-        graded = _graded_notebook(submissions.read(one, assignment)[0], assignment)
+        graded = _graded_notebook(*submissions.read(one, assignment), assignment)
     except (CourseError, OSError):  # said where it is graded: there is no grade then
         return set()
     return {place for name, place in notebooks.items() if name != graded}
@@ -74,17 +76,17 @@ def _or_none(points) -> str:
     return "none" if points == "" else f"{points:g}"
 
 
-def _graded_notebook(files: dict[str, bytes], assignment: str) -> str:
+def _graded_notebook(files: dict[str, bytes], left_out: list[str], assignment: str) -> str:
     handout = assignments.get(assignment).handout / f"{assignment}.ipynb"
-    return normalise.notebook_of(files, assignment, json.loads(handout.read_text(encoding="utf-8")))
+    return normalise.notebook_of(files, assignment, json.loads(handout.read_text(encoding="utf-8")), left_out)
 
 
 def _looked_into(one: Submission, assignment: str, artifacts: list[str]) -> tuple[str, list[str]]:
     """(what would be graded, or why nothing can be; the artifacts that are missing)."""
     try:
-        files, _ = submissions.read(one, assignment)
+        files, left_out = submissions.read(one, assignment)
         here = assignments.get(assignment)
-        chosen = _graded_notebook(files, assignment)
+        chosen = _graded_notebook(files, left_out, assignment)
     except CourseError as error:
         return f"not: {error}", []
     except OSError as error:

@@ -27,7 +27,7 @@ from autograder.grading.kernel import KIT
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised, accepted, checked, is_answer, normalise
 from autograder.grading.record import Recorder, marks, write_beside
-from autograder.grading.submissions import SECRET, STAMP, Submission
+from autograder.grading.submissions import SECRET, STAMP, Submission, is_ordinary
 from autograder.grading.workers import Item, Job
 from autograder.roster import Roster
 from autograder.score import CheckResult
@@ -190,7 +190,7 @@ def grade(
             opened.warm_up(options.limits, min(options.number, len(found)))
         handout = prepare(course, assignment)
         with Recorder(course, assignment, options.roster) as recorder:
-            with contextlib.suppress(SQLAlchemyError):  # of each student of this run it is said below
+            with contextlib.suppress(SQLAlchemyError, CourseError):  # of each student of this run it is said below
                 recorder.bring_up_to_date()
             run = _Class(course, assignment, handout, options, opened)
             results = {}
@@ -408,13 +408,13 @@ def _keep_submitted(course: Course, assignment: str, submission: Submission, fil
     target = course.root / "submitted" / submission.student / assignment
     if submission.path.resolve() == target.resolve():
         name = f"{assignment}.ipynb"
-        if name in files and not (target / name).exists():
+        if name in files and not os.path.lexists(target / name):
             (target / name).write_bytes(files[name])
         return
     kept = {name: content for name, content in files.items() if name != STAMP}
-    theirs = [submission.path / SECRET] if (submission.path / STAMP).is_file() else []  # where nbgrader collected it
+    theirs = [submission.path / SECRET] if is_ordinary(submission.path / STAMP) else []  # where nbgrader collected it
     for file in (target / STAMP, target / SECRET, *theirs):
-        kept |= {file.name: file.read_bytes()} if file.is_file() else {}
+        kept |= {file.name: file.read_bytes()} if is_ordinary(file) else {}
     if submission.arrived:
         local = submission.arrived.tzinfo is None  # as the platform shows it
         when = submission.arrived.replace(tzinfo=settings.read(course.root).zone) if local else submission.arrived

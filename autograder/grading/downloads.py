@@ -10,19 +10,31 @@ import re
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from autograder.course import CourseError
 from autograder.display import counted
 from autograder.grading import archives
-from autograder.grading.submissions import STAMP, Part, Submission, arrival, is_file_name
+from autograder.grading.submissions import (
+    MOST_NAME,
+    STAMP,
+    Part,
+    Submission,
+    arrival,
+    is_file_name,
+    is_ordinary,
+    unusual,
+)
 from autograder.roster import Identity, Roster, student_id
 
 MOST_CLASS = 50 * 2**30  # bytes of an unpacked class
 ATTEMPTS = ("last", "first", "best")
 MOST_DEPTH = 3  # folders and archives around a class
+MARK = ".from.json"  # in a folder of ours, into which an archive was unpacked
+HIDDEN = "its name begins with a dot: rename it, if it is a student's"
+HIDDEN_TOOLS = (".ipynb_checkpoints", ".git", ".venv", ".cache", ".Trash", ".Trashes")  # which are nobody's work
 MOST_NAMED = 3  # files that are left aside, in a line on the screen; files.csv has all
 
 RESUBMITTED = re.compile(r"^(?P<stem>.+?)-(?P<number>\d{1,2})(?P<ending>\.[^.]+(?:\.gz|\.bz2)?)$")
@@ -33,6 +45,7 @@ class Entry:
     """Something in a download that a student handed in. name: what the student called it; "" for a folder.
 
     attempt: later ones are larger. adds: an attempt replaces the files that have the same name, and not all others.
+    problem: why it cannot be graded.
     """
 
     path: Path
@@ -42,21 +55,27 @@ class Entry:
     time: datetime | None = None
     late: bool = False
     adds: bool = False
+    problem: str = ""
 
 
 @dataclass(frozen=True)
 class Aside:
-    """Something that is graded with nobody's work, and why."""
+    """Something that is graded with nobody's work, and why. who: of whom it is, as its name says.
+
+    is_text: it was entered in the platform, and is all the same something that was handed in.
+    """
 
     path: Path
     why: str
     student: str = ""
+    who: Identity | None = None
+    is_text: bool = False
 
 
 @dataclass
 class Download:
     """platform: whose names were recognised. attempts: of each student, the earliest first. missing: ids of the roster
-    of whom there is nothing. strangers: ids that are not in the roster.
+    of whom there is nothing to grade. strangers: ids that are not in the roster.
     """
 
     platform: str
@@ -66,6 +85,11 @@ class Download:
     missing: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
 
+    @property
+    def only_texts(self) -> list[str]:
+        """Those of the missing who entered a text or a link."""
+        return [i for i in self.missing if any(a.is_text and a.student == i for a in self.aside)]
+
     def chosen(self, attempt: str = "last") -> list[Submission]:
         """One submission a student: the last or the first."""
         return [mine[0 if attempt == "first" else -1] for mine in self.attempts.values()]
@@ -74,22 +98,27 @@ class Download:
 def find(path: Path, assignment: str, roster: Roster | None = None, scratch: Path | None = None) -> Download:
     """The submissions in a folder, or in an archive of the whole class, as any platform names them.
 
-    scratch: where archives of a class are unpacked. Raises CourseError where there is no submission, where two things
-    belong to one student and nothing says which is the later one, and for what cannot be read.
+    scratch: where archives of a class are unpacked. Raises CourseError where there is no submission, and for what
+    cannot be read.
     """
     if not path.exists():
         raise CourseError(f"There is no folder {path}. Give the folder or the archive that holds the submissions.")
-    root, listing, aside = _class(path, assignment, scratch or path.parent / f".{path.name}.unpacked")
-    platform, entries, others = _recognised(root, listing, assignment)
-    aside += others
-    if not entries:
-        named = "; ".join(f"{a.path.name}: {a.why}" for a in aside[:5])
+    root, listings, aside = _class(path, assignment, scratch or path.parent / f".{path.name}.unpacked")
+    students: dict[str, list[Entry]] = defaultdict(list)
+    platforms = []
+    for listing in listings:
+        platform, entries, others = _recognised(listing, assignment)
+        aside += (each for one in others for each in _named(one, roster, platform))
+        platforms += [platform] if platform else []
+        for student, mine in _students(entries, roster, platform).items():
+            students[student] += mine
+    if not students:
+        named = "; ".join(f"{archives.printable(a.path.name)}: {a.why}" for a in aside[:5])
         raise CourseError(
             f"{path} holds no submissions: no folders, no archives (.zip, .tar.gz) and no notebooks (.ipynb) of "
             f"students{f' ({named})' if named else ''}."
         )
-    students = _students(entries, roster, platform)
-    download = Download(platform, root, {}, aside)
+    download = Download(", ".join(dict.fromkeys(platforms)), root, {}, aside)
     for student, mine in sorted(students.items()):
         download.attempts[student] = _attempts(student, mine, root, download.aside)
     if roster is not None:
@@ -102,26 +131,31 @@ def find(path: Path, assignment: str, roster: Roster | None = None, scratch: Pat
 def uses(
     download: Download, chosen: Iterable[Submission], failed: Mapping[str, str] = {}, left: Collection[Path] = ()
 ) -> list[dict]:
-    """One row for every file of the download: {"file", "student", "use"}. failed: {student: why there is no grade}.
-    left: notebooks beside the one that is graded.
+    """One row for every file of the download, and each student whose it is: {"file", "student", "use"}.
+
+    failed: {student: why there is no grade}. left: notebooks beside the one that is graded.
     """
-    used: dict[Path, tuple[str, str]] = {}
+    used: dict[Path, dict[str, str]] = defaultdict(dict)  # {student: use}
     graded = {s.student: s for s in chosen}
     for student, attempts in download.attempts.items():
         for one in attempts:
             is_chosen = graded.get(student) == one
             use = failed.get(student, "graded") if is_chosen else f"another attempt ({one.attempt})"
             for part in (one.path, *(p.path for p in one.beside)):
-                if is_chosen or part not in used:
-                    used[part] = (student, use)
-    used |= {a.path: (a.student, a.why) for a in download.aside if a.path not in used}
+                if is_chosen or student not in used[part]:
+                    used[part][student] = use
+    for one in reversed(download.aside):  # what was said last of something is what became of it
+        if one.student not in used[one.path]:
+            used[one.path][one.student] = one.why
     rows = []
     for file in _files(download.root):
-        whose = next((used[p] for p in (file, *file.parents) if p in used), None)
-        student, use = whose or ("", "left behind by an operating system")
-        use = "left out: another notebook is graded" if file in left and use == "graded" else use
         name = file.relative_to(download.root).as_posix() if file != download.root else file.name
-        rows.append(dict(file=archives.printable(name), student=student, use=use))
+        whose = next((used[p] for p in (file, *file.parents) if p in used), None)
+        kind = unusual(file)
+        for student, use in (whose or {"": "left behind by an operating system"}).items():
+            use = "left out: another notebook is graded" if file in left and use == "graded" else use
+            use = f"left out: {kind}" if kind and use == "graded" else use
+            rows.append(dict(file=archives.printable(name), student=student, use=use))
     return rows
 
 
@@ -137,15 +171,18 @@ def _files(root: Path) -> Iterator[Path]:
 # ---- from what a TA has to a folder of a class ---------------------------------------------------------
 
 
-def _class(path: Path, assignment: str, scratch: Path) -> tuple[Path, list[Path], list[Aside]]:
-    """(the folder of the class, what lies in it, what is aside): through one folder, or one archive, around it all."""
+def _class(path: Path, assignment: str, scratch: Path) -> tuple[Path, list[list[Path]], list[Aside]]:
+    """(the folder of the class, what lies in it, what is aside): through one folder, or one archive, around it all.
+
+    Where several downloads of classes lie there side by side, folders or archives: what lies in each.
+    """
     aside: list[Aside] = []
     for depth in range(MOST_DEPTH):
         if path.is_file():
             if not archives.is_archive(path.name) or not _is_class(_names_in(path), assignment):
                 break
             path = _unpacked(path, scratch.with_name(f"{scratch.name}-in-{depth}") if depth else scratch, aside)
-        inside = [p for p in sorted(path.iterdir()) if not archives.is_junk(p.name)]
+        inside = _seen(path, aside)
         if (path / "submitted").is_dir():
             path = path / "submitted"
         elif len(inside) == 1 and not inside[0].is_symlink() and _is_around(inside[0], assignment):
@@ -153,21 +190,55 @@ def _class(path: Path, assignment: str, scratch: Path) -> tuple[Path, list[Path]
         else:
             break
     if path.is_file():
-        return path, [path], aside
-    listing = [p for p in sorted(path.iterdir()) if not archives.is_junk(p.name)]
+        return path, [[path]], list(dict.fromkeys(aside))
+    listing = _seen(path, aside)
     if (path / f"{assignment}.ipynb").is_file() and (path / "artifacts").is_dir():
         raise CourseError(
             f"{path} is one submission, not a class: it has {assignment}.ipynb and artifacts/ in it. Give the folder "
             f"that holds the students' submissions."
         )
+    listings = [listing]
     work = [p for p in listing if p.is_dir() or _is_work(p.name)]
-    if work and all(_is_class_archive(p) for p in work):  # one among others is a student's, whatever is in it
-        for number, packed in enumerate(work):
-            opened = _unpacked(packed, scratch.with_name(f"{scratch.name}-{number}"), aside)
-            listing.remove(packed)
-            listing += [p for p in sorted(opened.iterdir()) if not archives.is_junk(p.name)]
-            aside.append(Aside(packed, "unpacked: it holds the submissions of several students"))
-    return path, listing, aside
+    # One archive among others is a student's, whatever is in it.
+    if work and all(_is_class_archive(p) or _of_several(p) for p in work):
+        for number, one in enumerate(work):
+            opened = _of_several(one) or _unpacked(one, scratch.with_name(f"{scratch.name}-{number}"), aside)
+            listing.remove(one)
+            listings.append(_seen(opened, aside))
+            if not one.is_dir():
+                aside.append(Aside(one, "unpacked: it holds the submissions of several students"))
+    return path, listings, list(dict.fromkeys(aside))
+
+
+def _of_several(folder: Path) -> Path | None:
+    """The folder, in this one or in the only one in it, with work of several students in a platform's words."""
+    for _ in range(MOST_DEPTH):
+        if not folder.is_dir() or folder.is_symlink() or _platform_of(folder.name):
+            return None
+        inside = [p for p in folder.iterdir() if not archives.is_junk(p.name)]
+        users = {_user_in(p.name) for p in inside if p.is_dir() or _is_work(p.name)}
+        if len(users) > 1 and "" not in users:
+            return folder
+        if len(inside) != 1:
+            return None
+        folder = inside[0]
+    return None
+
+
+def _seen(folder: Path, aside: list[Aside]) -> list[Path]:
+    """What lies in a folder, without what is left behind by tools and systems; `aside`: hidden work."""
+    inside = sorted(folder.iterdir())
+    aside += [Aside(p, HIDDEN) for p in inside if _is_hidden_work(p)]
+    return [p for p in inside if not archives.is_junk(p.name)]
+
+
+def _is_hidden_work(path: Path) -> bool:
+    """Whether something with a dot before its name may be a student's all the same."""
+    if not path.name.startswith(".") or path.name.startswith("._") or path.name in HIDDEN_TOOLS:
+        return False
+    if not path.is_dir() or path.is_symlink():
+        return _is_work(path.name)
+    return not (path / MARK).exists() and any(_is_work(f.name) and not f.name.startswith("._") for f in _files(path))
 
 
 def _is_class_archive(path: Path) -> bool:
@@ -202,7 +273,7 @@ def _tops(names: Iterable[str]) -> list[str]:
 
 
 def _names_in(path: Path) -> list[str]:
-    if not path.is_file() or path.is_symlink() or not archives.is_archive(path.name):
+    if not is_ordinary(path) or not archives.is_archive(path.name):
         return []
     with path.open("rb") as stream:
         return archives.names(stream, path.name)
@@ -215,7 +286,7 @@ def _is_work(name: str) -> bool:
 def _unpacked(path: Path, scratch: Path, aside: list[Aside]) -> Path:
     """The contents of an archive of a class, in a folder that is made once; `aside`: what cannot be written."""
     about = path.stat()
-    mark, version = scratch / ".from.json", json.dumps([str(path.resolve()), about.st_size, about.st_mtime_ns])
+    mark, version = scratch / MARK, json.dumps([str(path.resolve()), about.st_size, about.st_mtime_ns])
     folder = scratch / "class"
     if mark.exists() and mark.read_text(encoding="utf-8") == version:
         return folder
@@ -225,7 +296,9 @@ def _unpacked(path: Path, scratch: Path, aside: list[Aside]) -> Path:
         for name, size, content in archives.members(stream, path.name, left_out, MOST_CLASS):
             total += size
             if total > MOST_CLASS:
-                raise CourseError(f"{path.name} unpacks to more than {MOST_CLASS // 2**30} GB: that is no class.")
+                raise CourseError(
+                    f"{archives.printable(path.name)} unpacks to more than {MOST_CLASS // 2**30} GB: that is no class."
+                )
             name = name.encode("utf-8", "replace").decode()
             target = folder / name
             if not is_file_name(name):
@@ -244,6 +317,9 @@ def _unpacked(path: Path, scratch: Path, aside: list[Aside]) -> Path:
 # ---- what platforms' names say -------------------------------------------------------------------------
 
 CANVAS = re.compile(r"^(?P<name>\w*?)(?P<late>_LATE)?_(?P<user>\d+)_(?P<attachment>\d+)_(?P<file>.+)$")
+CANVAS_TEXT = re.compile(
+    r"^(?:anon_(?P<anonymous>[A-Za-z0-9]+)(?:_LATE)?|(?P<name>\w*?)(?:_LATE)?_(?P<user>\d+))_(?:text|link)\.html$"
+)
 CANVAS_BLIND = re.compile(
     r"^anon_(?P<anonymous>[A-Za-z0-9]+)(?P<late>_LATE)?(?:_(?P<user>\d+))?_(?P<attachment>\d+)_(?P<file>.+)$"
 )
@@ -252,11 +328,12 @@ MOODLE_BLIND = re.compile(r"^Participant[_ ](?P<id>\d+)$")
 BLACKBOARD = re.compile(
     r"^(?P<before>.+?)_attempt_(?P<time>\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d)(?:_(?P<file>.+)|(?P<receipt>\.txt))$"
 )
+BLACKBOARD_TIME = "%Y-%m-%d-%H-%M-%S"
 RECEIPT = re.compile(r"^Name:\s*(?P<name>.*?)\s*\((?P<id>[^()]+)\)\s*$", re.MULTILINE)
 BRIGHTSPACE = re.compile(r"^(?P<unit>\d+)-(?P<user>\d+) ?- (?P<name>.+?) ?- (?P<time>.*\d{4}.*)$")
 BRIGHTSPACE_TIMES = ("%b %d, %Y %I%M %p", "%B %d, %Y %I%M %p", "%d %b, %Y %H%M", "%d %B, %Y %H%M", "%d %B %Y %H%M")
 ILIAS = re.compile(r"^(?P<last>[^_]+)_(?P<first>[^_]+)_(?P<login>.+)_(?P<id>\d+)$")
-ILIAS_FILE = re.compile(r"^(?P<time>\d{14})_(?P<file>.+)$")
+ILIAS_FILE, ILIAS_TIME = re.compile(r"^(?P<time>\d{14})_(?P<file>.+)$"), "%Y%m%d%H%M%S"
 GRADESCOPE, GRADESCOPE_ABOUT = re.compile(r"^submission_(?P<id>\d+)$"), "submission_metadata.yml"
 
 Found = dict[Path, Entry | list[Entry] | Aside]
@@ -264,17 +341,44 @@ Found = dict[Path, Entry | list[Entry] | Aside]
 
 def _platform_of(name: str) -> str:
     """The platform that names something so, of those whose names are like nobody else's."""
-    patterns = dict(
-        moodle=(MOODLE, MOODLE_BLIND),
-        blackboard=(BLACKBOARD,),
-        brightspace=(BRIGHTSPACE,),
-        gradescope=(GRADESCOPE,),
-        canvas=(CANVAS_BLIND, CANVAS),
+    return _matched(name)[0]
+
+
+def _user_in(name: str) -> str:
+    """Whose something is, as a platform's name has it; "" where no platform names things so."""
+    platform, groups = _matched(name)
+    return next((f"{platform} {groups[key]}" for key in ("user", "id", "anonymous", "before") if groups.get(key)), "")
+
+
+def _matched(name: str) -> tuple[str, dict[str, str]]:
+    """(the platform that names something so, the parts of the name)."""
+    known: dict[str, tuple[Callable[[str], re.Match | None], ...]] = dict(
+        moodle=(MOODLE.match, MOODLE_BLIND.match),
+        blackboard=(_of_blackboard,),
+        brightspace=(BRIGHTSPACE.match,),
+        gradescope=(GRADESCOPE.match,),
+        canvas=(CANVAS_BLIND.match, CANVAS.match),
     )
-    return next((p for p, known in patterns.items() if any(k.match(name) for k in known)), "")
+    if len(name) > MOST_NAME:  # in an archive; no disk has it
+        return "", {}
+    found = ((platform, one) for platform, matches in known.items() for match in matches if (one := match(name)))
+    return next(((platform, one.groupdict()) for platform, one in found), ("", {}))
 
 
-def _recognised(root: Path, listing: list[Path], assignment: str) -> tuple[str, list[Entry], list[Aside]]:
+def _moment(text: str, form: str) -> datetime | None:
+    """The time that a name says; None where its digits are none."""
+    try:
+        return datetime.strptime(text, form)
+    except ValueError:
+        return None
+
+
+def _of_blackboard(name: str) -> re.Match | None:
+    one = BLACKBOARD.match(name)
+    return one if one and _moment(one["time"], BLACKBOARD_TIME) else None
+
+
+def _recognised(listing: list[Path], assignment: str) -> tuple[str, list[Entry], list[Aside]]:
     """(platform, what was handed in, what is aside): of the platform that has a name for most."""
     readings = {name: read(listing, assignment) for name, read in READERS.items()}
     platform = max(readings, key=lambda name: len(readings[name]))
@@ -291,13 +395,15 @@ def _recognised(root: Path, listing: list[Path], assignment: str) -> tuple[str, 
 
 
 def _is_other(path: Path) -> bool:
-    return path.is_file() and not _is_work(path.name)
+    """Whether something is no work by its name. A link without an ending may stand for a folder, wherever it leads."""
+    may_be_a_folder = path.is_symlink() and not path.is_file() and not path.suffix
+    return not path.is_dir() and not _is_work(path.name) and not may_be_a_folder
 
 
 def _plain(path: Path, assignment: str) -> Entry | list[Entry] | Aside:
     """ "ada" for ada/, ada.zip, hw1-ada.zip and hw1_ada.ipynb; nbgrader's own layout (ada/hw1/hw1.ipynb) works too."""
     if _is_other(path):
-        return Aside(path, "no folder, no archive and no notebook")
+        return Aside(path, unusual(path) or "no folder, no archive and no notebook")
     if path.is_symlink() or not path.is_dir():
         label, number = _without_copy(archives.stem(path.name))
     else:
@@ -306,6 +412,9 @@ def _plain(path: Path, assignment: str) -> Entry | list[Entry] | Aside:
     of_a_group = re.sub(r"_\d+$", "", short)
     who = Identity(short, ids=(short,), names=(short,), group=of_a_group)
     nested = path / assignment
+    if _of_several(path):
+        said = f"{archives.printable(path.name)} holds the submissions of several students: give it to a run of its own"
+        return Entry(path, who, problem=f"{said}, or take everything else away.")
     if nested.is_dir() and not path.is_symlink():
         return Entry(nested, who, time=_timestamp(nested))
     if path.parent.name == "submitted" and path.is_dir() and not path.is_symlink() and not _holds_work(path):
@@ -335,14 +444,11 @@ def _timestamp(folder: Path) -> datetime | None:
 def _canvas(listing: list[Path], assignment: str) -> Found:
     found: Found = {}
     for path in listing:
-        one = CANVAS_BLIND.match(path.name) or CANVAS.match(path.name)
+        # A text last: the name of a student's own file may end so.
+        one = CANVAS_BLIND.match(path.name) or CANVAS.match(path.name) or CANVAS_TEXT.match(path.name)
         if one is None or path.is_dir():
             continue
         about = one.groupdict()
-        if path.name.endswith(("_text.html", "_link.html")):
-            found[path] = Aside(path, "a text or a link that was entered at Canvas, no file")
-            continue
-        name, number = _resubmitted(about["file"])
         anonymous, user = about.get("anonymous"), about["user"] or ""
         label = "-".join(filter(None, (anonymous or about["name"], user)))
         who = Identity(
@@ -351,6 +457,11 @@ def _canvas(listing: list[Path], assignment: str) -> Found:
             numbers=(user,) if user else (),
             names=() if anonymous else (about["name"],),
         )
+        if about.get("file", "text.html") in ("text.html", "link.html"):
+            why = "a text or a link that was entered at Canvas, no file"
+            found[path] = Aside(path, why, who=who, is_text=True)
+            continue
+        name, number = _resubmitted(about["file"])
         found[path] = Entry(path, who, name, (number, int(about["attachment"])), late=bool(about["late"]), adds=True)
     return found
 
@@ -370,9 +481,6 @@ def _moodle(listing: list[Path], assignment: str) -> Found:
             found[path] = Entry(path, who)
         if one is None:
             continue
-        if one["kind"] != "file":
-            found[path] = Aside(path, f"entered at Moodle ({one['kind']}), no file")
-            continue
         name = one["name"].replace("_", " ")
         is_blind = name == "Participant"
         who = Identity(
@@ -381,6 +489,10 @@ def _moodle(listing: list[Path], assignment: str) -> Found:
             names=() if is_blind else (name,),
             group="" if is_blind else name,
         )
+        if (kind := one["kind"]) != "file":
+            why = f"entered at Moodle ({kind}), no file"
+            found[path] = Aside(path, why, who=who, is_text=kind == "onlinetext")
+            continue
         file = "" if path.is_dir() else one["file"] or ""
         found[path] = Entry(path, who, file, adds=True)
     return found
@@ -388,12 +500,14 @@ def _moodle(listing: list[Path], assignment: str) -> Found:
 
 def _blackboard(listing: list[Path], assignment: str) -> Found:
     found: Found = {}
-    named = {p: m for p in listing if (m := BLACKBOARD.match(p.name)) and not p.is_dir()}
+    named = {p: m for p in listing if (m := _of_blackboard(p.name)) and not p.is_dir()}
     receipts: dict[str, Identity] = {}
     for path, one in named.items():
         if not one["receipt"]:
             continue
-        found[path] = Aside(path, "Blackboard's receipt")
+        found[path] = Aside(path, f"Blackboard's receipt{_unread(path)}")
+        if not is_ordinary(path):
+            continue
         with path.open("rb") as stream:
             said = RECEIPT.search(stream.read(2**16).decode("utf-8-sig", "replace"))
         if said:
@@ -402,10 +516,16 @@ def _blackboard(listing: list[Path], assignment: str) -> Found:
         if one["receipt"]:
             continue
         login = one["before"].rpartition("_")[2]
-        time = datetime.strptime(one["time"], "%Y-%m-%d-%H-%M-%S")
+        time = _moment(one["time"], BLACKBOARD_TIME)
         who = receipts.get(one["before"], Identity(login, ids=(login,)))
-        found[path] = Entry(path, who, one["file"], (one["time"],), time)
+        found[path] = Entry(path, who, one["file"], (str(time),), time)
     return found
+
+
+def _unread(path: Path) -> str:
+    """To be said of what a platform writes, where it is not opened."""
+    kind = unusual(path)
+    return f", not read: {kind}" if kind else ""
 
 
 def _brightspace(listing: list[Path], assignment: str) -> Found:
@@ -425,10 +545,8 @@ def _brightspace(listing: list[Path], assignment: str) -> Found:
 def _brightspace_time(text: str) -> datetime | None:
     for form in BRIGHTSPACE_TIMES:
         hours = re.sub(r"\b(\d)(\d\d)(?= [AP]M$)", r"0\1\2", text.strip())
-        try:
-            return datetime.strptime(hours, form)
-        except ValueError:
-            continue
+        if time := _moment(hours, form):
+            return time
     return None
 
 
@@ -440,38 +558,28 @@ def _ilias(listing: list[Path], assignment: str) -> Found:
             continue
         name = f"{one['first']} {one['last']}"
         who = Identity(one["login"], ids=(one["login"],), numbers=(one["id"],), names=(name,))
-        stamped = {p: m for p in sorted(path.iterdir()) if (m := ILIAS_FILE.match(p.name)) and p.is_file()}
-        if not stamped:
-            found[path] = Entry(path, who)
-            continue
         found[path] = [
-            Entry(p, who, m["file"], (m["time"],), datetime.strptime(m["time"], "%Y%m%d%H%M%S"), adds=True)
-            for p, m in stamped.items()
-            if _is_moment(m["time"])
+            Entry(p, who, m["file"], (str(time),), time, adds=True)
+            for p in sorted(path.iterdir())
+            if (m := ILIAS_FILE.match(p.name)) and p.is_file() and (time := _moment(m["time"], ILIAS_TIME))
         ] or Entry(path, who)
     return found
 
 
-def _is_moment(text: str) -> bool:
-    try:
-        datetime.strptime(text, "%Y%m%d%H%M%S")
-    except ValueError:
-        return False
-    return True
-
-
 def _gradescope(listing: list[Path], assignment: str) -> Found:
-    about = next((p for p in listing if p.name == GRADESCOPE_ABOUT and p.is_file()), None)
+    about = next((p for p in listing if p.name == GRADESCOPE_ABOUT and not p.is_dir()), None)
     if about is None:
         return {}
-    known = _metadata(about)
-    found: Found = {about: Aside(about, "Gradescope's list of whose submissions these are")}
+    known = _metadata(about) if is_ordinary(about) else {}
+    found: Found = {about: Aside(about, f"Gradescope's list of whose submissions these are{_unread(about)}")}
     for path in listing:
         one = GRADESCOPE.match(path.name)
         if one is None or not path.is_dir():
             continue
-        whose = known.get(path.name, {})
-        submitters = [s for s in _plain_keys(whose.get("submitters")) or [] if isinstance(s, dict)]
+        whose = known.get(path.name)
+        whose = whose if isinstance(whose, dict) else {}
+        listed = whose.get("submitters")
+        submitters = [s for s in listed if isinstance(s, dict)] if isinstance(listed, list) else []
         time = whose.get("created_at")
         time = time if isinstance(time, datetime) else None
         people = [_submitter(s) for s in submitters] or [Identity(path.name)]
@@ -525,29 +633,52 @@ def _students(entries: list[Entry], roster: Roster | None, platform: str) -> dic
     """{id: what is the student's}. Of a group's work each member has a copy."""
     students: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
-        who = entry.who
-        known = roster.student(who, platform) if roster else None
-        members = roster.members(who.group) if roster and known is None and who.group else []
-        for label in [s.id for s in members] or [known.id if known else who.label]:
-            students[student_id(label)].append(entry)
+        for student in _ids(entry.who, roster, platform):
+            students[student].append(entry)
     return students
+
+
+def _ids(who: Identity, roster: Roster | None, platform: str) -> list[str]:
+    """The ids of whom an identity means: of one, or of the members of a group."""
+    known = roster.student(who, platform) if roster else None
+    members = roster.members(who.group) if roster and known is None and who.group else []
+    return [student_id(label) for label in [s.id for s in members] or [known.id if known else who.label]]
+
+
+def _named(aside: Aside, roster: Roster | None, platform: str) -> list[Aside]:
+    """The same under the ids of those whose it is, as far as its name says so."""
+    return [replace(aside, student=i) for i in _ids(aside.who, roster, platform)] if aside.who else [aside]
 
 
 def _attempts(student: str, entries: list[Entry], root: Path, aside: list[Aside]) -> list[Submission]:
     """A student's attempts, the earliest first. What only an earlier one holds is said in `aside`."""
+    alike = Counter(e.name or e.path.name for e in entries if e.attempt == (0,))
+    if alike and max(alike.values()) > 1:  # in two downloads of one class
+        return [_unsettled(_submission(student, entries, 1, 1), entries, root)]
     if len(entries) > 1 and all(e.adds for e in entries):
         return _of_single_files(student, entries, aside)
+    if len({tuple(map(type, e.attempt)) for e in entries}) > 1:  # a platform says when, and the other name does not
+        return [_unsettled(_submission(student, entries, 1, 1), entries, root)]
     numbers = sorted({e.attempt for e in entries})
-    whole = [[e for e in entries if e.attempt == number] for number in numbers]
-    for same in whole:
+    attempts = []
+    for k, number in enumerate(numbers, 1):
+        same = [e for e in entries if e.attempt == number]
         apart = [e for e in same if not e.name]  # folders, or files of which each is a submission
-        if len(apart) > 1:
-            first, second = (e.path.name if e.path.parent == root else str(e.path) for e in apart[:2])
-            raise CourseError(
-                f"{second} and {first} both belong to {student}, and nothing says which is the later one: keep one of "
-                f"them in {root}."
-            )
-    return [_submission(student, same, k, len(whole)) for k, same in enumerate(whole, 1)]
+        one = _submission(student, same, k, len(numbers))
+        attempts.append(_unsettled(one, apart, root) if len(apart) > 1 else one)
+    return attempts
+
+
+def _unsettled(one: Submission, entries: list[Entry], root: Path) -> Submission:
+    """A submission that is one of several things, and nobody but a person can say which."""
+    paths = [e.path.relative_to(root) if e.path.is_relative_to(root) else e.path for e in entries]
+    *others, last = (archives.printable(str(p)) for p in paths)
+    both = "both" if len(paths) == 2 else "all"
+    return replace(
+        one,
+        problem=f"{', '.join(others)} and {last} {both} belong to {one.student}, and nothing says which is the later "
+        "one: keep one of them.",
+    )
 
 
 def _of_single_files(student: str, entries: list[Entry], aside: list[Aside]) -> list[Submission]:
@@ -575,6 +706,7 @@ def _submission(student: str, entries: list[Entry], number: int, of: int) -> Sub
         max(times, default=None),
         any(e.late for e in entries),
         f"{number} of {of}" if of > 1 else "",
+        first.problem,
     )
 
 
@@ -590,9 +722,10 @@ def of(download: Download, students: Iterable[str]) -> dict[str, list[Submission
 def notes(download: Download) -> list[str]:
     """What a TA reads of a download before it is graded, in a few lines."""
     said = []
-    counts = Counter(a.why for a in download.aside)
+    aside = dict.fromkeys((a.path, a.why) for a in download.aside)  # of a group's, each member has one
+    counts = Counter(why for _, why in aside)
     for why, n in counts.most_common():
-        named = [archives.printable(a.path.name) for a in download.aside if a.why == why][:MOST_NAMED]
+        named = [archives.printable(path.name) for path, other in aside if other == why][:MOST_NAMED]
         said.append(f"{n} left aside ({', '.join(named)}{', …' * (n > len(named))}): {why}")
     several = {s: len(a) for s, a in download.attempts.items() if len(a) > 1}
     if several:
@@ -600,6 +733,8 @@ def notes(download: Download) -> list[str]:
         said.append(f"{len(several)} handed in several times, {others}")
     if download.strangers:
         said.append(f"not in the roster: {', '.join(download.strangers)}")
-    if download.missing:
-        said.append(f"handed in nothing: {', '.join(download.missing)}")
+    if texts := download.only_texts:
+        said.append(f"handed in a text, no file: {', '.join(texts)}")
+    if nothing := [i for i in download.missing if i not in texts]:
+        said.append(f"handed in nothing: {', '.join(nothing)}")
     return said

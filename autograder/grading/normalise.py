@@ -27,6 +27,7 @@ MOST_SOURCES = 2**21  # of all cells
 MOST_ANSWER = 20_000  # characters of a written answer: ten pages
 MOST_CHANGES = 40  # said of one submission
 MOST_CELLS = 2000
+MOST_REASONS, MOST_REASON = 3, 200  # why there is no notebook; characters of each
 RENAMED = "The notebook is called"
 MOST_ACTIVE = 2**17  # characters of Markdown made HTML in one notebook: five times the text of an assignment
 NO_WORK = (MANIFEST, STAMP, SECRET)  # which `deepul submit` and nbgrader write, or somebody else
@@ -57,7 +58,7 @@ def normalise(files: dict[str, bytes], assignment: str, handout: dict, left_out:
     Raises CourseError, in words for the TA, where there is no notebook to grade.
     """
     try:
-        return _normalised(files, assignment, handout, [f"Left out {text}." for text in left_out])
+        return _normalised(files, assignment, handout, list(left_out))
     finally:
         for known in (_statements, _defined_names, _bound_names, _trained):
             known.cache_clear()  # what the next student wrote is something else
@@ -77,16 +78,16 @@ def accepted(files: dict[str, bytes], assignment: str, handout: dict) -> dict[st
     return {f"{assignment}.ipynb": files[name]} | _beside(rest, folder, f"{assignment}.ipynb")[0]
 
 
-def notebook_of(files: dict[str, bytes], assignment: str, handout: dict) -> str:
+def notebook_of(files: dict[str, bytes], assignment: str, handout: dict, left_out: Iterable[str] = ()) -> str:
     """The name of the notebook that would be graded. Raises CourseError where none could be, as grading does."""
-    name, _, _ = _notebook_of(files, assignment, handout)
+    name, _, _ = _notebook_of(files, assignment, handout, left_out)
     choice.refuse_another(files[name], name, assignment)
     _cells(name, files[name])
     return name
 
 
 def _normalised(files: dict[str, bytes], assignment: str, handout: dict, left_out: list[str]) -> Normalised:
-    name, others, misnamed = _notebook_of(files, assignment, handout)
+    name, others, misnamed = _notebook_of(files, assignment, handout, left_out)
     choice.refuse_another(files[name], name, assignment)
     cells, shown_by = _cells(name, files[name])
     handed_in = pictures.handed_in(cells, shown_by)
@@ -100,7 +101,7 @@ def _normalised(files: dict[str, bytes], assignment: str, handout: dict, left_ou
         cell["id"] = f"cell-{number:04d}"
     notebook = {"cells": merged.cells, "metadata": copy.deepcopy(NOTEBOOK), "nbformat": 4, "nbformat_minor": 5}
     outputs_of = {c["id"]: handed_in[id(c)] for c in merged.cells if id(c) in handed_in}
-    changes = [*left_out, *misnamed, *moved, *misplaced, *merged.changes, *as_written]
+    changes = [*(f"Left out {text}." for text in left_out), *misnamed, *moved, *misplaced, *merged.changes, *as_written]
     renamed = [said for said in misnamed if said.startswith(RENAMED)]
     return Normalised(notebook, beside, _first(changes), outputs_of, [*renamed, *moved])
 
@@ -111,12 +112,14 @@ def _first(changes: list[str]) -> list[str]:
     return changes if more <= 0 else [*changes[:MOST_CHANGES], f"… and {more:,} more of this kind."]
 
 
-def _notebook_of(files: dict[str, bytes], assignment: str, handout: dict) -> tuple[str, list[str], list[str]]:
+def _notebook_of(
+    files: dict[str, bytes], assignment: str, handout: dict, left_out: Iterable[str] = ()
+) -> tuple[str, list[str], list[str]]:
     """(its name, wherever it lies and whatever it is called, those of other notebooks, what is to be said of that)."""
     notebooks = [n for n in files if n.lower().endswith(".ipynb") and not _is_hidden(n)]
     notebooks.sort(key=lambda n: (n.count("/"), n))
     if not notebooks:
-        raise CourseError(f"there is no notebook in it (looked for {assignment}.ipynb).")
+        raise CourseError(f"there is no notebook in it (looked for {assignment}.ipynb){_why_none(files, left_out)}.")
     chosen = choice.notebook(notebooks, files, assignment, handout) if len(notebooks) > 1 else notebooks[0]
     everything = list(notebooks)
     same = [n for n in notebooks if n != chosen and files[n] == files[chosen]]
@@ -131,6 +134,16 @@ def _notebook_of(files: dict[str, bytes], assignment: str, handout: dict) -> tup
         listed = ", ".join(shown(n) for n in left)[:300]
         changes.append(f"There are {len(notebooks)} notebooks; graded was {shown(chosen)}, left out: {listed}.")
     return chosen, others, changes
+
+
+def _why_none(files: dict[str, bytes], left_out: Iterable[str]) -> str:
+    """Why there is no notebook among files, as far as it is known: a notebook that was left out, or is hidden."""
+    hidden = [n for n in files if n.lower().endswith(".ipynb") and not PurePosixPath(n).name.startswith("._")]
+    reasons = [*left_out, *(f"{shown(n)}: a name in it begins with a dot" for n in hidden)]
+    reasons.sort(key=lambda text: ".ipynb" not in text.lower())
+    if not reasons:
+        return "" if files else ": it is empty"
+    return f"; left out: {'; '.join(text[:MOST_REASON].rstrip('.') for text in reasons[:MOST_REASONS])}"
 
 
 def _is_hidden(name: str) -> bool:

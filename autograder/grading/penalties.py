@@ -37,20 +37,27 @@ class Deadlines:
     def apply(self, gradebook: Any, students: Collection[str] = ()) -> None:
         """Write due dates, extensions, times and penalties of these students, or of all; only what differs.
 
-        Raises CourseError for a time that is none, and what a gradebook in use raises.
+        Raises CourseError for a time that is none, when those of all others are written, and what a gradebook in use
+        raises.
         """
         left: dict[str, int] = defaultdict(lambda: self.settings.late.free_days)
+        wrong: list[CourseError] = []
         try:
             for assignment in gradebook.assignments:
                 self._assignment(assignment)
             for assignment in sorted(gradebook.assignments, key=lambda a: (a.duedate or datetime.max, a.name)):
                 for submission in self._submissions(gradebook, assignment, students):
-                    self._submission(submission, left)
+                    try:
+                        self._submission(submission, left)
+                    except CourseError as error:
+                        wrong.append(error)
             gradebook.db.commit()
         except BaseException:
             gradebook.db.rollback()
             raise
         self._own.keep()
+        if wrong:
+            raise wrong[0]
 
     def policy(self, assignment: str) -> late.LatePolicy:
         return self.settings.of(assignment).late

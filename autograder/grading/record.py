@@ -13,7 +13,7 @@ from autograder.files import write_atomically
 from autograder.grading import by_hand
 from autograder.grading.normalise import checked
 from autograder.grading.penalties import Deadlines
-from autograder.grading.submissions import STAMP, is_file_name
+from autograder.grading.submissions import STAMP, is_file_name, is_ordinary
 from autograder.roster import Roster
 from autograder.score import MIME
 
@@ -54,7 +54,7 @@ class Recorder:
         text = json.dumps(with_note(notebook, changes), indent=1, allow_nan=False)
         whole = harmless(files) | {f"{self.assignment}.ipynb": text.encode("utf-8", "replace")}
         stamp = self.course.root / "submitted" / student / self.assignment / STAMP
-        whole |= {STAMP: stamp.read_bytes()} if stamp.is_file() else {}
+        whole |= {STAMP: stamp.read_bytes()} if is_ordinary(stamp) else {}
         folder = self.course.root / "autograded" / student / self.assignment
         before = _sources(folder / f"{self.assignment}.ipynb")
         write_beside(folder, whole)
@@ -82,7 +82,7 @@ class Recorder:
 
     def arrived(self, student: str) -> bool:
         """Whether it is known when a submission came."""
-        return (self.course.root / "submitted" / student / self.assignment / STAMP).is_file()
+        return is_ordinary(self.course.root / "submitted" / student / self.assignment / STAMP)
 
     def remove(self, student: str) -> None:
         """There is no grade: an older one must not stand in its place. A TA's manual grades and comments stay."""

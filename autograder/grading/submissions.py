@@ -18,6 +18,7 @@ from autograder.grading.archives import printable as shown
 STAMP, SECRET = "timestamp.txt", "submission_secret.txt"  # nbgrader's own, beside what a student handed in
 MOST_NAME = 255  # bytes of one part of a name, as file systems have it
 MOST_PATH = 1000  # bytes of a whole name; it stands behind the course folder's own
+MOST_STAMP = 1000  # bytes of a timestamp.txt
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Submission:
     """path: a folder, an archive or a notebook. beside: more of the same student's, as a platform laid it side by side.
 
     arrived: when, as the platform says, for nbgrader's timestamp. late: whether the platform marked it so. attempt: in
-    words, where there were several.
+    words, where there were several. problem: why it cannot be graded, whatever is in it; "" where nothing is known.
     """
 
     student: str
@@ -43,6 +44,23 @@ class Submission:
     arrived: datetime | None = None
     late: bool = False
     attempt: str = ""
+    problem: str = ""
+
+
+def unusual(path: Path) -> str:
+    """What something is that is never opened, since opening it may hang or lead elsewhere; "" for files and folders."""
+    try:
+        mode = path.lstat().st_mode
+    except (OSError, ValueError):  # said by whoever opens it
+        return ""
+    if stat.S_ISLNK(mode):
+        return "a link to somewhere else"
+    return "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "no ordinary file"
+
+
+def is_ordinary(path: Path) -> bool:
+    """Whether something is a file that may be opened: no link, no pipe, no device."""
+    return path.is_file() and not unusual(path)
 
 
 def arrival(file: Path) -> datetime | None:
@@ -51,15 +69,18 @@ def arrival(file: Path) -> datetime | None:
     """
     from nbgrader.utils import parse_utc
 
+    if kind := unusual(file):
+        raise CourseError(f"{file} is {kind}, which says no time: put a file in its place.")
     try:
-        text = file.read_text(encoding="utf-8").strip()
+        with file.open("rb") as stream:
+            text = stream.read(MOST_STAMP).decode("utf-8").strip()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise CourseError(f"{file} cannot be read: {error}") from None
     try:
         return parse_utc(text) if text else None
-    except (ValueError, OverflowError):
+    except (ValueError, ArithmeticError):  # numbers too large, and those that decimal refuses
         raise CourseError(
             f"{file} says {text[:60]!r}, which is no time: write one such as 2027-02-12 23:59:00 UTC."
         ) from None
@@ -70,10 +91,18 @@ def read(submission: Submission, assignment: str) -> tuple[dict[str, bytes], lis
 
     Archives among them are opened, where the notebook or weights are in them.
     """
+    if submission.problem:
+        raise CourseError(submission.problem)
     left_out: list[str] = []
     first = Part(submission.path, submission.name or f"{assignment}{submission.path.suffix}")
     files: dict[str, bytes] = {}
     for part in (first, *submission.beside):
+        kind = unusual(part.path)
+        if kind and submission.beside:
+            left_out.append(f"{shown(part.name)}: {kind}")
+            continue
+        if kind:
+            raise CourseError(f"{shown(part.path.name)} is {kind}, not a submission.")
         files |= _read(part, left_out)
         _bounded(submission.path.name, files)
     return _opened(submission.path, files, left_out), left_out
@@ -81,8 +110,6 @@ def read(submission: Submission, assignment: str) -> tuple[dict[str, bytes], lis
 
 def _read(part: Part, left_out: list[str]) -> dict[str, bytes]:
     path = part.path
-    if path.is_symlink():
-        raise CourseError(f"{path.name} is a link to somewhere else, not a submission.")
     if path.is_dir():
         return _contents(path.name, _in_folder(path, left_out), left_out)
     if archives.is_archive(path.name):
@@ -97,6 +124,7 @@ def _unpacked(stream: BinaryIO, name: str, left_out: list[str]) -> dict[str, byt
 
 
 def _bounded(name: str, files: dict[str, bytes]) -> None:
+    name = shown(name)
     if sum(map(len, files.values())) > MOST_BYTES:
         raise CourseError(f"{name} unpacks to more than {MOST_BYTES // 2**20} MB.")
     if len(files) > MOST_FILES:
@@ -122,6 +150,9 @@ def _opened(path: Path, files: dict[str, bytes], left_out: list[str]) -> dict[st
         inside |= {str(PurePosixPath(name).parent / n): c for n, c in content.items()}
         left_out += said
         del files[name]
+    if not has_notebook and not _has(inside, ".ipynb"):
+        deep = [n for n in inside if archives.is_archive(n) and not archives.is_junk(n)]
+        left_out += [f"{shown(n)}: nested too deep to be opened, ask the student for one archive" for n in deep]
     whole = (inside | files).items()
     members = ((name, len(content), lambda content=content: content) for name, content in whole)
     return _contents(path.name, members, left_out)
@@ -150,9 +181,9 @@ def _contents(whose: str, members: Iterator[Member], left_out: list[str]) -> dic
             continue
         total += size
         if total > MOST_BYTES:
-            raise CourseError(f"{whose} unpacks to more than {MOST_BYTES // 2**20} MB.")
+            raise CourseError(f"{shown(whose)} unpacks to more than {MOST_BYTES // 2**20} MB.")
         if len(files) >= MOST_FILES:
-            raise CourseError(f"{whose} holds more than {MOST_FILES:,} files.")
+            raise CourseError(f"{shown(whose)} holds more than {MOST_FILES:,} files.")
         files[name] = content()
         folders |= above
     return files
@@ -175,9 +206,7 @@ def _in_folder(folder: Path, left_out: list[str]) -> Iterator:
                 left_out.append(f"{shown(name)}: a link to somewhere else")
         for name in sorted(names):
             path = Path(where, name)
-            mode = path.lstat().st_mode
-            if not stat.S_ISREG(mode):
-                kind = "a link to somewhere else" if stat.S_ISLNK(mode) else "no ordinary file"
+            if kind := unusual(path):
                 left_out.append(f"{shown(str(path.relative_to(folder)))}: {kind}")
                 continue
             yield path.relative_to(folder).as_posix(), path.lstat().st_size, path.read_bytes

@@ -1,9 +1,15 @@
 """A class of thirty, as seven platforms give it to a TA: the same students, the same work, every file accounted for."""
 
+import contextlib
 import csv
 import io
 import json
+import os
+import random
+import re
 import shutil
+import signal
+import socket
 import tarfile
 import zipfile
 from pathlib import Path
@@ -13,7 +19,7 @@ import pytest
 from autograder import assignments
 from autograder.assignments import ROOT
 from autograder.course import Course, CourseError
-from autograder.grading import archives, arrivals, batch, downloads, submissions
+from autograder.grading import archives, arrivals, batch, downloads, normalise, submissions
 from autograder.grading.submissions import Submission
 from autograder.roster import Identity, Roster, Student
 
@@ -285,6 +291,113 @@ def test_a_group_hands_in_once_and_each_member_is_graded(tmp_path):
     assert download.attempts["ada"][0].path == download.attempts["ben"][0].path
 
 
+def test_each_member_of_a_group_has_a_row_for_its_file(tmp_path):
+    put(tmp_path / "in" / "Team A_17_assignsubmission_file_" / "hw1.ipynb", b"{}")
+    put(tmp_path / "in" / "Team A_17_assignsubmission_onlinetext" / "onlinetext.html", b"hi")
+    put(tmp_path / "in" / "Ben_19_assignsubmission_file_hw1.ipynb", b"{}")
+    known = Roster([Student("ada", group="Team A"), Student("cleo", group="team a"), Student("ben", "Ben")])
+    download = downloads.find(tmp_path / "in", "hw1", known)
+    unread = batch.without_grade("cleo", "hw1", "no luck")
+    arrivals.write(tmp_path / "files.csv", "hw1", download, download.chosen(), [unread])
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "files.csv").read_text(encoding="utf-8"))))
+    assert {(r["file"].split("_")[-1], r["student"], r["use"]) for r in rows} == {
+        ("/hw1.ipynb", "ada", "graded"),
+        ("/hw1.ipynb", "cleo", "not graded: no luck"),
+        ("hw1.ipynb", "ben", "graded"),
+        ("onlinetext/onlinetext.html", "ada", "entered at Moodle (onlinetext), no file"),
+        ("onlinetext/onlinetext.html", "cleo", "entered at Moodle (onlinetext), no file"),
+    }
+    (said,) = downloads.notes(download)
+    assert said.startswith("1 left aside (Team A_17_assignsubmission_onlinetext): entered at Moodle")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lovelaceada_40015_text.html",
+        "lovelaceada_LATE_40015_text.html",
+        "lovelaceada_40015_77_text.html",
+        "lovelaceada_40015_link.html",
+        "x_40015_text.html",
+        "anon_ada_text.html",
+        "Ada Lovelace_40015_assignsubmission_onlinetext/onlinetext.html",
+        "Ada Lovelace_40015_assignsubmission_onlinetext_onlinetext.html",
+    ],
+)
+def test_who_entered_a_text_has_not_handed_in_nothing(text, tmp_path):
+    put(tmp_path / "in" / text, b"<p>please</p>")
+    is_moodle = "assign" in text
+    put(tmp_path / "in" / ("Ben Bo_2_assignsubmission_file_hw1.ipynb" if is_moodle else "boben_2_9_hw1.ipynb"), b"{}")
+    lms = {"moodle_id" if is_moodle else "canvas_id": ("40015",)}
+    known = Roster([Student("ada", "Ada Lovelace", lms=lms), Student("ben", "Ben Bo"), Student("cleo", "Cleo")])
+    download = downloads.find(tmp_path / "in", "hw1", known)
+    assert (list(download.attempts), download.missing, download.only_texts) == (["ben"], ["ada", "cleo"], ["ada"])
+    assert downloads.notes(download)[1:] == ["handed in a text, no file: ada", "handed in nothing: cleo"]
+    arrivals.write(tmp_path / "files.csv", "hw1", download, download.chosen(), [batch.Graded("ben")])
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "files.csv").read_text(encoding="utf-8"))))
+    assert [r["student"] for r in rows if r["file"] == text] == ["ada"]
+    missing = {r["student"]: r["use"] for r in rows if not r["file"]}
+    assert missing == {"ada": "handed in a text, no file", "cleo": "handed in nothing"}
+
+
+def test_a_file_that_a_student_called_text_is_a_file(tmp_path):
+    put(tmp_path / "lovelaceada_40015_77_my_text.html", b"")
+    put(tmp_path / "lovelaceada_40015_79_x_40016_text.html", b"")
+    put(tmp_path / "lovelaceada_40015_78_hw1.ipynb", b"{}")
+    (one,) = downloads.find(tmp_path, "hw1").chosen()
+    assert set(submissions.read(one, "hw1")[0]) == {"my_text.html", "x_40016_text.html", "hw1.ipynb"}
+
+
+# ---- several classes side by side ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "folder of zips", "zip of zips", "one more folder"])
+@pytest.mark.parametrize("shapes", [(moodle, moodle), (canvas, canvas), (gradescope, gradescope), (blackboard, moodle)])
+def test_sections_side_by_side_are_one_class(shapes, form, tmp_path):
+    """Each student in one of two sections, as the platform gave each section."""
+    whole = tmp_path / "whole"
+    for section, shape in enumerate(shapes):
+        shape(tmp_path / str(section))
+        top = tmp_path / str(section)
+        top = top / "assignment_77_export" if shape is gradescope else top
+        for path in sorted(top.iterdir()):
+            k = next(
+                (k for k in range(30) if re.search(rf"(?<!\d)({number(k)}|{PEOPLE[k][0]})(?!\d)", path.name)), None
+            )
+            if k is None or (k < 15) == (section == 0):
+                (whole / f"sec{section}").mkdir(parents=True, exist_ok=True)
+                path.rename(whole / f"sec{section}" / path.name)
+    if "zips" in form:
+        for folder in sorted(whole.iterdir()):
+            files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+            put(whole / f"{folder.name}.zip", packed(files))
+            shutil.rmtree(folder)
+    (tmp_path / "x").mkdir()
+    path = around(whole.rename, tmp_path / "x", form if "zips" not in form else form.split()[0])
+    download = downloads.find(path, "hw1", roster(), tmp_path / "scratch")
+    assert sorted(download.attempts) == [student for student, _, _ in PEOPLE]
+    for k, (student, _, _) in enumerate(PEOPLE):
+        files, _ = submissions.read(download.attempts[student][-1], "hw1")
+        assert {c for n, c in files.items() if not n.endswith(".txt")} == set(work(k).values()), student
+
+
+def test_who_is_in_two_sections_and_a_class_beside_a_student_are_said(tmp_path):
+    for section in ("sec1", "sec2"):
+        put(tmp_path / "in" / section / "Ada_40000_assignsubmission_file_" / "hw1.ipynb", section.encode())
+        put(tmp_path / "in" / section / f"Ben_{section[3]}_assignsubmission_file_" / "hw1.ipynb", b"{}")
+    download = downloads.find(tmp_path / "in", "hw1")
+    assert {s: bool(a[-1].problem) for s, a in download.attempts.items()} == {
+        "Ada-40000": True,
+        "Ben-1": False,
+        "Ben-2": False,
+    }
+    assert download.attempts["Ada-40000"][0].problem.startswith("sec1/Ada_40000_assignsubmission_file_ and sec2/Ada")
+    put(tmp_path / "in" / "eve" / "hw1.ipynb", b"{}")
+    download = downloads.find(tmp_path / "in", "hw1")
+    assert {s: a[0].problem[:5] for s, a in download.attempts.items()} == {"eve": "", "sec1": "sec1 ", "sec2": "sec2 "}
+    assert "holds the submissions of several students" in download.attempts["sec1"][0].problem
+
+
 # ---- who would be somebody else ------------------------------------------------------------------------
 
 
@@ -324,6 +437,104 @@ def test_a_number_of_the_platform_is_no_id_of_the_course():
     assert known.student(Identity("ben-101", numbers=("101",), names=("Ben",)), "canvas").id == "102"
 
 
+# ---- what is never opened ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hurry():
+    """A test that waits for a pipe ends."""
+    signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it waits, or reads without an end"))
+    signal.alarm(30)
+    yield
+    signal.alarm(0)
+
+
+def odd(path: Path, kind: str) -> None:
+    """A pipe, a socket, or a link to what has no end, to a file, to a folder or to nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(path.name)  # a whole path would be too long
+    else:
+        path.symlink_to(kind)
+
+
+ODD = ("pipe", "socket", "/dev/zero", "/etc/passwd", "/etc", "/nowhere")
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("eve.zip", "ben.ipynb"),
+        ("eve.tar.gz", "ben.ipynb"),
+        ("eve.ipynb", "ben.ipynb"),
+        ("eve_33_905_hw1.ipynb", "ben_34_906_hw1.ipynb"),
+        ("Eve Moss_33_assignsubmission_file_hw1.zip", "Ben Bo_34_assignsubmission_file_hw1.ipynb"),
+        ("hw1_eve_attempt_2026-10-01-10-00-00_hw1.ipynb", "hw1_ben_attempt_2026-10-01-10-00-00_hw1.ipynb"),
+        ("submitted/eve/hw1/hw1.ipynb", "submitted/ben/hw1/hw1.ipynb"),
+        ("Moss_Eve_eve_33/20260101000000_hw1.ipynb", "Bo_Ben_ben_34/20260101000000_hw1.ipynb"),
+    ],
+)
+def test_what_is_no_file_is_said_and_never_opened(name, others, kind, tmp_path, hurry):
+    put(tmp_path / "in" / others, work(0)["hw1.ipynb"])
+    odd(tmp_path / "in" / name, kind)
+    download = downloads.find(tmp_path / "in", "hw1", None, tmp_path / "scratch")
+    said = "a link to somewhere else" if kind.startswith("/") else "no ordinary file"
+    results = []
+    for one in download.chosen():
+        try:
+            files, left_out = submissions.read(one, "hw1")
+        except CourseError as error:
+            assert "eve" in one.student.lower()
+            files, left_out = {}, [str(error)]
+        assert bool(files) == ("ben" in one.student.lower())
+        assert files or said in left_out[0]
+        results.append(batch.Graded(one.student))
+        if not files:
+            results[-1] = batch.without_grade(one.student, "hw1", left_out[0])
+    arrivals.write(tmp_path / "files.csv", "hw1", download, download.chosen(), results)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "files.csv").read_text(encoding="utf-8"))))
+    assert len(rows) == 2
+    assert [said in r["use"] for r in rows] == ["eve" in r["file"].lower() for r in rows]
+    assert "eve" in str(arrivals.table("hw1", download.chosen()).columns[0]._cells).lower()
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_what_a_platform_writes_is_never_opened_where_it_is_no_file(kind, tmp_path, hurry):
+    before = "hw1_eve_attempt_2026-10-01-10-00-00"
+    put(tmp_path / "b" / f"{before}_hw1.ipynb", b"{}")
+    put(tmp_path / "g" / "submission_7" / "hw1.ipynb", b"{}")
+    put(tmp_path / "n" / "submitted" / "eve" / "hw1" / "hw1.ipynb", b"{}")
+    put(tmp_path / "p" / "eve.ipynb", b"{}")
+    for name in (f"b/{before}.txt", "g/submission_metadata.yml", "n/submitted/eve/hw1/timestamp.txt", "p/notes.txt"):
+        if kind != "/etc" or name.startswith("n"):  # a link to a folder may be a student's
+            odd(tmp_path / name, kind)
+    for folder, student in (("b", "eve"), ("g", "submission_7"), ("n", "eve"), ("p", "eve")):
+        download = downloads.find(tmp_path / folder, "hw1")
+        assert list(download.attempts) == [student]
+        assert submissions.read(download.chosen()[0], "hw1")[0] == {"hw1.ipynb": b"{}"}
+        rows = downloads.uses(download, download.chosen())
+        if kind != "/etc" or folder == "n":
+            said = "a link to somewhere else" if kind.startswith("/") else "no ordinary file"
+            assert next(r["use"] for r in rows if r["file"].endswith((".txt", ".yml"))).endswith(said)
+    with pytest.raises(CourseError, match=r"timestamp\.txt is (no ordinary file|a link to somewhere else)"):
+        submissions.arrival(tmp_path / "n" / "submitted" / "eve" / "hw1" / "timestamp.txt")
+
+
+def test_a_timestamp_is_read_so_far_only(tmp_path):
+    put(tmp_path / "timestamp.txt", b"")
+    with (tmp_path / "timestamp.txt").open("wb") as file:
+        file.truncate(2**33)  # that take no disk
+    with pytest.raises(CourseError, match="which is no time"):
+        submissions.arrival(tmp_path / "timestamp.txt")
+    put(tmp_path / "timestamp.txt", b"6:5109999999999999999997999999999999999999")
+    with pytest.raises(CourseError, match="which is no time"):
+        submissions.arrival(tmp_path / "timestamp.txt")
+
+
 # ---- archives ------------------------------------------------------------------------------------------
 
 
@@ -341,6 +552,43 @@ def test_a_tar_and_an_archive_in_a_folder_and_one_in_another_are_opened(tmp_path
         files, left_out = read(path)
         assert {n.removeprefix("mine/"): c for n, c in files.items()} == work(0), path
         assert not left_out
+
+
+def unflagged(files: dict[str, bytes], coding: str) -> bytes:
+    """A zip with names in this coding, which does not say so; all in one coding have equal lengths in ASCII."""
+    names = {name: f"{k:03d}".ljust(len(name.encode(coding)), "x") for k, name in enumerate(files)}
+    content = packed({names[name]: content for name, content in files.items()})
+    for name, plain in names.items():
+        content = content.replace(plain.encode(), name.encode(coding))
+    return content
+
+
+def test_names_in_utf8_are_read_where_a_zip_does_not_say_that_they_are(tmp_path):
+    folders = ("José Núñez", "e\u0301mile", "李 明", "Ольга", "plain", "O'Neill")
+    put(tmp_path / "class.zip", unflagged({f"{name}/hw1.ipynb": name.encode() for name in folders}, "utf-8"))
+    download = downloads.find(tmp_path / "class.zip", "hw1", None, tmp_path / "scratch")
+    assert set(download.attempts) == {"José Núñez", "émile", "李 明", "Ольга", "plain", "O'Neill"}
+    assert submissions.read(download.attempts["émile"][0], "hw1")[0] == {"hw1.ipynb": "e\u0301mile".encode()}
+    for coding in ("cp437", "utf-8"):
+        put(tmp_path / "ada.zip", unflagged({"é/hw1.ipynb": b"1", "ñü.txt": b"2", "xyz": b"3"}, coding))
+        assert read(tmp_path / "ada.zip")[0] == {"é/hw1.ipynb": b"1", "ñü.txt": b"2", "xyz": b"3"}
+    put(tmp_path / "ada.zip", packed({"├⌐/hw1.ipynb": b"1"}))  # which says that it is UTF-8
+    assert read(tmp_path / "ada.zip")[0] == {"├⌐/hw1.ipynb": b"1"}
+    put(tmp_path / "ada.zip", unflagged({"é/../../hw1.ipynb": b"1"}, "utf-8"))
+    with pytest.raises(CourseError, match="outside its own folder"):
+        read(tmp_path / "ada.zip")
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar.gz", ".tar", ".ipynb"])
+def test_an_empty_file_is_called_empty_and_no_message_has_what_a_terminal_obeys(ending, tmp_path):
+    put(tmp_path / f"e\x1b[31mve{ending}", b"")
+    with pytest.raises(CourseError, match="is empty") as error:
+        normalise.notebook_of(read(tmp_path / f"e\x1b[31mve{ending}")[0], "hw1", NOTEBOOK)
+    assert str(error.value).isprintable()
+    put(tmp_path / f"e\x1b[31mve{ending}", b"no such thing")
+    with pytest.raises(CourseError, match="is no") as error:
+        normalise.notebook_of(read(tmp_path / f"e\x1b[31mve{ending}")[0], "hw1", NOTEBOOK)
+    assert str(error.value).isprintable()
 
 
 @pytest.mark.parametrize("name", ["ada.rar", "ada.7z", "ada.tar.xz"])
@@ -412,14 +660,115 @@ def test_a_class_of_one_with_more_in_the_folder_is_one_student(tmp_path):
     assert list(downloads.find(tmp_path / "late", "hw1").attempts) == ["ada"]
 
 
-def test_two_things_of_one_student_are_said_where_neither_is_the_later(tmp_path):
+@pytest.mark.parametrize(
+    ("names", "student"),
+    [
+        (("ada/hw1.ipynb", "ada.ipynb"), "ada"),
+        (("ada/hw1.ipynb", "hw1-ada.zip", "ada.ipynb"), "ada"),
+        (("K/hw1.ipynb", "\u212a.ipynb"), "K"),
+        (("e\u0301ve/hw1.ipynb", "\u00e9ve/hw1.ipynb"), "\u00e9ve"),
+        (("x\x1b[31m\n/hw1.ipynb", "x[31m.ipynb"), "x[31m"),
+        (("hw1_eve_attempt_2026-10-01-10-00-00_hw1.ipynb", "eve.ipynb"), "eve"),
+    ],
+)
+def test_two_things_of_one_student_cost_nobody_else_a_grade(names, student, tmp_path):
+    for name in (*names, "ben/hw1.ipynb"):
+        put(tmp_path / name, b"{}")
+    if "attempt" in names[0]:
+        put(tmp_path / "hw1_moss_attempt_2026-10-01-10-00-00_hw1.ipynb", b"{}")
+    download = downloads.find(tmp_path, "hw1")
+    said = f"belong to {student}, and nothing says which is the later one: keep one of them"
+    for one in download.chosen():
+        if one.student != student:
+            assert read(one.path)[0]
+            continue
+        with pytest.raises(CourseError) as error:
+            submissions.read(one, "hw1")
+        assert said in str(error.value)
+        assert str(error.value).isprintable()
+    unread = [batch.without_grade(student, "hw1", f"The submission could not be read: {error.value}")]
+    arrivals.write(tmp_path.with_suffix(".csv"), "hw1", download, download.chosen(), unread)
+    rows = list(csv.DictReader(io.StringIO(tmp_path.with_suffix(".csv").read_text(encoding="utf-8"))))
+    of_student = [r["use"] for r in rows if r["student"] == student]
+    assert len(of_student) == len(names)
+    assert all(said in use for use in of_student)
+    assert {r["use"] for r in rows if r["student"] == "ben"} == {"graded"}
+
+
+@pytest.mark.parametrize("form", ["folder", "one more folder", "zip", "tar"])
+def test_hidden_work_is_no_rubbish(form, tmp_path):
+    def shape(root: Path) -> None:
+        for name in (
+            ".bob/hw1.ipynb",
+            "..x/hw1/hw1.ipynb",
+            ".cleo.zip",
+            ".dan.ipynb",
+            "ada/hw1.ipynb",
+            "eve/hw1.ipynb",
+        ):
+            put(root / name, b"{}")
+        for name in (".ipynb_checkpoints/hw1.ipynb", ".Trashes/hw1.zip", "._eve.ipynb", ".idea/x.txt"):
+            put(root / name, b"")
+
+    download = downloads.find(around(shape, tmp_path, form), "hw1", None, tmp_path / "scratch")
+    assert list(download.attempts) == ["ada", "eve"]
+    (said,) = downloads.notes(download)
+    assert said.startswith("4 left aside (..x, .bob, .cleo.zip, …): its name begins with a dot: rename it, if")
+    rows = {r["file"]: r["use"] for r in downloads.uses(download, download.chosen())}
+    assert rows[".bob/hw1.ipynb"] == rows["..x/hw1/hw1.ipynb"] == rows[".dan.ipynb"] == downloads.HIDDEN
+    assert rows[".idea/x.txt"] == rows[".Trashes/hw1.zip"] == "left behind by an operating system"
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({".old/hw1.ipynb": b"{}"}, r"left out: \.old/hw1\.ipynb: a name in it begins with a dot\."),
+        ({"a.zip": packed({"b.zip": packed({"hw1.ipynb": b"{}"})})}, "left out: b.zip: nested too deep to be opened"),
+        ({"x/a.zip": packed({"b.tar.gz": tarred({"c.zip": b""})})}, "left out: x/b.tar.gz: nested too deep"),
+        ({"a.zip": b""}, r"a\.zip is empty"),
+        ({"a.zip": b"", "b.zip": packed({})}, r"left out: a\.zip: a\.zip is empty"),
+        ({"hw1.ipynb": b" "}, r"hw1\.ipynb is empty"),
+        ({"hw1.ipynb": bytes(submissions.MOST_FILE + 1)}, r"left out: hw1\.ipynb: it has 64 MB"),
+        ({}, r"\(looked for hw1\.ipynb\): it is empty\."),
+        ({"notes.txt": b""}, r"\(looked for hw1\.ipynb\)\."),
+    ],
+)
+def test_why_there_is_no_notebook_is_said(files, said, tmp_path):
+    (tmp_path / "ada").mkdir()
+    for name, content in files.items():
+        put(tmp_path / "ada" / name, content)
+    for put_together in (lambda: read(tmp_path / "ada"), lambda: read(tmp_path / "ada.zip")):
+        with pytest.raises(CourseError, match=said):
+            normalise.normalise(*_swapped(put_together()))
+        with pytest.raises(CourseError, match=said):
+            normalise.notebook_of(*_swapped(put_together()))
+        put(tmp_path / "ada.zip", packed(files))
+        if "x/a.zip" in files or "a.zip" in files:
+            break
+
+
+def _swapped(came: tuple) -> tuple:
+    return came[0], "hw1", NOTEBOOK, came[1]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "/etc/passwd"])
+def test_the_only_notebook_that_is_none_is_named(kind, tmp_path):
+    odd(tmp_path / "ada" / "hw1.ipynb", kind)
+    odd(tmp_path / "ada" / "a.txt", kind)
+    put(tmp_path / "ada" / "b.txt", b"")
+    said = "a link to somewhere else" if kind.startswith("/") else "no ordinary file"
+    with pytest.raises(CourseError, match=rf"looked for hw1\.ipynb\); left out: hw1\.ipynb: {said}; a\.txt: {said}\."):
+        normalise.normalise(*_swapped(read(tmp_path / "ada")))
+
+
+def test_of_two_things_the_one_with_a_number_is_later(tmp_path):
     put(tmp_path / "ada" / "hw1.ipynb", b"{}")
-    put(tmp_path / "hw1-ada.zip", packed(work(0)))
-    with pytest.raises(CourseError, match="both belong to ada, and nothing says which is the later one"):
-        downloads.find(tmp_path, "hw1")
-    (tmp_path / "hw1-ada.zip").rename(tmp_path / "ada (1).zip")
+    put(tmp_path / "ada (1).zip", packed(work(0)))
     download = downloads.find(tmp_path, "hw1")
     assert [one.path.name for one in download.attempts["ada"]] == ["ada", "ada (1).zip"]
+    put(tmp_path / "ada.ipynb", b"{}")  # of the first two nobody knows; the last is the last
+    first, last = downloads.find(tmp_path, "hw1").attempts["ada"]
+    assert (bool(first.problem), bool(last.problem)) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -549,3 +898,53 @@ def test_a_dry_run_says_what_would_be_graded_and_how_long_it_trains(tmp_path, ca
     assert "hw2.ipynb is hw2, handed in as hw1" in said["other"]
     assert "no notebook in it" in said["empty"]
     assert "not opened here" in said["rar"]
+
+
+# ---- names that anybody may have chosen ----------------------------------------------------------------
+
+DIGITS = ("0", "9" * 4, "2027", "13", "9" * 60, "٢٠٢٧", "２０", "²", "००", "-1", "1e9", "")
+PIECES = (
+    *("eve_33_905_", "eve_LATE_33_905_", "anon_x1_33_905_", "Eve_33_assignsubmission_file_", "Participant_33"),
+    *("hw1_eve_attempt_", "2027-02-30-10-00-00", "2027-13-41-99-00-00", "0000-00-00-00-00-00", "_hw1.ipynb", ".txt"),
+    *("7001-33 - Eve Moss - ", "May 18, 2025 1224 PM", "May 99, 9999 9999 PM", " - ", "submission_", "_", "-", "."),
+    *("Moss_Eve_eve_33", "20279999999999_", "20270101101010_", "hw1-", " (1)", " (999)", ".zip", "-1.tar.gz", "\n"),
+)
+
+
+def odd_names(count: int) -> list[str]:
+    """Names that are made of what platforms write, with digits that are no numbers or no times."""
+    chance = random.Random(1)
+    names = set()
+    while len(names) < count:
+        name = "".join(chance.choice(chance.choice((PIECES, PIECES, DIGITS))) for _ in range(chance.randrange(1, 6)))
+        for digits in re.findall(r"\d+", name):
+            name = name.replace(digits, chance.choice(DIGITS), 1) if chance.random() < 0.2 else name
+        if name.strip(".") and len(name.encode()) < 200:
+            names.add(name)
+    return sorted(names)
+
+
+def test_no_name_stops_a_class(tmp_path):
+    """Of a file or a folder, alone and beside others, and of a file in a folder."""
+    for number, name in enumerate(odd_names(250)):
+        put(tmp_path / "files" / name, b"{}")
+        put(tmp_path / "folders" / name / "hw1.ipynb", b"{}")
+        put(tmp_path / "alone" / str(number) / name / name, b"{}")
+        put(tmp_path / "in" / f"Moss_Eve_eve_{number}" / name, b"{}")
+    for folder in (tmp_path / "files", tmp_path / "folders", tmp_path / "in"):
+        listing = sorted(folder.iterdir())
+        for platform, reader in downloads.READERS.items():
+            assert isinstance(reader(listing, "hw1"), dict), platform
+        download = downloads.find(folder, "hw1", roster())
+        assert len(downloads.uses(download, download.chosen())) == len(listing)
+        assert downloads.notes(download) is not None
+    for folder in (tmp_path / "alone").iterdir():
+        with contextlib.suppress(CourseError):
+            downloads.find(folder, "hw1")
+
+
+def test_a_name_that_holds_no_time_is_none_of_blackboards(tmp_path):
+    put(tmp_path / "moss_33_904_hw1.ipynb", b"{}")
+    put(tmp_path / "eve_33_905_hw1_x_attempt_2027-13-41-99-00-00_hw1.ipynb", b"{}")
+    put(tmp_path / "eve_34_906_hw1_x_attempt_2027-02-30-10-00-00.txt", b"Name: Ada (ada)")
+    assert list(downloads.find(tmp_path, "hw1").attempts) == ["eve-33", "eve-34", "moss-33"]

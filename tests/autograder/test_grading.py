@@ -78,10 +78,6 @@ def test_says_what_is_wrong_with_the_folder(tmp_path):
         downloads.find(tmp_path / "nowhere", "hw1")
     with pytest.raises(CourseError, match="holds no submissions"):
         downloads.find(tmp_path, "hw1")
-    notebook(tmp_path / "ada" / "hw1.ipynb")
-    notebook(tmp_path / "hw1-ada.ipynb")
-    with pytest.raises(CourseError, match="both belong to ada"):
-        downloads.find(tmp_path, "hw1")
 
 
 @pytest.mark.parametrize(
@@ -260,8 +256,8 @@ def test_a_name_is_one_that_every_table_and_disk_takes(tmp_path):
     assert roster.student_id("\u200b").startswith("no-name-")
     notebook(tmp_path / "e\u0301ve" / "hw1.ipynb")
     notebook(tmp_path / "\u00e9ve" / "hw1.ipynb")
-    with pytest.raises(CourseError, match="both belong to \u00e9ve"):
-        downloads.find(tmp_path, "hw1")
+    (only,) = downloads.find(tmp_path, "hw1").chosen()
+    assert "both belong to \u00e9ve" in only.problem
 
 
 @pytest.mark.parametrize("begins", ["=1+1", "+1", "-2+3", "@x", "\t=1", "\r=1", "\n=1"])
@@ -627,6 +623,49 @@ def test_equal_submissions_of_a_first_run_are_graded_and_not_unchanged(made, mon
     ended, printed = command(monkeypatch, capsys, made)
     assert re.search(r"5 submissions: 1 graded in \d+ s, 3 had not changed, 1 could not be graded\.", printed)
     assert ended == 1
+
+
+@pytest.mark.parametrize("attempt", ["last", "first", "best"])
+def test_two_things_of_one_student_are_said_and_everybody_else_is_graded(attempt, made, monkeypatch, capsys):
+    assert command(monkeypatch, capsys, made)[0] == 0
+    shutil.copy(made / "in" / "ben" / "hw1.ipynb", made / "in" / "ben.ipynb")
+    said = "ben and ben.ipynb both belong to ben, and nothing says which is the later one: keep one of them."
+    ended, printed = command(monkeypatch, capsys, made, "--dry-run", "--attempt", attempt)
+    assert (ended, f"not: {said}" in printed) == (0, True)
+    ended, printed = command(monkeypatch, capsys, made, "--attempt", attempt)
+    assert ended == 1
+    assert f"The submission could not be read: {said}" in printed
+    assert "2 had not changed, 1 could not be graded" in printed
+    assert set(recorded(made)) == {"ada", "cleo"}, "no old grade stands in its place"
+    (made / "in" / "ben.ipynb").unlink()
+    assert command(monkeypatch, capsys, made, "--attempt", attempt)[0] == 0
+    assert recorded(made) == ALL
+
+
+@pytest.mark.parametrize("kind", ["pipe", "/dev/zero", "text"])
+def test_a_timestamp_that_is_none_costs_nobody_else_a_grade(kind, made, monkeypatch, capsys):
+    assert command(monkeypatch, capsys, made)[0] == 0
+    course = Course.at(made / "course")
+    stamp = course.root / "submitted" / "ben" / "hw1" / "timestamp.txt"
+    if kind == "pipe":
+        os.mkfifo(stamp)
+    elif kind == "text":
+        stamp.write_text("soon")
+    else:
+        stamp.symlink_to(kind)
+    results = batch.grade(course, "hw1", downloads.find(course.root / "submitted", "hw1").chosen())
+    (ben,) = [r for r in results if r.incomplete or r.not_graded]
+    assert ben.student == "ben"
+    assert re.search(r"ben/hw1/timestamp\.txt (is no ordinary|is a link to|says 'soon', which is no)", ben.problems[0])
+    assert recorded(made) == ALL
+
+
+def test_a_notebook_is_written_through_no_link(course, tmp_path):
+    target = course.root / "submitted" / "ada" / "hw1"
+    target.mkdir(parents=True)
+    (target / "hw1.ipynb").symlink_to(tmp_path / "elsewhere")
+    batch._keep_submitted(course, "hw1", submissions.Submission("ada", target), {"hw1.ipynb": b"{}"})
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_fault_of_ours_is_no_score_in_any_table(made, monkeypatch, capsys):

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import sys
 import zipfile
 from dataclasses import asdict
@@ -255,6 +256,23 @@ def test_what_is_no_time_and_no_extension_is_said_with_its_place(course):
     (course.root / "roster.csv").write_text("id,extension\nben,soon\n", encoding="utf-8")
     with pytest.raises(CourseError, match=r"roster\.csv: the extension of ben is 'soon'; it must be such as"):
         penalties.bring_up_to_date(course)
+
+
+def test_a_time_that_is_none_costs_nobody_else_a_deadline(course):
+    came(course, "ben", "2027-02-16 12:00:00 UTC")
+    came(course, "cleo", "2027-02-16 12:00:00 UTC")
+    ada = course.root / "submitted" / "ada" / "hw1" / "timestamp.txt"
+    ada.parent.mkdir(parents=True)
+    os.mkfifo(ada)
+    with pytest.raises(CourseError, match=r"ada/hw1/timestamp\.txt is no ordinary file"):
+        penalties.bring_up_to_date(course)
+    ada.unlink()
+    came(course, "ada", "soon")
+    with pytest.raises(CourseError, match="which is no time"):
+        penalties.bring_up_to_date(course)
+    with course.gradebook() as gradebook:
+        late = {s: gradebook.find_submission("hw1", s).late_submission_penalty for s in NAMES}
+    assert late == {"ada": 0, "ben": 8, "cleo": 8}
 
 
 def test_what_the_kit_has_written_is_known_and_written_once(course):
