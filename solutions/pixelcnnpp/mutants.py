@@ -115,6 +115,11 @@ MUTANTS = (
         "every_layer_has_weights_of_its_own", "repeat the same object",
     ),
     Mutant(
+        "a-block-called-twice", "pixelcnnpp", "the first block of u is called in half the size, too",
+        (("u = self.u[1](self.down_u(u))", "u = self.u[0](self.down_u(u))"),),
+        "every_layer_has_weights_of_its_own", "of 5 blocks",
+    ),
+    Mutant(
         "normalised-by-the-batch", "pixelcnnpp", "the mean log-probability of the batch is taken off",
         ((LOG_P, LOG_P.replace("return ", "log_p = ") + "\n        return log_p - log_p.mean()"),),
         "every_example_for_itself", "mixes the examples of a batch",

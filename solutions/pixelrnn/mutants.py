@@ -67,6 +67,27 @@ MUTANTS = (
         also=("samples_follow_the_density",),
     ),
     Mutant(
+        "cell-from-above",
+        "pixelrnn",
+        "the cell comes from the row above, not from the left",
+        (
+            (
+                f"lstm_step(column + {ABOVE}, c)  # rows i − 1 and i",
+                f"lstm_step(column + {ABOVE}, F.pad(c, (1, 0))[..., :-1])",
+            ),
+        ),
+        "diagonals_see_all_above_and_to_the_left",
+        "its cell comes from above",
+    ),
+    Mutant(
+        "no-cell",
+        "pixelrnn",
+        "the cell of the diagonals begins anew in every column",
+        ((f"lstm_step(column + {ABOVE}, c)", f"lstm_step(column + {ABOVE}, 0 * c)"),),
+        "diagonals_see_all_above_and_to_the_left",
+        "no cell comes from the left",
+    ),
+    Mutant(
         "rolled",
         "pixelrnn",
         "the last row comes in at the top",
@@ -132,6 +153,14 @@ MUTANTS = (
         ((LAYERS, "nn.ModuleList([make(width + H + W + 1, width)] * layers)"),),
         "every_layer_has_weights_of_its_own",
         "repeat the same object",
+    ),
+    Mutant(
+        "one-direction-for-both",
+        "pixelrnn",
+        "the LSTM from the left goes through the flipped picture, too",
+        (("from_right = self.from_right(x.flip(3)).flip(3)", "from_right = self.from_left(x.flip(3)).flip(3)"),),
+        "every_layer_has_weights_of_its_own",
+        "any weight of from_right",
     ),
     Mutant(
         "softmax-over-the-batch",

@@ -28,6 +28,13 @@ LOG_P = (
 )
 DRAWN = "torch.multinomial(p, 1)[:, 0]"
 LOOP = "for k in range(K, self.S**2):"
+LEFT_TO_RIGHT = "for i in range(h):\n                for j in range(w):"
+TOP_TO_BOTTOM = "for j in range(w):\n                for i in range(h):"
+EITHER_WAY = (
+    "rows = [(i, j) for i in range(h) for j in range(w)]\n"
+    "            for order in (sorted(rows, key=lambda at: at[::-1]) if K else rows,):\n"
+    "                for i, j in order:"
+)
 E = "e = self.embed(s, torch.full((B,), k, device=s.device))"
 CAT = "s = torch.cat([s, s.new_zeros(B, self.S**2 - K, h, w)], dim=1)"
 
@@ -237,6 +244,23 @@ MUTANTS = (
         "samples_follow_the_density",
         "not the most likely level",
         also=("upscaling_keeps_what_is_given",),
+    ),
+    mutant(
+        "drawn-by-columns",
+        "the pixels of a slice are drawn column by column",
+        LEFT_TO_RIGHT,
+        TOP_TO_BOTTOM,
+        "samples_follow_the_density",
+        "row by row",
+        also=("upscaling_keeps_what_is_given",),
+    ),
+    mutant(
+        "refined-by-columns",
+        "where slices are given, the pixels of the others are drawn column by column",
+        LEFT_TO_RIGHT,
+        EITHER_WAY,
+        "upscaling_keeps_what_is_given",
+        "row by row",
     ),
     Mutant(
         "embedded-once",

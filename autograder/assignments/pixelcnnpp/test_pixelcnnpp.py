@@ -7,7 +7,7 @@ import numpy as np
 from autograder.checks import Recipe, hint, points, require
 from autograder.families import pictures as family
 from autograder.families.autoregressive import Conditionals
-from autograder.properties import discrete
+from autograder.properties import discrete, layers
 from autograder.properties.autoregressive import AGREE, FLOORED, MOVED
 from autograder.properties.finding import Finding
 from autograder.student import expect
@@ -17,6 +17,7 @@ DATA = pictures.get("tints")
 LEVELS = 3  # of the small instances: 1 × 2 pixels in colour have 3⁶ = 729 states
 SAME = 1e-4  # of numbers of order one in float32
 CUBE, K = 4, 3  # levels of a cube of colours, and components
+BLOCKS = 6  # three for each of the two streams
 PAIR, SQUARE, TALL = (3, 1, 2), (3, 3, 3), (3, 5, 3)
 
 
@@ -218,7 +219,32 @@ test_no_blind_spot = suite.no_blind_spot(
     "gets u aside in every block, and what went down comes in again when the picture is as large as before.",
     networks=4,
 )
-test_every_layer_has_weights_of_its_own = suite.own_layers(0.25)
+
+
+@points(0.25, "Every layer has weights of its own")
+@hint(layers.SHARED)
+def test_every_layer_has_weights_of_its_own(student, seed):
+    model = small(student, seed, shape=SQUARE)
+    require(layers.are_their_own(model.handle.call("state_dict"), model.handle.parameters()))
+    require(six_blocks_are_used(model, seed))
+
+
+def six_blocks_are_used(model: Conditionals, seed: int) -> Finding:
+    """The logits move with the weights of six blocks, by the name of the second convolution of a Residual.
+
+    A model that has no such names is not asked.
+    """
+    rng = np.random.default_rng(seed)
+    x = rng.integers(model.levels, size=(4, *model.shape))
+    cotangent = rng.normal(size=(*x.shape, model.levels))
+    gradients = model.handle.gradient("logits", x, wrt="parameters", cotangent=cotangent)
+    blocks = {name: g for name, g in gradients.items() if name.endswith("W_2.weight")}
+    used = sum(g is not None and bool(g.any()) for g in blocks.values())
+    measured = f"the logits move with the weights of {used} blocks"
+    slip = "A block stands in two places: those of u and of ul are three each, and each is called once."
+    return Finding(float(used >= BLOCKS or not blocks), measured, f"{BLOCKS} blocks, each with its own", slip=slip)
+
+
 test_every_example_for_itself = suite.every_example(0.25)
 test_called_with_one_example = suite.one_example(0.25)
 test_log_density_is_the_sum_of_the_conditionals = suite.chain_rule(

@@ -5,6 +5,7 @@ import numpy as np
 from autograder.checks import Recipe, hint, points, require
 from autograder.families import pictures as family
 from autograder.families.autoregressive import STRONG, Conditionals
+from autograder.properties import layers
 from autograder.properties.finding import Finding
 from autograder.student import Handle, expect
 from deepul_utils.pictures.echoes import Echoes
@@ -14,6 +15,8 @@ LEVELS = 2
 SIDES = (4, 5)  # rows and columns of the features that a layer is asked about
 TOLD = 1e-7  # in double precision what is not seen moves by nothing at all, and what is seen by more
 NETWORKS = 3  # that must see everything together
+FAR = 1e4  # times features of order one: gates are open or shut
+ONCE = 0.77  # tanh 1 = 0.762, the most that a cell shows into which nothing was written before
 # Small shapes: 2 × 3 to enumerate, 3 × 4 to look for what is not seen, and one that is too large to count its states.
 TINY, WIDE, TALL = (1, 2, 3), (1, 3, 4), (1, 5, 3)
 TRIANGLE = (1, 4, 7)  # where a row sees less than the whole past
@@ -137,12 +140,30 @@ def test_rows_see_a_triangle(student, seed):
 @points(1, "Diagonals: all above and to the left")
 @hint(
     "In column s of the skewed picture, row i takes the states of column s − 1 in row i (left) and row i − 1 (above): "
-    "put the zero above the first row. Input to state is 1 × 1. Unskew the states, not the input."
+    "put the zero above the first row. The cell c comes from the left neighbour alone. Input to state is 1 × 1. Unskew "
+    "the states, not the input."
 )
 def test_diagonals_see_all_above_and_to_the_left(student, seed):
     up, right = steps(SIDES)
     found = seen(student, seed, "DiagonalLSTM")
     require(sees(found, (up >= 0) & (right <= 0), SIDES, "DiagonalLSTM’s state", "all pixels above and to the left"))
+    require(cell_from_the_left(student, seed))
+
+
+def cell_from_the_left(student, seed: int) -> Finding:
+    """With gates that are open or shut, the same everywhere, a cell grows along the rows, and not down the columns.
+
+    In the first column nothing comes from the left: c' = i ⊙ g there, so |h| ≤ tanh 1.
+    """
+    layer: Handle = student.new("DiagonalLSTM", 2, 8, seed=seed)
+    x = np.broadcast_to(FAR * features(seed, (32, 2, 1, 1)), (32, 2, *SIDES)).astype(np.float32)
+    h = np.abs(expect(layer.call("forward", x), (32, 8, *SIDES), "DiagonalLSTM(…)(x)"))
+    column, row = float(h[..., 0].max()), float(h[:, :, 0].max())
+    if column > ONCE:
+        measured = f"in the first column a state is {column:.2g}: its cell comes from above"
+        return Finding(0.0, measured, "at most tanh 1 = 0.76 where no cell comes from the left")
+    measured = f"along the first row no state is above {row:.2g}: no cell comes from the left"
+    return Finding(float(row > ONCE), measured, "cells that grow along a row")
 
 
 @points(0.5, "Shifted one row down")
@@ -195,7 +216,30 @@ def test_the_network_of_rows_sees_a_triangle(student, seed):
     require(sees(moved > TOLD, wanted, sides, "the output", "two pixels to the left, and a triangle above"))
 
 
-test_every_layer_has_weights_of_its_own = suite.own_layers(0.25)
+@points(0.25, "Every layer has weights of its own")
+@hint(layers.SHARED)
+def test_every_layer_has_weights_of_its_own(student, seed):
+    made = small(student, seed, layers=2).handle
+    require(layers.are_their_own(made.call("state_dict"), made.parameters()))
+    require(both_directions_are_used(student, seed))
+
+
+def both_directions_are_used(student, seed: int) -> Finding:
+    """The states of a DiagonalBiLSTM move with weights of from_left and of from_right."""
+    both: Handle = student.new("DiagonalBiLSTM", 2, 8, seed=seed)
+    rng = np.random.default_rng(seed)
+    gradients = both.gradient(
+        "forward", features(seed, (2, 2, *SIDES)), wrt="parameters", cotangent=rng.normal(size=(2, 8, *SIDES))
+    )
+    required = "each direction has an LSTM with weights of its own"
+    for name in ("from_left", "from_right"):
+        of_one = [g for key, g in gradients.items() if key.startswith(f"{name}.")]
+        if of_one and not any(g is not None and g.any() for g in of_one):
+            slip = "One LSTM goes in both directions: self.from_left from the left, self.from_right from the right."
+            return Finding(0.0, f"the states do not move with any weight of {name}", required, slip=slip)
+    return Finding(1.0, required, required)
+
+
 test_every_example_for_itself = suite.every_example(0.25)
 test_called_with_one_example = suite.one_example(0.25)
 test_log_density_is_the_sum_of_the_conditionals = suite.chain_rule(

@@ -4,7 +4,7 @@ import numpy as np
 
 from autograder.checks import Recipe, hint, points, require
 from autograder.families import wholes
-from autograder.families.autoregressive import STRONG, Conditionals
+from autograder.families.autoregressive import STRONG, Conditionals, sharpest
 from autograder.properties import autoregressive, discrete
 from autograder.properties.autoregressive import MOVED
 from autograder.properties.finding import Finding
@@ -14,8 +14,9 @@ from deepul_utils import pictures
 DATA = pictures.get("corners")
 LEVELS, S = 2, 2
 # Small shapes: 2 × 4 to enumerate, slices of 1 × 2; 4 × 4, slices of 2 × 2, to look for what is not seen, and to
-# enumerate once; 4 × 6 to look for more.
-TINY, SQUARE, WIDE, TALL = (1, 2, 4), (1, 4, 4), (1, 4, 6), (1, 6, 4)
+# enumerate once; 4 × 6 to look for more; 3 × 3 to enumerate as one slice, which has rows and columns; and 6 × 6,
+# to enumerate the last slice.
+TINY, SQUARE, WIDE, TALL, ONE, LARGE = (1, 2, 4), (1, 4, 4), (1, 4, 6), (1, 6, 4), (1, 3, 3), (1, 6, 6)
 KNOWN = 2  # slices that are given, where the others are drawn
 COUNT = 1500  # draws of a small model
 
@@ -39,11 +40,19 @@ def small(
     levels: int = LEVELS,
     width: int = 8,
     depth: int = 1,
+    side: int = S,
     **strength: float,
 ) -> Conditionals:
-    """A small SPN with random weights."""
-    size = dict(shape=list(shape), levels=levels, S=S, width=width, depth=depth)
-    return conditionals(student.new("SPN", seed=seed, **size, **strength), shape, levels)
+    """A small SPN with random weights, of side² slices."""
+    size = dict(shape=list(shape), levels=levels, S=side, width=width, depth=depth)
+    made = student.new("SPN", seed=seed, **size, **strength)
+    return Conditionals(made, shape, levels, order=subscale_order(shape, side))
+
+
+def drawn_from(student, seed):
+    """Strong models that depend most on the past: of four slices of one row, and of one slice of several."""
+    for shape, side in ((TINY, S), (ONE, 1)):
+        yield from sharpest([small(student, seed + k, shape=shape, side=side, **STRONG) for k in range(3)], seed)
 
 
 suite = wholes.Suite(
@@ -215,9 +224,10 @@ test_probabilities_sum_to_one = suite.sums_to_one(
 test_samples_follow_the_density = suite.samples(
     0.5,
     "Draw slice after slice, and each pixel of a slice from its conditional, given those before it; not the most "
-    "likely level. The embedding is made anew for each slice, when those before it are drawn.",
+    "likely level. A slice is drawn row by row, each from left to right. The embedding is made anew for each slice, "
+    "when those before it are drawn.",
     count=COUNT,
-    networks=3,
+    models=drawn_from,
     tall=(1, 48),
     needs=test_each_pixel_depends_only_on_earlier_pixels,
 )
@@ -230,30 +240,39 @@ test_samples_follow_the_density = suite.samples(
 )
 @hint(
     "upscale(s) begins with slice K, the number of slices that are given: these stay as they are, and the others are "
-    "drawn given them. The given slices are not changed in place."
+    "drawn given them, each row by row, from left to right. The given slices are not changed in place."
 )
 def test_upscaling_keeps_what_is_given(student, seed):
     model = small(student, seed, **STRONG)
-    rng, (_, H, W) = np.random.default_rng(seed), TINY
-    known = rng.integers(LEVELS, size=(20, KNOWN, H // S, W // S))
-    required = "the slices that are given stay"
+    rng, required = np.random.default_rng(seed), "the slices that are given stay"
+    known = given(rng, TINY, KNOWN, 20)
     for K in (1, KNOWN):
         x = expect(model.handle.call("upscale", known[:, :K], seed=seed), (20, *TINY), "SPN(…).upscale(s)")
         off = float((apart(x, S)[:, :K] != known[:, :K]).mean())
         require(Finding(float(off == 0), f"{off:.0%} of the given pixels are others afterwards", required))
-    given = np.repeat(known[:1], COUNT, axis=0)
-    drawn = whole(model.handle.call("upscale", given, seed=seed), "SPN(…).upscale(s)")
-    told = given[0].ravel()
+    require(draws_the_rest(model, known[:1], seed))
+    for model in sharpest([small(student, seed + k, shape=LARGE, **STRONG) for k in range(3)], seed):
+        require(draws_the_rest(model, given(rng, LARGE, S**2 - 1), seed))
+
+
+def given(rng: np.random.Generator, shape: tuple[int, ...], K: int, B: int = 1) -> np.ndarray:
+    """K random slices, (B, K, h, w)."""
+    _, H, W = shape
+    return rng.integers(LEVELS, size=(B, K, H // S, W // S))
+
+
+def draws_the_rest(model: Conditionals, known: np.ndarray, seed: int) -> Finding:
+    """What upscale draws, given known (1, K, h, w), is as frequent as it is probable."""
+    drawn = whole(model.handle.call("upscale", np.repeat(known, COUNT, axis=0), seed=seed), "SPN(…).upscale(s)")
+    told = known.ravel()
+    free = model.dims - len(told)
 
     def rest(x: np.ndarray) -> np.ndarray:
-        """log p of what is drawn, (B, dims − told), given what is told; not normalised."""
+        """log p of what is drawn, (B, free), given what is told; not normalised."""
         return model.density(np.concatenate([np.broadcast_to(told, (len(x), len(told))), x], axis=1))
 
-    def normal(x: np.ndarray) -> np.ndarray:
-        every = np.stack(np.meshgrid(*[range(LEVELS)] * (model.dims - len(told)), indexing="ij"), -1)
-        return rest(x) - np.log(np.exp(rest(every.reshape(-1, model.dims - len(told)))).sum())
-
-    require(discrete.sampler_matches(model.rows(drawn)[:, len(told) :], normal, LEVELS, seed))
+    total = np.logaddexp.reduce(rest(discrete.states(free, LEVELS)))
+    return discrete.sampler_matches(model.rows(drawn)[:, len(told) :], lambda x: rest(x) - total, LEVELS, seed)
 
 
 test_trained_close_to_the_limit = suite.trained(

@@ -17,6 +17,7 @@ LEVELS = 2
 TINY, SQUARE, TALL = (3, 1, 2, 2), (3, 1, 3, 3), (3, 1, 4, 4)
 SAME = 1e-4  # of numbers of order one in float32
 FAR = 1e4  # here a gate is open or shut
+OPEN = 0.5
 NETWORKS = 4  # in a single one a path may be shut by chance
 COUNT = 3000  # draws of a small model
 VIDEOS = 6  # of which the trained model is asked by its parts
@@ -86,7 +87,8 @@ class Cell:
         return tuple(expect(v, h.shape, f"ConvLSTM(…)(x, h, c)[{k}]").astype(np.float64) for k, v in enumerate(pair))
 
     def gates(self, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """f, i ⊙ g and o, by what the cell does with memories of zeros, of ones and its own."""
+        """f, i ⊙ g and o, by what the cell does with memories of zeros, of ones and its own. o is nan where there is
+        too little to show."""
         x, h = scale * self.x, scale * self.h
         shown, written = self.step(x, h, np.zeros_like(h))
         kept = self.step(x, h, np.ones_like(h))[1] - written
@@ -99,7 +101,7 @@ class Cell:
         known = np.isfinite(o) & np.isfinite(again)
         off = (again - o)[known]
         require(within(off, 10, "h′ / tanh(c′) differs by {} where c does", "h′ = o ⊙ tanh(c′): o knows nothing of c"))
-        return kept, written, o[np.isfinite(o)]
+        return kept, written, np.where(np.isfinite(o), o, again)
 
 
 def within(off: np.ndarray, scale: float, measured: str, required: str) -> Finding:
@@ -116,17 +118,34 @@ def within(off: np.ndarray, scale: float, measured: str, required: str) -> Findi
 def test_the_memory_keeps_and_adds_and_is_shown(student, seed):
     cell = Cell(student, seed)
     kept, written, shown = cell.gates()
-    for name, low, values in (("f", 0, kept), ("i ⊙ g", -1, written), ("o", 0, shown)):
+    for name, low, values in (("f", 0, kept), ("i ⊙ g", -1, written), ("o", 0, shown[np.isfinite(shown)])):
         found = f"{name} is from {values.min():.3g} to {values.max():.3g}"
         ok = low - SAME < values.min() and values.max() < 1 + SAME and np.ptp(values) > SAME
         require(Finding(float(ok), found, f"between {low} and 1, and not always the same"))
     kept, written, shown = cell.gates(FAR)
-    for name, values in (("f", kept), ("i", np.abs(written)), ("o", shown)):
+    i = np.abs(written)  # where |g| is one
+    for name, values in (("f", kept), ("i", i), ("o", shown[np.isfinite(shown)])):
         shut, open_ = float((values < 0.1).mean()), float((values > 0.9).mean())
         found = f"where its inputs are huge, {name} is shut in {shut:.0%} of the places and open in {open_:.0%}"
         require(Finding(float(min(shut, open_) > 0.02), found, "a gate: some are shut, and some are open"))
     found = f"where its inputs are huge, i ⊙ g is from {written.min():.2g} to {written.max():.2g}"
     require(Finding(float(written.min() < -0.5 and written.max() > 0.5), found, "g = tanh(…): it adds and takes away"))
+    require(apart("f", kept, "i", i))
+    some = np.isfinite(shown) & (i > OPEN)  # here o is known, whatever f is
+    require(apart("f", kept[some], "o", shown[some]))
+    some = np.isfinite(shown) & (kept > OPEN)
+    require(apart("i", i[some], "o", shown[some]))
+
+
+def apart(name: str, gate: np.ndarray, other: str, another: np.ndarray) -> Finding:
+    """Where inputs are huge, one gate may be open or shut whether the other one is open or shut."""
+    ways = {}
+    for here, word in ((gate > OPEN, "open"), (gate <= OPEN, "shut")):
+        for there, word_there in ((another > OPEN, "open"), (another <= OPEN, "shut")):
+            ways[f"{name} is {word} and {other} is {word_there}"] = float((here & there).mean())
+    rarest = min(ways, key=lambda way: ways[way])
+    measured = f"where their inputs are huge, {rarest} in {ways[rarest]:.0%} of the places"
+    return Finding(float(ways[rarest] > 0.02), measured, "each gate has channels of its own: all four ways occur")
 
 
 @points(0.5, "The gates look at frame and state, around")
@@ -225,6 +244,7 @@ def test_the_state_holds_all_frames_before_and_no_other(student, seed):
     first = float(np.abs(codes(model, "states", x)[:, 0]).max())
     require(Finding(float(first == 0), f"the state of the first frame is up to {first:.2g}", "zero"))
     require(is_the_lstm(model, x))
+    require(is_handed_on(student, model, x))
 
 
 def is_the_lstm(model: Conditionals, x: np.ndarray) -> Finding:
@@ -237,6 +257,47 @@ def is_the_lstm(model: Conditionals, x: np.ndarray) -> Finding:
     return Finding(
         float(off <= SAME), f"videos in another order have states that are {off:.2g} others", "the same states"
     )
+
+
+def is_handed_on(student, model: Conditionals, x: np.ndarray) -> Finding:
+    """The states are those of the model's own ConvLSTM, which is given the codes of the frames, one by one, h and c.
+
+    A model whose ConvLSTM is not found, under one name of its own, is not asked.
+    """
+    required = "h′, c′ of each frame are the h, c of the next one"
+    lstm = its_lstm(student, model)
+    if not lstm:
+        return Finding(1.0, required, required)
+    e, s = (codes(model, method, x).astype(np.float32) for method in ("encode", "states"))
+    for slip, keeps_h, keeps_c in (("", 1, 1), ("c", 1, 0), ("h", 0, 1)):
+        off = np.abs(rolled(model, lstm, e, keeps_h, keeps_c) - s).max(axis=(0, 2, 3, 4))
+        if off.max() <= SAME:
+            measured = f"{slip} begins anew in every frame" if slip else "h and c are handed on"
+            return Finding(float(not slip), measured, required)
+        if not slip:
+            t, most = int((off > SAME).argmax()), float(off.max())
+    measured = f"from frame {t + 1} on states are up to {most:.2g} from what the ConvLSTM makes of codes, h and c"
+    return Finding(0.0, measured, required)
+
+
+def rolled(model: Conditionals, lstm: str, e: np.ndarray, keeps_h: float, keeps_c: float) -> np.ndarray:
+    """What states should be of the codes e (B, T, width, H, W), if so much of h and c is handed on."""
+    h = c = np.zeros_like(e[:, 0])
+    rows = [h]
+    for t in range(e.shape[1] - 1):
+        pair = model.handle.call(lstm, e[:, t], keeps_h * h, keeps_c * c)
+        h, c = (expect(v, h.shape, "ConvLSTM(…)(x, h, c)") for v in pair)
+        rows.append(h)
+    return np.stack(rows, axis=1)
+
+
+def its_lstm(student, model: Conditionals, width: int = 8) -> str:
+    """The name of the ConvLSTM that a model holds, by its parameters; "" where none is found, or several are."""
+    cell = {name: v.shape for name, v in student.new("ConvLSTM", width, width).parameters().items()}
+    inside = {name: v.shape for name, v in model.handle.parameters().items()}
+    names = {name.split(".")[0] for name in inside}
+    found = [n for n in names if {k[len(n) + 1 :]: v for k, v in inside.items() if k.startswith(n + ".")} == cell]
+    return found[0] if len(found) == 1 and cell else ""
 
 
 @points(0.5, "A frame is decoded with its own state")
