@@ -101,7 +101,7 @@ def find(path: Path, assignment: str, roster: Roster | None = None, scratch: Pat
     scratch: where archives of a class are unpacked. Raises CourseError where there is no submission, and for what
     cannot be read.
     """
-    if not path.exists():
+    if not (path.is_file() or path.is_dir()):  # a pipe is neither
         raise CourseError(f"There is no folder {path}. Give the folder or the archive that holds the submissions.")
     root, listings, aside = _class(path, assignment, scratch or path.parent / f".{path.name}.unpacked")
     students: dict[str, list[Entry]] = defaultdict(list)
@@ -374,6 +374,7 @@ def _moment(text: str, form: str) -> datetime | None:
 
 
 def _of_blackboard(name: str) -> re.Match | None:
+    """The parts of a name as Blackboard gives it, if what stands for its time is one."""
     one = BLACKBOARD.match(name)
     return one if one and _moment(one["time"], BLACKBOARD_TIME) else None
 

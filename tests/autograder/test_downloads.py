@@ -524,6 +524,12 @@ def test_what_a_platform_writes_is_never_opened_where_it_is_no_file(kind, tmp_pa
         submissions.arrival(tmp_path / "n" / "submitted" / "eve" / "hw1" / "timestamp.txt")
 
 
+def test_a_pipe_in_the_place_of_a_class_is_said(tmp_path, hurry):
+    os.mkfifo(tmp_path / "class.zip")
+    with pytest.raises(CourseError, match="There is no folder"):
+        downloads.find(tmp_path / "class.zip", "hw1")
+
+
 def test_a_timestamp_is_read_so_far_only(tmp_path):
     put(tmp_path / "timestamp.txt", b"")
     with (tmp_path / "timestamp.txt").open("wb") as file:
