@@ -162,7 +162,9 @@ class Student(ABC):
     def drawn(self, name: str, *shape: int) -> np.ndarray:
         """The samples that `drawn(name, …)` gave in the notebook: integer levels or reals, (n, *shape)."""
         samples, what = self.ask(do="drawn", name=name), f"drawn({name!r}, …)"
-        number = len(samples) if isinstance(samples, np.ndarray) and samples.ndim else 0
+        number = len(samples) if isinstance(samples, np.ndarray) and samples.ndim else 1
+        if not number:
+            raise StudentCodeError("wrong shape", f"{what} holds no samples.")
         return expect(samples, (number, *shape), what)
 
     def call(self, function: str, *args, seed: int = 0, limit: float = TIME_LIMIT, **kwargs):
@@ -332,10 +334,18 @@ def _named(value, what: str) -> dict[str, np.ndarray]:
     return value
 
 
+def listed(value, what: str) -> np.ndarray:
+    """`value` as an array of one dimension, however long. Raises StudentCodeError."""
+    return expect(value, (len(value),) if isinstance(value, np.ndarray) and value.ndim else (1,), what)
+
+
 def whole(values: np.ndarray, what: str) -> np.ndarray:
-    """Whole numbers of any type as int64. Raises StudentCodeError for fractions."""
+    """Whole numbers of any type as int64. Raises StudentCodeError for fractions, and numbers beyond int64."""
+    values = expect(values, np.shape(values) if isinstance(values, np.ndarray) else (), what)
     if values.dtype.kind not in "iu" and not (np.isfinite(values) & (values == np.trunc(values))).all():
         raise StudentCodeError("wrong type", f"{what} should be integer levels, got {values.dtype} fractions.")
+    if values.size and not -(2.0**62) < values.min() <= values.max() < 2.0**62:
+        raise StudentCodeError("wrong type", f"{what} should be integer levels, got {values.max():.3g} among them.")
     return values.astype(np.int64)
 
 
