@@ -248,6 +248,8 @@ def _without_finding(result: CheckResult, error: BaseException) -> CheckResult:
     """The result of a check that was ended: by another one, by the student's code, or by a fault of ours."""
     if isinstance(error, pytest.skip.Exception):
         return replace(result, outcome="skipped", measured=str(error.msg))
+    if isinstance(error, TypeError) and "numpy boolean" in str(error):  # that is how numpy says it, of nothing else
+        error = StudentCodeError("wrong type", "True and False came back where numbers are needed.")
     if isinstance(error, StudentCodeError):
         waits = error.kind in ("not implemented", "untrained")
         outcome = "skipped" if waits else "failed"

@@ -85,7 +85,7 @@ class Student(ABC):
         small biases make outputs depend strongly on the inputs.
         precise: in double precision, if the student's code runs in it: float32's rounding is no slip.
         """
-        number = self.ask(
+        answer = self.ask(
             do="construct",
             name=name,
             args=list(args),
@@ -96,7 +96,7 @@ class Student(ABC):
             biases=biases,
             precise=precise,
         )
-        return Handle(self, number, name)
+        return Handle(self, _number(answer), name)
 
     def _apart(self, use: str, seed: int) -> int:
         """A seed for one use, that tells nothing of the one that it is made of, nor of those for other uses."""
@@ -123,7 +123,7 @@ class Student(ABC):
             self._change = before
 
     def _rebuilt(self, name: str, of: str, precise: bool) -> int:
-        number, (how, seed) = self.ask(do="trained", name=name, of=of), self._change
+        number, (how, seed) = _number(self.ask(do="trained", name=name, of=of)), self._change
         if name not in self._weights:
             self._weights[name] = self.weights(name)
         sent = self._weights[name]
@@ -140,7 +140,11 @@ class Student(ABC):
 
     def weights(self, name: str) -> dict[str, np.ndarray]:
         """The weights of what was trained under `name`, as its file holds them."""
-        return _named(self.ask(do="weights", name=name), f"the weights of trained({name!r})")
+        what = f"the weights of trained({name!r})"
+        found = _named(self.ask(do="weights", name=name), what)
+        if any(values is None for values in found.values()):
+            raise StudentCodeError("wrong type", f"{what} should be arrays, all of them.")
+        return found
 
     def settings(self, name: str) -> dict:
         """How `name` was trained, as far as its weights file tells: {"lr": …, "steps": …, …}, and only such."""
@@ -157,8 +161,11 @@ class Student(ABC):
 
     def drawn(self, name: str, *shape: int) -> np.ndarray:
         """The samples that `drawn(name, …)` gave in the notebook: integer levels or reals, (n, *shape)."""
-        samples = self.ask(do="drawn", name=name)
-        return expect(samples, (len(samples), *shape), f"drawn({name!r}, …)")
+        samples, what = self.ask(do="drawn", name=name), f"drawn({name!r}, …)"
+        number = len(samples) if isinstance(samples, np.ndarray) and samples.ndim else 1
+        if not number:
+            raise StudentCodeError("wrong shape", f"{what} holds no samples.")
+        return expect(samples, (number, *shape), what)
 
     def call(self, function: str, *args, seed: int = 0, limit: float = TIME_LIMIT, **kwargs):
         """The result of a function of the notebook, as arrays."""
@@ -166,7 +173,7 @@ class Student(ABC):
 
     def gradient(self, function: str, *args, argument: int = 0, cotangent=None, seed: int = 0, **kwargs) -> np.ndarray:
         """Gradient of Σ cotangent · function(*args) by one of its arguments, for a function of the notebook."""
-        return self.ask(
+        answer = self.ask(
             do="gradient",
             target=None,
             method=function,
@@ -177,6 +184,7 @@ class Student(ABC):
             cotangent=cotangent,
             argument=argument,
         )
+        return expect(answer, np.shape(args[argument]), f"the gradient of {function}")
 
 
 class Handle:
@@ -271,7 +279,9 @@ class Handle:
             output=output,
             train=train,
         )
-        return _named(answer, f"the gradients of {self.label}.{method}") if wrt == "parameters" else answer
+        if wrt == "parameters":
+            return _named(answer, f"the gradients of {self.label}.{method}")
+        return expect(answer, np.shape(args[0]), f"the gradient of {self.label}.{method}")
 
     def jacobian(
         self, method: str, x: np.ndarray, seed: int = 0, output: int = 0, first: int = 0, last: int | None = None
@@ -280,7 +290,7 @@ class Handle:
 
         first, last: rows first … last − 1 only.
         """
-        return self._student.ask(
+        answer = self._student.ask(
             do="jacobian",
             target=self._number,
             method=method,
@@ -290,6 +300,8 @@ class Handle:
             first=first,
             last=last,
         )
+        rows = len(answer) if isinstance(answer, np.ndarray) and answer.ndim else 0
+        return expect(answer, (rows, *np.shape(x)), f"the Jacobian of {self.label}.{method}")
 
     def parameters(self) -> dict[str, np.ndarray]:
         """{name: values} of its parameters."""
@@ -308,6 +320,13 @@ def _parts(arrays: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
     return parts
 
 
+def _number(value) -> int:
+    """The number of an object in the student's hands. Raises StudentCodeError: the other side need not be ours."""
+    if type(value) is not int or not 0 <= value < 2**31:
+        raise StudentCodeError("wrong type", "the notebook answered with something that is no object of its own.")
+    return value
+
+
 def _named(value, what: str) -> dict[str, np.ndarray]:
     """{name: array, or None} as it should come back. Raises StudentCodeError: the other side need not be ours."""
     if not isinstance(value, dict) or any(not isinstance(v, np.ndarray | None) for v in value.values()):
@@ -315,10 +334,18 @@ def _named(value, what: str) -> dict[str, np.ndarray]:
     return value
 
 
+def listed(value, what: str) -> np.ndarray:
+    """`value` as an array of one dimension, however long. Raises StudentCodeError."""
+    return expect(value, (len(value),) if isinstance(value, np.ndarray) and value.ndim else (1,), what)
+
+
 def whole(values: np.ndarray, what: str) -> np.ndarray:
-    """Whole numbers of any type as int64. Raises StudentCodeError for fractions."""
+    """Whole numbers of any type as int64. Raises StudentCodeError for fractions, and numbers beyond int64."""
+    values = expect(values, np.shape(values) if isinstance(values, np.ndarray) else (), what)
     if values.dtype.kind not in "iu" and not (np.isfinite(values) & (values == np.trunc(values))).all():
         raise StudentCodeError("wrong type", f"{what} should be integer levels, got {values.dtype} fractions.")
+    if values.size and not -(2.0**62) < values.min() <= values.max() < 2.0**62:
+        raise StudentCodeError("wrong type", f"{what} should be integer levels, got {values.max():.3g} among them.")
     return values.astype(np.int64)
 
 

@@ -553,7 +553,8 @@ def decode(value, arrays: list[np.ndarray]):
     """The value that `encode` made: numpy arrays in their places."""
     if isinstance(value, dict):
         if set(value) == {"array"}:
-            return arrays[value["array"]]
+            array = arrays[value["array"]]
+            return array.astype(np.float32) if array.dtype == np.float16 else array  # not much can compute with halves
         inner = value["dict"] if set(value) == {"dict"} else value
         return {k: decode(v, arrays) for k, v in inner.items()}
     if isinstance(value, list):

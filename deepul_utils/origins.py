@@ -78,7 +78,7 @@ def own_metadata(metadata: dict, key: str, kind: type):
     """What a file says of itself, if it says it in the form that is ours: files come from anywhere."""
     try:
         value = json.loads(metadata.get(key, "null"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return kind()
     inner = [*value, *value.values()] if isinstance(value, dict) else value
     return value if isinstance(value, kind) and all(isinstance(v, str) for v in inner) else kind()

@@ -46,6 +46,9 @@ class Quantizer:
 
     def vectors_of(self, k: np.ndarray) -> np.ndarray:
         """e_k at every place, as we look it up: (B, H, W) -> (B, D, H, W)."""
+        if k.min() < -len(self.codebook) or k.max() >= len(self.codebook):
+            what = f"the codes of {self.handle.label}"
+            raise StudentCodeError("wrong type", f"{what} should be 0 … {self.codes - 1}, got {k.min()} … {k.max()}.")
         return np.moveaxis(self.codebook[k], -1, 1)
 
     def by_z(self, z: np.ndarray, output: int, cotangent=None) -> np.ndarray:

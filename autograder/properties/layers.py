@@ -18,6 +18,8 @@ def are_their_own(stored: Mapping[str, np.ndarray], parameters: Mapping[str, np.
     stored: the state by name, where a shared parameter stands once for every place that it is used in. parameters:
     each of them once. With random values no two are equal by chance.
     """
+    if not isinstance(stored, Mapping):
+        return Finding(0.0, "state_dict() gave no weights by their names", "every layer has weights of its own")
     of_parameters = {
         values.tobytes(): name for name, values in parameters.items() if not np.isin(values, (0, 1)).all()
     }  # masks may be shared

@@ -369,7 +369,7 @@ def _how_stepped(after: np.ndarray, z: np.ndarray, t: float, s: float, condition
     for slip, stay in others.items():
         if _fits(after, step_probabilities(conditionals, z, stay), levels)[0] > EXPLAINS:
             return slip
-    if hidden.sum() > 1 and (lifted.all(axis=1) | ~lifted.any(axis=1)).all():
+    if hidden.sum() > 1 and not lifted.all() and (lifted.all(axis=1) | ~lifted.any(axis=1)).all():
         return "All masks of an example are lifted together: draw a number for each token."
     likely = conditionals.log_p(z[None])[0].argmax(axis=-1)
     if (np.where(after == levels, likely, after) == likely)[:, hidden].all():
@@ -423,9 +423,11 @@ def _match(samples: np.ndarray, pmf: np.ndarray, seed: int) -> Finding:
 
 
 def drawn_alike(a: np.ndarray, b: np.ndarray, levels: int) -> float:
-    """The p-value of χ²: two samples of states (n, dims) have one distribution."""
+    """The p-value of χ²: two samples of states (n, dims) have one distribution; 0 where one has what is no state."""
     from scipy.stats import chi2_contingency
 
+    if min(a.min(), b.min()) < 0 or max(a.max(), b.max()) >= levels:
+        return 0.0
     dims = a.shape[1]
     counts = np.stack(
         [np.bincount(np.ravel_multi_index(x.T, (levels,) * dims), minlength=levels**dims) for x in (a, b)]

@@ -49,7 +49,7 @@ def _load(name: str, file: Path, model: nn.Module) -> History:
         with safe_open(file, framework="pt") as stored:
             weights = {k: stored.get_tensor(k) for k in stored.keys()}  # noqa: SIM118 - not a dict
             metadata = stored.metadata() or {}
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, LookupError, AttributeError) as error:  # the last two: of a type unknown to torch
         raise KitError(
             f"{exercise_of(name)}: {places.shown(file)} is no readable weights file ({error}). "
             f"Train it anew with trained({name!r}, …, retrain=True)."
@@ -58,7 +58,7 @@ def _load(name: str, file: Path, model: nn.Module) -> History:
     model.load_state_dict(weights)
     try:
         return History(**json.loads(metadata.get("history", "{}")), frames=_read_frames(file))
-    except (ValueError, TypeError):  # the weights are good without it
+    except (ValueError, TypeError, RecursionError):  # the weights are good without it
         return History()
 
 

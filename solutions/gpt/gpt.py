@@ -481,8 +481,8 @@ seen_x = torch.as_tensor(text.sample(1, seed=4, split="test")).long()[:, :48]
 with torch.no_grad():
     gpt.logits(seen_x)
 print(text.decode(seen_x[0]))
-for k, block in enumerate(gpt.blocks, start=1):
-    heads = block.attention.weights[0]
+for k, layer in enumerate((m for m in gpt.modules() if isinstance(m, CausalAttention)), start=1):
+    heads = layer.weights[0]
     figure = plots.masks(list(heads), titles=[f"block {k}, head {h + 1}" for h in range(len(heads))])
 figure
 
@@ -678,8 +678,8 @@ plots.image_rows(rows | {f"drawn {k + 1}": shown(x[:12]) for k, x in enumerate(a
 place = 8 * 4 + 3
 with torch.no_grad():
     igpt.logits(shape_test[:200])
-for k, block in enumerate(igpt.blocks, start=1):
-    weights = block.attention.weights[:, :, place, 1:].mean(dim=0)  # (heads, 63); the first is the beginning's
+for k, layer in enumerate((m for m in igpt.modules() if isinstance(m, CausalAttention)), start=1):
+    weights = layer.weights[:, :, place, 1:].mean(dim=0)  # (heads, 63); the first is the beginning's
     maps = F.pad(weights, (0, 1)).view(-1, 8, 8)
     figure = plots.masks(list(maps), titles=[f"block {k}, head {h + 1}" for h in range(len(maps))])
 figure

@@ -114,6 +114,20 @@ def test_a_fault_of_ours_is_not_graded(run, fault):
     assert "could not be run" in score.headline
 
 
+@pytest.mark.parametrize("code", ["-said", "said - said", "np.subtract(said, said)"])
+def test_true_and_false_in_the_place_of_numbers_are_the_students(run, code):
+    result = run(f"""
+        import numpy as np
+
+        @points(4, "One")
+        def test_one():
+            said = np.array([True, False])
+            {code}
+    """)["one"]
+    assert (result.outcome, result.points) == ("failed", 0)
+    assert "True and False came back where numbers are needed" in result.measured
+
+
 def test_a_fault_before_the_check_starts_is_not_graded(run):
     result = run("""
         @pytest.fixture

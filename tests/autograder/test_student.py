@@ -931,3 +931,54 @@ def test_a_method_may_differentiate_if_asked(two):
     with slip("raised", "grad"):
         two[1].call("slope", x)
     assert two[1].call("slope", x, differentiate=True).shape == (3, 2)
+
+
+# ---- a notebook whose answers are none of our workbench's ------------------------------------------------
+
+
+class Forged(module.Student):
+    """Answers everything with one thing."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def request(self, message, arrays, limit):
+        return encode(self.answer)
+
+
+NO_OBJECTS = [None, "x", [], [1], {}, -1, 2**40, True, 1.0, np.zeros(2)]
+NO_GRADIENTS = [None, "x", [], {}, 3, np.zeros(()), np.zeros((3, 5)), np.zeros((0, 3)), [X]]
+NO_WEIGHTS = [None, "x", [], 3, {"w": None}, {"w": "x"}, {"w": [1]}, np.zeros(3)]
+
+
+@pytest.mark.parametrize("answer", NO_OBJECTS, ids=repr)
+def test_an_answer_that_is_no_object_is_the_notebooks_doing(answer):
+    for ask in (lambda s: s.new("Model"), lambda s: s.trained("made")):
+        with pytest.raises(StudentCodeError, match=r"answered with something that is no object|by their names"):
+            ask(Forged(answer))
+
+
+@pytest.mark.parametrize("answer", NO_GRADIENTS, ids=repr)
+def test_an_answer_that_is_no_gradient_is_the_notebooks_doing(answer):
+    student = Forged(answer)
+    model = module.Handle(student, 0, "Model")
+    for ask in (
+        lambda: model.gradient("log_prob", X),
+        lambda: student.gradient("loss", X, X, argument=1),
+        lambda: model.jacobian("forward", X),
+    ):
+        with pytest.raises(StudentCodeError, match=r"should|returned None"):
+            ask()
+
+
+@pytest.mark.parametrize("answer", NO_WEIGHTS, ids=repr)
+def test_answers_that_are_no_weights_and_no_samples_are_the_notebooks_doing(answer):
+    with pytest.raises(StudentCodeError, match="should be arrays"):
+        Forged(answer).weights("made")
+    with pytest.raises(StudentCodeError):
+        Forged(answer).drawn("made", 3)
+
+
+def test_half_precision_comes_as_single():
+    assert Forged(np.ones(5, dtype=np.float16)).call("f").dtype == np.float32

@@ -7,7 +7,7 @@ from autograder.families import sequences as family
 from autograder.families.autoregressive import STRONG, Conditionals
 from autograder.properties import attention, byte_pairs, sequences
 from autograder.properties.autoregressive import log_conditionals
-from autograder.student import expect, whole
+from autograder.student import expect, listed, whole
 from deepul_utils import sequences as data
 from deepul_utils.sequences.contexts import above_limit
 
@@ -234,7 +234,7 @@ def reference_merges(x: np.ndarray) -> np.ndarray:
 def tokens_of(student, x: np.ndarray, merges: np.ndarray) -> np.ndarray:
     """The student's tokens of a text, int64 (up to T,)."""
     tokens = student.call("encode", x, LETTERS, merges)
-    return whole(expect(tokens, (len(tokens),), "encode(x, levels, merges)"), "encode(x, levels, merges)")
+    return whole(listed(tokens, "encode(x, levels, merges)"), "encode(x, levels, merges)")
 
 
 @points(0.5, "Each merge is of the most frequent pair")
@@ -267,7 +267,7 @@ def test_decoding_gives_back_what_was_encoded(student, seed):
     merges = reference_merges(uneven(seed, 2 * LONG))
     for x in (uneven(seed + 1, LONG), np.random.default_rng(seed).integers(LETTERS, size=100), np.array([2])):
         back = student.call("decode", tokens_of(student, x, merges), LETTERS, merges)
-        back = whole(expect(back, (len(back),), "decode(tokens, levels, merges)"), "decode(tokens, levels, merges)")
+        back = whole(listed(back, "decode(tokens, levels, merges)"), "decode(tokens, levels, merges)")
         require(byte_pairs.gives_back(x, back))
 
 
