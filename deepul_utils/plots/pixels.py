@@ -201,6 +201,7 @@ def _field(ax, array: np.ndarray, centre: tuple[int, int]):
     image.set_linewidth(0.8 if max(H, W) <= 20 else 0.4)
     if not binary:
         image.set(array=relative, cmap=_reach(), norm=LogNorm(1e-4, 1, clip=True))
+        image.set_edgecolor("white" if max(H, W) <= 40 else "none")  # beside the pale ones, through which nothing comes
     past = [(-0.5, row + 0.5), (column - 0.5, row + 0.5), (column - 0.5, row - 0.5), (W - 0.5, row - 0.5)]
     ax.plot(*zip(*past, strict=True), color=INK, linewidth=1.2, solid_capstyle="butt")
     ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=ORANGE, linewidth=2.2, zorder=3))
