@@ -65,7 +65,7 @@ class Limits:
                 known = ", ".join(f"{k}={_shown(k, v)}" for k, v in cls().to_json().items() if k in kinds)
                 raise ValueError(f"--limit {change}: give one of {known} with a number of yours.") from None
             if not (math.isfinite(values[name]) and values[name] >= LEAST[name]):
-                least, usual = _shown(name, LEAST[name]), _shown(name, getattr(cls(), name))
+                least, usual = _shown(name, LEAST[name]), _shown(name, getattr(cls(), name)).replace(" ", "")
                 unit = "; without a unit, a size is in bytes" if name in SIZES else ""
                 raise ValueError(f"--limit {change}: it must be {least} or more, such as {name}={usual}{unit}.")
         return cls(**values)

@@ -162,11 +162,11 @@ def test_the_version_is_said(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("memory=6", "it must be 512 MiB or more, such as memory=4 GiB; without a unit, a size is in bytes."),
+        ("memory=6", "it must be 512 MiB or more, such as memory=4GiB; without a unit, a size is in bytes."),
         ("memory=0", "it must be 512 MiB or more"),
         ("memory=0.1 GiB", "it must be 512 MiB or more"),
-        ("disk=1", "it must be 64 MiB or more, such as disk=512 MiB;"),
-        ("file=1KB", "it must be 16 MiB or more, such as file=256 MiB;"),
+        ("disk=1", "it must be 64 MiB or more, such as disk=512MiB;"),
+        ("file=1KB", "it must be 16 MiB or more, such as file=256MiB;"),
         ("processes=0", "it must be 4 or more, such as processes=32."),
         ("threads=1", "it must be 32 or more, such as threads=256."),
         ("open_files=-1", "it must be 256 or more"),
