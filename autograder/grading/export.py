@@ -7,6 +7,7 @@ documentation of grade imports.
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -256,12 +257,8 @@ def _grade_column(table: Table, assignment: str, column: str, candidates: list[i
     if column:
         found = [k for k, title in titles.items() if column.strip() in (title, title.strip())]
     else:
-        here = assignments.get(assignment)
-        names = (folded(assignment), folded(here.title))
-        plain = {k: folded(re.sub(r"\(\d+\)\s*$|Points Grade.*$", "", title)) for k, title in titles.items()}
-        found = [k for k, t in plain.items() if t in names] or [
-            k for k, t in plain.items() if any(re.search(rf"(?<![a-z0-9]){re.escape(n)}(?![0-9])", t) for n in names)
-        ]
+        plain = {k: re.sub(r"\(\d+\)\s*$|Points Grade.*$", "", title) for k, title in titles.items()}
+        found = _called(plain, assignment)
     if len(found) != 1:
         many = "several columns are" if found else "no column is"
         raise CourseError(
@@ -269,6 +266,23 @@ def _grade_column(table: Table, assignment: str, column: str, candidates: list[i
             f"Say which with --column; there are: {_listed(list(titles.values()))}."
         )
     return found[0]
+
+
+def _called(titles: dict[int, str], assignment: str) -> list[int]:
+    """Which of these titles are the assignment's name or its title; where none is, which have it among their words."""
+    names = [_words(assignment), _words(assignments.get(assignment).title)]
+    if numbered := re.fullmatch(r"hw(\d+)", assignment):
+        names.append(["homework", numbered[1]])
+    words = {k: _words(title) for k, title in titles.items()}
+    return [k for k, w in words.items() if w in names] or [
+        k for k, w in words.items() if any(w[i : i + len(n)] == n for n in names for i in range(len(w)))
+    ]
+
+
+def _words(title: str) -> list[str]:
+    """Its words and numbers, apart from each other: hw, 1 of “HW-01”."""
+    parts = re.findall(r"\d+|[^\W\d_]+", unicodedata.normalize("NFKC", title).casefold())
+    return [str(int(part)) if part.isdecimal() else part for part in parts]
 
 
 def _value(text: str) -> float | None:

@@ -83,6 +83,23 @@ def test_a_column_that_is_not_plain_is_asked_for():
         export.fill("canvas", written(rows), "hw1", KNOWN, ROSTER)
 
 
+@pytest.mark.parametrize(
+    "title", ["DUL hw1 (77)", "CS294-158 HW1: likelihoods", "HW 01 (2027)", "Homework 1", "Week 3 – homework #1 (9)"]
+)
+def test_a_title_that_has_the_name_among_its_words_is_the_assignments(title):
+    rows = canvas(title)
+    rows[0][5] = "Homework 11 (76)"
+    filled = export.fill("canvas", written(rows), "hw1", KNOWN, ROSTER)
+    assert [row[5:7] for row in read(filled.text)[2:4]] == [["7", "100"], ["7", "87.5"]]
+
+
+@pytest.mark.parametrize("title", ["hw10", "show1 (3)", "Autoregressive (2)", "1 hw"])
+def test_a_title_of_another_assignment_is_not_taken(title):
+    rows = canvas(title)
+    with pytest.raises(CourseError, match="no column is plainly that of hw1"):
+        export.fill("canvas", written(rows), "hw1", KNOWN, ROSTER)
+
+
 def test_other_points_are_scaled_only_where_that_is_said():
     with pytest.raises(CourseError, match="Canvas has 20 points for this, and the gradebook 100"):
         export.fill("canvas", written(canvas(most="20")), "hw1", KNOWN, ROSTER)

@@ -336,7 +336,8 @@ def test_the_demo_class_is_graded_as_it_should_be(tmp_path):
         for r in validate.score(validate.Case(assignments.get_exercise(e), "solution")).results
         if "samples_follow" in r.name
     }
-    assert sampled.keys() == live.keys() and len(live) == 2
+    assert sampled.keys() == live.keys()
+    assert len(live) == 2
     assert sampled != live
 
     batch.write_csv(tmp_path / "grades.csv", "hw1", results)
