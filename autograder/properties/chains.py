@@ -202,6 +202,9 @@ def kinds_of_bound(at: Callable, x: np.ndarray, alpha_bar: np.ndarray, seed: int
     return {
         "": right,
         PRIOR: right - prior,
+        "The KL of the prior is turned round: it is KL(q(x_T | x_0) ‖ N(0, I)).": right
+        - prior
+        + reversed_prior(alpha_bar, x),
         "The constant of the last Gaussian is missing: D/2 · log 2πβ_1.": right - D / 2 * np.log(2 * np.pi * beta),
         "The constant of the last Gaussian is half of log 2πβ_1 for each of the D numbers, and not once for all.": right
         - (D - 1) / 2 * np.log(2 * np.pi * beta),
@@ -224,6 +227,12 @@ def prior_of_bound(alpha_bar: np.ndarray, x: np.ndarray) -> np.ndarray:
     """KL(q(x_T | x_0) ‖ N(0, I)), (B,)."""
     last = alpha_bar[-1]
     return (last * (x**2).sum(axis=1) - x.shape[1] * (last + np.log1p(-last))) / 2
+
+
+def reversed_prior(alpha_bar: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """KL(N(0, I) ‖ q(x_T | x_0)), the other way round: (B,)."""
+    last = alpha_bar[-1]
+    return (last * (x**2).sum(axis=1) / (1 - last) + x.shape[1] * (1 / (1 - last) - 1 + np.log1p(-last))) / 2
 
 
 def bound_is_that_of_a_perfect_network(got: np.ndarray, x: np.ndarray, data: Mixture, alpha_bar: np.ndarray) -> Finding:

@@ -16,6 +16,8 @@ P_VALUE = 1e-6  # see discrete.P_VALUE
 MOVED = 1e-5  # of the size of the outputs: with random weights what is seen moves them by far more
 # A share of the pairs' mean distance by which stronger guidance brings samples of one label together, at least.
 NEARER = 0.97
+NORMALISED = 1e-3  # LayerNorm's ε moves what it gives by some 1e-5
+ONE_LINE = 1e-5  # of the length of a line: single precision leaves it by less than 1e-6, two heads by 1e-3 and more
 
 
 # ---- patches -------------------------------------------------------------------------------------------
@@ -67,6 +69,55 @@ def can_learn(gradients: Mapping[str, np.ndarray | None]) -> Finding:
     )
     measured = f"the largest gradient of a fresh block is {size:.2g}"
     return Finding(float(size > 0), measured, "above zero: its gates can open", slip="" if size > 0 else slip)
+
+
+# What stands behind the gates is read from a fresh block h + γ_1 f + γ_2 g, whose gates γ are zero: the derivative of
+# output e by its gate is f_e, and by the other gate g_e.
+
+
+def has_two_gates(entries: int, width: int) -> Finding:
+    """So many numbers of what c is made into open a gate of a fresh block."""
+    slip = {width: "One gate serves both halves: attention and MLP have a gate γ of their own."}.get(entries, "")
+    ok = entries == 2 * width
+    measured = f"{entries} numbers of the layer on c open a gate"
+    return Finding(float(ok), measured, f"{2 * width}: two gates of width {width}", slip="" if ok else slip)
+
+
+def is_of_the_normalised(base: np.ndarray, scaled: np.ndarray, other: np.ndarray) -> Finding:
+    """What is gated, (2 · width,), is a function of LN(h): of h it hangs on, but not on its scale and its mean.
+
+    scaled: the same of a · h + b. other: of another h.
+    """
+    required = "attention and MLP are given LN(h), where α and β are zero"
+    size = float(np.abs(base).max()) + 1e-12
+    moved, off = np.abs(other - base) / size, float(np.abs(scaled - base).max()) / size
+    if (moved > MOVED).mean() < 0.9:
+        slip = "With α = 0 nothing of h is left: its factor is 1 + α, not α."
+        return Finding(0.0, "what is gated does not move with h", required, slip=slip)
+    slip = "Attention and MLP are given h itself, or another norm: LN(h) has mean 0 and variance 1 in each token."
+    measured = f"for a · h + b what is gated changes by {off:.1g} of its size"
+    ok = off <= NORMALISED
+    return Finding(float(ok), measured, f"{required}: at most {NORMALISED:g}", off, NORMALISED, slip="" if ok else slip)
+
+
+def heads_attend_apart(mixtures: np.ndarray, heads: int) -> Finding:
+    """Of one token among copies of itself and of another, in several shares, (shares, width): what attention gives.
+
+    One head can only move along the line between two values. Several, each with its own weights, leave it.
+    """
+    required = f"{heads} heads, each with weights of its own" if heads > 1 else "one head"
+    if mixtures.shape[1] < 2:
+        slip = "Attention is over dimension 1 of (B, N, width), of every token to all."
+        return Finding(0.0, "what is gated hangs on no other token", required, slip=slip)
+    spread = np.linalg.svd(np.diff(np.nan_to_num(mixtures), axis=0), compute_uv=False)
+    aside = float(spread[1] / max(spread[0], 1e-30))
+    if heads > 1:
+        slip = "All heads attend alike: q, k and v of (B, N, width) are cut into heads, before the attention."
+        measured, ok = f"{heads} heads leave the line of one by {aside:.1g} of its length", aside > ONE_LINE
+    else:
+        slip = "The number of heads is not the one that is asked for."
+        measured, ok = f"one head leaves its line by {aside:.1g} of its length", aside <= ONE_LINE
+    return Finding(float(ok), measured, required, slip="" if ok else slip)
 
 
 def moves(base: np.ndarray, changed: np.ndarray, measured: str, required: str, slip: str) -> Finding:

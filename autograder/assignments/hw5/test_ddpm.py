@@ -17,17 +17,20 @@ DRAWS = 4000
 BOUNDS = 12_000
 STEPS = 100  # of the chain that is trained
 GENTLE, NOTHING = 0.011, 0.011  # the largest β_1, and what may be left of the data; 0.01 is asked for
+TWICE = "ε is drawn twice: the target is the noise that is in x_t."
 
 
-def chain(seed: int, steps: int = 6) -> tuple[np.ndarray, np.ndarray]:
-    """A random schedule β (T,), in no order, and its ᾱ (T + 1,)."""
-    betas = np.random.default_rng(seed).uniform(0.05, 0.5, size=steps).astype(np.float32).astype(np.float64)
+def chain(seed: int, steps: int = 6, most: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
+    """A random schedule β (T,), in no order, up to `most`, and its ᾱ (T + 1,)."""
+    betas = np.random.default_rng(seed).uniform(0.05, most, size=steps).astype(np.float32).astype(np.float64)
     return betas, np.append(1.0, np.cumprod(1 - betas))
 
 
-def small(student: Student, seed: int, dims: int = 2, size: float = 1.0, draw: int = 0) -> Model:
-    """A small model with random weights, of a random chain."""
-    betas = chain(seed)[0].astype(np.float32)
+def small(
+    student: Student, seed: int, dims: int = 2, size: float = 1.0, draw: int = 0, betas: np.ndarray | None = None
+) -> Model:
+    """A small model with random weights, of a random chain where none is given."""
+    betas = (chain(seed)[0] if betas is None else betas).astype(np.float32)
     return family.small(student, "DDPM", betas, dims=dims, seed=seed, size=size, draw=draw)
 
 
@@ -114,7 +117,7 @@ def test_denoising_loss(student, seed):
         new = partial(small, student, seed + k, 2)
         require(
             family.loss_finding(
-                new, family.example(seed + k), partial(kinds_of_loss, alpha_bar), required, seed + 10 * k
+                new, family.example(seed + k), partial(kinds_of_loss, alpha_bar), required, seed + 10 * k, TWICE
             )
         )
 
@@ -133,6 +136,7 @@ def kinds_of_loss(alpha_bar: np.ndarray, model: Model, x: np.ndarray, seed: int)
         "": squares(eps - guess),
         "It is the mean over the dimensions: sum over them.": squares(eps - guess) / x.shape[1],
         "The network is given the clean x in the place of x_t.": squares(eps - model.at(x, t)),
+        TWICE: squares(rng.normal(size=x.shape) - guess),
         "The target is x_0: ε̂ guesses the noise.": squares(x - guess),
         "ᾱ is that of the step before: t counts from 1, and ᾱ_t is of the same t.": squares(
             eps - model.at(noisy(alpha_bar[t - 1]), t)
@@ -248,15 +252,18 @@ def test_samples_of_a_whole_chain(student, seed):
 @points(1, "Samples by DDIM, by their mean and covariance")
 @hint("From x_T ~ N(0, I) over the times torch.linspace(T, 0, steps + 1).round(), which end at 0.")
 def test_samples_by_ddim(student, seed):
-    betas, alpha_bar = chain(seed, 12)
     data = diffusion.mixture(2, seed, components=1)
-    model = perfect(student, data, betas, alpha_bar)
-    for steps, eta in ((4, 0.0), (6, 1.0)):
+    for steps, eta, most in ((4, 0.0, 0.5), (6, 1.0, 0.5), (12, 1.0, 0.2)):  # in many small steps η is seen best
+        betas, alpha_bar = chain(seed, 12, most)
         times = np.linspace(12, 0, steps + 1).round().astype(int)
         mean, covariance = chains.of_ddim(data, alpha_bar, times, eta)
-        drawn = model.ask("ddim", DRAWS, DRAWS, steps, eta, seed=seed)
+        drawn = perfect(student, data, betas, alpha_bar).ask("ddim", 2 * DRAWS, 2 * DRAWS, steps, eta, seed=seed)
         early, spread = chains.of_ddim(data, alpha_bar, times[:-1], eta)
-        slips = {"It ends before the time 0.": (drawn - early, spread)}
+        center, narrow = chains.of_ddim(data, alpha_bar, times, 1 - eta)
+        slips = {
+            "It ends before the time 0.": (drawn - early, spread),
+            f"It draws with η = {1 - eta:g}, whatever η is given.": (drawn - center, narrow),
+        }
         require(diffusion.noise_is(drawn - mean, covariance, f"samples in {steps} steps with η = {eta:g}", slips))
 
 
@@ -267,9 +274,9 @@ def test_samples_by_ddim(student, seed):
 )
 def test_bound_over_all_terms(student, seed):
     """For any network it has the distribution that the noise gives it; with a perfect one it is above the entropy."""
-    for k in range(2):
-        _, alpha_bar = chain(seed + k)
-        model = small(student, seed + k)
+    for k, (steps, most) in enumerate(((6, 0.5), (3, 0.2))):  # of a short chain much of x is left, and the prior tells
+        betas, alpha_bar = chain(seed + k, steps, most)
+        model = small(student, seed + k, betas=betas)
         x = np.repeat(np.random.default_rng(seed + k).normal(size=(1, 2)), BOUNDS, axis=0)
         kinds = chains.kinds_of_bound(model.at, x, alpha_bar, seed)
         required = f"the sum of the three parts (p > {diffusion.P_VALUE:g})"

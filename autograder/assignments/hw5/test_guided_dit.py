@@ -50,7 +50,7 @@ def of_block(seed: int, n: int = 6):
     return rng.normal(size=(n, TOKENS, WIDTH)).astype(np.float32), rng.normal(size=(n, WIDTH)).astype(np.float32)
 
 
-@points(2.5, "Patches are squares, and come back")
+@points(2, "Patches are squares, and come back")
 @hint("Every token holds the C · p² numbers of one p × p square; unpatchify puts every number where it was.")
 def test_patches_are_squares_and_come_back(student, seed):
     rng = np.random.default_rng(seed)
@@ -63,7 +63,7 @@ def test_patches_are_squares_and_come_back(student, seed):
         require(guided.comes_back(back, x, "unpatchify(patchify(x)) = x"))
 
 
-@points(2.5, "A block is the identity at the start")
+@points(2, "A block is the identity at the start")
 @hint("x + gate · f(x), with a gate that is zero at the start, in both halves of the block.")
 def test_a_block_is_the_identity_at_the_start(student, seed):
     handle, forward = block(student, seed, fresh=True)
@@ -71,6 +71,46 @@ def test_a_block_is_the_identity_at_the_start(student, seed):
     require(guided.is_the_identity(forward(h, c), h))
     cotangent = np.random.default_rng(seed).normal(size=h.shape).astype(np.float32)
     require(guided.can_learn(handle.gradient("__call__", h, c, wrt="parameters", cotangent=cotangent)))
+
+
+@points(1, "Attention and an MLP wait behind the gates")
+@hint("γ_1 · attention((1 + α_1) LN(h) + β_1) and γ_2 · MLP((1 + α_2) LN(h) + β_2), with so many heads as asked for.")
+def test_attention_and_an_mlp_wait_behind_the_gates(student, seed):
+    """Where the gates of a fresh block are no numbers of a zero vector, or c = 0 opens them, it is not asked."""
+    h, _ = of_block(seed, 2)
+    gated = behind_the_gates(student, seed, HEADS)
+    here = gated(h[:1])
+    if not len(here):
+        return
+    require(guided.has_two_gates(len(here), WIDTH))
+    require(guided.is_of_the_normalised(here, gated(2.5 * h[:1] + 0.7), gated(h[1:])))
+    others = np.concatenate([h[:1, :1], h[1:, 1:]], axis=1)
+    for heads in (HEADS, 1):
+        gated = behind_the_gates(student, seed, heads)
+        is_attention = np.abs(gated(others) - gated(h[:1])) > guided.MOVED * np.abs(gated(h[:1])).max()
+        copies = [h[:1, [0] * k + [1] * (TOKENS - k)] for k in range(1, TOKENS)]
+        require(guided.heads_attend_apart(np.stack([gated(tokens)[is_attention] for tokens in copies]), heads))
+
+
+def behind_the_gates(student, seed: int, heads: int):
+    """What the gates open to, at the first token: a function of h, (1, N, width), one number for each number of a
+    vector that opens a gate. Weights are random, and all gates shut by c = 0.
+    """
+    handle = student.new("DiTBlock", WIDTH, heads, seed=seed, biases=0.0, precise=True)
+    h, c = of_block(seed, 1)
+    c, first = 0 * c, np.zeros_like(h)
+    first[:, 0] = 1
+    if not guided.is_the_identity(expect(handle.call("__call__", h, c), h.shape, "DiTBlock.forward(h, c)"), h).passed:
+        return lambda h: np.zeros(0)
+    zero = {k: p for k, p in handle.parameters().items() if p is not None and p.ndim == 1 and not p.any()}
+
+    def gradients(h: np.ndarray) -> np.ndarray:
+        found = handle.gradient("__call__", h, c, wrt="parameters", cotangent=first)
+        of = [p if found.get(k) is None else expect(found[k], p.shape, f"the gradient of {k}") for k, p in zero.items()]
+        return np.concatenate([np.zeros(0), *of])
+
+    opens = gradients(h) != 0
+    return lambda h: gradients(h)[opens]
 
 
 @points(1.5, "A block mixes tokens, and knows c")
@@ -114,6 +154,7 @@ def test_every_image_for_itself(student, seed):
         return model.velocity(r[:, :-2].reshape(-1, *TINY), r[:, -2], r[:, -1].astype(np.int64))
 
     require(hygiene.finite(velocity(rows), "of velocity"))
+    require(hygiene.finite(model.velocity(x, np.ones_like(t), y), "of velocity at t = 1, the end"))
     require(hygiene.rows_are_independent(velocity, rows))
     require(hygiene.one_example(velocity, rows))
 

@@ -15,6 +15,7 @@ from deepul_utils import toy
 BETA_0, BETA_1 = 0.1, 20.0
 CHAINS = 4000
 LEVELS = 24
+TWICE = "ε is drawn twice: the target is the noise that is in x_t."
 
 
 def levels(t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -113,7 +114,7 @@ def test_denoising_loss(student, seed):
     for k in range(2):
         required = f"‖ε − ε̂(α x + σ ε, t)‖² of fresh t and ε (p > {diffusion.P_VALUE:g})"
         new, x = partial(small, student, seed + k, 2), family.example(seed + k)
-        require(family.loss_finding(new, x, partial(kinds_of_loss, student), required, seed + 10 * k))
+        require(family.loss_finding(new, x, partial(kinds_of_loss, student), required, seed + 10 * k, TWICE))
 
 
 def kinds_of_loss(student: Student, model: Model, x: np.ndarray, seed: int) -> dict[str, np.ndarray]:
@@ -127,6 +128,7 @@ def kinds_of_loss(student: Student, model: Model, x: np.ndarray, seed: int) -> d
         "": squares(eps - guess),
         "It is the mean over the dimensions: sum over them.": squares(eps - guess) / x.shape[1],
         "The network is given the clean x in the place of x_t.": squares(eps - model.at(x, t)),
+        TWICE: squares(rng.normal(size=x.shape) - guess),
         "The target is x_0: ε̂ guesses the noise.": squares(x - guess),
         "The target is the score, −ε/σ: ε̂ guesses ε itself.": squares(eps / sigma + guess),
         "α and σ are exchanged: x_t = α x + σ ε.": squares(eps - model.at(sigma * x + alpha * eps, t)),
