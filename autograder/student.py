@@ -303,6 +303,10 @@ class Handle:
         rows = len(answer) if isinstance(answer, np.ndarray) and answer.ndim else 0
         return expect(answer, (rows, *np.shape(x)), f"the Jacobian of {self.label}.{method}")
 
+    def load(self, values: dict[str, np.ndarray]) -> None:
+        """Give it these values, by name, in the place of those of its parameters and buffers."""
+        self._student.ask(do="load", target=self._number, weights=values)
+
     def parameters(self) -> dict[str, np.ndarray]:
         """{name: values} of its parameters."""
         return _named(self._student.ask(do="parameters", target=self._number), f"the parameters of {self.label}")

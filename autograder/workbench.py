@@ -10,7 +10,7 @@ import linecache
 import re
 import sysconfig
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from deepul_utils import devices, places, tensors, training
 from deepul_utils.training import seeded
 
 KIT = Path(__file__).resolve().parent.parent
+APART = 1_000_003  # between the seeds of several generators
 AT_ONCE = 64  # rows of a Jacobian: more do not fit a cache
 NOT_THE_STUDENTS = (str(KIT / "autograder"), str(KIT / "deepul_utils"), sysconfig.get_path("stdlib"), "<frozen ")
 
@@ -355,7 +356,8 @@ class Workbench:
         kept = _left_alone(obj) if train and target in self.trained else nullcontext()
         apart = tensors.withheld() if target is None else nullcontext()
         default = self._default_device if away else nullcontext()
-        with seeded(seed), _mode(obj, train), students_code(label), kept, apart, default:
+        own = _own_generators((*self.namespace.values(), *_attributes(obj)), seed)
+        with seeded(seed), own, _mode(obj, train), students_code(label), kept, apart, default:
             yield function, args
 
 
@@ -370,6 +372,30 @@ def students_code(label: str):
         if _is_stub(error):
             raise StudentCodeError("not implemented", f"{_stub(error, label)} is not implemented yet") from error
         raise StudentCodeError("raised", f"{label} raised {_described(error)}{_where(error)}") from error
+
+
+def _attributes(module: nn.Module) -> list:
+    """What the student keeps in a module and in the modules in it."""
+    return [value for part in module.modules() for value in vars(part).values()]
+
+
+@contextmanager
+def _own_generators(values: Sequence, seed: int):
+    """Generators of the student's own start from a seed of theirs, too, and are put back afterwards."""
+    torchs = [v for v in values if isinstance(v, torch.Generator)]
+    numpys = [v.bit_generator for v in values if isinstance(v, np.random.Generator)]
+    before = [g.get_state() for g in torchs], [g.state for g in numpys]
+    for k, generator in enumerate(torchs, 1):
+        generator.manual_seed(seed + k * APART)
+    for k, bits in enumerate(numpys, 1):
+        bits.state = type(bits)(seed + k * APART).state
+    try:
+        yield
+    finally:
+        for generator, state in zip(torchs, before[0], strict=True):
+            generator.set_state(state)
+        for bits, state in zip(numpys, before[1], strict=True):
+            bits.state = state
 
 
 @contextmanager

@@ -216,6 +216,30 @@ def saved(student: Student, name: str, shape: tuple[int, ...], fewest: int) -> n
 # ---- what is required of a model -------------------------------------------------------------------------
 
 
+def keeps_its_order(model: Conditionals, seed: int) -> Finding:
+    """After a step of training no output sees its own input, either: a step of a random loss of the logits."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(model.levels, size=(8, model.dims))
+    cotangent = rng.normal(size=(8, *model.shape, model.levels)).astype(np.float32)
+    grads = model.handle.gradient("logits", *model.arguments(x), wrt="parameters", cotangent=cotangent)
+    moved = {}
+    for name, values in model.handle.parameters().items():
+        grad = grads.get(name)
+        if values is not None and grad is not None and grad.shape == values.shape and np.any(grad):
+            moved[name] = values + max(1.0, np.linalg.norm(values)) / np.linalg.norm(grad) * np.nan_to_num(grad)
+    model.handle.load(moved)
+    found = autoregressive.is_strict_order(model.logits, model.dims, model.levels, seed)
+    if found.passed:
+        return found
+    return Finding(0.0, f"after a step of training {found.measured}", found.required, plot=found.plot, slip=ONCE)
+
+
+ONCE = (
+    "Masks hold at the start and not after a step of training: multiply the weights by the mask in forward, at every "
+    "call, and keep the mask in a buffer, which no optimiser moves."
+)
+
+
 def sees_no_later(model: Conditionals, x: np.ndarray, seed: int, *labels: np.ndarray) -> Finding:
     """A trained model, at its real size: what it says of a pixel is the same, whatever comes from there on.
 
@@ -357,14 +381,21 @@ class Suite:
     tall: dict = field(default_factory=dict)
     whole: dict = field(default_factory=dict)
 
-    def causal(self, worth: float, why: str, mixed: str | None = None) -> Callable:
-        """No output sees its own input, in whatever order. mixed: the likely slip where everything sees everything."""
+    def causal(
+        self, worth: float, why: str, mixed: str | None = None, also: Callable[..., Finding] | None = None
+    ) -> Callable:
+        """No output sees its own input, in whatever order. mixed: the likely slip where everything sees everything.
+
+        also: (one more such model, seed) -> a Finding, required besides.
+        """
 
         def check(student, seed):
             for k in range(self.networks):
                 model = self._telling(student, seed + k, **self.wide)
                 slip = mixed if mixed is not None else MIXED if model.is_picture else MIXED_UP
                 require(autoregressive.is_strict_order(model.logits, model.dims, model.levels, seed, mixed=slip))
+            if also:
+                require(also(self._telling(student, seed, **self.wide), seed))
 
         return _named(check, f"Each {self.variable} depends only on earlier {self.before}s", worth, why)
 
@@ -474,12 +505,13 @@ class Suite:
         models: Callable | None = None,
         needs: Callable | tuple = (),
         title: str = "",
+        also: Callable[..., Finding] | None = None,
     ) -> Callable:
         """Draws of small models are as frequent as their states are probable.
 
         count: draws of each. networks: how many strong ones are drawn; those that depend most on the past are asked.
         models: (student, seed) -> other ones. tall: how many of those that are too large to count, if there are any,
-        and how many draws of each.
+        and how many draws of each. also: (student, seed) -> a Finding, required besides.
         """
 
         def check(student, seed):
@@ -490,6 +522,8 @@ class Suite:
                 several = ((seed + k, {"y": k} if self.classes else {}) for k in range(self.classes or tall[0]))
                 large = (self._telling(student, at, **self.tall, **given) for at, given in several)
                 require(samplers_of(large, tall[1], seed))
+            if also:
+                require(also(student, seed))
 
         of_class = " of their class" if self.classes else ""
         title, name = title or f"Samples follow the conditionals{of_class}", f"samples_follow_the_density{of_class}"

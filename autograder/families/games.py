@@ -318,6 +318,18 @@ CRITICS_GENERATOR = Objective(
 )
 
 
+def teaches_the_generator(game: Game, n: int, seed: int) -> Finding:
+    """The generator's loss has a gradient for all of its weights."""
+    grads = game.handle.gradient("generator_loss", n, wrt="parameters", seed=seed)
+    of_generator = {k: g for k, g in grads.items() if k.startswith("generator.")}
+    found = adversarial.only_of(of_generator, "generator", game.handle.parameters())
+    slip = (
+        "G learns nothing from it: its samples G(z) are not detached here, not drawn under no_grad, and not by "
+        "self.sample, which is for looking."
+    )
+    return found if found.passed else replace(found, required="a gradient for self.generator", slip=slip)
+
+
 # ---- the checks that every game must pass --------------------------------------------------------------
 
 BATCH_OF_ONE = (
@@ -424,6 +436,7 @@ class Suite:
             fake = game.of_batches(self.calls, self.batch, seed)
             losses = game.losses("generator_loss", self.batch, calls=self.calls, seed=seed)
             require(objective.is_that_of(losses, fake))
+            require(teaches_the_generator(game, self.batch, seed))
 
         generator_loss.__name__ = f"test_{name}"
         return points(worth, title)(hint(why)(generator_loss))

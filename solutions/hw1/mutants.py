@@ -1,6 +1,6 @@
 """Slips in HW1, most of them seen in students' notebooks or in published solutions."""
 
-from autograder.proof.changes import Mutant
+from autograder.proof.changes import Body, Mutant
 
 EDGES = "log_p = torch.where(x == 0, left, torch.where(x == self.levels - 1, right, inside))"
 INSIDE = "inside = left + right + torch.log(-torch.expm1(-step / s))"
@@ -18,6 +18,8 @@ PIXEL_LOOP = """        for i in progress(range(H), "rows"):
                 logits = """
 CENTRE = 'mask[kernel_size**2 // 2] = float(kind == "B")'
 GATED_DRAW = "x[:, 0, i, j] = torch.multinomial(p, 1).squeeze(-1)"
+MASKED_ONCE = "self.weight.data *= mask.view(kernel_size, kernel_size)"
+GATED_START = "        x = torch.zeros(len(y), 1, H, W, dtype=torch.long)\n"
 COLOR_CENTRE = 'mask[:, :, kernel_size**2 // 2] = (u > v if kind == "A" else u >= v).float()'
 COLOR_DRAW = "x[:, c, i, j] = torch.multinomial(p, 1).squeeze(-1)"
 # Checks that say nothing of a model that sees what it may not, or of a mixture that is no density.
@@ -32,6 +34,60 @@ COLOR_REST = (*SAMPLER, "trained_close_to_the_limit", "saved_samples_are_the_mod
 FEW_STEPS = (" steps=steps,", " steps=30,")  # a training that ends almost before it began
 
 MUTANTS = (
+    Mutant(
+        "masked-once",
+        "made",
+        "the mask is applied to the initial weights, and not in forward",
+        (
+            ('self.register_buffer("mask", mask.float())', "self.weight.data *= mask.float()"),
+            ("return F.linear(x, self.weight * self.mask, self.bias)", "return F.linear(x, self.weight, self.bias)"),
+        ),
+        "each_output_depends_only_on_earlier_inputs",
+        "Masks hold at the start and not after a step",
+        weights="none",
+    ),
+    Mutant(
+        "mask-is-trained",
+        "made",
+        "the mask is a parameter",
+        (('self.register_buffer("mask", mask.float())', "self.mask = nn.Parameter(mask.float())"),),
+        "each_output_depends_only_on_earlier_inputs",
+        "Masks hold at the start and not after a step",
+        weights="none",
+    ),
+    Mutant(
+        "masked-once",
+        "pixelcnn",
+        "the mask is applied to the initial weights, and not in forward",
+        (
+            ('self.register_buffer("mask", mask.view(kernel_size, kernel_size))', MASKED_ONCE),
+            (
+                Body("MaskedConv2d.forward"),
+                "        return F.conv2d(x, self.weight, self.bias, padding=self.padding, dilation=self.dilation)\n",
+            ),
+        ),
+        "each_pixel_depends_only_on_earlier_pixels",
+        "Masks hold at the start and not after a step",
+        weights="none",
+    ),
+    Mutant(
+        "one-class-for-all",
+        "gated_pixelcnn",
+        "all images of a batch are drawn of the class of the first",
+        ((GATED_START, "        y = y[:1].expand(len(y))\n" + GATED_START),),
+        "samples_follow_the_density_of_their_class",
+        "draws image i of class y[i]",
+        weights="none",
+    ),
+    Mutant(
+        "classes-sorted",
+        "gated_pixelcnn",
+        "images are drawn in the order of their classes",
+        ((GATED_START, "        y = y.sort().values\n" + GATED_START),),
+        "samples_follow_the_density_of_their_class",
+        "draws image i of class y[i]",
+        weights="none",
+    ),
     Mutant(
         "keeps-a-dimension",
         "logistic_mixture",

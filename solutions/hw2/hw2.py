@@ -845,8 +845,9 @@ plots.images(train_digits[:24], levels=16, columns=12)
 # $$t = \log s - \log(1 - s), \qquad s = \alpha + (1 - 2\alpha)\, y, \qquad \alpha = 0.05 ,$$
 #
 # where $\alpha$ keeps black and white from going to infinity. Both steps are flows, with a log-determinant of their
-# own: $-D \log \text{levels}$ for the division, with $D$ the number of pixels, and $\sum \log \frac{dt}{dy}$ over the
-# pixels for the logit. Forget one, and your bits per dimension are those of another problem.
+# own: $-D \log \text{levels}$ for the division, with $D = C H W$ numbers in an image, and
+# $\sum \log \frac{dt}{dy}$ over all of them for the logit. Forget one, and your bits per dimension are those of
+# another problem.
 
 
 # %%

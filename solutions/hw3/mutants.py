@@ -22,6 +22,33 @@ CHOSEN = 'chosen = trained("beta_vae", BetaVAE(), fit=train_beta(BETA, begin=3 *
 
 MUTANTS = (
     Mutant(
+        "one-and-beta",
+        "beta_vae",
+        "the KL counts once more: rec + (1 + β) · KL",
+        (("return reconstruction + beta * kl", "return reconstruction + (1 + beta) * kl"),),
+        "beta_weighs_the_kl",
+        "At β = 0 the KL is still there",
+        weights="none",
+    ),
+    Mutant(
+        "kl-of-a-detached-spread",
+        "beta_vae",
+        "log σ has no gradient in the KL",
+        (("kl = (-log_sigma + sigma**2 / 2", "kl = (-log_sigma.detach() + sigma.detach() ** 2 / 2"),),
+        "beta_weighs_the_kl",
+        "the gradient of the KL",
+        weights="none",
+    ),
+    Mutant(
+        "beta-twice",
+        "vqvae",
+        "the commitment loss has its β in it already",
+        (("F.mse_loss(z, e.detach())", "0.25 * F.mse_loss(z, e.detach())"),),
+        "the_three_losses_add_up",
+        "the commitment loss differs",
+        weights="none",
+    ),
+    Mutant(
         "terms-of-the-batch",
         "vae2d",
         "the terms come out as means over the batch",

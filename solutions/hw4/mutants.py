@@ -44,6 +44,65 @@ class GAN2d(nn.Module):"""
 
 
 MUTANTS = (
+    Mutant(
+        "generator-learns-nothing",
+        "gan2d",
+        "the first game's generator loss is of samples without a gradient",
+        ((GAN_G, GAN_G.replace("self.generator(self.noise(n))", "self.generator(self.noise(n)).detach()")),),
+        "generator_loss_of_the_first_game",
+        "G learns nothing from it",
+        weights="none",
+    ),
+    Mutant(
+        "penalty-is-a-number",
+        "gan2d",
+        "the penalty stands in the loss without its gradient",
+        ((CRITIC_LOSS, CRITIC_LOSS + ".detach()"),),
+        "critic_loss",
+        "The penalty is a mere number",
+        weights="none",
+    ),
+    Mutant(
+        "kernel-as-it-is-in-training",
+        "dcgan",
+        "in training mode the kernel is not divided by σ",
+        (
+            (
+                CONV,
+                CONV.replace("self.sigma()", "self.sigma() ** (not self.training)"),
+            ),
+        ),
+        "kernels_are_divided_by_their_spectral_norm",
+        "in training mode",
+        weights="none",
+    ),
+    Mutant(
+        "hinge-of-means",
+        "dcgan",
+        "the hinges are of the means over the batch",
+        ((HINGES, "return F.relu(1 - self.discriminator(x).mean()) + F.relu(1 + self.discriminator(fake).mean())"),),
+        "hinge_losses",
+        "hinge",
+        weights="none",
+    ),
+    Mutant(
+        "what-is-said-of-samples-detached",
+        "dcgan",
+        "D's answers about samples are detached, not the samples",
+        ((HINGES, HINGES.replace("self.discriminator(fake)", "self.discriminator(fake).detach()")),),
+        "hinge_losses",
+        "D learns from data only",
+        weights="none",
+    ),
+    Mutant(
+        "generator-learns-nothing",
+        "dcgan",
+        "the generator's loss is of what sample() draws, without a gradient",
+        ((IMAGES_G, IMAGES_G.replace("self.generator(self.noise(n))", "self.sample(n)")),),
+        "generators_loss",
+        "G learns nothing from it",
+        weights="none",
+    ),
     # ---- 4.1 ----
     Mutant(
         "logits-in-a-column",

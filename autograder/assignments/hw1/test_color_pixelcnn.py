@@ -50,6 +50,7 @@ test_each_value_depends_only_on_earlier_values = suite.causal(
     "Some output sees itself or what comes after it. At the kernel's centre kind A shows a group the groups before it, "
     "kind B its own, too; are the outputs R, G, B in the order of the groups? A norm may go over the channels of one "
     "colour at a pixel, not of all three.",
+    also=family.keeps_its_order,
 )
 
 

@@ -6,12 +6,14 @@ from autograder.checks import Recipe, hint, points, require
 from autograder.families import autoregressive as family
 from autograder.families import image_samples
 from autograder.families.autoregressive import Conditionals
-from autograder.properties import autoregressive, hygiene
+from autograder.properties import autoregressive, discrete, hygiene
 from autograder.properties.finding import Finding
 from deepul_utils import images
 
 DATA = images.get("glyphs32", levels=2)
 LEVELS, CLASSES, CLASSIFIED = 2, 3, 40
+MIXED, DEVIATIONS = 2000, 6  # images of several classes in one batch, and how far chance brings them
+UNLIKELY, MOST_TOLD = 300.0, 3.0  # nats: of an image, and that it tells of its class
 # Shapes of the small instances: 2 × 3 to enumerate, 4 × 5 to look for blind spots, which need room to the right, and
 # one that is too large for it, higher than the first layers reach: a sampler that leaves rows out shows.
 TINY, WIDE, TALL = (1, 2, 3), (1, 4, 5), (1, 14, 3)
@@ -53,6 +55,31 @@ def its_own_class(model: Conditionals, x: np.ndarray) -> Finding:
     return Finding(float(ok), measured, "every image gets its own class", slip=slip)
 
 
+def drawn_of_its_own_class(student, seed: int) -> Finding:
+    """In a batch of several classes, in no order, every image is drawn of its own: by log p(x | y) − log p(x), cut off
+    at a few nats, whose mean and variance are known of every class.
+    """
+    every = discrete.states(int(np.prod(TINY)), LEVELS)
+
+    def told(model: Conditionals) -> tuple[np.ndarray, np.ndarray]:
+        log_p = np.stack([model.densities(every, np.full(len(every), y)) for y in range(CLASSES)])
+        log_p = np.maximum(log_p, -UNLIKELY)
+        return np.exp(log_p), (log_p - np.log(np.exp(log_p).mean(axis=0))).clip(-MOST_TOLD, MOST_TOLD)
+
+    models = [small(student, seed + k, perturb=size, biases=0.2) for k in range(4) for size in (2.0, 4.0)]
+    known = [(model, told(model)) for model in models]
+    model, (p, by_class) = max(known, key=lambda of: float((of[1][0] * of[1][1]).sum()))
+    mean = (p * by_class).sum(axis=1)
+    variance = (p * by_class**2).sum(axis=1) - mean**2
+    y = np.random.default_rng(seed).integers(CLASSES, size=MIXED)
+    drawn = model.sample(MIXED, seed, y)
+    at = (drawn @ LEVELS ** np.arange(drawn.shape[1])[::-1]).clip(0, len(every) - 1)
+    off = float((by_class[y, at] - mean[y]).sum() / np.sqrt(variance[y].sum() + MOST_TOLD**2))
+    slip = "sample(y) draws image i of class y[i], in whatever order the classes come." if off < -DEVIATIONS else ""
+    measured = f"in a batch of several classes, images tell their class {off:+.2g} standard deviations off"
+    return Finding(float(abs(off) <= DEVIATIONS), measured, f"within {DEVIATIONS}", slip=slip)
+
+
 def blind_spot(missing: np.ndarray) -> str:
     """The likely slip where outputs of WIDE do not see these inputs, bool (20, 20)."""
     i, j = np.argwhere(missing).T
@@ -82,6 +109,7 @@ test_each_pixel_depends_only_on_earlier_pixels = suite.causal(
     3,
     "Some output sees its own pixel or a later one. Kind A (first layer) leaves out the own row in the vertical stack, "
     "the own column in the horizontal one; the vertical stack may be read only where it saw nothing but rows above.",
+    also=family.keeps_its_order,
 )
 test_no_blind_spot = suite.no_blind_spot(
     5,
@@ -116,6 +144,7 @@ test_samples_follow_the_density_of_their_class = suite.samples(
     count=4000,
     tall=(CLASSES, 32),
     needs=test_each_pixel_depends_only_on_earlier_pixels,
+    also=drawn_of_its_own_class,
 )
 test_trained_well_on_held_out_glyphs = suite.trained(
     2,

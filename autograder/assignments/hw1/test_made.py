@@ -33,6 +33,7 @@ test_each_output_depends_only_on_earlier_inputs = suite.causal(
     "its mask, and masks its weights; all bins of one dimension share its degree. A norm over a layer's units mixes "
     "their degrees; BatchNorm does not.",
     mixed="",
+    also=family.keeps_its_order,
 )
 test_each_output_depends_on_all_earlier_inputs = suite.whole_past(
     2, "Some output misses an earlier input: with > in a hidden layer too, a degree is lost at every layer."

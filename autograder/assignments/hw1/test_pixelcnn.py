@@ -49,6 +49,7 @@ def test_mask_a_hides_the_centre_and_mask_b_shows_it(student, seed):
 test_each_pixel_depends_only_on_earlier_pixels = suite.causal(
     4,
     "Some output sees its own pixel or a later one: kind A in the first layer, kind B in all others, masks everywhere.",
+    also=family.keeps_its_order,
 )
 
 

@@ -91,12 +91,38 @@ def test_act_norm_starts_from_its_first_batch(student, seed):
     require(on_images.is_standardised(z[0]))
     require(on_images.is_exactly(z[1], z[0], "z of the same batch again", "z of the first call"))
     require(on_images.is_one_map_a_channel(np.stack([first, second]), np.stack([z[0], z[2]])))
+    require(is_remembered(student, made, second, seed))
+    require(weighs_every_pixel(made, first))
     looked = student.new("ActNorm", CHANNELS, seed=seed, perturb=0.5)
     try:
         looked.call("forward", second)
     except StudentCodeError:  # it need not work before it has seen anything
         return
     require(begins_in_training(trained_on(looked, first)))
+
+
+def is_remembered(student, made, x: np.ndarray, seed: int) -> Finding:
+    """One with the same parameters and buffers, as a file gives them back, does with x what the first one does."""
+    again = student.new("ActNorm", CHANNELS, seed=seed + 1, perturb=0.5)
+    again.load({k: v for k, v in made.call("state_dict").items() if isinstance(v, np.ndarray)})
+    found = on_images.is_exactly(
+        trained_on(again, x), trained_on(made, x), "z of a layer that is loaded", "z as before"
+    )
+    if found.passed:
+        return found
+    slip = (
+        "Whether it has begun is not saved with the weights: keep it in a buffer, self.register_buffer(…), not in an "
+        "attribute; b and l are parameters."
+    )
+    return Finding(0.0, "loaded from its file, the layer begins anew with the next batch", found.required, slip=slip)
+
+
+def weighs_every_pixel(made, x: np.ndarray) -> Finding:
+    """log_det of images of half the width is half as large."""
+    whole, half = (family.two(made.call("forward", part), "ActNorm.forward(x)")[1] for part in (x, x[..., :2]))
+    what = "log_det of ActNorm.forward(x)"
+    half, whole = expect(half, (len(x),), what), expect(whole, (len(x),), what)
+    return on_images.is_exactly(2 * half, whole, "log_det of 4 × 2 pixels", "H · W · Σ l, half of that of 4 × 4")
 
 
 def trained_on(made, x: np.ndarray) -> np.ndarray:

@@ -8,6 +8,8 @@ from autograder.checks import Recipe, hint, points, require
 from autograder.families import latent as family
 from autograder.families.latent import BATCH, UnitVAE, batches
 from autograder.properties import hygiene, latent
+from autograder.properties.adversarial import combined
+from autograder.properties.finding import Finding
 from autograder.student import expect
 from deepul_utils import images, information
 
@@ -16,6 +18,7 @@ SHAPE, LATENTS = (1, 32, 32), 8
 FACTORS = ("size", "x", "y")
 TINY = {"latents": 3, "width": 4}
 HELD_OUT, REBUILT = 8000, 1500
+MANY, OWN_DRAWS = 100, 25  # pictures, and draws of z for each
 RECIPE = Recipe("Adam", lr=3e-3, steps=1600, batch=64)  # of the second part, with β itself
 
 
@@ -78,6 +81,37 @@ def test_beta_weighs_the_kl(student, seed):
     mu, log_sigma = (a.astype(np.float64) for a in model.encode(x))
     at = {beta: model.loss(x, beta, seed).astype(np.float64) for beta in (0.0, 3.0, 200.0)}
     require(latent.slope_is_the_kl(at, mu, log_sigma))
+    many = squares(MANY, seed)
+    known = [terms_of_ours(small(student, seed + k), many, seed) for k in range(6)]
+    require(is_without_kl(*max(known, key=lambda terms: terms[1] / terms[2])))
+    by = [
+        model.handle.gradient("encode", x, wrt="parameters", output=k, cotangent=slope.astype(np.float32))
+        for k, slope in enumerate((mu, np.exp(2 * log_sigma) - 1))
+    ]
+    ends = [model.handle.gradient("loss", x, wrt="parameters", seed=seed, beta=beta) for beta in (0.0, 200.0)]
+    wanted, got = combined((1, by[0]), (1, by[1])), combined((1 / 200, ends[1]), (-1 / 200, ends[0]))
+    require(latent.same_gradients(got, wanted, "the KL, from β = 0 to 200"))
+
+
+def terms_of_ours(model: Objective, x: np.ndarray, seed: int) -> tuple[float, float, float]:
+    """How far the loss at β = 0 is above the reconstruction, over draws of z of ours; the KL; what chance adds."""
+    mu, log_sigma = (a.astype(np.float64) for a in model.encode(x))
+    rng, ours = np.random.default_rng(seed), []
+    for _ in range(OWN_DRAWS):
+        z = (mu + np.exp(log_sigma) * rng.normal(size=mu.shape)).astype(np.float32)
+        errors = ((x - model.decode(z).astype(np.float64)) ** 2).reshape(len(x), -1).sum(axis=1)
+        ours.append((errors.mean() + x[0].size * np.log(2 * np.pi)) / 2)
+    losses = [model.loss(x, 0.0, seed + k).astype(np.float64).mean() for k in range(OWN_DRAWS)]
+    chance = np.std(ours, ddof=1) * np.sqrt(2 / OWN_DRAWS) + 1e-9
+    return float(np.mean(losses) - np.mean(ours)), float(latent.gaussian_kl(mu, log_sigma).mean()), float(chance)
+
+
+def is_without_kl(above: float, kl: float, chance: float) -> Finding:
+    """At β = 0 the loss is nearer to the reconstruction than to that and the KL, where the two can be told apart."""
+    wrong = kl > 8 * chance and abs(above - kl) < kl / 4
+    measured = f"at β = 0 the loss is {above:.3g} nats above the reconstruction, with a KL of {kl:.3g}"
+    slip = "At β = 0 the KL is still there: the loss is rec + β · KL, not rec + (1 + β) · KL." if wrong else ""
+    return Finding(float(not wrong), measured, "no KL at β = 0", slip=slip)
 
 
 test_reconstruction_has_no_beta = suite.reconstruction(

@@ -113,6 +113,9 @@ def test_the_three_losses_add_up(student, seed):
     made, x = Small(student, seed), colours(8, seed)
     wanted = np.array(((x - made.decode(made.encode(x)).astype(np.float64)) ** 2).mean())
     require(latent.same_arrays(made.losses(x)[0], wanted, "the reconstruction", "the mean of (x − decode(encode(x)))²"))
+    _, codebook_loss, commitment = made.losses(x)
+    same = "the mean of (z − e)² over all entries, as the codebook loss: β comes in with the whole loss"
+    require(latent.same_arrays(commitment, codebook_loss, "the commitment loss", same))
     parts = [made.moved("losses", x, output=k) for k in range(3)]
     codebook = {key for key in parts[0] if key.endswith("codebook")}
     decoder = {key for key, grad in made.moved("decode", made.encode(x)).items() if moved(grad)} - codebook
