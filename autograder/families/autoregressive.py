@@ -226,7 +226,8 @@ def keeps_its_order(model: Conditionals, seed: int) -> Finding:
     for name, values in model.handle.parameters().items():
         grad = grads.get(name)
         if values is not None and grad is not None and grad.shape == values.shape and np.any(grad):
-            moved[name] = values + max(1.0, np.linalg.norm(values)) / np.linalg.norm(grad) * np.nan_to_num(grad)
+            step = max(1.0, float(np.linalg.norm(values))) / float(np.linalg.norm(grad))
+            moved[name] = values + step * np.nan_to_num(grad)
     model.handle.load(moved)
     found = autoregressive.is_strict_order(model.logits, model.dims, model.levels, seed)
     if found.passed:
