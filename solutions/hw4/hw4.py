@@ -28,10 +28,10 @@
 # before everything is written: what is there is judged, what is missing is named. `check("gan1d", only="loss")` runs
 # the checks with that word in their title.
 #
-# **What is free.** The networks are yours: other widths, depths and activations, batch normalisation, dropout, another
-# initialisation. So is the noise: `noise` may draw from $U[-1, 1]^d$, as long as everything takes its $z$ from there.
-# Not free are the losses. They are the formulas below, with labels of one and zero: with smoothed labels another $D$ is
-# the best one. (And give `betas` of Adam as two floats, `(0.0, 0.9)`: torch refuses `(0, 0.9)`.)
+# **What is free.** The networks are yours, where an exercise asks for nothing else: other widths, depths and
+# activations, batch normalisation, dropout, another initialisation. So is the noise: `noise` may draw from
+# $U[-1, 1]^d$, as long as everything takes its $z$ from there. Not free are the losses. They are the formulas below,
+# with labels of one and zero: with smoothed labels another $D$ is the best one. (And give `betas` of Adam as two floats, `(0.0, 0.9)`: torch refuses `(0, 0.9)`.)
 
 # %%
 from deepul_utils import check, classifier, images, play, plots, progress, seed_everything, toy, trained, training
@@ -363,8 +363,9 @@ check("gan1d")
 #   + \lambda\, \mathbb{E}_{\hat x}\left[\left(\lVert \nabla f(\hat x) \rVert - 1\right)^2\right],
 #   \qquad \hat x = \epsilon\, x + (1 - \epsilon)\, G(z), \quad \epsilon \sim U[0, 1],$$
 #
-# with an $\epsilon$ of its own for every pair. And $\mathcal{L}_G = -\mathbb{E}\left[f(G(z))\right]$. A critic has no
-# sigmoid: only differences of $f$ count. ($\nabla f(\hat x)$ is the derivative by the *input*, not by the weights.)
+# with an $\epsilon$ of its own for every pair. And $\mathcal{L}_G = -\mathbb{E}\left[f(G(z))\right]$. As in 4.1 samples
+# are constants of $\mathcal{L}_D$: `detach` them there, in both games. A critic has no sigmoid: only differences of $f$
+# count. ($\nabla f(\hat x)$ is the derivative by the *input*, not by the weights.)
 #
 # *The papers:* Arjovsky, Chintala and Bottou, *Wasserstein GAN*, 2017
 # ([arXiv:1701.07875](https://arxiv.org/abs/1701.07875)); Gulrajani et al., *Improved Training of Wasserstein GANs*,
@@ -786,6 +787,8 @@ plots.curves(
 #
 # $$\mathcal{L}_D = \mathbb{E}\left[\max(0, 1 - f(x))\right] + \mathbb{E}\left[\max(0, 1 + f(G(z)))\right], \qquad
 #   \mathcal{L}_G = -\mathbb{E}\left[f(G(z))\right].$$
+#
+# Again samples are constants of $\mathcal{L}_D$, and not of $\mathcal{L}_G$.
 
 
 # %%

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from autograder.properties import chains, diffusion
 from deepul_utils import toy
@@ -136,6 +137,18 @@ def test_more_steps_bring_a_perfect_network_nearer_to_the_entropy():
     ]
     assert (np.diff(bounds) < 0).all()
     assert 0 < bounds[-1] - toy.get("two_bumps").entropy < 0.02
+
+
+def test_the_prior_turned_round_is_the_other_divergence():
+    alpha_bar, x = np.array([1.0, 0.9, 0.4]), np.random.default_rng(0).normal(size=(5, 2))
+    q = torch.distributions.Normal(torch.tensor(x) * 0.4**0.5, 0.6**0.5)
+    standard = torch.distributions.Normal(torch.zeros(5, 2, dtype=torch.float64), 1.0)
+    for found, (first, second) in (
+        (chains.prior_of_bound(alpha_bar, x), (q, standard)),
+        (chains.reversed_prior(alpha_bar, x), (standard, q)),
+    ):
+        wanted = torch.distributions.kl_divergence(first, second).sum(dim=1).numpy()
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
 def test_schedules():

@@ -198,3 +198,39 @@ def test_samples_of_one_label_are_compared_among_themselves():
     y = np.arange(100) % 2
     features = 50.0 * y[:, None] + np.random.default_rng(0).normal(size=(100, 3))
     assert family.within_labels(features, y) < 5
+
+
+# ---- what stands behind a block's gates ----------------------------------------------------------------
+
+
+def test_two_gates_are_two():
+    assert guided.has_two_gates(24, 12).passed
+    assert "One gate serves both halves" in guided.has_two_gates(12, 12).slip
+    assert not guided.has_two_gates(18, 12).passed
+
+
+def test_what_is_gated_is_a_function_of_the_normalised():
+    f, g, h = RNG.normal(size=(3, 24))
+    assert guided.is_of_the_normalised(f, f + 1e-6, g).passed
+    assert "its factor is 1 + α" in guided.is_of_the_normalised(f, f, f).slip
+    assert "its factor is 1 + α" in guided.is_of_the_normalised(f, f, np.append(f[:12], g[12:])).slip, "of one half"
+    assert "another norm" in guided.is_of_the_normalised(f, h, g).slip
+
+
+def mixtures(sharpness: list[float], shares: int = 4, width: int = 12) -> np.ndarray:
+    """Attention of a token that stands k times among copies of another: each head with values of its own."""
+    values, others = RNG.normal(size=(2, len(sharpness), width))
+    rows = []
+    for k in range(1, shares + 1):
+        p = k / (k + (shares + 1 - k) * np.exp(np.array(sharpness)))
+        rows.append((p[:, None] * values + (1 - p[:, None]) * others).sum(axis=0))
+    return np.array(rows)
+
+
+def test_one_head_stays_on_its_line_and_several_leave_it():
+    assert guided.heads_attend_apart(mixtures([0.4]), 1).passed
+    assert guided.heads_attend_apart(mixtures([0.4, -0.3, 0.1]), 3).passed
+    assert "All heads attend alike" in guided.heads_attend_apart(mixtures([0.4]), 3).slip
+    assert "not the one that is asked for" in guided.heads_attend_apart(mixtures([0.4, -0.3]), 1).slip
+    assert "over dimension 1" in guided.heads_attend_apart(np.zeros((4, 0)), 3).slip, "no output hangs on others"
+    assert not guided.heads_attend_apart(np.full((4, 12), np.nan), 3).passed

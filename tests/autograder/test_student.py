@@ -400,6 +400,42 @@ def test_seeds_make_it_repeatable_and_leave_the_callers_numbers_alone(student):
     assert draw() == expected
 
 
+OWN_GENERATORS = """
+G, R = torch.Generator().manual_seed(7), np.random.default_rng(7)
+
+class Drawing(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.own = torch.Generator().manual_seed(7)
+
+    def sample(self, n):
+        of_numpy = torch.as_tensor(R.standard_normal((n, 1)))
+        return torch.cat([torch.randn(n, 1, generator=G), torch.randn(n, 1, generator=self.own), of_numpy], dim=1)
+"""
+
+
+def test_generators_of_the_students_own_are_seeded_apart_and_put_back(namespace):
+    exec(OWN_GENERATORS, namespace)
+    student = LocalStudent(namespace, {})
+    made = student.new("Drawing", perturb=0)
+    first, again, other = (made.sample(500, 3, seed=s) for s in (5, 5, 6))
+    assert np.array_equal(first, again)
+    assert not np.isclose(first, other).any()
+    assert np.abs(np.corrcoef(first.T) - np.eye(3)).max() < 0.3, "three streams, and not one three times"
+    assert torch.equal(
+        torch.randn(3, generator=namespace["G"]), torch.randn(3, generator=torch.Generator().manual_seed(7))
+    )
+    assert np.array_equal(namespace["R"].random(3), np.random.default_rng(7).random(3))
+
+
+def test_values_are_given_to_an_object_and_stay(student):
+    one, other = student.new("Model", seed=1), student.new("Model", seed=2)
+    one.load(other.parameters())
+    assert np.array_equal(one.log_prob(X), other.log_prob(X))
+    with pytest.raises(StudentCodeError, match="size mismatch"):
+        one.load({"scale": np.zeros(7, dtype=np.float32)})
+
+
 def test_calls_run_in_eval_mode_unless_asked_and_the_mode_is_put_back(namespace, student):
     trained = namespace["Model"]()
     trained.train()
