@@ -31,7 +31,8 @@
 # **What is free.** The networks are yours, where an exercise asks for nothing else: other widths, depths and
 # activations, batch normalisation, dropout, another initialisation. So is the noise: `noise` may draw from
 # $U[-1, 1]^d$, as long as everything takes its $z$ from there. Not free are the losses. They are the formulas below,
-# with labels of one and zero: with smoothed labels another $D$ is the best one. (And give `betas` of Adam as two floats, `(0.0, 0.9)`: torch refuses `(0, 0.9)`.)
+# with labels of one and zero: with smoothed labels another $D$ is the best one. (And give `betas` of Adam as two
+# floats, `(0.0, 0.9)`: torch refuses `(0, 0.9)`.)
 
 # %%
 from deepul_utils import check, classifier, images, play, plots, progress, seed_everything, toy, trained, training
