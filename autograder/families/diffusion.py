@@ -77,9 +77,9 @@ def perfect(student: Student, name: str, data: Mixture, *arguments) -> Model:
 # ---- losses, which are random --------------------------------------------------------------------------
 
 
-def drawn_losses(model: Model, x: np.ndarray, seed: int) -> np.ndarray:
-    """Draws of the loss of one example, (D,): (CALLS, ROWS)."""
-    many = np.repeat(x[None], ROWS, axis=0).astype(np.float32)
+def drawn_losses(model: Model, x: np.ndarray, seed: int, rows: int = ROWS) -> np.ndarray:
+    """Draws of the loss of one example, (D,): (CALLS, rows)."""
+    many = np.repeat(x[None], rows, axis=0).astype(np.float32)
     return np.stack([model.loss(many, seed + k) for k in range(CALLS)])
 
 
@@ -90,40 +90,48 @@ def loss_finding(
     required: str,
     seed: int,
     hardest: str = "",
+    rows: int = ROWS,
 ) -> Finding:
     """Whether the loss of one example, (D,), is what it should be, for a network with random weights.
 
     new: (how large weights are, which draw of them) -> a model. losses: (model, x repeated, seed) -> {"": draws of the
     right loss, what is wrong: draws of that}. Of a few random networks that one counts in which they differ most; after
-    it, where a wrong one is the hardest to tell, that in which this one does.
+    it, where a wrong one is the hardest to tell, that in which this one does, over so many rows a call.
     """
-    finding = _loss_finding(new, x, losses, required, seed)
+    finding = _loss_finding(new, x, losses, required, seed, SIZES, lambda name: name != hardest)
     if not finding.passed or not hardest:
         return finding
-
-    def of_two(model: Model, x: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-        kinds = losses(model, x, seed)
-        return {name: kinds[name] for name in ("", hardest)}
-
-    return _loss_finding(new, x, of_two, required, seed + 1, GENTLE)
+    return _loss_finding(new, x, losses, required, seed + 1, GENTLE, lambda name: name == hardest, rows)
 
 
 def _loss_finding(
-    new: Callable, x: np.ndarray, losses: Callable, required: str, seed: int, sizes: Sequence[float] = SIZES
+    new: Callable,
+    x: np.ndarray,
+    losses: Callable,
+    required: str,
+    seed: int,
+    sizes: Sequence[float],
+    is_told: Callable[[str], bool],
+    rows: int = ROWS,
 ) -> Finding:
+    """In the network in which those that are to be told differ most; any is named."""
     many = np.repeat(x[None], CALLS * ROWS, axis=0)
     best, least = None, np.inf
     for draw, size in enumerate(sizes):
         model = new(size, draw)
         kinds = losses(model, many, seed)
         with np.errstate(all="ignore"):
-            worst = max(diffusion.p_of_same(kinds[""], other) for slip, other in kinds.items() if slip)
+            worst = max(
+                diffusion.p_of_same(kinds[""], other) for slip, other in kinds.items() if slip and is_told(slip)
+            )
         if best is None or worst < least:
             best, least = (model, kinds), worst
         if worst < TELLS:
             break
     model, kinds = best  # type: ignore[misc]  # one was tried at least
-    got = drawn_losses(model, x, seed)
+    if rows > ROWS:
+        kinds = losses(model, np.repeat(x[None], CALLS * rows, axis=0), seed)
+    got = drawn_losses(model, x, seed, rows)
     alone = diffusion.drawn_for_each(got)
     if not alone.passed:
         return alone

@@ -45,6 +45,7 @@ MUTANTS = (
         "each_output_depends_only_on_earlier_inputs",
         "Masks hold at the start and not after a step",
         weights="none",
+        also=SAMPLER,
     ),
     Mutant(
         "mask-is-trained",
@@ -54,6 +55,7 @@ MUTANTS = (
         "each_output_depends_only_on_earlier_inputs",
         "Masks hold at the start and not after a step",
         weights="none",
+        also=SAMPLER,
     ),
     Mutant(
         "masked-once",
@@ -69,6 +71,7 @@ MUTANTS = (
         "each_pixel_depends_only_on_earlier_pixels",
         "Masks hold at the start and not after a step",
         weights="none",
+        also=PIXELS_REST,
     ),
     Mutant(
         "one-class-for-all",

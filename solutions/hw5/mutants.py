@@ -672,7 +672,7 @@ MUTANTS = (
         "the velocity is that from another noise than the one that the line begins at",
         ((FLOW_LOSS, FLOW_LOSS.replace("velocity", "(x - torch.randn_like(x))")),),
         "flow_matching_loss",
-        "x_0 is drawn twice",
+        "is right (p = ",
     ),
     Mutant(
         "data-as-target",
