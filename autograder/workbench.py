@@ -382,8 +382,9 @@ def _attributes(module: nn.Module) -> list:
 @contextmanager
 def _own_generators(values: Sequence, seed: int):
     """Generators of the student's own start from a seed of theirs, too, and are put back afterwards."""
-    torchs = [v for v in values if isinstance(v, torch.Generator)]
-    numpys = [v.bit_generator for v in values if isinstance(v, np.random.Generator)]
+    # By their types: to ask a student's object for its class may run its code.
+    torchs = [v for v in values if issubclass(type(v), torch.Generator)]
+    numpys = [v.bit_generator for v in values if issubclass(type(v), np.random.Generator)]
     before = [g.get_state() for g in torchs], [g.state for g in numpys]
     for k, generator in enumerate(torchs, 1):
         generator.manual_seed(seed + k * APART)

@@ -207,7 +207,7 @@ def decided(
         game = make(candidate)
         z, others = game.noise(DRAWS, candidate), game.noise(DRAWS, candidate + 1)
         found = gradient(game, z)
-        if _off(gradient(game, others), found) > KNOWN:
+        if far_from(gradient(game, others), found) > KNOWN:
             continue
         known = known or (game, found)
         if _nearest_slip(game, z, gradient, slip, found) >= TOLD:
@@ -220,10 +220,11 @@ def _nearest_slip(game: Game, z: np.ndarray, gradient: Gradient, slip: Gradient 
     wrong = [gradient(game, np.ones_like(z)), gradient(game, np.repeat(z[:1], len(z), axis=0))]
     if slip:
         wrong.append(slip(game, z))
-    return min(_off(w, found) for w in wrong)
+    return min(far_from(w, found) for w in wrong)
 
 
-def _off(got: dict, wanted: dict) -> float:
+def far_from(got: dict, wanted: dict) -> float:
+    """How far a gradient is from another, as a share of that one's size."""
     return adversarial.same_direction(got, wanted, "").value  # type: ignore[return-value]  # it is measured
 
 

@@ -403,6 +403,13 @@ def test_seeds_make_it_repeatable_and_leave_the_callers_numbers_alone(student):
 OWN_GENERATORS = """
 G, R = torch.Generator().manual_seed(7), np.random.default_rng(7)
 
+class Lazy:
+    @property
+    def __class__(self):
+        raise RuntimeError("nothing is behind it yet")
+
+LAZY = Lazy()
+
 class Drawing(nn.Module):
     def __init__(self):
         super().__init__()

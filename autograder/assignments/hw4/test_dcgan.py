@@ -397,11 +397,8 @@ def samples_teach(games: list[Game], x: np.ndarray, seed: int) -> Finding:
     game = games[int(np.argmax(shares))]
     got = game.handle.gradient("discriminator_loss", x, wrt="parameters", seed=seed)
     alone = game.by_discriminator(x, np.full(len(x), -1 / len(x), dtype=np.float32))
-    both = {k: g for k, g in alone.items() if g is not None and got.get(k) is not None}
-    size = max((float(np.abs(g).max()) for g in both.values()), default=0.0)
-    off = max((float(np.abs(got[k] - g).max()) for k, g in both.items()), default=0.0)
     slip = "D learns from data only: detach G(z), the samples, and not what D says of them."
-    ok = off > 1e-4 * size or not size
+    ok = family.far_from(got, alone) > 1e-4
     measured = "both have one" if ok else "what is said of samples has no gradient"
     return Finding(float(ok), measured, required, slip="" if ok else slip)
 
