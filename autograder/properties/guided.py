@@ -105,7 +105,7 @@ def heads_attend_apart(mixtures: np.ndarray, heads: int) -> Finding:
 
     One head can only move along the line between two values. Several, each with its own weights, leave it.
     """
-    required = f"{heads} heads, each with weights of its own" if heads > 1 else "one head"
+    required = f"{heads} heads weigh two tokens each in its way" if heads > 1 else "one head weighs them in one way"
     if mixtures.shape[1] < 2:
         slip = "Attention is over dimension 1 of (B, N, width), of every token to all."
         return Finding(0.0, "what is gated hangs on no other token", required, slip=slip)
@@ -113,11 +113,15 @@ def heads_attend_apart(mixtures: np.ndarray, heads: int) -> Finding:
     aside = float(spread[1] / max(spread[0], 1e-30))
     if heads > 1:
         slip = "All heads attend alike: q, k and v of (B, N, width) are cut into heads, before the attention."
-        measured, ok = f"{heads} heads leave the line of one by {aside:.1g} of its length", aside > ONE_LINE
+        measured, ok = f"{heads} heads weigh two tokens {_alike(aside)}", aside > ONE_LINE
     else:
         slip = "The number of heads is not the one that is asked for."
-        measured, ok = f"one head leaves its line by {aside:.1g} of its length", aside <= ONE_LINE
+        measured, ok = f"with heads=1 two tokens are weighed {_alike(aside)}", aside <= ONE_LINE
     return Finding(float(ok), measured, required, slip="" if ok else slip)
+
+
+def _alike(aside: float) -> str:
+    return "in one way" if aside <= ONE_LINE else "in several ways"
 
 
 def moves(base: np.ndarray, changed: np.ndarray, measured: str, required: str, slip: str) -> Finding:
