@@ -146,7 +146,7 @@ class Session:
         words = self.only.casefold()
         by_name = {_name(item.function): item for item in items}
         chosen = [n for n, i in by_name.items() if words in i.function.title.casefold() or words in n.casefold()]
-        if not chosen:
+        if items and not chosen:  # where there are none, the file of the checks does not run
             titles = "”, “".join(item.function.title for item in items)
             self.no_title = f"No check here has “{self.only}” in its title. There are: “{titles}”."
         for name in chosen:  # grows as it goes: what is needed may need something, too

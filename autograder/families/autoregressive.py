@@ -24,6 +24,7 @@ from deepul_utils import toy
 # come, a tiny random model is almost a product of independent variables, and a wrong sampler would look right.
 STRONG = {"perturb": 2.0, "biases": 0.2}
 SHARPEST = 2  # of the networks that are drawn, those that depend most on the past
+FEW_DRAWS = 200  # that two calls of a sampler do not make alike
 STATES = 100  # about so many of the states of a small model are asked about
 ORDINARY, LARGE = 1.0, (8.0, 4.0, 2.0)  # sizes of random weights; of the large ones the first that keeps finite
 
@@ -424,6 +425,11 @@ class Suite:
         def check(student, seed):
             made = self.small(student, seed, **self.deep).handle
             require(layers.are_their_own(made.call("state_dict"), made.parameters()))
+            if "depth" in self.deep:
+                few, many = (
+                    sum(p.size for p in m.parameters().values()) for m in (self.small(student, seed).handle, made)
+                )
+                require(layers.grows(few, many, self.of, "layers"))
 
         return _named(check, "Every layer has weights of its own", worth, layers.SHARED)
 
@@ -519,6 +525,8 @@ class Suite:
             for model in models(student, seed) if models else self._sharpest(student, seed, networks):
                 found = discrete.sampler_matches(model.sample(count, seed), model.density, model.levels, seed)
                 require(in_eval_mode(model, found, seed))
+            draw = partial(model.sample, FEW_DRAWS)
+            require(hygiene.drawn_anew(draw, seed, f"sample({'y' if self.classes else 'n'})", model.density))
             if self.tall:
                 several = ((seed + k, {"y": k} if self.classes else {}) for k in range(self.classes or tall[0]))
                 large = (self._telling(student, at, **self.tall, **given) for at, given in several)

@@ -17,12 +17,24 @@ MODELS = 3  # random ones, of which the nearest codes are asked
 class Quantizer:
     """nearest: z (B, D, H, W) -> codes (B, H, W). lookup: back. forward: z -> (z_q, codebook loss, commitment loss).
 
-    Its parameter `codebook` is (codes, D).
+    Its codebook, (codes, D), is a parameter.
     """
 
     def __init__(self, handle: Handle, codes: int, dims: int):
         self.handle, self.codes, self.dims = handle, codes, dims
-        self.codebook = expect(handle.parameters().get("codebook"), (codes, dims), f"{handle.label}.codebook")
+        self.name, own = self._own_codebook()
+        self.codebook = expect(own, (codes, dims), f"{handle.label}.{self.name}")
+
+    def _own_codebook(self) -> tuple[str, np.ndarray]:
+        """It is called codebook; where it is not, the one parameter of its shape, as in a layer of embeddings."""
+        parameters, shape = self.handle.parameters(), (self.codes, self.dims)
+        alike = {k: p for k, p in parameters.items() if p is not None and p.shape == shape}
+        if parameters.get("codebook") is None and len(alike) != 1:
+            has = ", ".join(parameters) or "none"
+            raise StudentCodeError(
+                "missing", f"{self.handle.label} should have a parameter self.codebook of shape {shape}; it has {has}."
+            )
+        return ("codebook", parameters["codebook"]) if "codebook" in parameters else next(iter(alike.items()))
 
     def nearest(self, z: np.ndarray) -> np.ndarray:
         B, _, H, W = z.shape
@@ -59,7 +71,7 @@ class Quantizer:
         """The same by the codebook."""
 
         def gradient() -> np.ndarray:
-            of = self.handle.gradient("forward", z, output=output, wrt="parameters", cotangent=cotangent)["codebook"]
+            of = self.handle.gradient("forward", z, output=output, wrt="parameters", cotangent=cotangent)[self.name]
             return np.zeros_like(self.codebook) if of is None else of
 
         return gradient_or_none(gradient, self.codebook)

@@ -391,6 +391,7 @@ class Suite:
             for k in range(self.networks):
                 flow = self.small(student, seed + k)
                 require(flows.latents_are(flow.latents(flow.sample(2000, seed + k)), self.base))
+            require(hygiene.drawn_anew(partial(flow.sample, 3), seed))
 
         return test_samples_follow_the_density
 

@@ -153,6 +153,7 @@ def draws_like(games: list[Game], n: int, seed: int) -> Iterator[Finding]:
         drawn, ours = game.sample(n, seed + k), game.fakes(n, seed + k + 1)
         if samples.differ(ours).passed:  # random weights can leave a generator hardly a live unit
             yield samples.differ(drawn)
+            yield hygiene.drawn_anew(partial(game.sample, 3), seed)
         size = int(np.prod(game.shape))
         directions = np.random.default_rng(seed + 1).normal(size=(size, 8)) / 32 if size > 8 else np.eye(size)
 

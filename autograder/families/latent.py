@@ -1,7 +1,7 @@
 """A student's variational autoencoder as plain functions of arrays, with every shape checked, and its suite."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -105,6 +105,7 @@ def telling(vae: VAE, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return x[k], mu[k], log_sigma[k]
 
 
+MANY, FIRST_DRAWS, OWN_DRAWS = 100, 5, 25  # examples, draws of z for each to choose a model by, and to judge it by
 FEW = 64  # numbers in an example; of an image the constant of the Gaussian, one for each, is large beside its squares
 
 
@@ -191,12 +192,12 @@ class Suite:
 
     exercise: its name, which is that of what it trains. of: the class that is asked for. shape: of an example. latents:
     of the trained model. examples: (n, seed) -> held-out ones, (n, *shape). small: (student, seed) -> a VAE with random
-    weights. telling: the same, of one that shows what it does (see `expressive`); the small one, if not given. terms:
-    see reconstruction_term. part: what an example
-    is made of. baseline: () -> nats of the naive model. limit: the
-    entropy of the data, if it is known; losses are in nats above it.
-    held_out: on so many examples a loss is measured. draws: of a random number whose distribution is compared; of an
-    example of few numbers it takes many, or its constant is lost among them.
+    weights. telling: the same, of one that shows what it does (see `expressive`); the small one, if not given. quiet:
+    the same, of one whose noise is small beside its KL; without it, whether the KL is in the reconstruction is not
+    asked. terms: see reconstruction_term. part: what an example is made of. baseline: () -> nats of the naive model.
+    limit: the entropy of the data, if it is known; losses are in nats above it. held_out: on so many examples a loss is
+    measured. draws: of a random number whose distribution is compared; of an example of few numbers it takes many, or
+    its constant is lost among them.
 
     What asks for the reconstruction term, for samples or for what is trained is for a decoder of unit variance.
     """
@@ -209,6 +210,7 @@ class Suite:
     small: Callable[[Student, int], Any]
     recipe: Recipe
     telling: Callable[[Student, int], Any] | None = None
+    quiet: Callable[[Student, int], UnitVAE] | None = None
     terms: Callable[[Any, np.ndarray, int], list[np.ndarray]] = reconstruction_term
     part: str = "pixel"
     baseline: Callable[[], float] | None = None
@@ -268,6 +270,10 @@ class Suite:
         def reconstruction(student, seed):
             of_formula, _ = self._reconstruction(student, seed, seed)
             require(of_formula)
+            if self.quiet:
+                quiet = [self.quiet(student, seed + k) for k in range(6)]
+                slip = "The KL is in it already: the reconstruction term is −log p(x | z) alone."
+                require(without_kl(quiet, self.examples, lambda vae, x, k: self.terms(vae, x, k)[0], slip, seed))
 
         reconstruction.__name__ = f"test_{name}"
         return points(worth, title)(hint(why)(reconstruction))
@@ -304,6 +310,7 @@ class Suite:
             directions = rng.normal(size=(ours[0].size, PROJECTIONS)) / 32
             projected = [a.reshape(len(a), -1) @ directions for a in (vae.sample(self.draws, seed), ours)]
             require(latent.same_distribution(*projected, "projected samples"))
+            require(hygiene.drawn_anew(partial(vae.sample, 3), seed))
 
         return test_samples_are_decoded_draws_of_the_prior
 
@@ -347,6 +354,43 @@ class Suite:
         terms = self.terms(vae, np.repeat(x, self.draws, axis=0), seed)
         found = [latent.unit_gaussian(term, squares, x.size, self.part) for term in terms]
         return next((f for f in found if f[0].passed), found[0])
+
+
+def without_kl(
+    models: Sequence[UnitVAE],
+    examples: Callable[[int, int], np.ndarray],
+    term: Callable[[UnitVAE, np.ndarray, int], np.ndarray],
+    slip: str,
+    seed: int,
+) -> Finding:
+    """The mean of term(model, x, seed), (n,), is nearer to the reconstruction than to that and the KL.
+
+    Of several models that one is asked whose KL tells most beside chance; where none tells enough, nothing is asked.
+    """
+    x = examples(MANY, seed)
+
+    def tells(model: UnitVAE) -> float:
+        nats, kl = _own_terms(model, x, FIRST_DRAWS, seed)
+        return float(np.nan_to_num(kl / (np.std(nats, ddof=1) + 1e-9)))
+
+    model = max(models, key=tells)
+    nats, kl = _own_terms(model, x, OWN_DRAWS, seed)
+    theirs = [term(model, x, seed + k).astype(np.float64).mean() for k in range(OWN_DRAWS)]
+    above, chance = float(np.mean(theirs) - nats.mean()), float(np.std(nats, ddof=1) * np.sqrt(2 / OWN_DRAWS))
+    wrong = kl > 8 * chance and abs(above - kl) < kl / 4
+    measured = f"{above:.3g} nats above the reconstruction, where the KL is {kl:.3g}"
+    return Finding(float(not wrong), measured, "the reconstruction without the KL", slip=slip if wrong else "")
+
+
+def _own_terms(model: UnitVAE, x: np.ndarray, draws: int, seed: int) -> tuple[np.ndarray, float]:
+    """The mean reconstruction of examples x with z of ours, in nats, (draws,); and the mean KL."""
+    mu, log_sigma = (a.astype(np.float64) for a in model.encode(x))
+    rng, nats = np.random.default_rng(seed), []
+    for _ in range(draws):
+        z = mu + np.exp(log_sigma) * rng.normal(size=mu.shape)
+        errors = ((x - model.decode(z.astype(np.float32)).astype(np.float64)) ** 2).reshape(len(x), -1).sum(axis=1)
+        nats.append((errors.mean() + x[0].size * np.log(2 * np.pi)) / 2)
+    return np.array(nats), float(latent.gaussian_kl(mu, log_sigma).mean())
 
 
 def expressive(

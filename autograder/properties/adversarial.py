@@ -24,6 +24,7 @@ P_VALUE = 1e-6
 REGRET = 0.3
 # So many spreads apart may the mean and the spread of a few dozen values be, and still be those of a known slip.
 NAMED = 1.2
+SHARED = 2.0  # times as wide: means over a batch whose samples hang together
 UNTOLD = 0.02  # nats by which a discriminator that tells anything beats log 4
 EXTREME = 100.0  # σ(±100) is 0 or 1 in float32, and its logarithm infinite; σ(30) too
 ROUNDED = 0.02  # so far off is the logarithm of a σ in float32 at logits of 10 and less
@@ -277,8 +278,10 @@ def is_as_without(got: dict, alone: dict, player: str, before: str) -> Finding:
     Both are means over other draws.
     """
     names = {"discriminator": "discriminator’s", "generator": "generator’s"}
-    found = same_direction(got, alone, f"the {player}")
     required = f"the {names[player]} step is the same after a {names[before]} step"
+    if not any(np.any(g) for g in alone.values() if g is not None):
+        return Finding(0.0, f"the {names[player]} step by itself moves nothing", required)
+    found = same_direction(got, alone, f"the {player}")
     if found.value <= 2 * GRADIENT:  # type: ignore[operator]  # it is measured
         return Finding(1.0, "no step heeds what another left", required, found.value, 2 * GRADIENT)
     slip = (
@@ -346,6 +349,8 @@ def objective_is(got: np.ndarray, wanted: np.ndarray, name: str, slips: dict[str
         fits = {s: abs(got.mean() - v.mean()) / spread + abs(got.std() - v.std()) / spread for s, v in slips.items()}
         best = min(fits, key=fits.get, default="")  # type: ignore[arg-type]  # each has its value
         slip = best if best and fits[best] < NAMED else ""
+        if tests[0].pvalue > P_VALUE and a.std() > SHARED * b.std():
+            slip = "Its mean is right, and it varies too much: is every sample made of a z of its own?"
     return Finding(float(p_value > P_VALUE), measured, required, p_value, P_VALUE, "p-value", slip=slip)
 
 

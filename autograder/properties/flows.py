@@ -203,28 +203,6 @@ def _depends(jac: np.ndarray) -> np.ndarray:
     return (size > ZERO * size.max(axis=(0, 2), keepdims=True)).any(axis=0)
 
 
-def grows(few: int, many: int, name: str, of: str) -> Finding:
-    """A model of more layers has more parameters: each has its own, and the model knows of them.
-
-    few, many: how many numbers are in the parameters of two models, the second of more layers.
-    """
-    required = f"more {of}, more parameters"
-    if not many:
-        return Finding(
-            0.0,
-            f"{name} has no parameters",
-            required,
-            slip="No parameters were found. Layers in a plain Python list are not seen, neither by the optimiser nor "
-            "by the weights file: nn.ModuleList keeps them.",
-        )
-    measured = f"{name} has {few:,} parameters with few {of}, and {many:,} with many"
-    slip = (
-        f"The number of parameters does not grow with the number of {of}: either they are one and the same object "
-        "([layer] * n repeats it), or they are in a plain Python list, and not in an nn.ModuleList."
-    )
-    return Finding(float(many > few), measured, required, slip="" if many > few else slip)
-
-
 def condition(jac: np.ndarray) -> float:
     """‖J‖ ‖J⁻¹‖ at its worst over J (B, D, D): how many times an error may grow on the way there and back."""
     if not np.isfinite(jac).all():

@@ -8,6 +8,15 @@ from autograder.properties.finding import Finding
 
 # Rows computed in batches of another size may be summed in another order: float32 rounding.
 SAME = 1e-4
+RANDOM = (
+    "Is something random here? Dropout that is on in eval mode, noise that is added where none belongs, or a draw in "
+    "the place of a mean."
+)
+THE_FIRST_ONES = (
+    "All examples read the numbers of the batch's first one in the place of their own: [:1] or [0] where [:, …] "
+    "belongs?"
+)
+BY_CHANCE = -14.0  # log of the probability of what happens to one student in a million
 
 
 def finite(values: np.ndarray, where: str) -> Finding:
@@ -45,14 +54,15 @@ def rows_are_independent(function: Callable, x: np.ndarray) -> Finding:
             "view that reads another example's numbers.",
         )
     if moved > SAME:
+        without_first = np.concatenate([x[-1:], x[1:]])
+        reads_first = _difference(whole[1:], np.asarray(function(without_first), dtype=np.float64)[1:], whole) > SAME
         return Finding(
             0.0,
             f"the same example gives another number ({moved:.2g} apart) at another place in the batch",
             required,
             moved,
             SAME,
-            slip="Is something random here? Dropout that is on in eval mode, noise that is added where none belongs, "
-            "or a draw in the place of a mean.",
+            slip=THE_FIRST_ONES if reads_first else RANDOM,
         )
     return Finding(1.0, "rows are independent", required, max(mixed, moved), SAME)
 
@@ -75,6 +85,26 @@ def one_example(function: Callable, x: np.ndarray) -> Finding:
             "the statistics of a batch norm in training mode, or it is random."
         )
     return Finding(0.0, f"alone an example gives {error:.2g} more or less", required, error, SAME, slip=slip)
+
+
+def drawn_anew(
+    draw: Callable[[int], np.ndarray], seed: int, what: str = "sample(n)", log_p: Callable | None = None
+) -> Finding:
+    """draw(seed) -> (n, …): two calls after different seeds of torch, NumPy and Python do not give the same.
+
+    log_p: (n, …) -> (n,), of what is discrete: where the same may come twice by chance it is not asked.
+    """
+    first, again = draw(seed), draw(seed + 1)
+    required = "other draws at every call"
+    if not np.array_equal(first, again):
+        return Finding(1.0, f"{what} draws anew", required)
+    if log_p and log_p(first).sum() > BY_CHANCE:
+        return Finding(1.0, "not asked: there is hardly anything else to be drawn", required)
+    slip = (
+        "A seed is set inside, by torch.manual_seed or in a generator that is made there: take it out, and seed once, "
+        "at the top of the notebook. Or nothing is drawn at all: torch.linspace is no noise."
+    )
+    return Finding(0.0, f"{what} gives the very same draws at every call", required, slip=slip)
 
 
 def _difference(a: np.ndarray, b: np.ndarray, scale: np.ndarray) -> float:

@@ -197,6 +197,21 @@ def is_a_rotation(matrix: np.ndarray) -> Finding:
     return Finding(float(not alone), measured, required, plot=plot)
 
 
+def mixes_and_bends(jacobians: np.ndarray) -> Finding:
+    """∂z/∂t of a Glow at several images, (B, D, D): every z hangs on more than one t, and on some in a curved way."""
+    required = "every number of z hangs on several of t, and not linearly"
+    J = np.nan_to_num(jacobians)
+    largest = np.abs(J).max(axis=(0, 2), keepdims=True)
+    alone = int(((np.abs(J) > 1e-9 * largest).any(axis=0).sum(axis=1) <= 1).sum())
+    if alone:
+        slip = "Is InvertibleConv among the layers of every step? It mixes the channels."
+        return Finding(0.0, f"{alone} of {J.shape[1]} numbers of z hang on one number of t each", required, slip=slip)
+    if np.abs(J - J[:1]).max() <= 1e-6 * np.abs(J).max():
+        slip = "Is ChannelCoupling among the layers of every step? The other layers are linear."
+        return Finding(0.0, "z is a linear function of t", required, slip=slip)
+    return Finding(1.0, required, required)
+
+
 def keeps_half_the_channels(
     function: Callable[[np.ndarray], np.ndarray], t: np.ndarray, shape: tuple[int, int, int]
 ) -> Finding:

@@ -459,7 +459,9 @@ def unit_gaussian(
         shared = np.ptp(got) < SAME * (1 + np.abs(got).max()) and any(inside.values())
         noise = "All examples of a batch share one draw of noise: each needs its own." if shared else ""
         formula_is_right = shared and inside[""]
-        formula = _nearest_formula(got, {f: formulas[f](right) for f in formulas})
+        formula = _nearest_formula(got, {f: formulas[f](right) for f in formulas}, with_spread=not shared)
+        if not shared:
+            noise = "It is none of the sums that it may be: mend it first, then its draws show whether z = μ_z + σ_z ε."
     mean = f"{got.mean():.4g} on average where {formulas[''](right).mean():.4g} is right, p = {p:.2g}"
     return (
         Finding(float(formula_is_right), f"the reconstruction term: {mean}", required, slip=formula),
@@ -467,11 +469,13 @@ def unit_gaussian(
     )
 
 
-def _nearest_formula(got: np.ndarray, slips: dict[str, np.ndarray]) -> str:
-    """The slip whose mean is as good as the mean of what came, if there is one."""
+def _nearest_formula(got: np.ndarray, slips: dict[str, np.ndarray], with_spread: bool) -> str:
+    """The slip whose mean is as good as the mean of what came, if there is one; and whose spread, where it has one."""
     off = {said: abs(got.mean() - v.mean()) / (1e-9 + v.std() + 1e-3 * abs(v.mean())) for said, v in slips.items()}
     likely = min(off, key=off.get)  # type: ignore[arg-type]  # each has its value
-    return likely if off[likely] < 1 else ""
+    spread = slips[likely].std()
+    alike = not with_spread or 0.7 * spread < got.std() < 1.4 * spread
+    return likely if off[likely] < 1 and alike else ""
 
 
 def gradient_reaches(by_mu: dict, by_log_sigma: dict, by_loss: dict) -> Finding:

@@ -34,3 +34,25 @@ def are_their_own(stored: Mapping[str, np.ndarray], parameters: Mapping[str, np.
     first, second = twins[0]
     more = f", and {len(twins) - 1} more" if len(twins) > 1 else ""
     return Finding(0.0, f"{second} is the same parameter as {first}{more}", required, slip=SHARED)
+
+
+def grows(few: int, many: int, name: str, of: str) -> Finding:
+    """A model of more layers has more parameters: each has its own, and the model knows of them.
+
+    few, many: how many numbers are in the parameters of two models, the second of more layers.
+    """
+    required = f"more {of}, more parameters"
+    if not many:
+        return Finding(
+            0.0,
+            f"{name} has no parameters",
+            required,
+            slip="No parameters were found. Layers in a plain Python list are not seen, neither by the optimiser nor "
+            "by the weights file: nn.ModuleList keeps them.",
+        )
+    measured = f"{name} has {few:,} parameters with few {of}, and {many:,} with many"
+    slip = (
+        f"The number of parameters does not grow with the number of {of}: either they are one and the same object "
+        "([layer] * n repeats it), or in a plain Python list, and not in an nn.ModuleList; or the number is not used."
+    )
+    return Finding(float(many > few), measured, required, slip="" if many > few else slip)

@@ -35,6 +35,158 @@ FEW_STEPS = (" steps=steps,", " steps=30,")  # a training that ends almost befor
 
 MUTANTS = (
     Mutant(
+        "density-of-one-class",
+        "gated_pixelcnn",
+        "log_prob asks for the logits of class 0",
+        (("log_p = F.log_softmax(self.logits(x, y), dim=-1)", "log_p = F.log_softmax(self.logits(x, 0 * y), dim=-1)"),),
+        "the_class_reaches_every_pixel",
+        "Is y handed on",
+        weights="none",
+    ),
+    Mutant(
+        "dilation-ignored",
+        "pixelcnn",
+        "forward forgets the dilation",
+        (("padding=self.padding, dilation=self.dilation)", "padding=self.weight.shape[-1] // 2)"),),
+        "mask_a_hides_the_centre_and_mask_b_shows_it",
+        "dilation=2 is not used",
+        weights="none",
+    ),
+    Mutant(
+        "depth-ignored",
+        "pixelcnn",
+        "always five layers",
+        (("for k in range(depth))", "for k in range(5))"),),
+        "every_layer_has_weights_of_its_own",
+        "the number is not used",
+        weights="none",
+    ),
+    Mutant(
+        "gated-depth-ignored",
+        "gated_pixelcnn",
+        "always six layers",
+        (("dilation=2 ** (k % 4)) for k in range(depth - 1))", "dilation=2 ** (k % 4)) for k in range(5))"),),
+        "every_layer_has_weights_of_its_own",
+        "the number is not used",
+        weights="none",
+    ),
+    Mutant(
+        "gated-one-layer-again",
+        "gated_pixelcnn",
+        "all layers but the first are one object",
+        (
+            (
+                'later = (GatedLayer("B", width, width, classes, 3, dilation=2 ** (k % 4)) for k in range(depth - 1))',
+                'later = [GatedLayer("B", width, width, classes, 3)] * (depth - 1)',
+            ),
+        ),
+        "every_layer_has_weights_of_its_own",
+        "repeat the same object",
+        weights="none",
+    ),
+    Mutant(
+        "class-in-the-first-layer-only",
+        "gated_pixelcnn",
+        "V y is added in the layer of kind A only",
+        (
+            (
+                "bias_v, bias_h = self.class_bias(y)[..., None, None].chunk(2, dim=1)",
+                "bias_v, bias_h = (self.first * self.class_bias(y))[..., None, None].chunk(2, dim=1)",
+            ),
+        ),
+        "the_class_reaches_every_pixel",
+        "not in the first layer only",
+        weights="none",
+    ),
+    Mutant(
+        "mixture-seeded-sample",
+        "logistic_mixture",
+        "sample sets the seed",
+        (
+            (
+                "k = torch.multinomial(self.pi_logits",
+                "torch.manual_seed(0)\n        k = torch.multinomial(self.pi_logits",
+            ),
+        ),
+        "samples_follow_the_density",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "made-seeded-sample",
+        "made",
+        "sample sets the seed",
+        (
+            (
+                "x = torch.zeros(n, self.dims, dtype=torch.long)",
+                "torch.manual_seed(0)\n        x = torch.zeros(n, self.dims, dtype=torch.long)",
+            ),
+        ),
+        "samples_follow_the_density",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "pixels-seeded-sample",
+        "pixelcnn",
+        "sample sets the seed",
+        (("_, H, W = self.shape\n        x, u", "torch.manual_seed(0)\n        _, H, W = self.shape\n        x, u"),),
+        "samples_follow_the_density",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "gated-seeded-sample",
+        "gated_pixelcnn",
+        "sample sets the seed",
+        (
+            (
+                "x = torch.zeros(len(y), 1, H, W, dtype=torch.long)",
+                "torch.manual_seed(0)\n        x = torch.zeros(len(y), 1, H, W, dtype=torch.long)",
+            ),
+        ),
+        "samples_follow_the_density_of_their_class",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "colour-seeded-sample",
+        "color_pixelcnn",
+        "sample sets the seed",
+        (
+            (
+                "x = torch.zeros(n, 3, H, W, dtype=torch.long)",
+                "torch.manual_seed(0)\n        x = torch.zeros(n, 3, H, W, dtype=torch.long)",
+            ),
+        ),
+        "samples_follow_the_density",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "colours-apart-before-the-centre",
+        "color_pixelcnn",
+        "before the centre every group sees its own only",
+        (
+            (
+                "mask[:, :, : kernel_size**2 // 2] = 1",
+                "mask[:, :, : kernel_size**2 // 2] = (u == v).float()[:, :, None]",
+            ),
+        ),
+        "green_sees_red_and_blue_sees_both",
+        "of the pixel to the left",
+        weights="none",
+    ),
+    Mutant(
+        "left-neighbour-hidden",
+        "color_pixelcnn",
+        "the mask ends one place too early",
+        (("mask[:, :, : kernel_size**2 // 2] = 1", "mask[:, :, : max(0, kernel_size**2 // 2 - 1)] = 1"),),
+        "green_sees_red_and_blue_sees_both",
+        "does not see red of the pixel to the left",
+        weights="none",
+    ),
+    Mutant(
         "masked-once",
         "made",
         "the mask is applied to the initial weights, and not in forward",

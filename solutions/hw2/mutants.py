@@ -81,8 +81,137 @@ GLOW_NORMAL = "tensors.sum_except_batch(-0.5 * z**2 - 0.5 * math.log(2 * math.pi
 GLOW_SUM = f"return {GLOW_NORMAL} + log_det_t + log_det_z"
 GLOW_SAMPLE = "tensors.to_levels(self.inverse(torch.randn(n, *self.shape)), self.levels)"
 GLOW_FEW = ("    steps = 1500\n", "    steps = 20\n")
+GLOW_LAYERS = "layers += [ActNorm(C), InvertibleConv(C), ChannelCoupling(C, width * 2**k)]"
+GLOW_TWO = (  # layers in a step, not three
+    ("(3 * self.steps) == 0:\n                z =", "(2 * self.steps) == 0:\n                z ="),
+    ("(3 * self.steps) == 0:\n                t =", "(2 * self.steps) == 0:\n                t ="),
+)
 
 MUTANTS = (
+    Mutant(
+        "mixture-of-the-first-example",
+        "ar_flow",
+        "every example is given the first one's mixture",
+        ((AR_T, AR_T.replace("mu)", "mu[:1])")),),
+        "shapes",
+        "read the numbers of the batch's first one",
+        weights="none",
+    ),
+    Mutant(
+        "glow-without-coupling",
+        "glow",
+        "no coupling in the steps",
+        ((GLOW_LAYERS, "layers += [ActNorm(C), InvertibleConv(C)]"), *GLOW_TWO),
+        "shapes_and_parameters",
+        "Is ChannelCoupling among",
+        weights="none",
+    ),
+    Mutant(
+        "glow-without-convolution",
+        "glow",
+        "no convolution in the steps",
+        ((GLOW_LAYERS, "layers += [ActNorm(C), ChannelCoupling(C, width * 2**k)]"), *GLOW_TWO),
+        "shapes_and_parameters",
+        "Is InvertibleConv among",
+        weights="none",
+    ),
+    Mutant(
+        "glow-without-norm",
+        "glow",
+        "no ActNorm in the steps",
+        ((GLOW_LAYERS, "layers += [InvertibleConv(C), ChannelCoupling(C, width * 2**k)]"), *GLOW_TWO),
+        "shapes_and_parameters",
+        "Is ActNorm among",
+        weights="none",
+    ),
+    Mutant(
+        "cdf-seeded-sample",
+        "cdf_flow",
+        "sample sets the seed",
+        (
+            (
+                "return self.inverse(torch.rand(n, 1))",
+                "torch.manual_seed(0)\n        return self.inverse(torch.rand(n, 1))",
+            ),
+        ),
+        "samples_follow_the_density",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "ar-seeded-sample",
+        "ar_flow",
+        "sample sets the seed",
+        (
+            (
+                "return self.inverse(torch.rand(n, 2))",
+                "torch.manual_seed(0)\n        return self.inverse(torch.rand(n, 2))",
+            ),
+        ),
+        "samples_follow_the_density",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "nvp-seeded-sample",
+        "realnvp",
+        "sample sets the seed",
+        (
+            (
+                "return self.inverse(torch.randn(n, 2))",
+                "torch.manual_seed(0)\n        return self.inverse(torch.randn(n, 2))",
+            ),
+        ),
+        "samples_follow_the_density",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "img-seeded-sample",
+        "realnvp_images",
+        "sample sets the seed",
+        (
+            (
+                "y = from_logits(self.inverse(torch.randn(n, *self.shape)))",
+                "torch.manual_seed(0)\n        y = from_logits(self.inverse(torch.randn(n, *self.shape)))",
+            ),
+        ),
+        "samples_follow_the_density",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "glow-seeded-sample",
+        "glow",
+        "sample sets the seed",
+        (
+            (
+                "return tensors.to_levels(self.inverse(torch.randn(n",
+                "torch.manual_seed(0)\n        return tensors.to_levels(self.inverse(torch.randn(n",
+            ),
+        ),
+        "samples_follow_the_density",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "img-squeeze-not-undone",
+        "realnvp_images",
+        "sample ends in a plain sigmoid",
+        ((IMG_DRAWN, "y = torch.sigmoid(self.inverse(torch.randn(n, *self.shape)))"),),
+        "samples_follow_the_density",
+        "The squeeze is not undone",
+        weights="none",
+    ),
+    Mutant(
+        "img-lukewarm-samples",
+        "realnvp_images",
+        "draws z with a temperature of 0.8",
+        ((IMG_DRAWN, IMG_DRAWN.replace("torch.randn", "0.8 * torch.randn")),),
+        "samples_follow_the_density",
+        "a temperature",
+        weights="none",
+    ),
     Mutant(
         "cdf-one-value",
         "cdf_flow",

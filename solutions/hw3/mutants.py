@@ -22,6 +22,97 @@ CHOSEN = 'chosen = trained("beta_vae", BetaVAE(), fit=train_beta(BETA, begin=3 *
 
 MUTANTS = (
     Mutant(
+        "kl-in-the-reconstruction",
+        "vae32",
+        "the first term has the KL in it already",
+        ((VAE_TERMS, VAE_TERMS.replace("squares / 2, kl", "squares / 2 + kl, kl")),),
+        "reconstruction_is_the_gaussian_of_unit_variance",
+        "The KL is in it already",
+        weights="none",
+    ),
+    Mutant(
+        "kl-in-the-reconstruction-2d",
+        "vae2d",
+        "the first term has the KL in it already",
+        (
+            (
+                IN_ELBO,
+                IN_ELBO.replace(
+                    "return gaussian_nll(x, *self.decode(z)),",
+                    "return gaussian_nll(x, *self.decode(z)) + kl_to_prior(mu_z, log_sigma_z),",
+                ),
+            ),
+        ),
+        "elbo_terms_are_of_its_encoder_and_decoder",
+        "elbo_terms: encode x",
+        weights="none",
+    ),
+    Mutant(
+        "prior-by-columns",
+        "vqvae",
+        "the mask goes down the columns, the sampler along the rows",
+        (("mask.view(kernel_size, kernel_size))", "mask.view(kernel_size, kernel_size).T)"),),
+        "the_prior_samples_its_density",
+        "in raster order",
+        weights="none",
+    ),
+    Mutant(
+        "vae2d-seeded-sample",
+        "vae2d",
+        "sample sets the seed",
+        (
+            (
+                "mu, log_sigma = self.decode(torch.randn(n, 2))",
+                "torch.manual_seed(0)\n        mu, log_sigma = self.decode(torch.randn(n, 2))",
+            ),
+        ),
+        "samples_with_and_without_noise",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "vae-seeded-sample",
+        "vae32",
+        "sample sets the seed",
+        (
+            (
+                "return self.decode(torch.randn(n, self.latents))",
+                "torch.manual_seed(0)\n        return self.decode(torch.randn(n, self.latents))",
+            ),
+        ),
+        "samples_are_decoded_draws_of_the_prior",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "prior-seeded-sample",
+        "vqvae",
+        "sample sets the seed",
+        (
+            (
+                "k = torch.zeros(n, H, W, dtype=torch.long)",
+                "torch.manual_seed(0)\n        k = torch.zeros(n, H, W, dtype=torch.long)",
+            ),
+        ),
+        "the_prior_samples_its_density",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "vae-absolute-errors",
+        "vae32",
+        "absolute errors in the place of squares",
+        (
+            (
+                "squares = tensors.sum_except_batch((x - self.decode(z)) ** 2)",
+                "squares = 2 * tensors.sum_except_batch((x - self.decode(z)).abs())",
+            ),
+        ),
+        "codes_are_drawn",
+        "mend it first",
+        weights="none",
+    ),
+    Mutant(
         "one-and-beta",
         "beta_vae",
         "the KL counts once more: rec + (1 + β) · KL",

@@ -45,6 +45,80 @@ class GAN2d(nn.Module):"""
 
 MUTANTS = (
     Mutant(
+        "gan1d-seeded-sample",
+        "gan1d",
+        "sample sets the seed",
+        (
+            (
+                "return self.generator(self.noise(n))",
+                "torch.manual_seed(0)\n        return self.generator(self.noise(n))",
+            ),
+        ),
+        "samples_are_of_the_generator",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "gan2d-seeded-sample",
+        "gan2d",
+        "sample sets the seed",
+        (
+            (
+                "return self.generator(self.noise(n))",
+                "torch.manual_seed(0)\n        return self.generator(self.noise(n))",
+            ),
+        ),
+        "samples_are_of_the_generator",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "dcgan-seeded-sample",
+        "dcgan",
+        "sample sets the seed",
+        (
+            (
+                "return self.generator(self.noise(n))",
+                "torch.manual_seed(0)\n        return self.generator(self.noise(n))",
+            ),
+        ),
+        "samples_are_of_the_generator",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "bias-over-sigma",
+        "dcgan",
+        "the bias is divided by σ, too",
+        ((CONV, "return F.conv2d(x, self.weight, self.bias, self.stride, self.padding) / self.sigma()"),),
+        "the_gradient_knows_sigma",
+        "only the kernel is",
+        weights="none",
+    ),
+    Mutant(
+        "one-noise-a-batch",
+        "dcgan",
+        "the samples of a batch share one z in the discriminator's loss",
+        (
+            (
+                "fake = self.generator(self.noise(len(x))).detach()",
+                "fake = self.generator(self.noise(1).expand(len(x), -1)).detach()",
+            ),
+        ),
+        "hinge_losses",
+        "of a z of its own",
+        weights="none",
+    ),
+    Mutant(
+        "one-noise-for-the-generator",
+        "dcgan",
+        "the samples of a batch share one z in the generator's loss",
+        ((IMAGES_G, IMAGES_G.replace("self.noise(n)", "self.noise(1).expand(n, -1)")),),
+        "generators_loss",
+        "of a z of its own",
+        weights="none",
+    ),
+    Mutant(
         "generator-learns-nothing",
         "gan2d",
         "the first game's generator loss is of samples without a gradient",

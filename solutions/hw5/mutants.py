@@ -56,6 +56,76 @@ FLOW_STEPS = "    steps = 7000\n    optimizer = torch.optim.Adam(model.parameter
 
 MUTANTS = (
     Mutant(
+        "score-seeded-langevin",
+        "score",
+        "langevin sets the seed",
+        (
+            (
+                "times = torch.full((len(x),), t, dtype=x.dtype)\n",
+                "torch.manual_seed(0)\n        times = torch.full((len(x),), t, dtype=x.dtype)\n",
+            ),
+        ),
+        "langevin_by_its_mean_and_covariance",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "ddpm-seeded-sample",
+        "ddpm",
+        "sample sets the seed",
+        (
+            (
+                "x = torch.randn(n, self.dims)\n        for t in range",
+                "torch.manual_seed(0)\n        x = torch.randn(n, self.dims)\n        for t in range",
+            ),
+        ),
+        "samples_of_a_whole_chain",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "ddim-seeded",
+        "ddpm",
+        "ddim sets the seed",
+        (
+            (
+                "x = torch.randn(n, self.dims)\n        times",
+                "torch.manual_seed(0)\n        x = torch.randn(n, self.dims)\n        times",
+            ),
+        ),
+        "samples_by_ddim",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "flow-seeded-sample",
+        "flow_matching",
+        "sample sets the seed",
+        (
+            (
+                "return self.integrate(torch.randn(n, self.dims), 0.0",
+                "torch.manual_seed(0)\n        return self.integrate(torch.randn(n, self.dims), 0.0",
+            ),
+        ),
+        "samples_are_noise_carried_to_the_data",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
+        "masked-seeded-sample",
+        "masked_diffusion",
+        "sample sets the seed",
+        (
+            (
+                "z = torch.full((n, self.dims), self.bins)",
+                "torch.manual_seed(0)\n        z = torch.full((n, self.dims), self.bins)",
+            ),
+        ),
+        "samples_are_drawn_in_so_many_even_steps",
+        "A seed is set inside",
+        weights="none",
+    ),
+    Mutant(
         "batch-mean",
         "score",
         "the loss is averaged over the batch",

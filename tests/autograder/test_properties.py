@@ -278,7 +278,34 @@ def test_the_sharpest_networks_depend_most_on_their_past():
     assert autoregressive.sharpest([network(shut, scale=1.5), *networks], DIMS, LEVELS, 1) != [0]
 
 
+def test_numbers_of_the_first_example_are_not_said_to_be_random():
+    x = np.random.default_rng(0).normal(size=(9, 3))
+    found = hygiene.rows_are_independent(lambda rows: (rows - rows[:1] / 2).sum(axis=1), x)
+    assert not passed(found)
+    assert "the batch's first one" in found.slip
+
+
+def test_a_sampler_that_sets_its_seed_is_told_from_one_that_has_little_to_draw():
+    def anew(seed: int) -> np.ndarray:
+        return np.random.default_rng(seed).integers(2, size=(50, 2))
+
+    assert passed(hygiene.drawn_anew(anew, 0))
+    fixed = hygiene.drawn_anew(lambda seed: anew(0), 0, "sample(n)", lambda x: np.full(len(x), np.log(0.25)))
+    assert not passed(fixed)
+    assert "A seed is set inside" in fixed.slip
+    assert passed(hygiene.drawn_anew(lambda seed: anew(0), 0, "sample(n)", lambda x: np.full(len(x), -1e-3)))
+
+
 # ---- layers --------------------------------------------------------------------------------------------
+
+
+def test_more_layers_have_more_parameters():
+    assert passed(layers.grows(100, 200, "Flow", "couplings"))
+    assert "plain Python list" in layers.grows(0, 0, "Flow", "couplings").slip
+    shared = layers.grows(100, 100, "Flow", "couplings")
+    assert not passed(shared)
+    assert "[layer] * n" in shared.slip
+    assert "the number is not used" in shared.slip
 
 
 def test_layers_that_are_their_own_and_one_in_two_places():

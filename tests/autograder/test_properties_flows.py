@@ -187,14 +187,6 @@ def test_dense():
     assert passed(flows.is_dense(flat))
 
 
-def test_more_layers_have_more_parameters():
-    assert passed(flows.grows(100, 200, "Flow", "couplings"))
-    assert "plain Python list" in flows.grows(0, 0, "Flow", "couplings").slip
-    shared = flows.grows(100, 100, "Flow", "couplings")
-    assert not passed(shared)
-    assert "[layer] * n" in shared.slip
-
-
 def test_the_condition_is_how_errors_grow():
     assert flows.condition(np.tile(np.eye(2), (3, 1, 1))) == pytest.approx(1)
     assert flows.condition(np.array([np.diag([1.0, 1e-3]), np.eye(2)])) == pytest.approx(1e3)

@@ -169,6 +169,20 @@ def test_samples_are_compared_by_what_a_slip_changes(seed):
 # ---- Glow ----------------------------------------------------------------------------------------------
 
 
+def test_a_glow_that_mixes_and_bends_and_one_that_does_not():
+    rng = np.random.default_rng(0)
+    curved = rng.normal(size=(3, 8, 8))
+    assert passed(images.mixes_and_bends(curved))
+    linear = images.mixes_and_bends(np.tile(curved[:1], (3, 1, 1)))
+    assert not passed(linear)
+    assert "ChannelCoupling" in linear.slip
+    curved[:, :4] = np.eye(8)[:4]
+    alone = images.mixes_and_bends(curved)
+    assert not passed(alone)
+    assert "InvertibleConv" in alone.slip
+    assert "4 of 8" in alone.measured
+
+
 @pytest.mark.parametrize("ddof", [0, 1])
 def test_a_standardised_batch(ddof):
     x = rng(0).normal(3, 2, size=(64, 6, 4, 4))

@@ -249,6 +249,8 @@ def test_checks_that_cannot_be_collected_are_no_score(run):
     with pytest.raises(RuntimeError, match="did not run"):
         run("import nothing_of_this_name")
     with pytest.raises(RuntimeError, match="did not run"):
+        run("import nothing_of_this_name", only="mask")
+    with pytest.raises(RuntimeError, match="did not run"):
         run("")
 
 

@@ -54,12 +54,15 @@ test_each_value_depends_only_on_earlier_values = suite.causal(
 )
 
 
-@points(3.5, "Green sees red and blue sees both")
+@points(3.5, "Colours see what comes before")
 @hint("Green must see the pixel's red, blue its red and green: at the centre, kind A is not zero for earlier groups.")
 def test_green_sees_red_and_blue_sees_both(student, seed):
     networks = [small(student, seed + k, PIXEL).logits for k in range(NETWORKS)]
     found = autoregressive.sees_its_past(networks, 3, LEVELS, seed)
     require(found if found.passed else order_of_colours(networks, found, seed))
+    larger = [small(student, seed + k, SQUARE).logits for k in range(NETWORKS)]
+    moved = np.any([autoregressive.dependencies(outputs, 12, LEVELS, seed) for outputs in larger], axis=0)
+    require(sees_neighbours(moved.reshape(4, 3, 4, 3)))
 
 
 test_every_layer_has_weights_of_its_own = suite.own_layers(0.5)
@@ -108,6 +111,21 @@ test_saved_samples_are_the_models_own = suite.own_samples(
     last=as_often_without_a_flaw,
     needs=test_each_value_depends_only_on_earlier_values,
 )
+
+
+def sees_neighbours(moved: np.ndarray) -> Finding:
+    """moved: of 2 × 2 pixels, (pixel, colour, pixel, colour), whether an output hangs on an input."""
+    required = "each colour sees all three colours of the pixels to the left and above"
+    for pixel, other, where in ((1, 0, "to the left"), (2, 0, "above")):
+        missing = np.argwhere(~moved[pixel, :, other])
+        if len(missing):
+            own, theirs = (COLOURS[c] for c in missing[0])
+            slip = (
+                "At the kernel's centre a group sees some of the groups; at all places before it, all of them: is the "
+                "mask one there, for every pair of groups?"
+            )
+            return Finding(0.0, f"{own} does not see {theirs} of the pixel {where}", required, slip=slip)
+    return Finding(1.0, required, required)
 
 
 def order_of_colours(networks: list, found: Finding, seed: int) -> Finding:

@@ -6,6 +6,7 @@ from autograder.checks import Recipe, hint, points, require
 from autograder.families import autoregressive as family
 from autograder.families import image_samples
 from autograder.families.autoregressive import Conditionals
+from autograder.families.latent import several
 from autograder.properties import autoregressive, discrete, hygiene
 from autograder.properties.finding import Finding
 from deepul_utils import images
@@ -13,16 +14,19 @@ from deepul_utils import images
 DATA = images.get("glyphs32", levels=2)
 LEVELS, CLASSES, CLASSIFIED = 2, 3, 40
 MIXED, DEVIATIONS = 2000, 6  # images of several classes in one batch, and how far chance brings them
+WIDTH = 6  # of a single layer
 UNLIKELY, MOST_TOLD = 300.0, 3.0  # nats: of an image, and that it tells of its class
 # Shapes of the small instances: 2 × 3 to enumerate, 4 × 5 to look for blind spots, which need room to the right, and
 # one that is too large for it, higher than the first layers reach: a sampler that leaves rows out shows.
 TINY, WIDE, TALL = (1, 2, 3), (1, 4, 5), (1, 14, 3)
 
 
-def small(student, seed: int, y: int = 1, shape: tuple[int, ...] = TINY, **strength: float) -> Conditionals:
+def small(
+    student, seed: int, y: int = 1, shape: tuple[int, ...] = TINY, depth: int = 4, **strength: float
+) -> Conditionals:
     """A gated PixelCNN of tiny images with random weights, asked about class y."""
     made = student.new(
-        "GatedPixelCNN", shape=shape, levels=LEVELS, classes=CLASSES, width=8, depth=4, seed=seed, **strength
+        "GatedPixelCNN", shape=shape, levels=LEVELS, classes=CLASSES, width=8, depth=depth, seed=seed, **strength
     )
     return Conditionals(made, shape, LEVELS, y)
 
@@ -37,6 +41,7 @@ suite = family.Suite(
     says="logits(x, y) is (B, 1, H, W, levels) and log_prob(x, y) is (B,)",
     example="image",
     wide={"y": 0, "shape": WIDE},
+    deep={"depth": 6},
     tall={"shape": TALL, "perturb": 4.0, "biases": 0.2},
     whole={"shape": DATA.shape},
     recipe=Recipe("Adam", lr=1e-2, steps=1600, batch=16),
@@ -112,7 +117,7 @@ test_each_pixel_depends_only_on_earlier_pixels = suite.causal(
     also=family.keeps_its_order,
 )
 test_no_blind_spot = suite.no_blind_spot(
-    5,
+    4.5,
     "Some pixel of the past reaches no output: the horizontal stack must read the vertical one in every layer (L), "
     "and the vertical one sees all columns of the rows above, right of the pixel too.",
     networks=6,
@@ -128,8 +133,40 @@ def test_the_class_reaches_every_pixel(student, seed):
     x = np.random.default_rng(seed).integers(LEVELS, size=(16, 6))
     first, second = (small(student, seed, y).logits(x) for y in (0, 2))
     require(class_finding(first, second))
+    require(density_knows_the_class(*(small(student, seed, y).log_prob(x) for y in (0, 2))))
+    require(later_layers_know_the_class(student, seed))
 
 
+def density_knows_the_class(first: np.ndarray, second: np.ndarray) -> Finding:
+    """log p of the same images under two classes, (B,): the logits differ, and so does their sum."""
+    moved = bool((first != second).any())
+    slip = "" if moved else "Is y handed on to logits(x, y)?"
+    measured = "log_prob moves with the class" if moved else "log_prob is the same under every class"
+    return Finding(float(moved), measured, "log p(x | y) depends on y", slip=slip)
+
+
+def later_layers_know_the_class(student, seed: int) -> Finding:
+    """V y is added in both stacks of every layer, not only in the first."""
+    made = student.new("GatedLayer", "B", WIDTH, WIDTH, CLASSES, 3, seed=seed, perturb=1.0)
+    v, h = np.random.default_rng(seed).normal(size=(2, 4, WIDTH, 3, 5)).astype(np.float32)
+    of_class = [
+        several(
+            made.call("forward", v, h, np.full(4, y)),
+            ("v'", "h'"),
+            (v.shape, h.shape),
+            f"{made.label}.forward(v, h, y)",
+        )
+        for y in (0, 2)
+    ]
+    for first, second, stack in zip(*of_class, ("vertical", "horizontal"), strict=True):
+        if not (np.abs(first - second) > autoregressive.MOVED).any(axis=(0, 1)).all():
+            slip = "V y is added in every layer, in both stacks, and not in the first layer only."
+            measured = f"in a layer of kind B the {stack} stack does not heed the class"
+            return Finding(0.0, measured, "every layer knows the class", slip=slip)
+    return Finding(1.0, "every layer knows the class", "every layer knows the class")
+
+
+test_every_layer_has_weights_of_its_own = suite.own_layers(0.5)
 test_every_example_for_itself = suite.every_example(
     0.5, f"{suite.says}, each row of its own image and class alone.", also=its_own_class
 )

@@ -44,6 +44,7 @@ suite = family.Suite(
 def test_mask_a_hides_the_centre_and_mask_b_shows_it(student, seed):
     for kind, k in (("A", 3), ("B", 3), ("A", 5), ("B", 1)):
         require(mask_finding(student, kind, k, seed))
+    require(is_dilated(student, seed))
 
 
 test_each_pixel_depends_only_on_earlier_pixels = suite.causal(
@@ -111,6 +112,20 @@ def mask_finding(student, kind: str, k: int, seed: int) -> Finding:
     ok = np.array_equal(moved, wanted)
     what = f"kind {kind} sees {'the right' if ok else 'other'} pixels ({int(moved.sum())} of {k * k})"
     return Finding(float(ok), what, required, plot=plot)
+
+
+def is_dilated(student, seed: int) -> Finding:
+    """With dilation=2 the centre of a 3 × 3 kernel sees pixels that are two apart."""
+    conv = student.new("MaskedConv2d", "B", 2, 3, 3, 2, seed=seed)
+    x = np.random.default_rng(seed).normal(size=(1, 2, 5, 5)).astype(np.float32).repeat(26, axis=0)
+    for at in range(25):
+        x[at, :, at // 5, at % 5] += 1
+    out = family.asked(conv, "forward", (x,), 3, 5, 5)[:, :, 2, 2]
+    moved = np.flatnonzero(np.abs(out[:-1] - out[-1]).max(axis=1) > autoregressive.MOVED)
+    ok = moved.tolist() == [0, 2, 4, 10, 12]
+    slip = "F.conv2d wants dilation=self.dilation, too." if not ok else ""
+    measured = "positions two apart" if ok else "dilation=2 is not used"
+    return Finding(float(ok), measured, "with dilation=2, pixels two apart", slip=slip)
 
 
 def neighbours_finding(moved: np.ndarray) -> Finding:

@@ -5,8 +5,8 @@ import numpy as np
 from autograder.checks import Recipe, hint, points, require
 from autograder.families import image_flows as family
 from autograder.families.image_flows import ImageFlow
-from autograder.properties import flows
 from autograder.properties import images as on_images
+from autograder.properties import layers as on_layers
 from autograder.properties.finding import Finding
 from autograder.student import expect
 from autograder.workbench import StudentCodeError
@@ -65,17 +65,36 @@ suite = family.Suite(
 )
 
 
-def has_so_many_steps(student) -> None:
-    require(flows.grows(parameters(student, 1), parameters(student, 2), "Glow", "steps"))
+def has_its_layers(student, seed: int) -> None:
+    require(on_layers.grows(parameters(student, steps=1), parameters(student, steps=2), "Glow", "steps"))
+    require(on_layers.grows(parameters(student, scales=1), parameters(student, scales=2), "Glow", "scales"))
+    flow = small(student, seed, scales=1)
+    require(on_images.mixes_and_bends(flow.jacobian(flow.reals(3, seed))))
+    require(starts_from_its_data(student, seed))
 
 
-def parameters(student, steps: int) -> int:
-    """How many numbers a Glow of so many steps has as its parameters."""
-    made = student.new("Glow", shape=TINY, levels=LEVELS, scales=1, steps=steps, width=8)
+def parameters(student, steps: int = 1, scales: int = 1) -> int:
+    """How many numbers a Glow of so many steps and scales has as its parameters."""
+    made = student.new("Glow", shape=TINY, levels=LEVELS, scales=scales, steps=steps, width=8)
     return sum(values.size for values in made.parameters().values())
 
 
-test_shapes_and_parameters = suite.shapes(0.5, "Shapes and parameters", first=has_so_many_steps)
+def starts_from_its_data(student, seed: int) -> Finding:
+    """The first batch in training mode changes what is kept: ActNorm is among the layers."""
+    made = student.new("Glow", shape=TINY, levels=LEVELS, scales=1, steps=1, width=8, seed=seed, perturb=0.5)
+    x, required = np.random.default_rng(seed).normal(size=(32, *TINY)).astype(np.float32), "it starts from its data"
+    before = made.call("state_dict")
+    made.call("forward", x, train=True)
+    after = made.call("state_dict")
+    if isinstance(before, dict) and isinstance(after, dict):
+        moved = [k for k in after if k not in before or not np.array_equal(before[k], after[k])]
+        if not moved:
+            slip = "Is ActNorm among the layers? Its first batch in training mode sets b and l."
+            return Finding(0.0, "the first batch in training mode changes nothing", required, slip=slip)
+    return Finding(1.0, required, required)
+
+
+test_shapes_and_parameters = suite.shapes(0.5, "Shapes and parameters", first=has_its_layers)
 test_called_with_one_example = suite.one_example(0.5, layers)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from autograder.checks import Recipe, hint, points, require
 from autograder.families import flows as family
 from autograder.families.flows import Flow, around
-from autograder.properties import flows
+from autograder.properties import flows, layers
 from autograder.properties.flows import NORMAL
 from deepul_utils import toy
 
@@ -70,7 +70,7 @@ test_log_det_is_that_of_the_jacobian = suite.log_det(
 @hint("Couplings take turns: one keeps x_1, the next keeps x_2. Else one half goes through the whole flow unchanged.")
 def test_every_z_depends_on_every_x(student, seed):
     few, many = (parameters(student, couplings) for couplings in (2, COUPLINGS))
-    require(flows.grows(few, many, "RealNVP", "couplings"))
+    require(layers.grows(few, many, "RealNVP", "couplings"))
     require(flows.is_dense(small(student, seed).jacobian(around(toy.get("moons"), 100, seed))))
 
 

@@ -9,6 +9,7 @@ from autograder.families import image_flows as family
 from autograder.families.image_flows import ALPHA, ImageFlow
 from autograder.properties import flows
 from autograder.properties import images as on_images
+from autograder.properties import layers as on_layers
 from deepul_utils import images
 
 DATA = images.get("digits32", levels=16)
@@ -132,7 +133,7 @@ test_log_det_is_that_of_the_jacobian = suite.log_det(
 )
 def test_every_z_depends_on_every_x(student, seed):
     few, many = (parameters(student, scales) for scales in (1, 2))
-    require(flows.grows(few, many, "ImageRealNVP", "scales"))
+    require(on_layers.grows(few, many, "ImageRealNVP", "scales"))
     flow = small(student, seed, scales=1)
     require(flows.is_dense(flow.jacobian(flow.reals(20, seed))))
 

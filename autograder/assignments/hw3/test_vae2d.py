@@ -121,6 +121,7 @@ def test_samples_with_and_without_noise(student, seed):
         require(latent.same_distribution(vae.sample(DRAWS, seed, noise=False), mu, "samples without noise"))
         noisy = vae.sample(DRAWS, seed, noise=True)
         require(noise_agrees(student, noisy, mu, log_sigma, seed + k + 9))  # z was drawn from seed + k
+        require(hygiene.drawn_anew(partial(vae.sample, 3, noise=True), seed))
 
 
 @points(2.5, "The importance-weighted bound")

@@ -39,6 +39,7 @@ suite = family.Suite(
     examples=digits,
     small=small,
     telling=expressive,
+    quiet=lambda student, seed: small(student, seed, size=0.5),
     baseline=lambda: family.mean_example_nats(2 * DATA.unit(DATA.sample(5000)) - 1),
     recipe=Recipe("Adam", lr=4e-3, steps=1000, batch=64),
 )
