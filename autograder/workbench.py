@@ -99,13 +99,17 @@ class Workbench:
             made = cls(*map(_as_tuple, args), **{k: _as_tuple(v) for k, v in kwargs.items()})
         if not isinstance(made, nn.Module):
             raise StudentCodeError("wrong type", f"{name} should be a torch.nn.Module, not {_type(made)}.")
-        made = made.to("cpu")
-        if self.initialise and perturb:  # without noise, what is asked about is the start itself
-            self.initialise(made, seed)
-        _perturb(made, perturb, perturb if biases is None else biases, noise)
+        if "_modules" not in vars(made):  # nor is there one in what a dataclass makes
+            raise StudentCodeError("raised", f"{name}.__init__ never calls super().__init__(), its first line.")
+        with students_code(f"other weights for {name}({_shown(args, kwargs)})"):
+            made = made.to("cpu")
+            if self.initialise and perturb:  # without noise, what is asked about is the start itself
+                self.initialise(made, seed)
+            _perturb(made, perturb, perturb if biases is None else biases, noise)
+            if precise:
+                made.double()
         number = self._keep(made)
         if precise:
-            made.double()
             self.precise.add(number)
         return number
 
@@ -296,7 +300,7 @@ class Workbench:
         grads = self._as_it_runs(target, call)
         if wrt == "input":
             return np.zeros(shape, dtype=np.float32) if grads["input"] is None else grads["input"]
-        return dict.fromkeys(self._names(target)) | grads
+        return dict.fromkeys(self._parameters(target)) | grads
 
     def do_jacobian(
         self, target: int, method: str, args: list, seed: int, output: int = 0, first: int = 0, last: int | None = None
@@ -321,10 +325,11 @@ class Workbench:
 
     def do_parameters(self, target: int) -> dict:
         """{name: array} of the object's parameters."""
-        return dict(self.objects[target].named_parameters())
+        return self._parameters(target)
 
-    def _names(self, target: int) -> list[str]:
-        return [name for name, _ in self.objects[target].named_parameters()]
+    def _parameters(self, target: int) -> dict:
+        with students_code(f"the parameters of {type(self.objects[target]).__name__}"):
+            return dict(self.objects[target].named_parameters())
 
     def _keep(self, made) -> int:
         self.objects.append(made)
@@ -341,8 +346,9 @@ class Workbench:
         if target is None:
             obj, function, label = nn.Module(), self._lookup(method), method
         else:
-            obj = self.objects[target]
-            function, label = getattr(obj, method, None), f"{type(obj).__name__}.{method}"
+            obj, label = self.objects[target], f"{type(self.objects[target]).__name__}.{method}"
+            with students_code(label):  # a property is computed by being asked for
+                function = getattr(obj, method, None)
             if function is None:
                 raise StudentCodeError("missing", f"{type(obj).__name__} has no method {method}.")
         # Copied, because an array that came through a buffer is read-only, and torch warns about such.
@@ -356,9 +362,10 @@ class Workbench:
         kept = _left_alone(obj) if train and target in self.trained else nullcontext()
         apart = tensors.withheld() if target is None else nullcontext()
         default = self._default_device if away else nullcontext()
-        own = _own_generators((*self.namespace.values(), *_attributes(obj)), seed)
-        with seeded(seed), own, _mode(obj, train), students_code(label), kept, apart, default:
-            yield function, args
+        with students_code(label), seeded(seed), apart, default:
+            own = _own_generators((*self.namespace.values(), *_attributes(obj)), seed)
+            with own, _mode(obj, train), kept:
+                yield function, args
 
 
 @contextmanager

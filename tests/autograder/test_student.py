@@ -656,6 +656,69 @@ def test_what_cannot_be_constructed(student, name, kind, said):
         student.new(name)
 
 
+OWN_WAYS = """
+from dataclasses import dataclass
+import torch
+from torch import nn
+
+class NoSuper(nn.Module):
+    def __init__(self, dims=2):
+        self.dims = dims
+
+@dataclass
+class Data(nn.Module):
+    dims: int = 2
+
+class Shared(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(1, 2).expand(2, 2))
+
+class Property(nn.Module):
+    @property
+    def log_prob(self, x):
+        return x.sum(dim=1)
+
+class Own(nn.Module):
+    def to(self):
+        return self
+    def log_prob(self, x):
+        return x.sum(dim=1)
+
+class Named(Own):
+    to = nn.Module.to
+    def named_parameters(self):
+        return 3
+
+class Modules(Own):
+    to = nn.Module.to
+    def modules(self):
+        return None
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("NoSuper", r"NoSuper.__init__ never calls super\(\).__init__\(\)"),
+        ("Data", r"Data.__init__ never calls super\(\).__init__\(\)"),
+        ("Shared", r"other weights for Shared\(\) raised RuntimeError"),
+        ("Property", r"Property.log_prob raised TypeError: Property.log_prob\(\) missing"),
+        ("Own", r"other weights for Own\(\) raised TypeError"),
+        ("Named", "raised TypeError"),
+        ("Modules", "raised TypeError"),
+    ],
+)
+def test_what_torch_makes_of_a_strange_module_is_the_students_doing(name, said):
+    namespace: dict = {}
+    exec(OWN_WAYS, namespace)
+    with slip("raised", said):
+        made = LocalStudent(namespace, {}).new(name, perturb=1.0)
+        made.call("log_prob", X)
+        made.parameters()
+        made.gradient("log_prob", X, wrt="parameters")
+
+
 def test_what_was_not_trained(student):
     with slip("untrained", r"nothing was trained under the name 'made.x': run the cell with trained\('made.x', …\)"):
         student.trained("made.x")
