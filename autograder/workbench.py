@@ -24,6 +24,7 @@ from deepul_utils.training import seeded
 
 KIT = Path(__file__).resolve().parent.parent
 APART = 1_000_003  # between the seeds of several generators
+LONGEST = 1500  # characters of an error's own text
 AT_ONCE = 64  # rows of a Jacobian: more do not fit a cache
 NOT_THE_STUDENTS = (str(KIT / "autograder"), str(KIT / "deepul_utils"), sysconfig.get_path("stdlib"), "<frozen ")
 
@@ -76,7 +77,11 @@ class Workbench:
         with devices.made_on_cpu():
             result = operation(**decode(arguments, arrays))
             with students_code("reading what came back"):
-                return encode(result)
+                try:
+                    return encode(result)
+                except StudentCodeError as error:
+                    named = f"{request['method']}: " if "method" in request else ""
+                    raise StudentCodeError(error.kind, f"{named}{error.message}") from None
 
     def do_construct(
         self,
@@ -123,9 +128,12 @@ class Workbench:
             raise StudentCodeError(
                 "wrong type", f"trained({name!r}, …) is given a {type(model).__name__}; the exercise asks for a {of}."
             )
-        with students_code(f"a copy of trained({name!r}, …)"):
-            if model is None:
-                raise TypeError(f"{why}. Keep in self what can be copied: modules, tensors, numbers.")
+        what = f"a copy of trained({name!r}, …)"
+        if model is None:
+            raise StudentCodeError(
+                "raised", f"{what}: {why}. Keep in self what can be copied: modules, tensors, numbers."
+            )
+        with students_code(what):
             number = self._keep(training.copied(model).to("cpu"))
         self.trained.add(number)
         return number
@@ -488,6 +496,7 @@ def _is_stub(error: BaseException) -> bool:
 
 def _described(error: BaseException) -> str:
     text = str(error).strip()
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]} … ({len(text):,} characters)"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -47,6 +47,12 @@ def require_artifact(name: Any, model: Any) -> None:
     """Raises KitError for what `trained` cannot keep: under a name that is no file's, or no model."""
     require_name(name, TRAINED)
     _require_module(model, TRAINED, f"{exercise_of(name)}: ")
+    for key, value in model.state_dict(keep_vars=True).items():
+        if not isinstance(value, Tensor):
+            raise KitError(
+                f"{exercise_of(name)}: only tensors are kept of a model, and state_dict() has {key!r}, "
+                f"{_kind(value)}. Keep it as a tensor, by register_buffer, or leave it out."
+            )
 
 
 def require_trains(name: str, fit: Any) -> None:

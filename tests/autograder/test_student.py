@@ -277,7 +277,7 @@ CYCLE.append(CYCLE)
 )
 def test_nothing_but_numbers_comes_back(namespace, student, model, value):
     namespace["VALUES"]["it"] = value
-    with pytest.raises(StudentCodeError):
+    with pytest.raises(StudentCodeError, match=r"^give: |reading what came back"):
         model.call("give", "it")
 
 
@@ -779,6 +779,16 @@ def test_any_error_is_the_students(namespace, model, error):
     namespace["Model"].stub = fail
     with slip("raised", rf"Model.stub raised {type(error).__name__}"):
         model.call("stub", X)
+
+
+def test_a_long_error_is_cut(namespace, model):
+    def fail(self, x):
+        raise ValueError("x" * 100_000)
+
+    namespace["Model"].stub = fail
+    with pytest.raises(StudentCodeError, match=r"xx … \(100,000 characters\)") as error:
+        model.call("stub", X)
+    assert len(error.value.message) < 2500
 
 
 def test_an_interrupt_is_nobodys_slip(namespace, model):

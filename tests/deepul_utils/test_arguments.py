@@ -47,6 +47,14 @@ class Game(nn.Module):
         return -self.discriminator(self.generator(torch.randn(n, 1))).mean()
 
 
+class Noted(Line):
+    def get_extra_state(self):
+        return {"note": 3}
+
+    def set_extra_state(self, state):
+        pass
+
+
 class Steps:
     def step(self):
         pass
@@ -253,6 +261,10 @@ NOT_TRAINED = {
     "a hidden file": (lambda: trained(".made", Line(), fit=train), "'.made' is no name for a file"),
     "nothing": (lambda: trained("", Line(), fit=train), "'' is no name for a file"),
     "a line": (lambda: trained("made\n", Line(), fit=train), "is no name for a file"),
+    "what is no tensor": (
+        lambda: trained("made", Noted(), fit=train),
+        "only tensors are kept of a model, and state_dict() has '_extra_state', a dict",
+    ),
     "an aim that is a word": (
         lambda: trained("made", Line(), fit=train, aim="0.1"),
         "aim is the loss to aim at, a number",
