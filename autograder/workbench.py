@@ -398,33 +398,62 @@ def _attributes(module: nn.Module) -> list:
 def _own_generators(values: Sequence, seed: int):
     """Generators of the student's own start from a seed of theirs, too, and are put back afterwards."""
     # By their types: to ask a student's object for its class may run its code.
-    torchs = [v for v in values if issubclass(type(v), torch.Generator)]
-    numpys = [v.bit_generator for v in values if issubclass(type(v), np.random.Generator)]
-    before = [g.get_state() for g in torchs], [g.state for g in numpys]
-    for k, generator in enumerate(torchs, 1):
-        generator.manual_seed(seed + k * APART)
-    for k, bits in enumerate(numpys, 1):
-        bits.state = type(bits)(seed + k * APART).state
+    own = [v for v in values if type(v) in SEEDED]
+    before = [SEEDED[type(v)](v) for v in own]
+    kinds: dict[type, int] = {}
+    for generator in own:
+        kind = type(generator)
+        kinds[kind] = kinds.get(kind, 0) + 1
+        at = (seed + kinds[kind] * APART) % 2**32
+        if kind is torch.Generator:
+            generator.manual_seed(at)
+        elif kind is np.random.RandomState:
+            generator.seed(at)
+        else:
+            generator.bit_generator.state = type(generator.bit_generator)(at).state
     try:
         yield
     finally:
-        for generator, state in zip(torchs, before[0], strict=True):
-            generator.set_state(state)
-        for bits, state in zip(numpys, before[1], strict=True):
-            bits.state = state
+        for put_back in before:
+            put_back()
+
+
+def _stands(get: Callable, put: Callable) -> Callable:
+    """generator -> what puts it back to where it stands now."""
+
+    def now(generator) -> Callable[[], None]:
+        state = get(generator)
+        return lambda: put(generator, state)
+
+    return now
+
+
+SEEDED: dict[type, Callable] = {
+    torch.Generator: _stands(lambda g: g.get_state(), lambda g, s: g.set_state(s)),
+    np.random.RandomState: _stands(lambda g: g.get_state(), lambda g, s: g.set_state(s)),
+    np.random.Generator: _stands(lambda g: g.bit_generator.state, lambda g, s: setattr(g.bit_generator, "state", s)),
+}
 
 
 @contextmanager
 def _mode(module: nn.Module, train: bool):
     """Train or eval mode for a while. The flags are set by hand: a student may have a method called `train`."""
-    before = [(m, m.training) for m in module.modules()]
+    before = [(m, m.training) for m in module.modules() if m.training != train]
     for m, _ in before:
-        m.training = train
+        _set_mode(m, train)
     try:
         yield
     finally:
         for m, training in before:
-            m.training = training
+            _set_mode(m, training)
+
+
+def _set_mode(module: nn.Module, train: bool) -> None:
+    """Past nn.Module's own __setattr__, which takes a tenth of a check; what is compiled keeps it elsewhere."""
+    if "training" in vars(module):
+        vars(module)["training"] = train
+    else:
+        module.training = train
 
 
 @contextmanager

@@ -1046,7 +1046,7 @@ flow_moons = trained("flow_matching.moons", FlowMatching(), fit=lambda model: tr
 # The learned density over the true one, and samples.
 
 # %%
-plots.density_2d(moons, lambda x: flow_moons.log_prob(x, steps=8), flow_moons.sample(1000))
+plots.density_2d(moons, lambda x: flow_moons.log_prob(x, steps=4), flow_moons.sample(1000))
 
 # %% [markdown]
 # Expected:
@@ -1068,19 +1068,19 @@ def energy_distance(a: torch.Tensor, b: torch.Tensor) -> float:
 
 def distances(draw, evaluations) -> dict[int, float]:
     """{evaluations of the network: energy distance to fresh data, 0.002 at least}."""
-    fresh = torch.as_tensor(moons.sample(2000, seed=0, split="validation"))
+    fresh = torch.as_tensor(moons.sample(1500, seed=0, split="validation"))
     return {k: max(energy_distance(draw(k), fresh), 2e-3) for k in evaluations}
 
 
 # %%
 ways = {
-    "Euler": lambda k: flow_moons.sample(2000, k, "euler"),
-    "Heun": lambda k: flow_moons.sample(2000, k // 2, "heun"),
+    "Euler": lambda k: flow_moons.sample(1500, k, "euler"),
+    "Heun": lambda k: flow_moons.sample(1500, k // 2, "heun"),
 }
 if "ddpm.moons" in training.session.models:
     ddpm = training.session.models["ddpm.moons"]
-    ways["DDIM, η = 0"] = lambda k: ddpm.ddim(2000, k)
-    ways["DDPM, η = 1"] = lambda k: ddpm.ddim(2000, k, eta=1.0)
+    ways["DDIM, η = 0"] = lambda k: ddpm.ddim(1500, k)
+    ways["DDPM, η = 1"] = lambda k: ddpm.ddim(1500, k, eta=1.0)
 plots.against_steps({title: distances(draw, (4, 8, 16, 32, 64)) for title, draw in ways.items()})
 
 # %% [markdown]
@@ -1414,7 +1414,7 @@ def shares(x: torch.Tensor, bins: int = 25) -> torch.Tensor:
     return torch.zeros(bins, bins).index_put_(tuple(x.T), torch.tensor(1.0), accumulate=True) / len(x)
 
 
-by_steps = {f"{steps} step{'s' * (steps > 1)}": shares(masked.sample(10_000, steps)) for steps in (1, 2, 8, 64)}
+by_steps = {f"{steps} step{'s' * (steps > 1)}": shares(masked.sample(5_000, steps)) for steps in (1, 2, 8, 64)}
 plots.pmf_2d(**by_steps, true=smiley_25.pmf)
 
 # %% [markdown]
