@@ -76,13 +76,17 @@ def release(
     from autograder.course import Course
     from autograder.handout.build import release as build
     from autograder.handout.bundle import bundle
+    from autograder.handout.source import stubs
+    from autograder.notebooks import read
 
     opened = _course(course) if course else Course.kit()
     folder, own = build(opened, assignment, figures), settings.read(opened.root)
     bundles = opened.root / "build" / "bundles" if opened == Course.kit() else opened.root / "bundles"
     with own.in_use():
         archive = bundle(assignment, bundles, own.contact, folder)
+    to_write = stubs(read(folder / f"{assignment}.ipynb"))
     console.print(f"handout       {_relative(folder)}/", highlight=False)
+    console.print(f"to be written {', '.join(sorted(to_write))}", highlight=False)
     console.print(f"for students  {_relative(archive)}: the handout with all it needs", highlight=False)
 
 
