@@ -437,7 +437,7 @@ def read_scores(student: str, assignment: str, result: dict, changes: list[str],
     graded = Graded(student, outputs.plain(list(result["scores"].values())), list(result["problems"]), changes)
     graded.seconds, graded.figures, graded.stopped = result["seconds"], figures(cells), outputs.plain(result["stopped"])
     graded.incomplete = bool(result["fault"])
-    graded.answers = outputs.plain(_answers(cells))
+    graded.answers = outputs.plain(_answers(cells, assignment))
     for exercise in assignments.get(assignment).exercises:
         if exercise.name not in result["scores"]:
             raise RuntimeError(f"{exercise} has no score: the handout has no check for it")
@@ -467,9 +467,9 @@ def _code(cells: list[dict]) -> dict[str, list[str]]:
     return found
 
 
-def _answers(cells: list[dict]) -> dict[str, str]:
+def _answers(cells: list[dict], assignment: str) -> dict[str, str]:
     """{grade id: text} of the written questions that were answered."""
-    placeholders = {q.id: q.placeholder for e in assignments.every() for q in e.questions}
+    placeholders = {q.id: q.placeholder for q in assignments.get(assignment).questions}
     return {
         _grade_id(c): c["source"]
         for c in filter(is_answer, cells)

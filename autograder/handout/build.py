@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nbgrader import utils
 from nbgrader.preprocessors import ClearSolutions
 
 from autograder import assignments, notebooks, settings
@@ -328,13 +329,15 @@ class ClearToStubs(ClearSolutions):
     code_stub: dict[str, str]
 
     def _replace_solution_region(self, cell, language: str) -> bool:
-        if "### BEGIN SOLUTION" not in cell.source:
-            return False
-        if cell.cell_type == "markdown":
+        if cell.cell_type == "markdown" and utils.is_solution(
+            cell
+        ):  # an answer, also to a question of the course's own
             answer = cell.metadata["deepul"]["answer"]
             questions = assignments.get_exercise(cell.metadata["deepul"]["exercise"]).questions
             cell.source = next(q.placeholder for q in questions if q.id == answer)
             return True
+        if "### BEGIN SOLUTION" not in cell.source:
+            return False
         exercise = assignments.get_exercise(cell.metadata["deepul"]["exercise"])
         self.code_stub = self.code_stub | {language: "raise NotImplementedError(@)"}
         replaced = super()._replace_solution_region(cell, language)
