@@ -329,10 +329,8 @@ class ClearToStubs(ClearSolutions):
     code_stub: dict[str, str]
 
     def _replace_solution_region(self, cell, language: str) -> bool:
-        if cell.cell_type == "markdown" and utils.is_solution(
-            cell
-        ):  # an answer, also to a question of the course's own
-            answer = cell.metadata["deepul"]["answer"]
+        answer = cell.metadata.get("deepul", {}).get("answer")
+        if answer and utils.is_solution(cell):  # to a question of the course's own, too
             questions = assignments.get_exercise(cell.metadata["deepul"]["exercise"]).questions
             cell.source = next(q.placeholder for q in questions if q.id == answer)
             return True
