@@ -86,7 +86,7 @@ class Deadlines:
     def _submission(self, submission, left: dict[str, int]) -> None:
         """When it came, how much longer its student had, and what it loses. left: {student: free days}."""
         student, name = submission.student_id, submission.assignment.name
-        arrived = arrival(self.root / "submitted" / student / name / STAMP)
+        arrived = arrival(self.root / "submitted" / student / name / STAMP, self.settings.zone)
         if arrived and arrived != submission.timestamp:
             submission.timestamp = arrived
         is_due = submission.assignment.duedate is not None  # else there is nothing to extend

@@ -8,6 +8,7 @@ import sys
 import zipfile
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from nbformat import v4
@@ -26,6 +27,7 @@ from autograder.grading import (
     penalties,
     report,
     showing,
+    submissions,
     totals,
 )
 from autograder.late import Amount, LatePolicy
@@ -189,7 +191,7 @@ def edit(course: Course, find: str, replace: str) -> None:
 def test_who_is_late_loses_points_behind_the_free_days_of_the_term(course):
     came(course, "ada", "2027-02-13 00:20:00 +0100")  # within the grace
     came(course, "ben", "2027-02-15 12:00:00 UTC")  # three days, of which two are free
-    came(course, "cleo", "2027-02-13 12:00:00 UTC")  # one day
+    came(course, "cleo", "2027-02-13 12:00:00")  # one day
     came(course, "cleo", "2027-03-15 12:00:00 UTC", "hw2")  # three, of which one is free still
     assert lost(course) == {"ben": 4}
     assert lost(course, "hw2") == {"cleo": 8}
@@ -256,6 +258,51 @@ def test_what_is_no_time_and_no_extension_is_said_with_its_place(course):
     (course.root / "roster.csv").write_text("id,extension\nben,soon\n", encoding="utf-8")
     with pytest.raises(CourseError, match=r"roster\.csv: the extension of ben is 'soon'; it must be such as"):
         penalties.bring_up_to_date(course)
+
+
+@pytest.mark.parametrize(
+    ("when", "utc"),
+    [
+        ("2026-11-20 23:30", "22:30:00"),  # in the course's time zone, where it names none
+        ("2026-11-20T23:30:00", "22:30:00"),
+        ("2026-11-20 23:30:00 CET", "22:30:00"),
+        ("2026-07-20 23:30:00.123456 CEST", "21:30:00.123456"),  # as nbgrader writes it
+        ("2026-10-25 02:30 CEST", "00:30:00"),
+        ("2026-10-25 02:30 CET", "01:30:00"),
+        ("2026-11-20 23:30:00 UTC", "23:30:00"),
+        ("2026-11-20T23:30:00Z", "23:30:00"),
+        ("2026-11-20 23:30:00 -0800", "07:30:00"),
+        ("2026-11-20 23:30:00+05:30", "18:00:00"),
+        ("2026-11-20 23:30 America/Los_Angeles", "07:30:00"),
+    ],
+)
+def test_a_time_of_arrival_is_in_the_courses_zone_unless_it_names_one(when, utc, tmp_path):
+    (tmp_path / "timestamp.txt").write_text(f"{when}\n", encoding="utf-8")
+    assert submissions.arrival(tmp_path / "timestamp.txt", ZoneInfo("Europe/Berlin")).time().isoformat() == utc
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "10.11.2026 23:00",
+        "11/10/2026 23:00",
+        "2026-11-20",
+        "20 Nov 2026 23:00",
+        "2026-11-31 23:00",
+        "2026-11-20 23:30 XYZ",
+        "2026-11-20 23:30 PST",
+        "2026-11-20 23:30 ../etc/passwd",
+        "2026-11-20 23:30 +9999",
+        "2026-11-20 25:30",
+        "2026-10-25 02:30",  # which clocks show twice
+        "2026-03-29 02:30",  # and which they never show
+        "9999-12-31 23:59 -0800",
+    ],
+)
+def test_a_time_of_arrival_in_another_form_is_refused(when, tmp_path):
+    (tmp_path / "timestamp.txt").write_text(when, encoding="utf-8")
+    with pytest.raises(CourseError, match="which is no time, or not one only: write it such as 2027-02-12 23:59:00"):
+        submissions.arrival(tmp_path / "timestamp.txt", ZoneInfo("Europe/Berlin"))
 
 
 def test_a_time_that_is_none_costs_nobody_else_a_deadline(course):
