@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -611,6 +612,36 @@ def test_the_table_is_whole_after_every_student_and_keeps_who_was_graded_before(
     shutil.rmtree(made / "in" / "ada")
     command(monkeypatch, capsys, made)
     assert set(table(made)) == {"ben", "cleo"}, "who is in the folder"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "policy", "counts"),
+    [
+        (2.4, 3, 'per_day = "50 %"', 1),  # what was late has nothing left
+        (3, 3, 'per_day = "50 %"', 1),
+        (3, 3, "", 1),
+        (2.4, 3, "", 2),
+        (2.4, 3, "per_day = 2", 2),
+        (2.4, 3, "per_day = 4", 1),
+        (2.4, 3, 'per_day = "50 %"\nfree_days = 1', 2),
+        (2.4, 3, 'per_day = "50 %"\ngrace = 3000', 2),
+    ],
+)
+def test_the_best_attempt_is_the_one_with_most_points_after_the_late_penalty(
+    first, second, policy, counts, made, monkeypatch
+):
+    zone = 'time_zone = "Europe/Berlin"\n'
+    due = f"{zone}[assignments.hw1]\ndue = 2026-11-20T23:59:00\n[late]\n{policy}\n"
+    (made / "course" / "course.toml").write_text(due, encoding="utf-8")
+    attempts = []
+    for number, (day, points) in enumerate(((19, first), (21, second)), 1):
+        name = f"{number} of 2"
+        file = made / "in" / "ada" / "hw1.ipynb" if number == 1 else made / "in" / "ben" / "hw1.ipynb"
+        attempts.append(submissions.Submission("ada", file, arrived=datetime(2026, 11, day, 10), attempt=name))
+        monkeypatch.setitem(NUMBERS, f"ada ({name})", points)
+    cleo = submissions.Submission("cleo", made / "in" / "cleo")
+    chosen = batch.best(Course.at(made / "course"), "hw1", {"ada": attempts, "cleo": [cleo]}, batch.Options())
+    assert chosen == [attempts[counts - 1], cleo]
 
 
 def test_equal_submissions_of_a_first_run_are_graded_and_not_unchanged(made, monkeypatch, capsys):

@@ -77,6 +77,32 @@ def test_what_is_lost(policy, days, free, lost):
 
 
 @pytest.mark.parametrize(
+    ("policy", "days", "score", "free"),
+    [
+        (LatePolicy(per_day=Amount(5)), 1, 80, 1),
+        (LatePolicy(per_day=Amount(5)), 5, 80, 2),
+        (LatePolicy(per_day=Amount(5)), 5, 0, 0),  # nothing to lose
+        (LatePolicy(per_day=Amount(5), days=1), 14, 80, 0),  # lost in any case
+        (LatePolicy(per_day=Amount(5), days=1), 3, 80, 2),
+        (LatePolicy(days=3), 4, 80, 1),
+        (LatePolicy(per_day=Amount(5), most=Amount(12)), 9, 80, 0),
+        (LatePolicy(per_day=Amount(50)), 4, 80, 0),  # two days more than there are points for
+        (LatePolicy(), 9, 80, 0),
+    ],
+)
+def test_a_free_day_is_not_spent_where_it_saves_nothing(policy, days, score, free):
+    assert policy.needed(days, 2, score, 110) == free
+
+
+def test_free_days_are_said_in_one_and_in_many():
+    free = (LatePolicy(per_day=Amount(5), free_days=n).text for n in (1, 2))
+    assert [text.split(". ")[1] for text in free] == [
+        "1 day of the term costs nothing, whichever you need.",
+        "2 days of the term cost nothing, whichever you need.",
+    ]
+
+
+@pytest.mark.parametrize(
     ("text", "longer"),
     [
         ("3", 3 * DAY),
@@ -197,6 +223,34 @@ def test_who_is_late_loses_points_behind_the_free_days_of_the_term(course):
     assert lost(course, "hw2") == {"cleo": 8}
     with course.gradebook() as gradebook:
         assert gradebook.find_assignment("hw1").duedate == DUE.replace(tzinfo=None)
+
+
+def test_a_free_day_that_saves_nothing_is_left_for_the_next_homework(course):
+    with course.gradebook() as gradebook:
+        gradebook.find_grade("check-made", "hw1", "hw1", "cleo").auto_score = 0
+        gradebook.find_grade("answer-made", "hw1", "hw1", "cleo").auto_score = 0
+        gradebook.db.commit()
+    came(course, "cleo", "2027-02-14 12:00:00 UTC")  # a blank one, two days late
+    came(course, "cleo", "2027-03-14 12:00:00 UTC", "hw2")
+    penalties.bring_up_to_date(course)
+    with course.gradebook() as gradebook:
+        assert gradebook.find_submission("hw2", "cleo").late_submission_penalty == 0
+
+
+def test_what_an_attempt_would_lose_is_what_it_loses_once_it_is_graded(course):
+    came(course, "ben", "2027-02-13 12:00:00")
+    (course.root / "roster.csv").write_text("id,extension_hw2\ncleo,1 day\n", encoding="utf-8")
+    penalties.bring_up_to_date(course)
+    for student, when in (("ada", "2027-03-16 12:00"), ("ben", "2027-03-16 12:00"), ("cleo", "2027-03-16 12:00")):
+        with course.gradebook() as gradebook:
+            arrived, deadlines = datetime.fromisoformat(when), penalties.Deadlines(course)
+            expected = deadlines.would_lose(gradebook, "hw2", student, arrived, 15)
+            assert deadlines.would_lose(gradebook, "hw2", student, None, 15) == 0
+        came(course, student, when, "hw2")
+        penalties.bring_up_to_date(course)
+        with course.gradebook() as gradebook:
+            assert gradebook.find_submission("hw2", student).late_submission_penalty == expected
+        assert expected == {"ada": 8, "ben": 12, "cleo": 4}[student]
 
 
 def test_a_change_of_due_date_policy_time_or_extension_counts_the_next_time(course):
