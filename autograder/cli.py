@@ -143,7 +143,9 @@ def grade(
     cluster: Annotated[str, typer.Option(help="Grade on a Dask cluster instead, e.g. tcp://host:8786.")] = "",
     only: Annotated[list[str] | None, typer.Option(help="Grade this student only; may be repeated.")] = None,
     roster: RosterFile = None,
-    attempt: Annotated[str, typer.Option(help="Of several attempts of a student: last, first or best, after the late penalty.")] = "last",
+    attempt: Annotated[
+        str, typer.Option(help="Of several attempts of a student: last, first or best, after the late penalty.")
+    ] = "last",
     dry_run: DryRun = False,
     force: Annotated[bool, typer.Option("--force", help="Grade again what was graded and has not changed.")] = False,
     limit: Limit = None,

@@ -610,8 +610,23 @@ def test_the_table_is_whole_after_every_student_and_keeps_who_was_graded_before(
     command(monkeypatch, capsys, made, "--force")
     assert {page for _, page in seen} == {seen[0][1]}
     shutil.rmtree(made / "in" / "ada")
-    command(monkeypatch, capsys, made)
-    assert set(table(made)) == {"ben", "cleo"}, "who is in the folder"
+    said = "1 student of earlier runs not among these, in the tables as graded before: ada"
+    assert said in command(monkeypatch, capsys, made)[1]
+    assert table(made) == ALL
+
+
+def test_a_second_download_adds_to_the_tables(made, monkeypatch, capsys):
+    (made / "in" / "cleo").rename(made / "late")
+    ended, printed = command(monkeypatch, capsys, made)
+    assert (ended, "of earlier runs" in printed) == (0, False)
+    shutil.rmtree(made / "in")
+    (made / "in").mkdir()
+    (made / "late").rename(made / "in" / "cleo")
+    ended, printed = command(monkeypatch, capsys, made)
+    assert (ended, table(made), recorded(made)) == (0, ALL, ALL)
+    assert "2 students of earlier runs not among these, in the tables as graded before: ada, ben" in printed
+    page = (made / "course/reports/hw1/report/index.html").read_text(encoding="utf-8")
+    assert page.count("<tr data-is=") == 3
 
 
 @pytest.mark.parametrize(
