@@ -276,6 +276,34 @@ def test_the_secret_of_a_course_is_made_once_and_nobody_else_may_read_it(tmp_pat
     assert stat.S_IMODE((tmp_path / ".deepul-salt").stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"short", "gehe\u00edm".encode() * 8, b"\xff" * 40, b"0" * 20 + b"\0" * 20]
+)
+def test_a_secret_that_is_none_is_said_with_its_file(content, tmp_path):
+    (tmp_path / ".deepul-salt").write_bytes(content)
+    with pytest.raises(CourseError, match=r"\.deepul-salt holds no secret: 32 letters and digits, or more\. Put"):
+        _ = Course.at(tmp_path).salt
+
+
+def test_a_full_disk_leaves_no_half_a_secret_and_no_half_a_configuration(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    course = Course.at(tmp_path / "course")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        for use in (course.configure, lambda: course.salt):
+            with pytest.raises(OSError, match="No space left") as caught:
+                use()
+            assert Path(caught.value.filename).parent == course.root
+        assert list(course.root.iterdir()) == []
+    course.configure()
+    assert len(course.salt) == 32
+    (course.root / "nbgrader_config.py").write_text("")
+    course.configure()
+    assert "load_subconfig" in (course.root / "nbgrader_config.py").read_text()
+
+
 FROZEN = json.loads((Path(__file__).parent / "frozen.json").read_text(encoding="utf-8"))
 
 
