@@ -335,7 +335,9 @@ def totals(
 def term(
     folder: Annotated[Path, typer.Argument(help="The new course folder, called after the term: 2027-spring.")],
     first: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The day the first homework is due.")],
-    zone: Annotated[str, typer.Option(help="Time zone of its due dates, e.g. Europe/Berlin.")] = "UTC",
+    zone: Annotated[
+        str, typer.Option(help="Time zone of its due dates, e.g. Europe/Berlin; if left out, that of --like, or UTC.")
+    ] = "",
     like: Annotated[
         Path | None, typer.Option(help="The folder of an earlier term, to take its course.toml over.")
     ] = None,

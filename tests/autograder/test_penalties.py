@@ -417,10 +417,37 @@ def test_a_term_has_due_dates_and_a_secret_that_git_does_not_see(tmp_path):
     assert (made.root / ".deepul-salt").stat().st_mode & 0o077 == 0
     with pytest.raises(CourseError, match="is there already, and stays as it is"):
         term.make(made.root, date(2027, 2, 12), "UTC")
-    later = term.make(tmp_path / "2028", date(2028, 2, 11), "UTC", like=made.root)
+    later = term.make(tmp_path / "2028", date(2028, 2, 11), like=made.root)
     assert settings.read(later.root).of("hw2").due.astimezone(UTC).isoformat() == "2028-02-25T22:59:00+00:00"
     assert later.salt != made.salt
     assert settings.read(later.root).title == "Deep Unsupervised Learning, 2028"
+
+
+ZONE = 'time_zone = "Europe/Berlin" # ours\n'
+OFFSET = "[assignments.hw1]\ndue = 2027-02-12T23:59:00+01:00 # a Friday\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "zone", "due"),
+    [
+        (ZONE + OFFSET, "", "2027-09-10T23:59:00+02:00"),  # in summer
+        (ZONE + OFFSET.replace("+01:00", ""), "", "2027-09-10T23:59:00+02:00"),
+        (ZONE + OFFSET.replace("23:59:00+01:00", "14:59:00-08:00"), "", "2027-09-10T23:59:00+02:00"),
+        (ZONE + OFFSET, "Asia/Tokyo", "2027-09-10T23:59:00+09:00"),
+        (OFFSET, "Europe/Berlin", "2027-09-10T23:59:00+02:00"),
+        (OFFSET.replace("+01:00", "Z"), "", "2027-09-10T23:59:00+00:00"),
+        (ZONE + OFFSET.replace("= 2", '= "2').replace("+01:00", '+01:00"'), "", "2027-09-10T23:59:00+02:00"),
+    ],
+)
+def test_a_term_like_another_is_due_at_the_same_time_of_day(before, zone, due, tmp_path):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "course.toml").write_text(before, encoding="utf-8")
+    (tmp_path / "old" / "words.toml").write_text('[titles]\n"Shapes" = "Formen"\n', encoding="utf-8")
+    made = term.make(tmp_path / "2027-fall", date(2027, 9, 10), zone, like=tmp_path / "old")
+    assert settings.read(made.root).of("hw1").due.isoformat() == due
+    assert "# a Friday" in (made.root / "course.toml").read_text(encoding="utf-8")
+    assert settings.read(made.root).words.entries["Shapes"] == "Formen"
+    assert "!words.toml" in (made.root / ".gitignore").read_text(encoding="utf-8")
 
 
 def test_a_term_that_cannot_be_made_leaves_nothing(tmp_path):
@@ -430,14 +457,20 @@ def test_a_term_that_cannot_be_made_leaves_nothing(tmp_path):
         term.make(tmp_path / "2027", date(2027, 2, 12), "Berlin")
     (tmp_path / "old").mkdir()
     with pytest.raises(CourseError, match=r"There is no .*/old/course\.toml"):
-        term.make(tmp_path / "2027", date(2027, 2, 12), "UTC", like=tmp_path / "old")
+        term.make(tmp_path / "2027", date(2027, 2, 12), like=tmp_path / "old")
     (tmp_path / "old" / "course.toml").write_text('title = "old"\n', encoding="utf-8")
     with pytest.raises(CourseError, match="has no due dates to move"):
-        term.make(tmp_path / "2027", date(2027, 2, 12), "UTC", like=tmp_path / "old")
+        term.make(tmp_path / "2027", date(2027, 2, 12), like=tmp_path / "old")
     text = 'time_zone = "Europe/Berlin"\n[assignments.hw1]\ndue = 2027-02-12T02:30:00\n'
     (tmp_path / "old" / "course.toml").write_text(text, encoding="utf-8")
     with pytest.raises(settings.SettingsError, match="never show"):  # half past two of the night of the change
-        term.make(tmp_path / "2027", date(2027, 3, 28), "UTC", like=tmp_path / "old")
+        term.make(tmp_path / "2027", date(2027, 3, 28), like=tmp_path / "old")
+    (tmp_path / "old" / "course.toml").write_text(OFFSET, encoding="utf-8")
+    with pytest.raises(CourseError, match="due dates with an offset and no time_zone: say it, as in --zone Europe"):
+        term.make(tmp_path / "2027", date(2027, 3, 28), like=tmp_path / "old")
+    for like in (tmp_path / "old", None):
+        with pytest.raises(CourseError, match="is due on 9999-12-31, in a year that is no course's"):
+            term.make(tmp_path / "2027", date(9999, 12, 31), "UTC", like=like)
     assert [p.name for p in tmp_path.iterdir()] == ["old"]
 
 
