@@ -40,7 +40,16 @@ def problems(assignment: Assignment) -> list[str]:
     except OSError:
         return [f"There is no source: {assignment.source.relative_to(assignments.ROOT)}."]
     titles = source.titles(assignment.source.read_text(encoding="utf-8")) if assignment.source.suffix == ".py" else ()
-    return [*titles, *source.problems(assignment, cells), *(p for e in assignment.exercises for p in _of_tests(e))]
+    of_tests = (p for e in assignment.exercises for p in _of_tests(e))
+    return [*titles, *_numbers(assignment), *source.problems(assignment, cells), *of_tests]
+
+
+def _numbers(assignment: Assignment) -> Iterator[str]:
+    """Numbers of exercises that another assignment has, too."""
+    others = {e.number: e for a in assignments.every() for e in a.exercises if a.name != assignment.name}
+    for exercise in assignment.exercises:
+        if other := others.get(exercise.number):
+            yield f"{exercise} has a number that {other.name} of {other.assignment} has, too: give it another."
 
 
 def _of_tests(exercise: Exercise) -> Iterator[str]:
