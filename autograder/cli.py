@@ -326,6 +326,8 @@ def totals(
     adding.write(target, table)
     console.print(f"{counted(len(table), 'student')}: {_relative(target)}", highlight=False, markup=False)
     _say_moved(opened, known)
+    if nothing_counts := adding.nothing_counts(table):
+        console.print(f"  {nothing_counts}", highlight=False, markup=False)
     if waiting := [row["id"] for row in table if row["together"] == ""]:
         console.print(f"  {len(waiting)} without a total: {', '.join(waiting)}", highlight=False, markup=False)
         raise typer.Exit(1)

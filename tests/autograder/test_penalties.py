@@ -405,6 +405,18 @@ def test_the_course_has_one_total_of_homeworks_by_their_weights(course, tmp_path
         totals.rows(Course.at(tmp_path / "empty"))
 
 
+def test_why_there_is_no_total_is_said_where_nothing_counts(course, monkeypatch, capsys):
+    edit(course, "[assignments.hw1]", "[assignments.hw1]\nweight = 0")
+    assert totals.nothing_counts(totals.rows(course)) == ""
+    edit(course, "[assignments.hw2]", "[assignments.hw2]\nweight = 0")
+    monkeypatch.setattr(sys, "argv", ["deepul", "totals", "--course", str(course.root)])
+    with pytest.raises(SystemExit):
+        cli.main()
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "hw1, hw2: whatever was graded has weight = 0 in course.toml, so that there is no total." in printed
+    assert "3 without a total: ada, ben, cleo" in printed
+
+
 # A term.
 
 
