@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import sys
+import textwrap
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -239,7 +240,10 @@ def trouble(error: Exception) -> str:
         return f"{error.filename} is a folder: give the name of a file"
     if isinstance(error, FileExistsError):
         return f"{error.filename} is there already and cannot be replaced: allow writing there, or move it away"
-    for words, meaning in GRADEBOOK:
+    if isinstance(error, FileNotFoundError | NotADirectoryError) and error.filename:
+        return f"{error.filename} is not there: look whether its name is right, and the folders above it"
+    for words, meaning in (*GRADEBOOK, *DISK):  # of several files at once, a system's words are all that there is
         if words in said:
             return meaning
-    return f"{type(error).__name__}: {said.splitlines()[0][:200] if said else 'no reason given'}"
+    first = textwrap.shorten(said.splitlines()[0] if said else "no reason given", 200, placeholder=" …")
+    return f"{type(error).__name__}: {first}"

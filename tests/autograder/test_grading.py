@@ -4,6 +4,7 @@ import contextlib
 import csv
 import errno
 import functools
+import gc
 import io
 import json
 import math
@@ -1070,3 +1071,35 @@ def test_why_a_call_of_nbgraders_failed_is_told_from_its_log(log, said):
 def test_a_folder_in_the_place_of_a_file_is_said_so(tmp_path):
     assert trouble(IsADirectoryError(21, "Is a directory", "reports")) == "reports is a folder: give the name of a file"
     assert trouble(FileExistsError(17, "File exists", "figures")).startswith("figures is there already")
+
+
+def test_a_folder_that_cannot_be_made_is_said_so(tmp_path):
+    said = "is not there: look whether its name is right, and the folders above it"
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file" / "x", Path("/proc/x")):
+        with pytest.raises(OSError, match="x") as caught:
+            place.mkdir()
+        assert trouble(caught.value) == f"{place} {said}"
+
+
+def test_a_full_disk_under_many_files_is_said_whole(tmp_path, monkeypatch):
+    (tmp_path / "figures").mkdir()
+    for name in ("a", "b", "c"):
+        (tmp_path / "figures" / f"{name * 60}.png").touch()
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(shutil.Error) as caught:
+        shutil.copytree(tmp_path / "figures", tmp_path / "copy", copy_function=full)
+    assert trouble(caught.value) == "the disk is full: make room"
+    assert trouble(ValueError("word " * 100)).endswith("word …")
+
+
+@pytest.mark.parametrize("address", ["nowhere", "foo://x:1", "tcp://127.0.0.1", ""])
+def test_a_cluster_whose_address_is_none_is_said_at_once(address):
+    began = time.monotonic()
+    with pytest.raises(CourseError, match=f"No Dask scheduler answers at {address}: "), workers.cluster(address):
+        pass
+    gc.collect()  # a client that was half made would wait for 20 s
+    assert time.monotonic() - began < 10
