@@ -161,7 +161,7 @@ def _look_over(assignment: str, cells: list[Cell], added: str, made: Path, befor
 def _newly_given(before: list[Cell], handout: list[Cell]) -> str:
     """What students had to write in the handout from before, and would be given now: a sentence; "" if nothing."""
     stubs = source.stubs(handout)
-    lost = [name for name in sorted(source.stubs(before) - stubs) if _defines(handout, name)]
+    lost = [name for name in sorted(source.stubs(before) - stubs) if defines(handout, name)]
     if lost:
         return (
             f"{', '.join(lost)} was for students to write in the handout from before, and would be given to them now."
@@ -175,7 +175,7 @@ def _newly_given(before: list[Cell], handout: list[Cell]) -> str:
     return ""
 
 
-def _defines(handout: list[Cell], name: str) -> bool:
+def defines(handout: list[Cell], name: str) -> bool:
     """Whether a name such as "MADE.sample" is still defined there."""
     *owner, function = name.split(".")
     inside = rf"^class {owner[0]}\b.*?" if owner else ""

@@ -99,13 +99,17 @@ def _stub(solution: re.Match) -> str:
     return f"{solution[1]}raise NotImplementedError" + "\n" * solution[0].count("\n")
 
 
+def _is_stub(statement: ast.AST) -> bool:
+    return isinstance(statement, ast.Raise) and ast.unparse(statement) == "raise NotImplementedError"
+
+
 def _behind_stubs(tree: ast.Module) -> Iterator[int]:
     """The lines of the statements that follow a stub in its own block."""
     for node in ast.walk(tree):
         for _, block in ast.iter_fields(node):
             statements = block if isinstance(block, list) else []
             for one, following in pairwise(statements):
-                if isinstance(one, ast.Raise) and ast.unparse(one) == "raise NotImplementedError":
+                if _is_stub(one):
                     yield following.lineno
 
 
@@ -313,6 +317,22 @@ def _outside(cell: Cell) -> Iterator[str]:
 def stubs(handout: list[Cell]) -> set[str]:
     """What a handout asks for: names such as "MADE.sample"."""
     return {name for cell in handout if cell.kind == "code" for name in NOT_IMPLEMENTED.findall(cell.source)}
+
+
+def to_write(cells: list[Cell]) -> set[str]:
+    """What the handout of a source in order will ask for: names such as "MADE.sample"."""
+    found = set()
+
+    def visit(node: ast.AST, owners: tuple[str, ...]) -> None:
+        for child in ast.iter_child_nodes(node):
+            if _is_stub(child):
+                found.add(".".join(name for name in owners if name != "__init__"))
+            visit(child, (*owners, child.name) if isinstance(child, ast.ClassDef | ast.FunctionDef) else owners)
+
+    for cell in cells:
+        if cell.kind == "code" and REGION.search(cell.source):
+            visit(_parsed(REGION.sub(_stub, cell.source)), ())
+    return found
 
 
 def beside_stubs(handout: list[Cell]) -> Iterator[tuple[str, str]]:

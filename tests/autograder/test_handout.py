@@ -15,7 +15,7 @@ from autograder.course import Course, SourceError
 from autograder.handout import build
 from autograder.handout.bundle import bundle
 from autograder.handout.submit import solution_cells, without_markers
-from autograder.proof import handouts
+from autograder.proof import handouts, lint
 
 CORE = ("hw1", "nice")  # the others: `deepul validate --kind handout`, where something changed
 # Lines that every training loop has, the kit's own too.
@@ -251,8 +251,11 @@ def test_both_markers_forgotten_are_noticed_by_the_handout_from_before(written, 
 
 
 def test_both_markers_forgotten_are_noticed_in_a_new_course(written, tmp_path):
+    assert lint.problems("hw1") == []
     written(BEGIN, "")
     written(END, "")
+    said = "DiscretizedLogisticMixture is to be written in the handout, and has no ### BEGIN SOLUTION in the source."
+    assert said in lint.problems("hw1")
     with pytest.raises(SourceError, match=r"was for students to write .* delete .*/homeworks/hw1/hw1\.ipynb"):
         build.release(Course.at(tmp_path / "course"), "hw1", figures=False)
     assert not (tmp_path / "course" / "release" / "hw1").exists()
