@@ -2,12 +2,14 @@
 
 import io
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from autograder.course import CourseError
 from autograder.files import MOST_BYTES, MOST_FILE, MOST_FILES
@@ -19,6 +21,11 @@ STAMP, SECRET = "timestamp.txt", "submission_secret.txt"  # nbgrader's own, besi
 MOST_NAME = 255  # bytes of one part of a name, as file systems have it
 MOST_PATH = 1000  # bytes of a whole name; it stands behind the course folder's own
 MOST_STAMP = 1000  # bytes of a timestamp.txt
+TIME = re.compile(
+    r"(?P<local>(?:19|20|21)\d\d-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)"
+    r" ?(?:(?P<offset>Z|[+-]\d\d(?::?\d\d)?)|(?P<name>[A-Za-z][\w+/-]*))?",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True)
@@ -63,12 +70,11 @@ def is_ordinary(path: Path) -> bool:
     return path.is_file() and not unusual(path)
 
 
-def arrival(file: Path) -> datetime | None:
-    """When a submission came, in UTC, by its timestamp.txt; None without one. Raises CourseError where it says no
-    time.
-    """
-    from nbgrader.utils import parse_utc
+def arrival(file: Path, zone: tzinfo = UTC) -> datetime | None:
+    """When a submission came, in UTC, by its timestamp.txt; None without one. zone: of a time that names none.
 
+    Raises CourseError where it says no time, or leaves open which one.
+    """
     if kind := unusual(file):
         raise CourseError(f"{file} is {kind}, which says no time: put a file in its place.")
     try:
@@ -79,11 +85,33 @@ def arrival(file: Path) -> datetime | None:
     except (OSError, UnicodeDecodeError) as error:
         raise CourseError(f"{file} cannot be read: {error}") from None
     try:
-        return parse_utc(text) if text else None
-    except (ValueError, ArithmeticError):  # numbers too large, and those that decimal refuses
+        return _moment(text, zone).astimezone(UTC).replace(tzinfo=None) if text else None
+    except (ValueError, OSError, ZoneInfoNotFoundError):
         raise CourseError(
-            f"{file} says {text[:60]!r}, which is no time: write one such as 2027-02-12 23:59:00 UTC."
+            f"{file} says {text[:60]!r}, which is no time, or not one only: write it such as 2027-02-12 23:59:00, in "
+            "the course's time zone, or 2027-02-12 23:59:00 UTC."
         ) from None
+
+
+def _moment(text: str, zone: tzinfo) -> datetime:
+    """A time with its zone: that of its offset, its name (CEST, as nbgrader writes it), or the course's.
+
+    Raises ValueError where it is none, or clocks show it twice or never.
+    """
+    found = TIME.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    if found["offset"]:
+        return datetime.fromisoformat(f"{found['local']}{found['offset']}")
+    local, name = datetime.fromisoformat(found["local"]), found["name"]
+    first, second = (local.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if name in (first.tzname(), second.tzname()):
+        return first if name == first.tzname() else second
+    if name:
+        first, second = (local.replace(tzinfo=ZoneInfo(name), fold=fold) for fold in (0, 1))
+    if first.utcoffset() != second.utcoffset():
+        raise ValueError(text)
+    return first
 
 
 def read(submission: Submission, assignment: str) -> tuple[dict[str, bytes], list[str]]:

@@ -10,6 +10,8 @@ from autograder.grading import export, moved
 from autograder.grading.batch import table_text
 from autograder.roster import Roster
 
+NO_HOMEWORK = ("id", "name", "together")  # columns
+
 
 def rows(course: Course, roster: Roster | None = None) -> list[dict]:
     """A row for each student: id, name, the total of each homework, and together, in per cent.
@@ -46,6 +48,14 @@ def _together(points: dict[str, float | None], most: dict[str, float], weights: 
     if None in points.values() or not sum(weight for weight, _ in shares):
         return ""
     return round(100 * sum(weight * share for weight, share in shares) / sum(weight for weight, _ in shares), 2)
+
+
+def nothing_counts(table: list[dict]) -> str:
+    """Why somebody has no total of whom nothing is open, in a sentence; "" if nobody."""
+    if all(row["together"] != "" or "" in [v for k, v in row.items() if k not in NO_HOMEWORK] for row in table):
+        return ""
+    names = [name for name in table[0] if name not in NO_HOMEWORK]
+    return f"{', '.join(names)}: whatever was graded has weight = 0 in course.toml, so that there is no total."
 
 
 def write(file: Path, table: Iterable[dict]) -> None:
