@@ -27,7 +27,7 @@ from autograder.grading.submissions import (
     is_ordinary,
     unusual,
 )
-from autograder.roster import Identity, Roster, student_id
+from autograder.roster import FILE, Identity, Roster, student_id
 
 MOST_CLASS = 50 * 2**30  # bytes of an unpacked class
 ATTEMPTS = ("last", "first", "best")
@@ -75,7 +75,7 @@ class Aside:
 @dataclass
 class Download:
     """platform: whose names were recognised. attempts: of each student, the earliest first. missing: ids of the roster
-    of whom there is nothing to grade. strangers: ids that are not in the roster.
+    of whom there is nothing to grade. strangers: ids that are not in the roster. said: what else a TA should know.
     """
 
     platform: str
@@ -84,6 +84,7 @@ class Download:
     aside: list[Aside] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
 
     @property
     def only_texts(self) -> list[str]:
@@ -634,6 +635,8 @@ def _students(entries: list[Entry], roster: Roster | None, platform: str) -> dic
     """{id: what is the student's}. Of a group's work each member has a copy."""
     students: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
+        if roster and (why := roster.contradiction(_of_group(entry.who, roster), platform)):
+            entry = replace(entry, problem=f"Nobody can say whose it is: {why}. Set {FILE} right, and grade again.")
         for student in _ids(entry.who, roster, platform):
             students[student].append(entry)
     return students
@@ -641,9 +644,14 @@ def _students(entries: list[Entry], roster: Roster | None, platform: str) -> dic
 
 def _ids(who: Identity, roster: Roster | None, platform: str) -> list[str]:
     """The ids of whom an identity means: of one, or of the members of a group."""
-    known = roster.student(who, platform) if roster else None
+    known = roster.student(_of_group(who, roster), platform) if roster else None
     members = roster.members(who.group) if roster and known is None and who.group else []
     return [student_id(label) for label in [s.id for s in members] or [known.id if known else who.label]]
+
+
+def _of_group(who: Identity, roster: Roster) -> Identity:
+    """The same without its number where it is called as a group of the roster: it is the group's, and no student's."""
+    return replace(who, numbers=()) if who.group and roster.members(who.group) else who
 
 
 def _named(aside: Aside, roster: Roster | None, platform: str) -> list[Aside]:
@@ -653,6 +661,11 @@ def _named(aside: Aside, roster: Roster | None, platform: str) -> list[Aside]:
 
 def _attempts(student: str, entries: list[Entry], root: Path, aside: list[Aside]) -> list[Submission]:
     """A student's attempts, the earliest first. What only an earlier one holds is said in `aside`."""
+    if problem := next((e.problem for e in entries if e.problem), ""):
+        return [replace(_submission(student, entries, 1, 1), problem=problem)]
+    if len({person for e in entries if (person := _person(e.who))}) > 1:
+        why = f"the platform has them as two people: give each a row of their own in {FILE}, and grade again"
+        return [_unsettled(_submission(student, entries, 1, 1), entries, root, f"lead to {student}, and {why}.")]
     alike = Counter(e.name or e.path.name for e in entries if e.attempt == (0,))
     if alike and max(alike.values()) > 1:  # in two downloads of one class
         return [_unsettled(_submission(student, entries, 1, 1), entries, root)]
@@ -670,16 +683,18 @@ def _attempts(student: str, entries: list[Entry], root: Path, aside: list[Aside]
     return attempts
 
 
-def _unsettled(one: Submission, entries: list[Entry], root: Path) -> Submission:
+def _person(who: Identity) -> tuple[str, ...]:
+    """What a platform tells people apart by; nothing where no platform named it."""
+    return who.numbers or (who.ids if who.ids != who.names else ())
+
+
+def _unsettled(one: Submission, entries: list[Entry], root: Path, why: str = "") -> Submission:
     """A submission that is one of several things, and nobody but a person can say which."""
     paths = [e.path.relative_to(root) if e.path.is_relative_to(root) else e.path for e in entries]
     *others, last = (archives.printable(str(p)) for p in paths)
     both = "both" if len(paths) == 2 else "all"
-    return replace(
-        one,
-        problem=f"{', '.join(others)} and {last} {both} belong to {one.student}, and nothing says which is the later "
-        "one: keep one of them.",
-    )
+    why = why or f"belong to {one.student}, and nothing says which is the later one: keep one of them."
+    return replace(one, problem=f"{', '.join(others)} and {last} {both} {why}")
 
 
 def _of_single_files(student: str, entries: list[Entry], aside: list[Aside]) -> list[Submission]:

@@ -139,7 +139,8 @@ def fill(
         if row[sheet.column].strip().upper() == EXCUSED:
             filled.without.append(f"{name}: excused")
         elif final is None:
-            filled.without.append(f"{name}: {'handed in nothing' if student else 'not known here'}")
+            unknown = roster.contradiction(who, platform) or "not known here"
+            filled.without.append(f"{name}: {'handed in nothing' if student else unknown}")
         elif final.total is None:
             filled.without.append(f"{name}: {final.why}")
         else:

@@ -437,6 +437,95 @@ def test_a_number_of_the_platform_is_no_id_of_the_course():
     assert known.student(Identity("ben-101", numbers=("101",), names=("Ben",)), "canvas").id == "102"
 
 
+def named(folder: Path, *names: str) -> None:
+    for name in names:
+        put(folder / name if name.endswith(".ipynb") else folder / name / "hw1.ipynb", b"{}")
+
+
+MOODLE_IDS = [
+    Student("s1", "Ada Lovelace", lms={"moodle_id": ("101",)}),
+    Student("s2", "Bob Smith", lms={"moodle_id": ("102",)}),
+]
+
+
+def test_a_number_that_contradicts_the_name_makes_nobody_somebody_else(tmp_path):
+    named(tmp_path, "Ada Lovelace_102_assignsubmission_file_", "Bob Smith_103_assignsubmission_file_")
+    named(tmp_path, "Eve Moss_101_assignsubmission_file_")
+    download = downloads.find(tmp_path, "hw1", Roster(MOODLE_IDS))
+    problems = {s: a[-1].problem for s, a in download.attempts.items()}
+    assert problems.pop("s2") == ""
+    assert problems["Ada Lovelace-102"].startswith(
+        "Nobody can say whose it is: in the roster, the number 102 is s2, and the name Ada Lovelace is s1."
+    )
+    assert "the number 101 is s1, Ada Lovelace, and nobody is called Eve Moss" in problems["Eve Moss-101"]
+    assert download.missing == ["s1"]
+
+
+@pytest.mark.parametrize("name", ["Lovelace, Ada King", "Ada", "lovelaceada", "ada lovelace k", "Adá  Lovelace"])
+def test_a_number_counts_with_another_form_of_the_name(name, tmp_path):
+    named(tmp_path, f"{name}_101_assignsubmission_file_")
+    assert list(downloads.find(tmp_path, "hw1", Roster(MOODLE_IDS)).attempts) == ["s1"]
+
+
+def test_a_number_of_a_group_is_no_students(tmp_path):
+    known = Roster(
+        Student(student, name, group=group, lms={"moodle_id": (number,)})
+        for student, name, group, number in (
+            ("s1", "Ada", "Team A", "2"),
+            ("s2", "Bob", "team a", "3"),
+            ("s3", "Cleo", "Team B", "4"),
+        )
+    )
+    named(tmp_path, "Team A_2_assignsubmission_file_", "Team B_3_assignsubmission_file_")
+    download = downloads.find(tmp_path, "hw1", known)
+    assert {s: a[0].path.name[:6] for s, a in download.attempts.items()} == {
+        "s1": "Team A",
+        "s2": "Team A",
+        "s3": "Team B",
+    }
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("smithrob_7_5_hw1.ipynb", "smithbob_8_6_hw1.ipynb"),
+        ("7001-7 - Rob S - May 18, 2025 1224 PM", "7001-8 - Bob Smith - May 19, 2025 1224 PM"),
+        ("Smith_Bob_bs_7", "Smith_Bob_bsm_8"),
+    ],
+)
+def test_two_people_of_a_platform_are_never_one_student(names, tmp_path):
+    named(tmp_path, *names)
+    known = Roster(
+        [Student("s1", "Bob Smith", lms={"canvas_id": ("7",), "brightspace_id": ("7",)}), Student("s2", "Eve")]
+    )
+    (one,) = downloads.find(tmp_path, "hw1", known).attempts["s1"]
+    assert "both lead to s1, and the platform has them as two people" in one.problem
+
+
+def test_an_id_and_a_name_that_are_of_two_are_said(tmp_path):
+    named(tmp_path, "Lovelace_Ada_bob_17", "Smith_Bob_x_18")
+    download = downloads.find(tmp_path, "hw1", Roster([Student("ada", "Ada Lovelace"), Student("bob", "Bob Smith")]))
+    assert "bob is bob, and the name Ada Lovelace is ada" in download.attempts["bob"][0].problem
+
+
+def test_ids_that_differ_in_punctuation_are_two(tmp_path):
+    known = Roster([Student("a-b", email="a.b@x.org", lms={"login": ("a.b",)}), Student("ab", email="ab@x.org")])
+    for who, student in (
+        ("a-b", "a-b"),
+        ("ab", "ab"),
+        ("AB", "ab"),
+        ("a.b@x.org", "a-b"),
+        ("a.b", "a-b"),
+        ("A-B", "a-b"),
+    ):
+        assert known.student(Identity(who)).id == student
+    assert Roster([Student("a-b"), Student("ab")]).student(Identity("a_b")) is None
+    put(tmp_path / "roster.csv", b"id,login,email,group\n1,a-b,a.b@x.org,T-1\n2,ab,ab@x.org,T1\n")
+    known = Roster.read(tmp_path / "roster.csv")
+    assert [s.id for s in known.members("T1")] == ["2"]
+    assert known.members("t 1") == list(known.students)
+
+
 # ---- what is never opened ------------------------------------------------------------------------------
 
 
@@ -796,7 +885,7 @@ def test_of_two_things_the_one_with_a_number_is_later(tmp_path):
         ("id;name\nada;A\nben;B;;b@x.org\n", "line 3: 4 cells, and the header has 2"),
         ("id,canvas_id\nada,17\nben,18\ncleo,17\n", "the canvas_id 17 is that of ada and cleo"),
         ("id,login\nada,x\nben,X\n", "the login x is that of ada and ben"),
-        ("id,email\nada,a@x.org\nben,b@x.org\ncleo,A@x.org\n", "e-mail address axorg is that of ada and cleo"),
+        ("id,email\nada,a@x.org\nben,b@x.org\ncleo,A@x.org\n", "e-mail address a@x.org is that of ada and cleo"),
         ("id,canvas_id\nada,17\nben,17.0\n", "the canvas_id 17 is that of ada and ben"),
         ("id\n40001\n40001.0\n", "line 3: the id 40001 stands there twice"),
         ("id,extention\nada,3 days\n", "a column extention, which nothing reads. Is it to be extension"),

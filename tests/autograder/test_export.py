@@ -197,3 +197,10 @@ def test_the_kits_own_table_has_everyone_and_no_formula():
     assert rows[2]["name"] == "'=SUM(A1), Eve"
     assert [r["name"] for r in rows if r["id"] != "s2"] == [n for n in NAMES if not n.startswith("=")]
     assert rows[-1]["why_none"] == "handed in nothing"
+
+
+def test_a_number_that_contradicts_a_name_fills_nothing():
+    rows = [["Participant 701", NAMES[0], "", "", "", "100.00"], ["Participant 9", NAMES[1], "", "", "", "100.00"]]
+    filled = export.fill("moodle", written([list(ENGLISH[:6]), *rows]), "hw1", KNOWN, ROSTER)
+    assert [row[4] for row in read(filled.text)[1:]] == ["", "87.5"]
+    assert filled.without == [f"{NAMES[0]}: in the roster, the number 701 is s1, and the name {NAMES[0]} is s0"]
