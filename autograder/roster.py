@@ -33,12 +33,13 @@ MOST_STUDENT = 120  # bytes of a student's id: files are called after it
 def student_id(label: str) -> str:
     """What a student is called, as every table can show and every disk can write it.
 
-    Composed and decomposed letters are one, marks that turn the direction of writing are none, nothing is a tag, and a
-    long one keeps its beginning, with a hash of the whole.
+    Composed and decomposed letters are one, marks that turn the direction of writing are none, nothing is a tag or a
+    pattern of file names, by which nbgrader looks for files, and a long one keeps its beginning, with a hash of the
+    whole.
     """
     text = unicodedata.normalize("NFC", label.encode("utf-8", "replace").decode())
     plain = "".join(
-        "" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else "_" if c in '<>"&/' else c for c in text
+        "" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else "_" if c in '<>"&/[]*?' else c for c in text
     )
     plain = plain.strip().lstrip(".") or "no-name-" + _digest(text)  # files that begin with a point are ours
     if len(plain.encode()) <= MOST_STUDENT:

@@ -526,6 +526,11 @@ def test_ids_that_differ_in_punctuation_are_two(tmp_path):
     assert known.members("t 1") == list(known.students)
 
 
+def test_no_id_is_a_pattern(tmp_path):
+    named(tmp_path, "ada[1]", "b*b?", "cleo")
+    assert list(downloads.find(tmp_path, "hw1").attempts) == ["ada_1_", "b_b_", "cleo"]
+
+
 # ---- what is never opened ------------------------------------------------------------------------------
 
 
@@ -762,7 +767,7 @@ def test_a_class_of_one_with_more_in_the_folder_is_one_student(tmp_path):
         (("ada/hw1.ipynb", "hw1-ada.zip", "ada.ipynb"), "ada"),
         (("K/hw1.ipynb", "\u212a.ipynb"), "K"),
         (("e\u0301ve/hw1.ipynb", "\u00e9ve/hw1.ipynb"), "\u00e9ve"),
-        (("x\x1b[31m\n/hw1.ipynb", "x[31m.ipynb"), "x[31m"),
+        (("x\x1b[31m\n/hw1.ipynb", "x[31m.ipynb"), "x_31m"),
         (("hw1_eve_attempt_2026-10-01-10-00-00_hw1.ipynb", "eve.ipynb"), "eve"),
     ],
 )
