@@ -24,6 +24,7 @@ OF_ONE = re.compile(r"extension_(\w+)")  # a column with the extensions of one a
 KNOWN = (*ID, *NAME, *FIRST, *LAST, *EMAIL, *GROUP, *EXTENSION)
 NEAR = 0.8  # of difflib, from where on a name is a misspelt one
 OF_MANY = re.compile(r"section|course|group|team|class|term|role|type|status|last|date|time|count")  # no ids
+TOLD = re.compile(r"sep=([,;\t])[ \r]*(?:\n|$)")  # the line that Excel puts before a table, with what separates it
 NO_ID = ("", "-", "–", "—", "?", "na", "none", "null", "nan", "unknown")  # what people write where there is none
 OF_A_PLATFORM = re.compile(rf"lms|login|user|sid$|_id$|{'|'.join(PLATFORMS)}")
 MOST_BYTES = 2**22
@@ -353,7 +354,7 @@ def lines_of(text: str, file: str, strict: bool = False) -> list[tuple[int, list
     strict: a quote has to be closed. Raises CourseError for what is no table.
     """
     first = text.lstrip("\r\n").partition("\n")[0]
-    told = re.fullmatch(r"sep=([,;\t])\s*", first)
+    told = TOLD.match(text.lstrip("\r\n"))
     separator = told[1] if told else max(",;\t", key=first.count)
     reader, rows, line = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=strict), [], 0
     try:
