@@ -514,13 +514,30 @@ def _blackboard(listing: list[Path], assignment: str) -> Found:
             said = RECEIPT.search(stream.read(2**16).decode("utf-8-sig", "replace"))
         if said:
             receipts[one["before"]] = Identity(said["id"], ids=(said["id"],), names=(said["name"],))
+    logins = _logins({one["before"] for one in named.values()}, receipts)
     for path, one in named.items():
         if one["receipt"]:
             continue
-        login = one["before"].rpartition("_")[2]
         time = _moment(one["time"], BLACKBOARD_TIME)
-        who = receipts.get(one["before"], Identity(login, ids=(login,)))
+        who = receipts.get(one["before"]) or logins[one["before"]]
         found[path] = Entry(path, who, one["file"], (str(time),), time)
+    return found
+
+
+def _logins(names: Collection[str], receipts: Mapping[str, Identity]) -> dict[str, Identity]:
+    """{assignment_login: whose login it may be}; either may have a _ in it.
+
+    The assignment is what receipts leave of a name, else what all have in common up to a _. Where it may end at
+    several, each of the logins may be it.
+    """
+    told = {n.removesuffix(who.label) for n, who in receipts.items() if n.endswith(f"_{who.label}")}
+    parts = {name: [name[: k + 1] for k, c in enumerate(name[:-1]) if c == "_"] for name in names}
+    found = {}
+    for name, mine in parts.items():
+        shared = [start for start in mine if (start in told if told else all(start in p for p in parts.values()))]
+        before = shared or mine
+        logins = tuple(name.removeprefix(s) for s in before) or (name,)
+        found[name] = Identity(logins[-1 if shared and len(names) > 1 else 0], ids=logins)
     return found
 
 

@@ -502,6 +502,28 @@ def test_two_people_of_a_platform_are_never_one_student(names, tmp_path):
     assert "both lead to s1, and the platform has them as two people" in one.problem
 
 
+@pytest.mark.parametrize("start", ["Homework 1_", "Homework_1_"])
+@pytest.mark.parametrize("receipts", [0, 1, 3])
+def test_a_login_may_have_underscores(start, receipts, tmp_path):
+    logins = ("ada_smith", "bob_smith", "smith")
+    for k, login in enumerate(logins):
+        put(tmp_path / f"{start}{login}_attempt_2026-11-19-10-00-00_hw1.ipynb", b"{}")
+        if k < receipts:
+            put(tmp_path / f"{start}{login}_attempt_2026-11-19-10-00-00.txt", f"Name: A B ({login})".encode())
+    for known in (None, Roster(map(Student, logins))):
+        download = downloads.find(tmp_path, "hw1", known)
+        assert list(download.attempts) == list(logins)
+        assert all(len(mine) == 1 and not mine[0].problem for mine in download.attempts.values())
+
+
+def test_a_login_of_which_nobody_knows_where_it_begins_is_nobody_elses(tmp_path):
+    put(tmp_path / "Homework 1_ada_smith_attempt_2026-11-19-10-00-00_hw1.ipynb", b"{}")
+    assert list(downloads.find(tmp_path, "hw1").attempts) == ["ada_smith"]
+    assert list(downloads.find(tmp_path, "hw1", Roster([Student("smith")])).attempts) == ["smith"]
+    two = Roster([Student("smith"), Student("ada_smith")])
+    assert "ada_smith is ada_smith, and smith is smith" in downloads.find(tmp_path, "hw1", two).chosen()[0].problem
+
+
 def test_an_id_and_a_name_that_are_of_two_are_said(tmp_path):
     named(tmp_path, "Lovelace_Ada_bob_17", "Smith_Bob_x_18")
     download = downloads.find(tmp_path, "hw1", Roster([Student("ada", "Ada Lovelace"), Student("bob", "Bob Smith")]))
