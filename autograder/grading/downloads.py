@@ -37,7 +37,7 @@ HIDDEN = "its name begins with a dot: rename it, if it is a student's"
 HIDDEN_TOOLS = (".ipynb_checkpoints", ".git", ".venv", ".cache", ".Trash", ".Trashes")  # which are nobody's work
 MOST_NAMED = 3  # files that are left aside, in a line on the screen; files.csv has all
 
-RESUBMITTED = re.compile(r"^(?P<stem>.+?)-(?P<number>\d{1,2})(?P<ending>\.[^.]+(?:\.gz|\.bz2)?)$")
+RESUBMITTED = re.compile(r"^(?P<stem>.+?)-\d{1,2}(?P<ending>\.[^.]+(?:\.gz|\.bz2)?)$")
 
 
 @dataclass(frozen=True)
@@ -410,7 +410,7 @@ def _plain(path: Path, assignment: str) -> Entry | list[Entry] | Aside:
         label, number = _without_copy(archives.stem(path.name))
     else:
         label, number = path.name, 0
-    short = re.sub(rf"^{re.escape(assignment)}[-_ ]", "", label) or label
+    short = re.sub(rf"^{re.escape(assignment)}[-_ ]", "", label, flags=re.IGNORECASE) or label
     of_a_group = re.sub(r"_\d+$", "", short)
     who = Identity(short, ids=(short,), names=(short,), group=of_a_group)
     nested = path / assignment
@@ -429,7 +429,8 @@ def _holds_work(folder: Path) -> bool:
 
 
 def _without_copy(stem: str) -> tuple[str, int]:
-    """("ada", 1) of "ada (1)": what browsers make of a file that is there already."""
+    """("ada", 1) of "ada (1)": what browsers make of a file that is there already; ("ada", 0) of "Copy of ada"."""
+    stem = re.sub(r"^Copy of (?=.)|(?<=.) - Copy$", "", stem, flags=re.IGNORECASE)
     found = re.match(r"^(.+?) ?\((\d{1,3})\)$", stem)
     return (found[1], int(found[2])) if found else (stem, 0)
 
@@ -463,15 +464,27 @@ def _canvas(listing: list[Path], assignment: str) -> Found:
             why = "a text or a link that was entered at Canvas, no file"
             found[path] = Aside(path, why, who=who, is_text=True)
             continue
-        name, number = _resubmitted(about["file"])
-        found[path] = Entry(path, who, name, (number, int(about["attachment"])), late=bool(about["late"]), adds=True)
-    return found
+        # Attachments are numbered as they come, whatever they are called.
+        attempt = (int(about["attachment"]), path.name)
+        found[path] = Entry(path, who, about["file"], attempt, late=bool(about["late"]), adds=True)
+    entries = [e for e in found.values() if isinstance(e, Entry)]
+    names = defaultdict(set)
+    for entry in entries:
+        names[entry.who].add(entry.name)
+    return found | {e.path: replace(e, name=_first_name(e.name, names[e.who])) for e in entries}
 
 
-def _resubmitted(name: str) -> tuple[str, int]:
-    """("hw1.ipynb", 2) of "hw1-2.ipynb"."""
+def _first_name(name: str, others: Collection[str]) -> str:
+    """ "hw1.ipynb" of "hw1-2.ipynb", as Canvas calls it when it comes again.
+
+    A student's own "team-7.zip" keeps its number where it came again itself, as "team-7-1.zip".
+    """
+    return name if any(_without_number(n) == name for n in others if n != name) else _without_number(name)
+
+
+def _without_number(name: str) -> str:
     found = RESUBMITTED.match(name)
-    return (found["stem"] + found["ending"], int(found["number"])) if found else (name, 0)
+    return found["stem"] + found["ending"] if found else name
 
 
 def _moodle(listing: list[Path], assignment: str) -> Found:

@@ -230,6 +230,33 @@ def test_of_several_attempts_the_last_counts_unless_the_first_is_asked_for(tmp_p
     assert download.attempts["s000"][0].late
 
 
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("ada_17_100_hw1-2.ipynb", "ada_17_200_hw1.ipynb"),
+        ("ada_17_100_hw1-42.zip", "ada_17_150_hw1-42-1.zip"),
+        ("ada_17_100_team-7.zip", "ada_17_99150_team-7-1.zip"),
+        ("ada_17_100_hw1-1.ipynb", "ada_17_150_hw1-2.ipynb"),
+    ],
+)
+def test_of_canvas_files_the_later_attachment_counts(older, newer, tmp_path):
+    put(tmp_path / older, b"older")
+    put(tmp_path / newer, b"newer")
+    download = downloads.find(tmp_path, "hw1")
+    first, last = download.attempts["ada-17"]
+    assert (first.path.name, last.path.name) == (older, newer)
+    uses = {r["file"]: r["use"] for r in downloads.uses(download, [last])}
+    assert uses == {older: "another attempt (1 of 2)", newer: "graded"}
+
+
+def test_a_copy_and_the_assignment_in_capitals_are_no_students_names(tmp_path):
+    for name in ("HW1-ada.zip", "Copy of ben.zip", "cleo - Copy.zip", "Hw1_dan (1).ipynb"):
+        put(tmp_path / name, packed(work(0)))
+    assert list(downloads.find(tmp_path, "hw1").attempts) == ["ada", "ben", "cleo", "dan"]
+    put(tmp_path / "ben.zip", packed(work(1)))
+    assert "nothing says which is the later one" in downloads.find(tmp_path, "hw1").attempts["ben"][0].problem
+
+
 def test_who_is_missing_and_who_is_not_in_the_roster_is_said(tmp_path):
     put(tmp_path / "ada.zip", packed(work(0)))
     put(tmp_path / "stranger.zip", packed(work(1)))
