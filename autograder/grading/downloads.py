@@ -8,10 +8,12 @@ import json
 import os
 import re
 import shutil
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from autograder.course import CourseError
@@ -106,9 +108,11 @@ def find(path: Path, assignment: str, roster: Roster | None = None, scratch: Pat
         raise CourseError(f"There is no folder {path}. Give the folder or the archive that holds the submissions.")
     root, listings, aside = _class(path, assignment, scratch or path.parent / f".{path.name}.unpacked")
     students: dict[str, list[Entry]] = defaultdict(list)
-    platforms = []
+    platforms, said = [], []  # type: list[str], list[str]
     for listing in listings:
         platform, entries, others = _recognised(listing, assignment)
+        if untimed := [e for e in entries if platform == "brightspace" and e.time is None]:
+            said += [_untimed(untimed, assignment)]
         aside += (each for one in others for each in _named(one, roster, platform))
         platforms += [platform] if platform else []
         for student, mine in _students(entries, roster, platform).items():
@@ -119,7 +123,7 @@ def find(path: Path, assignment: str, roster: Roster | None = None, scratch: Pat
             f"{path} holds no submissions: no folders, no archives (.zip, .tar.gz) and no notebooks (.ipynb) of "
             f"students{f' ({named})' if named else ''}."
         )
-    download = Download(", ".join(dict.fromkeys(platforms)), root, {}, aside)
+    download = Download(", ".join(dict.fromkeys(platforms)), root, {}, aside, said=said)
     for student, mine in sorted(students.items()):
         download.attempts[student] = _attempts(student, mine, root, download.aside)
     if roster is not None:
@@ -127,6 +131,14 @@ def find(path: Path, assignment: str, roster: Roster | None = None, scratch: Pat
         download.missing = [i for i in known if i not in download.attempts]
         download.strangers = [i for i in download.attempts if i not in set(known)]
     return download
+
+
+def _untimed(entries: list[Entry], assignment: str) -> str:
+    many = counted(len(entries), "folder says", "folders say")
+    return (
+        f"{many} a time that is not understood ({archives.printable(entries[0].path.name)}): nobody of them is late. "
+        f"Write when they came into submitted/STUDENT/{assignment}/timestamp.txt, and grade again"
+    )
 
 
 def uses(
@@ -332,7 +344,25 @@ BLACKBOARD = re.compile(
 BLACKBOARD_TIME = "%Y-%m-%d-%H-%M-%S"
 RECEIPT = re.compile(r"^Name:\s*(?P<name>.*?)\s*\((?P<id>[^()]+)\)\s*$", re.MULTILINE)
 BRIGHTSPACE = re.compile(r"^(?P<unit>\d+)-(?P<user>\d+) ?- (?P<name>.+?) ?- (?P<time>.*\d{4}.*)$")
-BRIGHTSPACE_TIMES = ("%b %d, %Y %I%M %p", "%B %d, %Y %I%M %p", "%d %b, %Y %H%M", "%d %B, %Y %H%M", "%d %B %Y %H%M")
+# May 18, 2025 1224 PM; 18 mai 2026 12h24; 18 de mayo de 2026 12:24.
+BRIGHTSPACE_TIME = re.compile(
+    r"^(?:(?P<first>[^\W\d]+)\.? (?P<late_day>\d{1,2})|(?P<day>\d{1,2})\.? (?:de )?(?P<month>[^\W\d]+)\.?),? (?:del? )?"
+    r"(?P<year>\d{4}),? (?P<hour>\d{1,2})[h:.]?(?P<minute>\d\d)(?: ?(?P<half>[ap])\.? ?m\.?)?$"
+)
+LANGUAGES = (
+    "en",
+    "fr",
+    "de",
+    "es",
+    "it",
+    "pt",
+    "nl",
+    "sv",
+    "da",
+    "nb",
+    "fi",
+    "tr",
+)  # no name means two months in these
 ILIAS = re.compile(r"^(?P<last>[^_]+)_(?P<first>[^_]+)_(?P<login>.+)_(?P<id>\d+)$")
 ILIAS_FILE, ILIAS_TIME = re.compile(r"^(?P<time>\d{14})_(?P<file>.+)$"), "%Y%m%d%H%M%S"
 GRADESCOPE, GRADESCOPE_ABOUT = re.compile(r"^submission_(?P<id>\d+)$"), "submission_metadata.yml"
@@ -567,19 +597,34 @@ def _brightspace(listing: list[Path], assignment: str) -> Found:
         if one and path.is_dir():
             who = Identity(f"{one['name']}-{one['user']}", numbers=(one["user"],), names=(one["name"],))
             time = _brightspace_time(one["time"])
-            # What cannot be read as a time comes first, in the order of its letters.
-            found[path] = Entry(path, who, attempt=(time is not None, str(time or one["time"])), time=time)
+            found[path] = Entry(path, who, attempt=(str(time),) if time else (0,), time=time)
         elif one is None and path.name.lower() == "index.html":
             found[path] = Aside(path, "Brightspace's list of what is in the download")
     return found if any(isinstance(e, Entry) for e in found.values()) else {}
 
 
 def _brightspace_time(text: str) -> datetime | None:
-    for form in BRIGHTSPACE_TIMES:
-        hours = re.sub(r"\b(\d)(\d\d)(?= [AP]M$)", r"0\1\2", text.strip())
-        if time := _moment(hours, form):
-            return time
-    return None
+    """The time that a name says in one of our languages; None for all others."""
+    one = BRIGHTSPACE_TIME.match(unicodedata.normalize("NFKC", text).casefold().strip())
+    if one is None:
+        return None
+    month = _months().get(one["first"] or one["month"])
+    hour = int(one["hour"]) % 12 + 12 * (one["half"] == "p") if one["half"] else int(one["hour"])
+    day = int(one["late_day"] or one["day"])
+    try:
+        return datetime(int(one["year"]), month, day, hour, int(one["minute"])) if month else None
+    except ValueError:
+        return None
+
+
+@cache
+def _months() -> dict[str, int]:
+    """{name of a month, whole or cut short, by itself or in a date: its number}, in all of our languages."""
+    from babel import Locale
+
+    forms = [m for language in LANGUAGES for m in Locale(language).months.values()]
+    names = [form[width] for form in forms for width in ("wide", "abbreviated")]
+    return {name.casefold().strip("."): number for months in names for number, name in months.items()}
 
 
 def _ilias(listing: list[Path], assignment: str) -> Found:
@@ -777,6 +822,7 @@ def notes(download: Download) -> list[str]:
     if several:
         others = counted(sum(several.values()) - len(several), "other attempt")
         said.append(f"{len(several)} handed in several times, {others}")
+    said += download.said
     if download.strangers:
         said.append(f"not in the roster: {', '.join(download.strangers)}")
     if texts := download.only_texts:

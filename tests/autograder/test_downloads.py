@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import itertools
 import json
 import os
 import random
@@ -247,6 +248,51 @@ def test_of_canvas_files_the_later_attachment_counts(older, newer, tmp_path):
     assert (first.path.name, last.path.name) == (older, newer)
     uses = {r["file"]: r["use"] for r in downloads.uses(download, [last])}
     assert uses == {older: "another attempt (1 of 2)", newer: "graded"}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("9 mai 2026 12h24", "18 mai 2026 12h24"),
+        ("9 févr. 2026 9:05", "18 févr. 2026 0905"),
+        ("9. Mai 2026 1224", "18. Mai 2026 1224"),
+        ("29. März 2026 1224", "1. Oktober 2026 1224"),
+        ("9 de mayo de 2026 12h24", "18 de mayo de 2026 12h24"),
+        ("9 maggio 2026 1224", "18 maggio 2026 1224"),
+        ("9 de maio de 2026 12h24", "18 de maio de 2026 12h24"),
+        ("9 mei 2026 1224", "18 mei 2026 1224"),
+        ("9 Dec, 2026 2359", "1 Jan, 2027 0000"),
+        ("May 9, 2026 1224 AM", "May 9, 2026 130 AM"),
+        ("May 9, 2026 1159 AM", "May 9, 2026 1200 PM"),
+    ],
+)
+def test_brightspace_says_times_in_several_languages(earlier, later, tmp_path):
+    named(tmp_path, f"1-3 - Bob L - {later}", f"1-3 - Bob L - {earlier}")
+    download = downloads.find(tmp_path, "hw1")
+    assert [one.path.name for one in download.attempts["Bob L-3"]] == [f"1-3 - Bob L - {t}" for t in (earlier, later)]
+    assert downloads.notes(download) == ["1 handed in several times, 1 other attempt"]
+
+
+def test_a_time_that_is_not_understood_is_said_and_decides_nothing(tmp_path):
+    named(tmp_path, "1-3 - Bob L - 18 toukok 2026 12h24", "1-3 - Bob L - 9 toukok 2026 12h24")
+    named(tmp_path, "1-4 - Eve M - 9 toukok 2026 12h24", "1-5 - Ada L - May 41, 2026 1224 PM")
+    download = downloads.find(tmp_path, "hw1")
+    assert {s: bool(a[-1].problem) for s, a in download.attempts.items()} == {
+        "Ada L-5": False,
+        "Bob L-3": True,
+        "Eve M-4": False,
+    }
+    (said,) = downloads.notes(download)
+    assert said.startswith("4 folders say a time that is not understood (1-3 - Bob L - 18 toukok 2026 12h24): nobody")
+
+
+def test_no_name_means_two_months():
+    from babel.dates import get_month_names
+
+    for language in downloads.LANGUAGES:
+        for width, use in itertools.product(("wide", "abbreviated"), ("format", "stand-alone")):
+            for number, name in get_month_names(width, use, language).items():
+                assert downloads._months()[name.casefold().strip(".")] == number
 
 
 def test_a_copy_and_the_assignment_in_capitals_are_no_students_names(tmp_path):
