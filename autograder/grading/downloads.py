@@ -37,6 +37,11 @@ MOST_DEPTH = 3  # folders and archives around a class
 MARK = ".from.json"  # in a folder of ours, into which an archive was unpacked
 HIDDEN = "its name begins with a dot: rename it, if it is a student's"
 HIDDEN_TOOLS = (".ipynb_checkpoints", ".git", ".venv", ".cache", ".Trash", ".Trashes")  # which are nobody's work
+# What a course folder has in it: a file of these, and a folder of those.
+OF_COURSE = (
+    (".deepul-salt", "course.toml", "nbgrader_config.py"),
+    ("autograded", "bundles", "homeworks", "release", "reports", "source"),
+)
 MOST_NAMED = 3  # files that are left aside, in a line on the screen; files.csv has all
 
 RESUBMITTED = re.compile(r"^(?P<stem>.+?)-\d{1,2}(?P<ending>\.[^.]+(?:\.gz|\.bz2)?)$")
@@ -113,6 +118,8 @@ def find(path: Path, assignment: str, roster: Roster | None = None, scratch: Pat
         platform, entries, others = _recognised(listing, assignment)
         if untimed := [e for e in entries if platform == "brightspace" and e.time is None]:
             said += [_untimed(untimed, assignment)]
+        if several := {e.who.label: pieces for e in entries if (pieces := _several_folders(e, assignment))}:
+            said += [_several_in(several)]
         aside += (each for one in others for each in _named(one, roster, platform))
         platforms += [platform] if platform else []
         for student, mine in _students(entries, roster, platform).items():
@@ -138,6 +145,20 @@ def _untimed(entries: list[Entry], assignment: str) -> str:
     return (
         f"{many} a time that is not understood ({archives.printable(entries[0].path.name)}): nobody of them is late. "
         f"Write when they came into submitted/STUDENT/{assignment}/timestamp.txt, and grade again"
+    )
+
+
+def _several_folders(entry: Entry, assignment: str) -> list[str]:
+    """The folders with work in them of a student's folder, where there are several and nothing else."""
+    pieces = _pieces_in(entry.path, assignment) if not (entry.problem or entry.who.numbers) else []
+    return pieces if len(pieces) > 1 and all((entry.path / p).is_dir() for p in pieces) else []
+
+
+def _several_in(folders: dict[str, list[str]]) -> str:
+    shown = [f"{name} ({', '.join(pieces[:MOST_NAMED])})" for name, pieces in list(folders.items())[:MOST_NAMED]]
+    return (
+        f"{archives.printable(', '.join(shown))}{', …' * (len(folders) > MOST_NAMED)}: graded as one student, by the "
+        "notebook in one of these folders. If they are several students, give that folder to a run of its own"
     )
 
 
@@ -190,6 +211,12 @@ def _class(path: Path, assignment: str, scratch: Path) -> tuple[Path, list[list[
     Where several downloads of classes lie there side by side, folders or archives: what lies in each.
     """
     aside: list[Aside] = []
+    files, folders = ([n for n in names if (path / n).exists()] for names in OF_COURSE)
+    if files and folders and not (path / "submitted").is_dir():
+        raise CourseError(
+            f"{path} is a course folder, no download: it has {files[0]} and {folders[0]}/ in it. Give the folder or "
+            "the archive that the platform gave you."
+        )
     for depth in range(MOST_DEPTH):
         if path.is_file():
             if not archives.is_archive(path.name) or not _is_class(_names_in(path), assignment):
@@ -213,9 +240,13 @@ def _class(path: Path, assignment: str, scratch: Path) -> tuple[Path, list[list[
     listings = [listing]
     work = [p for p in listing if p.is_dir() or _is_work(p.name)]
     # One archive among others is a student's, whatever is in it.
-    if work and all(_is_class_archive(p) or _of_several(p) for p in work):
+    if (work and all(_is_class_archive(p) or _of_several(p) for p in work)) or _are_sections(work, assignment):
         for number, one in enumerate(work):
-            opened = _of_several(one) or _unpacked(one, scratch.with_name(f"{scratch.name}-{number}"), aside)
+            opened = (
+                _of_several(one) or one
+                if one.is_dir()
+                else _unpacked(one, scratch.with_name(f"{scratch.name}-{number}"), aside)
+            )
             listing.remove(one)
             listings.append(_seen(opened, aside))
             if not one.is_dir():
@@ -274,11 +305,29 @@ def _is_class(names: list[str], assignment: str) -> bool:
         return True
     if len(tops) == 1 and all("/" in n for n in names):
         return _is_class([n.partition("/")[2] for n in names], assignment)
+    return len(_pieces(names, assignment)) > 1
+
+
+def _pieces(names: list[str], assignment: str) -> list[str]:
+    """What is work, or has work in it, at the top of files of these names; nothing where they are one submission."""
     own = [n for n in names if "/" not in n]
-    if any(n.lower() == f"{assignment}.ipynb" for n in own) or {"artifacts", assignment} & set(tops):
-        return False
-    handed_in = {n.partition("/")[0] for n in names if _is_work(n)}
-    return len(handed_in) > 1
+    if any(n.lower() == f"{assignment}.ipynb" for n in own) or {"artifacts", assignment} & set(_tops(names)):
+        return []
+    return list(dict.fromkeys(n.partition("/")[0] for n in names if _is_work(n) and not archives.is_junk(n)))
+
+
+def _pieces_in(folder: Path, assignment: str) -> list[str]:
+    """The same of a folder that no platform named; nothing where it is something else."""
+    if not folder.is_dir() or folder.is_symlink() or _platform_of(folder.name):
+        return []
+    return _pieces([f.relative_to(folder).as_posix() for f in _files(folder)], assignment)
+
+
+def _are_sections(folders: list[Path], assignment: str) -> bool:
+    """Whether each of these folders has work of several, and what lies in one is called as nothing in the others."""
+    inside = [_pieces_in(folder, assignment) for folder in folders]
+    names = [name for one in inside for name in one]
+    return len(folders) > 1 and all(len(one) > 1 for one in inside) and len(set(names)) == len(names)
 
 
 def _tops(names: Iterable[str]) -> list[str]:

@@ -149,6 +149,11 @@ def nbgrader(root: Path) -> None:
         put(root / "submitted" / login / "hw2" / "hw2.ipynb", b"{}")
 
 
+def named(folder: Path, *names: str) -> None:
+    for name in names:
+        put(folder / name if name.endswith(".ipynb") else folder / name / "hw1.ipynb", b"{}")
+
+
 SHAPES = (canvas, moodle, moodle_flat, blackboard, brightspace, ilias, gradescope, nbgrader)
 JUNK = ("__MACOSX/._hw1.ipynb", ".DS_Store", "Thumbs.db")
 
@@ -471,6 +476,45 @@ def test_who_is_in_two_sections_and_a_class_beside_a_student_are_said(tmp_path):
     assert "holds the submissions of several students" in download.attempts["sec1"][0].problem
 
 
+SECTIONS = dict(
+    a=("ada/hw1.ipynb", "bob/x.ipynb"), b=("cy.zip", "hw1-dan.zip"), c=("eve.ipynb", "students/fay/hw1.ipynb")
+)
+
+
+@pytest.mark.parametrize(("sections", "students"), [("ab", "ada bob cy dan"), ("abc", "ada bob cy dan eve students")])
+def test_sections_of_plain_folders_are_one_class(sections, students, tmp_path):
+    for section in sections:
+        for name in SECTIONS[section]:
+            put(tmp_path / "in" / f"Section {section}" / name, packed(work(0)) if name.endswith("zip") else b"{}")
+    download = downloads.find(tmp_path / "in", "hw1")
+    assert list(download.attempts) == students.split()
+    assert not downloads.notes(download)
+    assert all(r["use"] == "graded" for r in downloads.uses(download, download.chosen()))
+
+
+@pytest.mark.parametrize("other", ["eve/hw1.ipynb", "eve.zip", "Section B/old/hw1.ipynb", "Section B/bob/hw1.ipynb"])
+def test_a_folder_that_may_be_of_several_is_said(other, tmp_path):
+    named(tmp_path / "in" / "Section A", "ada", "bob")
+    put(tmp_path / "in" / other, packed(work(0)) if other.endswith(".zip") else b"{}")
+    download = downloads.find(tmp_path / "in", "hw1")
+    assert len(download.attempts) == 2
+    assert downloads.notes(download) == [
+        "Section A (ada, bob): graded as one student, by the notebook in one of these folders. If they are several "
+        "students, give that folder to a run of its own"
+    ]
+
+
+def test_a_course_folder_is_no_download(tmp_path):
+    put(tmp_path / "course.toml", b"")
+    for name in ("release/hw1/hw1.ipynb", "source/hw1/hw1.ipynb", "bundles/hw1.zip", "download/ada/hw1.ipynb"):
+        put(tmp_path / name, b"{}")
+    with pytest.raises(CourseError, match="is a course folder, no download"):
+        downloads.find(tmp_path, "hw1")
+    assert list(downloads.find(tmp_path / "download", "hw1").attempts) == ["ada"]
+    put(tmp_path / "submitted" / "ben" / "hw1" / "hw1.ipynb", b"{}")
+    assert list(downloads.find(tmp_path, "hw1").attempts) == ["ben"]
+
+
 # ---- who would be somebody else ------------------------------------------------------------------------
 
 
@@ -508,11 +552,6 @@ def test_what_two_of_the_roster_could_be_is_neither(tmp_path):
 def test_a_number_of_the_platform_is_no_id_of_the_course():
     known = Roster([Student("101", "Ada"), Student("102", "Ben")])
     assert known.student(Identity("ben-101", numbers=("101",), names=("Ben",)), "canvas").id == "102"
-
-
-def named(folder: Path, *names: str) -> None:
-    for name in names:
-        put(folder / name if name.endswith(".ipynb") else folder / name / "hw1.ipynb", b"{}")
 
 
 MOODLE_IDS = [
