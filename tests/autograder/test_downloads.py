@@ -352,6 +352,43 @@ def test_a_blank_beside_a_filled_notebook_is_not_called_graded(tmp_path):
     }
 
 
+@pytest.mark.parametrize("before", ["yan_18_20{}_", "Yan Li_18_assignsubmission_file_/", "yan/", "yan/{}/"])
+def test_two_archives_with_a_notebook_are_named_and_not_graded(before, tmp_path):
+    handout = (assignments.get("hw1").handout / "hw1.ipynb").read_bytes()
+    names = [before.format(k) + name for k, name in enumerate(("hw1-yan.zip", "hw1-yan-old.zip"))]
+    files = {names[0]: {"hw1.ipynb": handout}, names[1]: {"hw1/hw1.ipynb": handout.replace(b"Error", b"Mistake")}}
+    for name, content in files.items():
+        put(tmp_path / "in" / name, packed(content))
+    put(tmp_path / "in" / names[0].replace("hw1-yan", "weights"), packed({"made.smiley.safetensors": b"1"}))
+    hw2 = (assignments.get("hw2").handout / "hw2.ipynb").read_bytes()
+    put(tmp_path / "in" / names[0].replace("hw1-yan", "hw2-yan"), packed({"hw2.ipynb": hw2}))
+    if before.startswith("yan/"):
+        named(tmp_path / "in", "ada")
+    one = downloads.find(tmp_path / "in", "hw1").chosen()[-1]
+    with pytest.raises(
+        CourseError, match=r"hw1-yan(-old)?\.zip and .*hw1-yan(-old)?\.zip both hold a notebook, and nothing"
+    ):
+        submissions.read(one, "hw1")
+    put(tmp_path / "in" / names[1], packed({"hw1.ipynb": handout}))  # the same: it does not matter
+    files, left_out = submissions.read(one, "hw1")
+    assert not left_out
+    assert {Path(n).name for n in files} == {"hw1.ipynb", "hw2.ipynb", "made.smiley.safetensors"}
+
+
+def test_an_archive_beside_the_notebook_that_is_graded_is_not_called_graded(tmp_path):
+    handout = (assignments.get("hw1").handout / "hw1.ipynb").read_bytes()
+    for name, content in (("yan_18_1_hw1.ipynb", handout), ("yan_18_2_old.zip", packed({"hw1.ipynb": b"{}"}))):
+        put(tmp_path / "in" / name, content)
+    put(tmp_path / "in" / "yan_18_3_weights.zip", packed({"made.smiley.safetensors": b"1"}))
+    assert _uses(tmp_path / "in") == {
+        "yan_18_1_hw1.ipynb": "graded",
+        "yan_18_2_old.zip": "left out: another notebook is graded",
+        "yan_18_3_weights.zip": "graded",
+    }
+    (one,) = downloads.find(tmp_path / "in", "hw1").chosen()
+    assert submissions.read(one, "hw1")[0]["hw1.ipynb"] == handout
+
+
 def _uses(folder: Path) -> dict[str, str]:
     download = downloads.find(folder, "hw1")
     results = [batch.Graded(student) for student in download.attempts]
