@@ -37,6 +37,7 @@ MOST_DEPTH = 3  # folders and archives around a class
 MARK = ".from.json"  # in a folder of ours, into which an archive was unpacked
 HIDDEN = "its name begins with a dot: rename it, if it is a student's"
 HIDDEN_TOOLS = (".ipynb_checkpoints", ".git", ".venv", ".cache", ".Trash", ".Trashes")  # which are nobody's work
+UNCLEAR = "Nobody can say whose it is"
 # What a course folder has in it: a file of these, and a folder of those.
 OF_COURSE = (
     (".deepul-salt", "course.toml", "nbgrader_config.py"),
@@ -760,7 +761,7 @@ def _students(entries: list[Entry], roster: Roster | None, platform: str) -> dic
     students: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         if roster and (why := roster.contradiction(_of_group(entry.who, roster), platform)):
-            entry = replace(entry, problem=f"Nobody can say whose it is: {why}. Set {FILE} right, and grade again.")
+            entry = replace(entry, problem=f"{UNCLEAR}: {why}. Set {FILE} right, and grade again.")
         for student in _ids(entry.who, roster, platform):
             students[student].append(entry)
     return students
@@ -872,8 +873,11 @@ def notes(download: Download) -> list[str]:
         others = counted(sum(several.values()) - len(several), "other attempt")
         said.append(f"{len(several)} handed in several times, {others}")
     said += download.said
-    if download.strangers:
-        said.append(f"not in the roster: {', '.join(download.strangers)}")
+    unclear = [s for s, mine in download.attempts.items() if mine[-1].problem.startswith(UNCLEAR)]
+    if unclear:
+        said.append(f"nobody can say whose, and not graded: {', '.join(unclear)}")
+    if strangers := [s for s in download.strangers if s not in unclear]:
+        said.append(f"not in the roster: {', '.join(strangers)}")
     if texts := download.only_texts:
         said.append(f"handed in a text, no file: {', '.join(texts)}")
     if nothing := [i for i in download.missing if i not in texts]:

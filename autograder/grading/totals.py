@@ -69,8 +69,8 @@ def _refuse_split(graded: dict[str, list[str]], roster: Roster | None) -> None:
         more = f", and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
         raise CourseError(
             f"These seem to be the same student: {'; '.join(found[:MOST_NAMED])}{more}. Moodle has another number for "
-            f"a student in each homework. Write {FILE} with the columns id and name into the course folder, run `deepul "
-            "grade` again for each homework, and then this."
+            f"a student in each homework. Write {FILE} with the columns id and name into the course folder, run "
+            "`deepul grade` again for each homework, and then this."
         )
 
 

@@ -607,7 +607,10 @@ def test_a_number_that_contradicts_the_name_makes_nobody_somebody_else(tmp_path)
         "Nobody can say whose it is: in the roster, the number 102 is s2, and the name Ada Lovelace is s1."
     )
     assert "the number 101 is s1, Ada Lovelace, and nobody is called Eve Moss" in problems["Eve Moss-101"]
-    assert download.missing == ["s1"]
+    assert downloads.notes(download) == [
+        "nobody can say whose, and not graded: Ada Lovelace-102, Eve Moss-101",
+        "handed in nothing: s1",
+    ]
 
 
 @pytest.mark.parametrize("name", ["Lovelace, Ada King", "Ada", "lovelaceada", "ada lovelace k", "Adá  Lovelace"])
