@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from autograder.course import CourseError
 from autograder.files import MOST_BYTES, MOST_FILE, MOST_FILES
-from autograder.grading import archives
+from autograder.grading import archives, choice
 from autograder.grading.archives import Member
 from autograder.grading.archives import printable as shown
 
@@ -131,16 +131,16 @@ def read(submission: Submission, assignment: str) -> tuple[dict[str, bytes], lis
             continue
         if kind:
             raise CourseError(f"{shown(part.path.name)} is {kind}, not a submission.")
-        files |= _read(part, left_out)
+        files |= _read(part, left_out, is_alone=not submission.beside)
         _bounded(submission.path.name, files)
-    return _opened(submission.path, files, left_out), left_out
+    return _opened(submission.path, files, left_out, assignment), left_out
 
 
-def _read(part: Part, left_out: list[str]) -> dict[str, bytes]:
+def _read(part: Part, left_out: list[str], is_alone: bool) -> dict[str, bytes]:
     path = part.path
     if path.is_dir():
         return _contents(path.name, _in_folder(path, left_out), left_out)
-    if archives.is_archive(path.name):
+    if is_alone and archives.is_archive(path.name):
         with path.open("rb") as stream:
             return _unpacked(stream, path.name, left_out)
     return _contents(path.name, iter([(part.name, path.stat().st_size, path.read_bytes)]), left_out)
@@ -159,11 +159,15 @@ def _bounded(name: str, files: dict[str, bytes]) -> None:
         raise CourseError(f"{name} holds more than {MOST_FILES:,} files.")
 
 
-def _opened(path: Path, files: dict[str, bytes], left_out: list[str]) -> dict[str, bytes]:
-    """With the contents of archives inside: of all, where no notebook lies beside them; else of those with weights."""
+def _opened(path: Path, files: dict[str, bytes], left_out: list[str], assignment: str) -> dict[str, bytes]:
+    """With the contents of archives inside: of all, where no notebook lies beside them; else of those with weights.
+
+    Raises CourseError where two of them hold a notebook.
+    """
     packed = [n for n in files if archives.is_archive(n) and not archives.is_junk(n)]
     has_notebook = _has(files, ".ipynb")
     inside: dict[str, bytes] = {}
+    notebooks: dict[str, set[bytes]] = {}  # of this assignment, in each archive
     for name in packed:
         said: list[str] = []
         try:
@@ -175,9 +179,17 @@ def _opened(path: Path, files: dict[str, bytes], left_out: list[str]) -> dict[st
             continue
         if has_notebook and (_has(content, ".ipynb") or not _has(content, ".safetensors")):
             continue  # another copy, or something else: it stays a file
+        if mine := {c for n, c in content.items() if _has([n], ".ipynb") and not choice.other(c, assignment)}:
+            notebooks[name] = mine
         inside |= {str(PurePosixPath(name).parent / n): c for n, c in content.items()}
         left_out += said
         del files[name]
+    if len({frozenset(mine) for mine in notebooks.values()}) > 1:
+        *others, last = map(shown, notebooks)
+        raise CourseError(
+            f"{', '.join(others)} and {last} {'all' if others[1:] else 'both'} hold a notebook, and nothing says which "
+            "is the later one: keep one of them."
+        )
     if not has_notebook and not _has(inside, ".ipynb"):
         deep = [n for n in inside if archives.is_archive(n) and not archives.is_junk(n)]
         left_out += [f"{shown(n)}: nested too deep to be opened, ask the student for one archive" for n in deep]

@@ -21,7 +21,7 @@ RUNS = ("autograder/grading/gradescope.py", "autograder/grading/zygote.py", "aut
 RUNS_TOO = ("autograder/grading/kernel_side.py",)  # by its name
 PARTS = ("deepul_utils", "autograder/templates", "data", "LICENSE")
 # Of the staff's packages those that only other commands import, and what opens notebooks.
-NOT_NEEDED = re.compile(r"(copydetect|jupyter|jupytext|nbgrader|PyYAML|SQLAlchemy)==|--editable|--constraint|#")
+NOT_NEEDED = re.compile(r"(babel|copydetect|jupyter|jupytext|nbgrader|PyYAML|SQLAlchemy)==|--editable|--constraint|#")
 
 SETUP = """\
 #!/usr/bin/env bash

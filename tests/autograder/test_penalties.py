@@ -681,3 +681,31 @@ def test_who_stands_in_the_gradebook_twice_counts_once_and_loses_nothing(course,
     assert not (course.root / "back" / "hopper-40002").exists()
     with course.gradebook() as gradebook:
         assert gradebook.find_submission("hw1", "hopper-40002").score == 3.5, "no grade is deleted"
+
+
+def test_who_has_another_number_in_each_homework_is_not_two_in_the_totals(course):
+    def hand_in(*pairs: tuple[str, str]) -> None:
+        with course.gradebook() as gradebook:
+            for student, name in pairs:
+                gradebook.update_or_create_student(student)
+                gradebook.add_submission(name, student)
+                for cell in ("check-made", "answer-made"):
+                    grade = gradebook.find_grade(cell, name, name, student)
+                    grade.auto_score, grade.needs_manual_grade = 2.0, False
+            gradebook.db.commit()
+
+    hand_in(("Ben Bo-1", "hw1"), ("Ben Bo-2", "hw1"), ("Ben Bo-2", "hw2"))  # two people of one name, at Canvas
+    assert {row["id"] for row in totals.rows(course)} >= {"Ben Bo-1", "Ben Bo-2"}
+    hand_in(("Ada Lovelace-102", "hw1"), ("Ada Lovelace-205", "hw2"))
+    said = r"the same student: Ada Lovelace-102 \(hw1\) and Ada Lovelace-205 \(hw2\)\. Moodle has another number"
+    with pytest.raises(CourseError, match=said):
+        totals.rows(course)
+    roster = Roster([Student("s1", "Ada Lovelace", lms={}), Student("s3", "Ben Bo")])
+    assert {row["id"]: row["together"] for row in totals.rows(course, roster)}["s1"] == ""
+    assert any(
+        "Ada Lovelace-102 is s1 in the roster by now. hw1 is graded as" in n for n in moved.notes(course, roster)
+    )
+    hand_in(("s1", "hw1"), ("s1", "hw2"))
+    table = {row["id"]: row for row in totals.rows(course, roster)}
+    assert table["s1"]["together"] != ""
+    assert not [student for student in table if student.startswith("Ada")]
