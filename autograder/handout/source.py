@@ -35,7 +35,7 @@ NOT_IMPLEMENTED = re.compile(r'raise NotImplementedError\("Exercise \S+ is not i
 def problems(assignment: Assignment, cells: list[Cell]) -> list[str]:
     """What is not in order in these cells of its source: a sentence each."""
     return [
-        *(list(_markers(cells)) or _misplaced(cells)),
+        *(list(_markers(cells)) or _misplaced(cells, _given_before(assignment))),
         *_not_python(cells),
         *_headings(assignment, cells),
         *_checks(assignment, cells),
@@ -72,8 +72,11 @@ def _parsed(source: str) -> ast.Module:
     return ast.parse(re.sub(r"^(\s*)[%!].*$", r"\1pass", source, flags=re.MULTILINE))
 
 
-def _misplaced(cells: list[Cell]) -> Iterator[str]:
-    """Markers on a wrong line: nothing between them, half a statement, or code behind a stub, which nothing reaches."""
+def _misplaced(cells: list[Cell], given: set[str]) -> Iterator[str]:
+    """Markers on a wrong line: nothing between them, half a statement, or code behind a stub, which nothing reaches.
+
+    given: what students have there already.
+    """
     for number, cell in enumerate(cells):
         if cell.kind != "code" or any(_not_python([cell])):
             continue
@@ -87,7 +90,7 @@ def _misplaced(cells: list[Cell]) -> Iterator[str]:
             yield f"{where}: a marker divides a statement; line {error.lineno} would be no Python without the solution."
             continue
         for line in behind:
-            if not lines[line - 1].endswith(GIVEN):
+            if not (lines[line - 1].endswith(GIVEN) or lines[line - 1].strip() in given):
                 yield (
                     f"{where}: {lines[line - 1].strip()!r} stands behind a solution and would be given to students. "
                     "### END SOLUTION belongs below it; if it is to be given, end the line in two blanks and # given."
@@ -99,8 +102,16 @@ def _stub(solution: re.Match) -> str:
     return f"{solution[1]}raise NotImplementedError" + "\n" * solution[0].count("\n")
 
 
+def _given_before(assignment: Assignment) -> set[str]:
+    """The lines behind stubs in the handout that there is."""
+    handout = assignment.handout / f"{assignment}.ipynb"
+    cells = notebooks.read(handout) if handout.exists() else []
+    with_stubs = [c.source for c in cells if NOT_IMPLEMENTED.search(c.source) and not any(_not_python([c]))]
+    return {s.splitlines()[line - 1].strip() for s in with_stubs for line in _behind_stubs(_parsed(s))}
+
+
 def _is_stub(statement: ast.AST) -> bool:
-    return isinstance(statement, ast.Raise) and ast.unparse(statement) == "raise NotImplementedError"
+    return isinstance(statement, ast.Raise) and ast.unparse(statement).startswith("raise NotImplementedError")
 
 
 def _behind_stubs(tree: ast.Module) -> Iterator[int]:

@@ -273,7 +273,7 @@ def train_gan1d(gan: GAN1d, saturating=False, discriminator_steps=2, momentum=0.
             schedule.step()
     film.look(rounds)
     ### END SOLUTION
-    d_losses, g_losses = map(list, zip(*losses, strict=True))  # given
+    d_losses, g_losses = map(list, zip(*losses, strict=True))
     return training.History(list(range(1, rounds + 1)), d_losses, generator=g_losses, frames=film.frames)
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from autograder import assignments
 from autograder.assignments import ROOT, Assignment
 from autograder.course import Course, SourceError
-from autograder.handout import build
+from autograder.handout import build, source
 from autograder.handout.bundle import bundle
 from autograder.handout.submit import solution_cells, without_markers
 from autograder.proof import handouts, lint
@@ -267,6 +267,19 @@ def test_a_marker_a_line_too_low_is_noticed_by_the_handout_from_before(written, 
         SourceError, match=re.escape(f"would have a line that was not in the handout before: {FIRST.strip()!r}")
     ):
         build.release(Course.at(tmp_path / "course"), "hw1", figures=False)
+
+
+def test_a_line_behind_a_solution_may_be_given_if_it_says_so(written, tmp_path):
+    written(LAST + END, END + LAST.replace("\n", "  # given\n"))
+    assert build.problems(assignments.get("hw1")) == []
+    build.write_source("hw1", tmp_path / "hw1.ipynb")
+    assert "# given" not in (tmp_path / "hw1.ipynb").read_text(encoding="utf-8")
+
+
+def test_a_line_behind_a_solution_that_students_have_already_stays_given():
+    (line,) = source._given_before(assignments.get("hw4"))
+    assert line.startswith("d_losses, g_losses = ")
+    assert build.problems(assignments.get("hw4")) == []
 
 
 def test_no_line_of_a_solution_goes_out_even_if_what_takes_them_out_fails(monkeypatch, tmp_path):
