@@ -761,7 +761,8 @@ def _students(entries: list[Entry], roster: Roster | None, platform: str) -> dic
     students: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         if roster and (why := roster.contradiction(_of_group(entry.who, roster), platform)):
-            entry = replace(entry, problem=f"{UNCLEAR}: {why}. Set {FILE} right, and grade again.")
+            numbers = f" (Moodle's numbers are others in each homework, {FILE} needs none)" * (platform == "moodle")
+            entry = replace(entry, problem=f"{UNCLEAR}: {why}. Set {FILE} right{numbers}, and grade again.")
         for student in _ids(entry.who, roster, platform):
             students[student].append(entry)
     return students
