@@ -135,6 +135,10 @@ class Roster:
                 groups.add(student.group, student)
         return sorted(groups.find(group), key=self.students.index)
 
+    def has(self, platform: str) -> bool:
+        """Whether there is a column of a platform's ids."""
+        return any(platform in column for column in self._columns)
+
     def student(self, who: Identity, platform: str = "") -> Student | None:
         """Whom an identity means; None where nobody does, or several do."""
         return None if self.contradiction(who, platform) else next(iter(self._told(who, platform).values()), None)
