@@ -135,6 +135,10 @@ class Roster:
                 groups.add(student.group, student)
         return sorted(groups.find(group), key=self.students.index)
 
+    def has(self, platform: str) -> bool:
+        """Whether there is a column of a platform's ids."""
+        return any(platform in column for column in self._columns)
+
     def student(self, who: Identity, platform: str = "") -> Student | None:
         """Whom an identity means; None where nobody does, or several do."""
         return None if self.contradiction(who, platform) else next(iter(self._told(who, platform).values()), None)
@@ -165,12 +169,10 @@ class Roster:
         for key in who.ids:
             if found := self._by_id_of(key, tables):
                 told[key] = found
-        if not told and (found := self._by_id_of(who.label, tables)):
-            told[who.label] = found
         for name in who.names if not told or not set(who.names) & set(who.ids) else ():
             if found := self._named(name):
                 told[f"the name {name}"] = found
-        if not told and (found := self._named(who.label)):
+        if not told and (found := self._by_id_of(who.label, tables) or self._named(who.label)):
             told[who.label] = found
         return told
 
@@ -280,18 +282,19 @@ def variants(name: str) -> set[str]:
 
 def _alike(one: str, other: str) -> bool:
     """Whether two names are one person's as far as can be told: the words of one are among those of the other."""
-    return any(_without(a, b) <= 1 for a, b in ((one, other), (other, one)))
+    return any(_is_of_words(a, b) for a, b in ((one, other), (other, one)))
 
 
-def _without(name: str, other: str) -> int:
-    """How many letters of a name are in no word of the other one."""
-    rest, *words = (
+def _is_of_words(name: str, other: str) -> bool:
+    """Whether a name is words of the other one, written together or apart, but for one initial."""
+    whole, *words = (
         "".join(c for c in unicodedata.normalize("NFKD", folded(text)) if not unicodedata.combining(c))
-        for text in (name, *re.split(r"[\W_]+", other))
+        for text in (name, *re.split(r"[\W_]+", unicodedata.normalize("NFC", other)))
     )
+    rest = whole
     for word in sorted(words, key=len, reverse=True):
         rest = rest.replace(word, "", 1)
-    return len(rest)
+    return not rest or (len(rest) == 1 and rest.isascii() and len(whole) > 3)
 
 
 def _rows(file: Path) -> list[tuple[int, dict[str, str]]]:

@@ -243,15 +243,13 @@ def _class(path: Path, assignment: str, scratch: Path) -> tuple[Path, list[list[
     # One archive among others is a student's, whatever is in it.
     if (work and all(_is_class_archive(p) or _of_several(p) for p in work)) or _are_sections(work, assignment):
         for number, one in enumerate(work):
-            opened = (
-                _of_several(one) or one
-                if one.is_dir()
-                else _unpacked(one, scratch.with_name(f"{scratch.name}-{number}"), aside)
-            )
+            if one.is_dir():
+                opened = _of_several(one) or one
+            else:
+                opened = _unpacked(one, scratch.with_name(f"{scratch.name}-{number}"), aside)
+                aside.append(Aside(one, "unpacked: it holds the submissions of several students"))
             listing.remove(one)
             listings.append(_seen(opened, aside))
-            if not one.is_dir():
-                aside.append(Aside(one, "unpacked: it holds the submissions of several students"))
     return path, listings, list(dict.fromkeys(aside))
 
 
@@ -399,20 +397,8 @@ BRIGHTSPACE_TIME = re.compile(
     r"^(?:(?P<first>[^\W\d]+)\.? (?P<late_day>\d{1,2})|(?P<day>\d{1,2})\.? (?:de )?(?P<month>[^\W\d]+)\.?),? (?:del? )?"
     r"(?P<year>\d{4}),? (?P<hour>\d{1,2})[h:.]?(?P<minute>\d\d)(?: ?(?P<half>[ap])\.? ?m\.?)?$"
 )
-LANGUAGES = (
-    "en",
-    "fr",
-    "de",
-    "es",
-    "it",
-    "pt",
-    "nl",
-    "sv",
-    "da",
-    "nb",
-    "fi",
-    "tr",
-)  # no name means two months in these
+# In these no name means two months.
+LANGUAGES = ("en", "fr", "de", "es", "it", "pt", "nl", "sv", "da", "nb", "fi", "tr")
 ILIAS = re.compile(r"^(?P<last>[^_]+)_(?P<first>[^_]+)_(?P<login>.+)_(?P<id>\d+)$")
 ILIAS_FILE, ILIAS_TIME = re.compile(r"^(?P<time>\d{14})_(?P<file>.+)$"), "%Y%m%d%H%M%S"
 GRADESCOPE, GRADESCOPE_ABOUT = re.compile(r"^submission_(?P<id>\d+)$"), "submission_metadata.yml"
@@ -761,7 +747,8 @@ def _students(entries: list[Entry], roster: Roster | None, platform: str) -> dic
     students: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         if roster and (why := roster.contradiction(_of_group(entry.who, roster), platform)):
-            entry = replace(entry, problem=f"{UNCLEAR}: {why}. Set {FILE} right, and grade again.")
+            numbers = f" (Moodle's numbers are others in each homework, {FILE} needs none)" * (platform == "moodle")
+            entry = replace(entry, problem=f"{UNCLEAR}: {why}. Set {FILE} right{numbers}, and grade again.")
         for student in _ids(entry.who, roster, platform):
             students[student].append(entry)
     return students

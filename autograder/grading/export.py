@@ -159,8 +159,7 @@ def _roster_of(known: list[Final]) -> Roster:
     students = []
     for final in known:
         name, number = moved.parts(final.student)
-        lms: dict[str, tuple[str, ...]] = {"lms": (number,)} if number else {}
-        students.append(Student(final.student, name, lms=lms))
+        students.append(Student(final.student, name, lms={"lms": (number or final.student,)}))
     return Roster(students)
 
 
@@ -313,7 +312,7 @@ def _canvas(table: Table, assignment: str, column: str) -> Sheet:
     comma = any(re.fullmatch(r"\s*\d+,\d+\s*", cell) for cell in numbers)
 
     def who(row: list[str]) -> Identity:
-        return Identity(row[number], tuple(row[k] for k in ids if row[k]), (row[number],), (row[student],))
+        return Identity(row[student], tuple(row[k] for k in ids if row[k]), (row[number],), (row[student],))
 
     return Sheet(chosen, rows, who, [student], most, comma)
 

@@ -29,7 +29,8 @@ def whose(students: Collection[str], roster: Roster | None) -> dict[str, str]:
     by_name: dict[str, Student | None] = {}
     for student in strangers:
         name, number = parts(student)
-        if number and roster.contradiction(Identity("", numbers=(number,), names=(name,))):
+        who = Identity("", numbers=(number,) if number else (), names=(name,))
+        if roster.contradiction(who) or (roster.has("moodle") and roster.contradiction(who, "moodle")):
             by_name[student] = None
             continue
         by_number[student] = roster.student(Identity("", numbers=(number,))) if number else None

@@ -619,6 +619,15 @@ def test_a_number_counts_with_another_form_of_the_name(name, tmp_path):
     assert list(downloads.find(tmp_path, "hw1", Roster(MOODLE_IDS)).attempts) == ["s1"]
 
 
+@pytest.mark.parametrize(
+    ("name", "other"), [("李华", "李明"), ("明", "李华"), ("Al Bo", "Cy Bo"), ("E", "Ada Lovelace")]
+)
+def test_a_number_with_another_name_counts_for_nobody(name, other, tmp_path):
+    named(tmp_path, f"{name}_101_assignsubmission_file_")
+    known = Roster([Student("s1", other, lms={"moodle_id": ("101",)})])
+    assert list(downloads.find(tmp_path, "hw1", known).attempts) == [f"{name}-101"]
+
+
 def test_a_number_of_a_group_is_no_students(tmp_path):
     known = Roster(
         Student(student, name, group=group, lms={"moodle_id": (number,)})

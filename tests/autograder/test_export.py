@@ -262,3 +262,11 @@ def test_the_line_of_excel_and_a_mark_stay():
 def test_the_kits_own_table_takes_no_options_of_a_platforms(options, tmp_path):
     with pytest.raises(CourseError, match="--to csv writes the kit's own table"):
         export.write(Course.at(tmp_path), "hw1", "csv", options.pop("file", None), tmp_path / "x.csv", None, **options)
+
+
+def test_a_number_of_canvas_that_is_somebodys_id_in_the_course_is_not_that_student():
+    rows = [*canvas()[:1], ["Lovelace, Ada", "s1", "", "", "", "", "", ""], ["Nobody", "s2", "", "", "", "", "", ""]]
+    known = Roster([Student("s0", "Ada Lovelace"), Student("s1", "Bob Smith"), Student("s2", "Eve")])
+    assert [r[6] for r in read(export.fill("canvas", written(rows), "hw1", KNOWN, known).text)[1:]] == ["100", ""]
+    known = [Final("s2", 7.0, 0.0, 100.0), Final("lovelaceada-s1", 9.0, 0.0, 100.0)]
+    assert [r[6] for r in read(export.fill("canvas", written(rows), "hw1", known).text)[1:]] == ["9", "7"]

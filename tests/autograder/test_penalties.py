@@ -640,6 +640,13 @@ HOPPER = Student("s2", "Grace Hopper", lms={"canvas_id": ("40002",)})
 def test_whom_the_roster_calls_otherwise_is_told_by_number_or_by_a_name_of_one(students, told):
     roster = Roster([HOPPER, Student("ada", "Ada Lovelace")])
     assert moved.whose(students, roster) == told
+    roster = Roster([*roster.students, Student("bob", "Bob Smith", lms={"moodle_id": ("3",)})])
+    assert moved.whose(["Ada Lovelace-3", "Eve Moss-3", "Bob Smith-3", *students], roster) == told | {
+        "Ada Lovelace-3": "",
+        "Eve Moss-3": "",
+        "Bob Smith-3": "bob",
+    }
+    roster = Roster(roster.students[:-1])
     assert moved.whose(students, None) == {}
     assert moved.left_out(students, roster) == {old: new for old, new in told.items() if new in students}
 
