@@ -4,19 +4,17 @@ Nothing is run here. Whatever was changed is said in words that student and TA b
 """
 
 import copy
-import importlib.metadata
 import itertools
 import json
 import re
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from autograder.assignments import is_answered
 from autograder.course import CourseError
-from autograder.files import MANIFEST
+from autograder.files import MANIFEST, installed
 from autograder.grading import choice, outputs, pictures
 from autograder.grading.submissions import SECRET, STAMP, is_file_name, shown
 from autograder.notebooks import CHECK_CALL, DRAWN, TRAINED
@@ -265,13 +263,7 @@ def _shadows(name: str) -> str | None:
     if not re.search(r"\.(py|pyc|pyd|so|pth)$", name):
         return None
     top = parts[0].split(".")[0]
-    return top if top in _installed() else None
-
-
-@cache
-def _installed() -> frozenset[str]:
-    ours = {"deepul_utils", "autograder", "sitecustomize", "usercustomize"}
-    return frozenset(ours | sys.stdlib_module_names | set(importlib.metadata.packages_distributions()))
+    return top if top in installed() else None
 
 
 class _Merged:
