@@ -1,5 +1,6 @@
 """The whole homework at a glance, and the zip that is handed in."""
 
+import errno
 import hashlib
 import json
 import re
@@ -349,6 +350,25 @@ def test_what_no_grader_takes_is_not_packed(folder):
     with pytest.raises(ValueError, match=r"Nothing was packed\. artifacts/made\.moons\.safetensors has 64 MB"):
         packed(folder)
     assert not list(folder.glob("*.zip"))
+
+
+def test_a_full_disk_is_said_in_a_sentence(folder, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
+    monkeypatch.setattr("deepul_utils.places.notebook", lambda: folder / "hw1.ipynb")
+    monkeypatch.setattr(training, "session", training.Session(folder / "artifacts"))
+    with pytest.raises(KitError, match=r"hw1-ada\.zip could not be packed: No space left on device\. Make room"):
+        submit("ada", check=False)
+    assert not list(folder.glob("*.zip*"))
+
+
+@pytest.mark.parametrize(("given", "said"), [((), "Put your id"), ((12345,), r'in quotes: submit\("12345"\)')])
+def test_an_id_that_is_left_out_or_a_number_is_asked_for(folder, monkeypatch, given, said):
+    monkeypatch.setattr("deepul_utils.places.notebook", lambda: folder / "hw1.ipynb")
+    with pytest.raises(KitError, match=said):
+        submit(*given)
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,11 @@ def test_an_exercise_that_is_half_written_is_no_longer_unwritten():
     assert Score(assignments.get_exercise("made"), [written]).headline == "Everything holds."
 
 
+def test_only_wants_words():
+    with pytest.raises(KitError, match=r"wants words of a check's title, in quotes: check\(\"made\", only="):
+        live_check("made", only=3)
+
+
 def test_a_slip_that_torch_calls_not_implemented_is_a_slip():
     """torch raises NotImplementedError for a log-softmax of integers."""
     score = checked(MADE, ("F.log_softmax(self.logits(x), dim=-1)", "F.log_softmax(self.logits(x).long(), dim=-1)"))
