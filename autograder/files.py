@@ -11,6 +11,10 @@ from pathlib import Path
 MOST_BYTES = 200 * 2**20  # unpacked; an assignment with its weights has a few
 MOST_FILE = 64 * 2**20  # the largest weights of the course have a tenth
 MOST_FILES = 2000
+MOST_NOTEBOOK = 40 * 2**20  # bytes of a notebook, with the outputs that a student left in it
+MOST_SOURCE = 2**18  # characters of one cell: thirty times the longest of the solutions
+MOST_SOURCES = 2**21  # of all cells
+MOST_CELLS = 2000
 MANIFEST = "deepul-manifest.json"  # of a zip that `deepul submit` packed
 
 

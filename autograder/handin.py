@@ -70,7 +70,7 @@ def submit(notebook: Path, student: str, folder: Path | None = None, check: bool
     try:
         with tempfile.TemporaryDirectory() as scratch:
             files = homework.handed_in(notebook, here, folder)
-            if problems := list(homework.too_much(files)):
+            if problems := list(homework.too_much(files, homework.saved(notebook))):
                 raise ValueError("Nothing was packed. " + " ".join(problems))
             files = {name: _copied(path, Path(scratch, "packed", name)) for name, path in files.items()}
             with _Saved(here, Path(scratch)) as saved:

@@ -12,7 +12,16 @@ from pathlib import Path
 from autograder import assignments, notebooks
 from autograder.assignments import Assignment, Exercise, is_answered
 from autograder.display import STYLE, counted, number, wrapped
-from autograder.files import MOST_BYTES, MOST_FILE, MOST_FILES, installed
+from autograder.files import (
+    MOST_BYTES,
+    MOST_CELLS,
+    MOST_FILE,
+    MOST_FILES,
+    MOST_NOTEBOOK,
+    MOST_SOURCE,
+    MOST_SOURCES,
+    installed,
+)
 from autograder.notebooks import Cell
 
 # Of the artifacts, what training keeps for itself (states to go on from, weights from before, half-written files), and
@@ -125,7 +134,7 @@ def overview(
     found = handed_in(notebook, assignment, folder)
     files = {name: path.stat().st_size for name, path in found.items()}
     notes = beside(notebook)[1] if notebook else []
-    return Homework(assignment, rows, notebook, files, list(too_much(found)), notes)
+    return Homework(assignment, rows, notebook, files, list(too_much(found, cells)), notes)
 
 
 def saved(notebook: Path | None) -> list[Cell]:
@@ -228,19 +237,40 @@ def _file(folder: Path, text: str, said: dict[str, None]) -> Path | None:
     return None
 
 
-def too_much(files: dict[str, Path]) -> Iterator[str]:
-    """What no grader takes, of the files that are handed in."""
+def too_much(files: dict[str, Path], cells: list[Cell]) -> Iterator[str]:
+    """What no grader takes, of the files that are handed in and the notebook's cells."""
     yield from _too_large({name: path.stat().st_size for name, path in files.items()})
+    yield from _too_long(cells)
 
 
 def _too_large(files: dict[str, int]) -> Iterator[str]:
     for name, size in files.items():
-        if size > MOST_FILE:
+        if name.endswith(".ipynb") and size > MOST_NOTEBOOK:
+            yield (
+                f"{name} has {size / 2**20:.0f} MB; a grader takes notebooks of {MOST_NOTEBOOK // 2**20} MB at most. "
+                "Clear its outputs (Edit → Clear Outputs of All Cells), save it, and hand in again."
+            )
+        elif size > MOST_FILE:
             yield f"{name} has {size / 2**20:.0f} MB; a grader takes files of {MOST_FILE // 2**20} MB at most."
     if (total := sum(files.values())) > MOST_BYTES:
         yield f"All files together have {total / 2**20:.0f} MB; a grader takes {MOST_BYTES // 2**20} MB at most."
     if len(files) > MOST_FILES:
         yield f"There are {len(files):,} files; a grader takes {MOST_FILES:,} at most."
+
+
+def _too_long(cells: list[Cell]) -> Iterator[str]:
+    """As the grader counts what a notebook says."""
+    if len(cells) > MOST_CELLS:
+        yield f"The notebook has {len(cells):,} cells; a grader takes {MOST_CELLS:,} at most."
+    for cell in cells:
+        if cell.kind == "code" and len(cell.source) > MOST_SOURCE:
+            yield (
+                f"The cell “{cell.called}” has {len(cell.source):,} characters; a grader takes {MOST_SOURCE:,} at most."
+            )
+    # Of a text the grader cuts what is too long, a picture mostly.
+    lengths = [len(c.source) if c.kind == "code" else min(len(c.source), MOST_SOURCE) for c in cells]
+    if (total := sum(lengths)) > MOST_SOURCES:
+        yield f"The notebook's cells have {total:,} characters; a grader takes {MOST_SOURCES:,} at most."
 
 
 def _training(exercise: Exercise, cells: list[Cell], folder: Path) -> list[str]:
@@ -277,7 +307,7 @@ def _answers(exercise: Exercise, notebook: Path | None) -> list[tuple[str, bool,
 
 def _raw_cells(notebook: Path | None) -> list[dict]:
     try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"] if notebook else []
+        cells = json.loads(notebook.read_bytes())["cells"] if notebook else []
     except (OSError, ValueError, KeyError, TypeError):
         return []
     return [c for c in cells if isinstance(c, dict)] if isinstance(cells, list) else []

@@ -25,6 +25,7 @@ CHECK_CALL = re.compile(r"""^[ \t]*check\(\s*["']([\w.]+)["']\s*(?:,[^()\n]*)?\)
 TRAINED = re.compile(r"""\btrained\(\s*["']([\w.]+)["']""")
 DRAWN = re.compile(r"""\bdrawn\(\s*["']([\w.]+)["']""")
 HEADING = re.compile(r"^## Exercise (\S+) ", re.MULTILINE)
+CONFLICT = re.compile(r"^<{7}( |$)", re.MULTILINE)
 LINE = 60  # characters of a cell's first line
 MAGIC = re.compile(r"^%.*$", re.MULTILINE)  # IPython's own lines
 FIGURES = re.compile(r"^%matplotlib\b.*$", re.MULTILINE)  # where figures are shown: here nobody looks at them
@@ -70,10 +71,20 @@ def read(path: Path) -> list[Cell]:
     """The cells of an .ipynb, or of a jupytext percent script. Raises ValueError if it is neither."""
     if path.suffix == ".py":
         return read_percent(path.read_text(encoding="utf-8"))
+    content = path.read_bytes()
     try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        return [Cell(c["cell_type"], "".join(c["source"])) for c in cells]
+        cells = json.loads(content)["cells"]
+        # Half a character, which somebody wrote as an escape, is a question mark, as in grading.
+        return [Cell(c["cell_type"], "".join(c["source"]).encode("utf-8", "replace").decode()) for c in cells]
     except (ValueError, KeyError, TypeError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        text = content.decode("utf-8", "replace")
+        if mark := CONFLICT.search(text):
+            line = text.count("\n", 0, mark.start()) + 1
+            raise ValueError(
+                f"{path.name} has the marks of a merge conflict, the first in line {line}: git left two versions in "
+                f"one file. Take one of them, git checkout --ours {path.name} or --theirs, and copy into it what you "
+                "miss of the other."
+            ) from None
         raise ValueError(f"{path.name} is not a Jupyter notebook ({type(error).__name__}: {error}).") from None
 
 

@@ -14,17 +14,13 @@ from pathlib import PurePosixPath
 
 from autograder.assignments import is_answered
 from autograder.course import CourseError
-from autograder.files import MANIFEST, installed
+from autograder.files import MANIFEST, MOST_CELLS, MOST_NOTEBOOK, MOST_SOURCE, MOST_SOURCES, installed
 from autograder.grading import choice, outputs, pictures
 from autograder.grading.submissions import SECRET, STAMP, is_file_name, shown
 from autograder.notebooks import CHECK_CALL, DRAWN, TRAINED
 
-MOST_NOTEBOOK = 40 * 2**20  # bytes of a notebook, with the outputs that a student left in it
-MOST_SOURCE = 2**18  # characters of one cell: thirty times the longest of the solutions
-MOST_SOURCES = 2**21  # of all cells
 MOST_ANSWER = 20_000  # characters of a written answer: ten pages
 MOST_CHANGES = 40  # said of one submission
-MOST_CELLS = 2000
 MOST_REASONS, MOST_REASON = 3, 200  # why there is no notebook; characters of each
 RENAMED = "The notebook is called"
 MOST_ACTIVE = 2**17  # characters of Markdown made HTML in one notebook: five times the text of an assignment

@@ -352,6 +352,31 @@ def test_what_no_grader_takes_is_not_packed(folder):
     assert not list(folder.glob("*.zip"))
 
 
+@pytest.mark.parametrize(
+    ("limit", "most", "said"),
+    [
+        ("MOST_NOTEBOOK", 2**10, r"hw1\.ipynb has 0 MB; a grader takes notebooks of 0 MB at most\. Clear its outputs"),
+        ("MOST_CELLS", 3, r"cells; a grader takes 3 at most"),
+        ("MOST_SOURCE", 1000, r"The cell “class DiscretizedLogisticMixture.*” has .* a grader takes 1,000 at most"),
+        ("MOST_SOURCES", 1000, r"The notebook's cells have .* a grader takes 1,000 at most"),
+    ],
+)
+def test_what_no_grader_reads_of_a_notebook_is_not_packed(folder, monkeypatch, limit, most, said):
+    assert getattr(homework, limit) == getattr(normalise, limit)
+    monkeypatch.setattr(homework, limit, most)
+    with pytest.raises(ValueError, match=rf"Nothing was packed\. {said}|{said}"):
+        packed(folder)
+    assert not list(folder.glob("*.zip"))
+
+
+def test_a_notebook_with_a_byte_order_mark_is_packed_as_it_is(folder):
+    file = folder / "hw1.ipynb"
+    file.write_text(file.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    result, contents = packed(folder)
+    assert contents["hw1.ipynb"] == file.read_bytes()
+    assert "1 of 5 written questions answered" in repr(result)
+
+
 def test_a_full_disk_is_said_in_a_sentence(folder, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")

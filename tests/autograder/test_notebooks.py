@@ -1,5 +1,6 @@
 """Notebooks that are read, and run in this process as a kernel runs them."""
 
+import json
 import sys
 
 import pytest
@@ -93,3 +94,19 @@ def test_what_is_trained_is_what_is_called():
     cells = [Cell("code", source) for source in cells]
     assert notebooks.trained(cells) == ["made.yes", "made.timed", "made.broken"]
     assert notebooks.drawn(cells) == ["made.yes"]
+
+
+CONTENTS = json.dumps({"cells": [{"cell_type": "code", "source": ["x = '\ud83d'\n", "é"]}]}, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_notebooks_are_read_as_in_grading(tmp_path, encoding):
+    file = tmp_path / "hw1.ipynb"
+    file.write_bytes(CONTENTS.replace("\ud83d", "\\ud83d").encode(encoding))
+    assert notebooks.read(file) == [Cell("code", "x = '?'\né")]
+
+
+def test_a_merge_conflict_is_named(tmp_path):
+    (tmp_path / "hw1.ipynb").write_text('{"cells": [\n<<<<<<< HEAD\n1\n=======\n2\n>>>>>>> theirs\n]}')
+    with pytest.raises(ValueError, match=r"marks of a merge conflict, the first in line 2: .*git checkout --ours"):
+        notebooks.read(tmp_path / "hw1.ipynb")
