@@ -12,7 +12,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -24,9 +24,9 @@ from autograder.grading.submissions import (
     STAMP,
     Part,
     Submission,
-    arrival,
     is_file_name,
     is_ordinary,
+    stamped,
     unusual,
 )
 from autograder.roster import FILE, Identity, Roster, student_id
@@ -502,12 +502,11 @@ def _without_copy(stem: str) -> tuple[str, int]:
 
 
 def _timestamp(folder: Path) -> datetime | None:
-    """When nbgrader says that it came; None where it says nothing, or no time."""
+    """When nbgrader says that it came, with its zone if it names one; None where it says nothing, or no time."""
     try:
-        arrived = arrival(folder / STAMP)
+        return stamped(folder / STAMP)
     except CourseError:
         return None
-    return arrived.replace(tzinfo=UTC) if arrived else None
 
 
 def _canvas(listing: list[Path], assignment: str) -> Found:

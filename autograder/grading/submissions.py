@@ -70,11 +70,17 @@ def is_ordinary(path: Path) -> bool:
     return path.is_file() and not unusual(path)
 
 
-def arrival(file: Path, zone: tzinfo = UTC) -> datetime | None:
+def arrival(file: Path, zone: tzinfo) -> datetime | None:
     """When a submission came, in UTC, by its timestamp.txt; None without one. zone: of a time that names none.
 
     Raises CourseError where it says no time, or leaves open which one.
     """
+    moment = stamped(file, zone)
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment else None
+
+
+def stamped(file: Path, zone: tzinfo | None = None) -> datetime | None:
+    """The same as it is written: with its zone, or with none, for whoever knows the course's."""
     if kind := unusual(file):
         raise CourseError(f"{file} is {kind}, which says no time: put a file in its place.")
     try:
@@ -85,7 +91,7 @@ def arrival(file: Path, zone: tzinfo = UTC) -> datetime | None:
     except (OSError, UnicodeDecodeError) as error:
         raise CourseError(f"{file} cannot be read: {error}") from None
     try:
-        return _moment(text, zone).astimezone(UTC).replace(tzinfo=None) if text else None
+        return _moment(text, zone) if text else None
     except (ValueError, OSError, ZoneInfoNotFoundError):
         raise CourseError(
             f"{file} says {text[:60]!r}, which is no time, or not one only: write it such as 2027-02-12 23:59:00, in "
@@ -93,8 +99,8 @@ def arrival(file: Path, zone: tzinfo = UTC) -> datetime | None:
         ) from None
 
 
-def _moment(text: str, zone: tzinfo) -> datetime:
-    """A time with its zone: that of its offset, its name (CEST, as nbgrader writes it), or the course's.
+def _moment(text: str, zone: tzinfo | None) -> datetime:
+    """A time with its zone: that of its offset, its name (CEST, as nbgrader writes it), or the course's, if given.
 
     Raises ValueError where it is none, or clocks show it twice or never.
     """
@@ -105,6 +111,10 @@ def _moment(text: str, zone: tzinfo) -> datetime:
         return datetime.fromisoformat(f"{found['local']}{found['offset']}")
     local, name = datetime.fromisoformat(found["local"]), found["name"]
     first, second = (local.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if name == "UTC":
+        return local.replace(tzinfo=UTC)
+    if not name and zone is None:
+        return local
     if name in (first.tzname(), second.tzname()):
         return first if name == first.tzname() else second
     if name:

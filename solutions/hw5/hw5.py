@@ -1068,19 +1068,19 @@ def energy_distance(a: torch.Tensor, b: torch.Tensor) -> float:
 
 def distances(draw, evaluations) -> dict[int, float]:
     """{evaluations of the network: energy distance to fresh data, 0.002 at least}."""
-    fresh = torch.as_tensor(moons.sample(1500, seed=0, split="validation"))
+    fresh = torch.as_tensor(moons.sample(2000, seed=0, split="validation"))
     return {k: max(energy_distance(draw(k), fresh), 2e-3) for k in evaluations}
 
 
 # %%
 ways = {
-    "Euler": lambda k: flow_moons.sample(1500, k, "euler"),
-    "Heun": lambda k: flow_moons.sample(1500, k // 2, "heun"),
+    "Euler": lambda k: flow_moons.sample(2000, k, "euler"),
+    "Heun": lambda k: flow_moons.sample(2000, k // 2, "heun"),
 }
 if "ddpm.moons" in training.session.models:
     ddpm = training.session.models["ddpm.moons"]
-    ways["DDIM, η = 0"] = lambda k: ddpm.ddim(1500, k)
-    ways["DDPM, η = 1"] = lambda k: ddpm.ddim(1500, k, eta=1.0)
+    ways["DDIM, η = 0"] = lambda k: ddpm.ddim(2000, k)
+    ways["DDPM, η = 1"] = lambda k: ddpm.ddim(2000, k, eta=1.0)
 plots.against_steps({title: distances(draw, (4, 8, 16, 32, 64)) for title, draw in ways.items()})
 
 # %% [markdown]

@@ -798,7 +798,7 @@ def test_what_a_platform_writes_is_never_opened_where_it_is_no_file(kind, tmp_pa
             said = "a link to somewhere else" if kind.startswith("/") else "no ordinary file"
             assert next(r["use"] for r in rows if r["file"].endswith((".txt", ".yml"))).endswith(said)
     with pytest.raises(CourseError, match=r"timestamp\.txt is (no ordinary file|a link to somewhere else)"):
-        submissions.arrival(tmp_path / "n" / "submitted" / "eve" / "hw1" / "timestamp.txt")
+        submissions.stamped(tmp_path / "n" / "submitted" / "eve" / "hw1" / "timestamp.txt")
 
 
 def test_a_pipe_in_the_place_of_a_class_is_said(tmp_path, hurry):
@@ -807,15 +807,30 @@ def test_a_pipe_in_the_place_of_a_class_is_said(tmp_path, hurry):
         downloads.find(tmp_path / "class.zip", "hw1")
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("2026-10-01 23:30:00", "2026-10-01T23:30:00"),  # in the course's zone, which is not known here
+        ("2026-10-01 23:30:00 UTC", "2026-10-01T23:30:00+00:00"),
+        ("2026-10-01 23:30:00+02:00", "2026-10-01T23:30:00+02:00"),
+    ],
+)
+def test_a_timestamp_without_a_zone_is_no_time_of_greenwich(written, read, tmp_path):
+    put(tmp_path / "submitted" / "eve" / "hw1" / "hw1.ipynb", b"{}")
+    put(tmp_path / "submitted" / "eve" / "hw1" / "timestamp.txt", written.encode())
+    (one,) = downloads.find(tmp_path, "hw1").chosen()
+    assert one.arrived.isoformat() == read
+
+
 def test_a_timestamp_is_read_so_far_only(tmp_path):
     put(tmp_path / "timestamp.txt", b"")
     with (tmp_path / "timestamp.txt").open("wb") as file:
         file.truncate(2**33)  # that take no disk
     with pytest.raises(CourseError, match="which is no time"):
-        submissions.arrival(tmp_path / "timestamp.txt")
+        submissions.stamped(tmp_path / "timestamp.txt")
     put(tmp_path / "timestamp.txt", b"6:5109999999999999999997999999999999999999")
     with pytest.raises(CourseError, match="which is no time"):
-        submissions.arrival(tmp_path / "timestamp.txt")
+        submissions.stamped(tmp_path / "timestamp.txt")
 
 
 # ---- archives ------------------------------------------------------------------------------------------
