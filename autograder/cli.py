@@ -76,13 +76,17 @@ def release(
     from autograder.course import Course
     from autograder.handout.build import release as build
     from autograder.handout.bundle import bundle
+    from autograder.handout.source import stubs
+    from autograder.notebooks import read
 
     opened = _course(course) if course else Course.kit()
     folder, own = build(opened, assignment, figures), settings.read(opened.root)
     bundles = opened.root / "build" / "bundles" if opened == Course.kit() else opened.root / "bundles"
     with own.in_use():
         archive = bundle(assignment, bundles, own.contact, folder)
+    to_write = stubs(read(folder / f"{assignment}.ipynb"))
     console.print(f"handout       {_relative(folder)}/", highlight=False)
+    console.print(f"to be written {', '.join(sorted(to_write))}", highlight=False)
     console.print(f"for students  {_relative(archive)}: the handout with all it needs", highlight=False)
 
 
@@ -139,7 +143,9 @@ def grade(
     cluster: Annotated[str, typer.Option(help="Grade on a Dask cluster instead, e.g. tcp://host:8786.")] = "",
     only: Annotated[list[str] | None, typer.Option(help="Grade this student only; may be repeated.")] = None,
     roster: RosterFile = None,
-    attempt: Annotated[str, typer.Option(help="Of several attempts of a student: last, first or best.")] = "last",
+    attempt: Annotated[
+        str, typer.Option(help="Of several attempts of a student: last, first or best, after the late penalty.")
+    ] = "last",
     dry_run: DryRun = False,
     force: Annotated[bool, typer.Option("--force", help="Grade again what was graded and has not changed.")] = False,
     limit: Limit = None,
@@ -320,6 +326,8 @@ def totals(
     adding.write(target, table)
     console.print(f"{counted(len(table), 'student')}: {_relative(target)}", highlight=False, markup=False)
     _say_moved(opened, known)
+    if nothing_counts := adding.nothing_counts(table):
+        console.print(f"  {nothing_counts}", highlight=False, markup=False)
     if waiting := [row["id"] for row in table if row["together"] == ""]:
         console.print(f"  {len(waiting)} without a total: {', '.join(waiting)}", highlight=False, markup=False)
         raise typer.Exit(1)
@@ -329,7 +337,9 @@ def totals(
 def term(
     folder: Annotated[Path, typer.Argument(help="The new course folder, called after the term: 2027-spring.")],
     first: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The day the first homework is due.")],
-    zone: Annotated[str, typer.Option(help="Time zone of its due dates, e.g. Europe/Berlin.")] = "UTC",
+    zone: Annotated[
+        str, typer.Option(help="Time zone of its due dates, e.g. Europe/Berlin; if left out, that of --like, or UTC.")
+    ] = "",
     like: Annotated[
         Path | None, typer.Option(help="The folder of an earlier term, to take its course.toml over.")
     ] = None,

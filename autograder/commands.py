@@ -68,9 +68,11 @@ def check(
     if exercise:
         cells = notebooks.section(cells, chosen[0].number)
     ran = notebooks.run_cells(cells, file.parent, file.parent / "artifacts", file.stem, keeps_samples=False)
-    for error in ran.errors.values():
-        console.print(f"[yellow]A cell stopped:[/yellow] {escape(error)}", highlight=False)
-    scores = [weights.of_course(runner.check(e.name, ran.student)) for e in chosen]
+    for source, error in ran.errors.items():
+        called = notebooks.Cell("code", source).called
+        console.print(f"[yellow]A cell stopped:[/yellow] {escape(f'{error} (“{called}”)')}", highlight=False)
+    with ran.entered():
+        scores = [weights.of_course(runner.check(e.name, ran.student)) for e in chosen]
     for score in scores:
         print(f"{score}\n")
     earned, most = sum(scores), sum(score.max_points for score in scores)

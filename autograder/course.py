@@ -6,13 +6,16 @@ import os
 import re
 import secrets
 import sys
+import textwrap
 import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from autograder.assignments import ROOT
+from autograder.files import write_atomically
 
+SECRET_LENGTH = 32  # characters of a course's secret, at least
 LOCKED_SECONDS = 90  # the gradebook may be in use so long
 
 
@@ -68,9 +71,8 @@ class Course:
         Raises CourseError where there is another configuration, which does so.
         """
         file = self.root / "nbgrader_config.py"
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(CONFIGURATION, encoding="utf-8")
+        if not file.exists() or not file.read_bytes().strip():  # a full disk may have left an empty one
+            write_atomically(file, CONFIGURATION)
         text = file.read_text(encoding="utf-8", errors="replace")
         if "load_subconfig(" not in text and "autograder.grading.nbgrader_steps.TrustedExecute" not in text:
             raise CourseError(
@@ -80,16 +82,20 @@ class Course:
 
     @property
     def salt(self) -> str:
-        """The course's secret, from which grading seeds and held-out data are derived; made once."""
+        """The course's secret, from which grading seeds and held-out data are derived; made once.
+
+        Raises CourseError where the file holds none: graded with it, nobody would have these grades again.
+        """
         file = self.root / ".deepul-salt"
         if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with (
-                contextlib.suppress(FileExistsError),  # another grader has just made it
-                open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as stream,
-            ):
-                stream.write(secrets.token_hex(16))  # who reads it can predict what is held out
-        return file.read_text(encoding="ascii").strip()
+            _make_secret(file)
+        text = file.read_bytes().decode("ascii", "replace").strip()
+        if len(text) < SECRET_LENGTH or not (text.isascii() and text.isprintable()):
+            raise CourseError(
+                f"{file} holds no secret: {SECRET_LENGTH} letters and digits, or more. Put the course's own back, of "
+                "which you keep a copy. If nothing was graded yet, delete the file: the next command makes a new one."
+            )
+        return text
 
     def api(self):
         """nbgrader's programming interface on this folder."""
@@ -183,6 +189,23 @@ def reason(result: dict) -> str:
     return " ".join([*errors, *raised[-1:]]) or log.strip()[-500:]
 
 
+def _make_secret(file: Path) -> None:
+    """Write a new secret, whole or not at all, for its owner alone, unless another grader has just made one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as stream:
+            stream.write(secrets.token_hex(SECRET_LENGTH // 2))  # who reads it can predict what is held out
+            stream.flush()
+            os.fsync(stream.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, file)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(file)) from None  # a full disk does not say where
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 FULL = (errno.ENOSPC, errno.EDQUOT)
 CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 # What SQLite says, and what it means: (its words, in ours).
@@ -217,7 +240,10 @@ def trouble(error: Exception) -> str:
         return f"{error.filename} is a folder: give the name of a file"
     if isinstance(error, FileExistsError):
         return f"{error.filename} is there already and cannot be replaced: allow writing there, or move it away"
-    for words, meaning in GRADEBOOK:
+    if isinstance(error, FileNotFoundError | NotADirectoryError) and error.filename:
+        return f"{error.filename} is not there: look whether its name is right, and the folders above it"
+    for words, meaning in (*GRADEBOOK, *DISK):  # of several files at once, a system's words are all that there is
         if words in said:
             return meaning
-    return f"{type(error).__name__}: {said.splitlines()[0][:200] if said else 'no reason given'}"
+    first = textwrap.shorten(said.splitlines()[0] if said else "no reason given", 200, placeholder=" …")
+    return f"{type(error).__name__}: {first}"

@@ -24,6 +24,7 @@ from autograder.grading.penalties import Deadlines
 from autograder.grading.submissions import Submission
 from autograder.roster import Roster
 
+SHOWN = 10  # names in a line
 ROOM = 120  # columns of a terminal, from which on the table of a class says where points were lost, too
 INTERRUPTED = 130  # exit code of who was interrupted
 
@@ -131,7 +132,10 @@ class Run:
 
 @dataclass
 class Arrived:
-    """What a class handed in. everyone: those who stand in the table. attempt: which one counts, of several."""
+    """What a class handed in. attempt: which one counts, of several.
+
+    everyone: those who stand in the table: they, and who was graded before and is not among them.
+    """
 
     course: Course
     assignment: str
@@ -144,6 +148,15 @@ class Arrived:
         """What was left aside, who is missing."""
         for note in downloads.notes(self.download):
             console.print(f"  {escape(note)}", style="dim", highlight=False)
+        others = [student for student in self.everyone if student not in self.download.attempts]
+        if self.is_whole and others:
+            more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+            console.print(
+                f"  {counted(len(others), 'student')} of earlier runs not among these, in the tables as graded before: "
+                f"{escape(', '.join(others[:SHOWN]))}{more}",
+                style="dim",
+                highlight=False,
+            )
 
     def show(self, console: Console, options: batch.Options) -> None:
         """What would be graded, and what that would change. Nothing is recorded."""
@@ -178,10 +191,9 @@ def arrived(
     download = downloads.find(path or course.root / "submitted", assignment, roster, scratch)
     everyone = list(download.attempts)
     download.attempts = downloads.of(download, only or everyone)
-    if only:
-        everyone = list(dict.fromkeys([*everyone, *report.earlier_students(course, assignment)]))
-        old = moved.left_out(everyone, roster)
-        everyone = [student for student in everyone if student not in old]
+    earlier = [student for student in report.earlier_students(course, assignment) if student not in everyone]
+    old = moved.left_out([*everyone, *earlier], roster)
+    everyone += [student for student in earlier if student not in old]
     return Arrived(course, assignment, download, everyone, attempt, not only)
 
 

@@ -1,31 +1,43 @@
 """Handing in: the saved notebook is run and checked by itself, and packed with what it trained into one zip."""
 
+import functools
 import hashlib
 import importlib.metadata
 import json
 import os
 import platform
+import queue
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from autograder import assignments, homework, notebooks
 from autograder.assignments import Assignment, Exercise
 from autograder.files import MANIFEST
 from autograder.homework import Homework
+from autograder.notebooks import Cell
+from deepul_utils.errors import KitError, describe
 
 STUDENT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 MOST_STUDENT = 64  # characters
 PACKAGES = ("deepul-kit", "torch", "numpy", "scipy", "safetensors")  # whose versions the manifest has
 DATE = (1980, 1, 1, 0, 0, 0)  # of files from before: a zip knows no earlier day
+CELL_SECONDS = 120.0  # what grading gives a cell, where the course says nothing else
+MOST_SAID = 8  # of cells that did not run to their end
+ALONE = (
+    "The notebook was run in a folder that has only what is packed: its weights, the modules beside it that it "
+    "imports, and files beside it that one string of its code names."
+)
 
 
 @dataclass
@@ -45,34 +57,42 @@ class Packed:
         return f"<p>{'<br>'.join(map(escape, self.said))}</p>{self.homework._repr_html_()}"
 
 
-def submit(
-    notebook: Path,
-    student: str,
-    folder: Path | None = None,
-    check: bool = True,
-    progress: Callable[[tuple[Exercise, ...]], Iterator[Exercise]] | None = None,
-) -> Packed:
+def submit(notebook: Path, student: str, folder: Path | None = None, check: bool = True) -> Packed:
     """Check the saved notebook, and pack <assignment>-<student>.zip beside it. folder: of its artifacts.
 
-    progress: goes through the exercises, and shows how far it is. Raises ValueError, in words for the student, where
-    nothing could be graded: no notebook of the course, an id that is none, more than a grader takes.
+    What is checked is a copy of what is packed, and nothing else. Raises ValueError, in words for the student, where
+    nothing could be graded (no notebook of the course, an id that is none, more than a grader takes) or written.
     """
     student = student_id(student)
     here = _assignment(notebook)
     folder = folder or notebook.parent / "artifacts"
-    if check:
-        overview = _checked(here, notebook, folder, progress or _with_bar)
-    else:
-        overview = homework.overview(here, notebook, folder, _not_checked)
-    if overview.problems:
-        raise ValueError("Nothing was packed. " + " ".join(overview.problems))
     target = notebook.parent / f"{here}-{student}.zip"
-    before = _pack(target, overview, homework.handed_in(notebook, here, folder), student)
-    return Packed(target, overview, list(_said(target, before, overview, check)))
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            files = homework.handed_in(notebook, here, folder)
+            if problems := list(homework.too_much(files, homework.saved(notebook))):
+                raise ValueError("Nothing was packed. " + " ".join(problems))
+            files = {name: _copied(path, Path(scratch, "packed", name)) for name, path in files.items()}
+            with _Saved(here, Path(scratch)) as saved:
+                overview = homework.overview(here, notebook, folder, saved.score if check else _not_checked)
+            before = _pack(target, overview, files, student)
+    except OSError as error:
+        raise ValueError(
+            f"{target.name} could not be packed: {error.strerror or error}. Make room on the disk, or see whether you "
+            f"may write in {target.parent}, and hand in again."
+        ) from None
+    return Packed(target, overview, [*_said(target, before, overview, check), *saved.said])
+
+
+def _copied(file: Path, copy: Path) -> Path:
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copy2(file, copy))
 
 
 def student_id(text: str) -> str:
     """An id that is the same in a file's name, on every disk and in every learning platform. Raises ValueError."""
+    if isinstance(text, int | float):
+        raise ValueError(f'Write your id in quotes: submit("{text}").')
     text = text.strip() if isinstance(text, str) else ""
     if text.upper().replace("_", "-") == "YOUR-ID" or not text:
         raise ValueError('Whose is it? Put your id, as the course knows you, in the place of YOUR-ID: submit("ada").')
@@ -129,73 +149,199 @@ def _not_checked(exercise: Exercise) -> dict:
     return {"points": 0.0, "max_points": exercise.points, "headline": "Not checked.", "notes": []}
 
 
-def _with_bar(exercises: tuple[Exercise, ...]) -> Iterator[Exercise]:
-    from deepul_utils import training
-
-    return iter(training.progress(exercises, "checking what is saved"))
-
-
 # The check of the saved notebook: in a process of its own, which sees nothing of what is in memory here, and whose end,
 # whatever the notebook does, is not ours.
 
 
-def _checked(here: Assignment, notebook: Path, folder: Path, progress) -> Homework:
-    """The homework as its saved notebook earns it, run from top to bottom without training."""
-    command = [sys.executable, "-m", "autograder.handin", str(notebook), str(folder), here.name]
-    path = os.pathsep.join(filter(None, (str(assignments.ROOT), os.environ.get("PYTHONPATH", ""))))
-    environment = os.environ | {"PYTHONPATH": path, "MPLBACKEND": "agg", "PYTHONIOENCODING": "utf-8"}
-    with (
-        tempfile.TemporaryFile() as errors,
-        subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, encoding="utf-8"
-        ) as child,
-    ):
-        assert child.stdout is not None
-        answers = child.stdout
+class _Saved:
+    """The notebook as it is packed, run from top to bottom without training, and checked.
 
-        def score(exercise: Exercise) -> dict:
-            line = answers.readline()
-            if not line:
-                child.wait()
-                raise RuntimeError(f"the run of the notebook ended early (exit code {child.returncode}){_last(errors)}")
-            answer = json.loads(line)
-            if "error" in answer:
+    It runs in a copy of <scratch>/packed: what is not packed, it does not find. A cell that ends its process, or takes
+    longer than CELL_SECONDS, is left out, and a fresh process begins, as in grading.
+    """
+
+    def __init__(self, here: Assignment, scratch: Path):
+        self._here, self._scratch = here, scratch
+        self._child: _Child | None = None
+        self._cell: dict = {}  # that runs now: its number among all, and how it is called
+        self._left_out: dict[int, str] = {}
+        self._stopped: list[str] = []
+        self._over = ""
+        self._bar: Any = None
+
+    def __enter__(self) -> "_Saved":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._end()
+        if self._bar is not None:
+            self._bar.close()
+
+    @property
+    def said(self) -> list[str]:
+        """What is to be said of cells that did not run as they should."""
+        said = [*self._left_out.values(), *self._stopped]
+        if any(re.search(r" stopped with (ModuleNotFound|FileNotFound)Error", one) for one in said):
+            said.insert(0, ALONE)
+        more = len(said) - MOST_SAID
+        return said[:MOST_SAID] + ([f"… and so did {more} more cells."] if more > 0 else [])
+
+    def score(self, exercise: Exercise) -> dict:
+        """What the checks of an exercise say; they are asked in order. Raises RuntimeError if none could be run."""
+        while not self._over:
+            if self._child is None:
+                self._begin(exercise)
+            answer = self._answer(exercise)
+            if answer and "error" in answer:
                 raise RuntimeError(answer["error"])
-            return answer
+            if answer:
+                return answer
+        raise RuntimeError(f"the run of the notebook ended early ({self._over})")
 
-        try:
-            return homework.overview(here, notebook, folder, score, progress)
-        finally:
-            child.kill()
+    def _begin(self, first: Exercise) -> None:
+        """Run the notebook, without the cells that are known to end it, and the checks from an exercise on."""
+        exercises = [e.name for e in self._here.exercises]
+        asked = {"left_out": [*self._left_out], "exercises": exercises[exercises.index(first.name) :]}
+        folder = self._scratch / f"run{len(self._left_out)}-{first.name}"
+        shutil.copytree(self._scratch / "packed", folder)
+        self._cell, self._stopped = {}, []
+        self._show("starting", 0, 0)
+        arguments = [str(folder / f"{self._here}.ipynb"), json.dumps(asked)]
+        self._child = _Child(arguments, folder.with_suffix(".errors"))
+
+    def _answer(self, exercise: Exercise) -> dict | None:
+        """The score of an exercise, or an error; None if a cell has ended the process before."""
+        assert self._child is not None
+        while True:
+            try:
+                line = self._child.lines.get(timeout=CELL_SECONDS if self._cell else None)
+                why = "" if line else f"it ended the run, {self._child.ending()}"
+            except queue.Empty:
+                why = f"it ran longer than the {CELL_SECONDS:.0f} s that grading gives a cell"
+            if why:
+                self._end()
+                if not self._cell:
+                    return {"error": f"its checks could not be run: {why}"}
+                self._leave_out(why)
+                return None
+            message = json.loads(line)
+            if "cell" in message:
+                self._cell = message
+                self._show(f"running “{message['called'][:40]}”", message["cell"], message["cells"])
+            elif "stopped" in message:
+                self._cell = {}
+                self._stopped = [f"The cell “{called}” stopped with {error}" for called, error in message["stopped"]]
+            elif "checking" in message:
+                self._show(f"checking {exercise.number}", message["checking"], message["exercises"])
+            else:
+                return message
+
+    def _leave_out(self, why: str) -> None:
+        """The cell that runs now; if that is done too often, it is the end."""
+        if len(self._left_out) < len(self._here.exercises):
+            self._left_out[self._cell["cell"]] = f"The cell “{self._cell['called']}” was left out: {why}."
+        else:
+            self._over = f"the cell “{self._cell['called']}”: {why}"
+
+    def _end(self) -> None:
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+    def _show(self, doing: str, done: int, of: int) -> None:
+        from deepul_utils import training
+
+        if self._bar is None:
+            self._bar = training.progress(None, bar_format="{desc} ({n_fmt}/{total_fmt}, {elapsed})", total=1)
+        self._bar.n, self._bar.total = done, of
+        self._bar.set_description_str(doing)
 
 
-def _last(errors) -> str:
-    errors.seek(0)
-    lines = errors.read().decode("utf-8", "replace").strip().splitlines()
-    return f": {lines[-1][:200]}" if lines else ""
+class _Child:
+    """A process that runs this module; `lines` has what it says, "" at the end. errors: a file for its complaints."""
+
+    def __init__(self, arguments: list[str], errors: Path):
+        path = os.pathsep.join(filter(None, (str(assignments.ROOT), os.environ.get("PYTHONPATH", ""))))
+        environment = os.environ | {"PYTHONPATH": path, "MPLBACKEND": "agg", "PYTHONIOENCODING": "utf-8"}
+        self._errors = errors
+        with errors.open("wb") as stream:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "autograder.handin", *arguments],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stream,
+                encoding="utf-8",
+            )
+        self.lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as said:
+            for line in said:
+                self.lines.put(line)
+        self.lines.put("")
+
+    def ending(self) -> str:
+        """How it ended, with what it said last."""
+        code = self._process.wait()
+        lines = self._errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return f"exit code {code}" + (f": {lines[-1][:200]}" if lines else "")
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._reader.join(1)
 
 
-def _run(notebook: Path, folder: Path, assignment: str) -> None:
-    """In the child: run the saved notebook without what would train, check it, and print a line an exercise."""
+def _run(notebook: Path, left_out: list[int], exercises: list[str]) -> None:
+    """In the child: run the notebook without what would train, check it, and say where it is, a line at a time."""
+    from deepul_utils import training
+
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)  # whatever the notebook prints, also from C
-    cells = [c for c in notebooks.read(notebook) if _artifacts_there(c.source, folder)]
-    with tempfile.TemporaryDirectory() as scratch:
-        for file in folder.glob("*.safetensors"):
-            shutil.copy(file, scratch)  # what is drawn anew stays here
-        ran = notebooks.run_cells(
-            cells, notebook.parent, Path(scratch), notebook.stem, keeps_samples=False, grading=True
-        )
-        for exercise in assignments.get(assignment).exercises:
-            print(json.dumps(_answer(exercise, ran)), file=answers, flush=True)
+
+    def say(**message) -> None:
+        print(json.dumps(message), file=answers, flush=True)
+
+    cells = notebooks.read(notebook)
+    for number in left_out:
+        cells[number] = Cell("markdown", "")
+    artifacts = notebook.parent / "artifacts"
+    training.trained = _only_loaded(training.trained, artifacts, ".safetensors", "trained")
+    training.drawn = _only_loaded(training.drawn, artifacts, ".samples.safetensors", "drawn")
+    notebook.unlink()  # beside a notebook that is graded, there is none
+    ran = notebooks.run_cells(
+        cells,
+        notebook.parent,
+        artifacts,
+        notebook.stem,
+        keeps_samples=False,
+        grading=True,
+        begins=lambda number: say(cell=number, called=cells[number].called, cells=len(cells)),
+    )
+    say(stopped=[(Cell("code", source).called, error) for source, error in ran.errors.items()])
+    for number, name in enumerate(exercises):
+        say(checking=number, exercises=len(exercises))
+        with ran.entered():
+            answer = _answer(assignments.get_exercise(name), ran)
+        say(**answer)
 
 
-def _artifacts_there(source: str, folder: Path) -> bool:
-    """Whether all is there that a cell would train or draw: nothing is trained while handing in."""
-    wanted = [f"{name}.safetensors" for name in notebooks.TRAINED.findall(source)]
-    wanted += [f"{name}.samples.safetensors" for name in notebooks.DRAWN.findall(source)]
-    return all((folder / name).exists() for name in wanted)
+def _only_loaded(function: Callable, artifacts: Path, ending: str, done: str) -> Callable:
+    """`trained` or `drawn`, where nothing is made that was not made before."""
+
+    @functools.wraps(function)
+    def loaded(*arguments, **options):
+        name = options.get("name", *arguments[:1])
+        if isinstance(name, str) and not (artifacts / f"{name}{ending}").exists():
+            raise KitError(f"{name} is not {done} yet, and nothing is while you hand in: run its cell first.")
+        return function(*arguments, **options)
+
+    return loaded
 
 
 def _answer(exercise: Exercise, ran: notebooks.Ran) -> dict:
@@ -207,7 +353,7 @@ def _answer(exercise: Exercise, ran: notebooks.Ran) -> dict:
         explain_missing(score.results, ran.errors)
         return score.to_json()
     except Exception as error:
-        return {"error": f"{type(error).__name__}: {error}"}
+        return {"error": describe(error)}
 
 
 # Packing.
@@ -284,4 +430,4 @@ def _said(target: Path, before: Path | None, overview: Homework, checked: bool) 
 
 
 if __name__ == "__main__":
-    _run(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    _run(Path(sys.argv[1]), **json.loads(sys.argv[2]))

@@ -1,8 +1,10 @@
 """A whole homework at a glance: what each exercise earns, what is open, what is not trained, what is handed in."""
 
+import ast
 import html
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +12,23 @@ from pathlib import Path
 from autograder import assignments, notebooks
 from autograder.assignments import Assignment, Exercise, is_answered
 from autograder.display import STYLE, counted, number, wrapped
-from autograder.files import MOST_BYTES, MOST_FILE, MOST_FILES
+from autograder.files import (
+    MOST_BYTES,
+    MOST_CELLS,
+    MOST_FILE,
+    MOST_FILES,
+    MOST_NOTEBOOK,
+    MOST_SOURCE,
+    MOST_SOURCES,
+    installed,
+)
 from autograder.notebooks import Cell
 
 # Of the artifacts, what training keeps for itself (states to go on from, weights from before, half-written files), and
 # the weights of the sections for a GPU, which nobody grades.
 KEPT_BACK = re.compile(r"^\.|^bigger\.|\.checkpoint\.pt$|\.previous\.safetensors$")
-IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+(\w+)[\w.]*[ \t]+import\b|import[ \t]+(\w+))", re.MULTILINE)
+MOST_DATA = 16 * 2**20  # bytes of a file beside the notebook that its code names: tables and pictures, no data sets
+NEVER = {"autograder", "deepul_utils", *sys.stdlib_module_names}  # modules that no file beside a notebook can be
 
 
 @dataclass
@@ -51,7 +63,7 @@ class Row:
 class Homework:
     """All exercises of an assignment. notebook: the saved file, None if there is none. files: {name: bytes} handed in.
 
-    problems: what keeps it from being handed in as it is.
+    problems: what keeps it from being handed in as it is. notes: on files beside it that are not handed in.
     """
 
     assignment: Assignment
@@ -59,6 +71,7 @@ class Homework:
     notebook: Path | None = None
     files: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def points(self) -> float:
@@ -118,8 +131,10 @@ def overview(
         except Exception as error:  # whatever it is, it is of this exercise alone
             row.error = f"{type(error).__name__}: {str(error).strip().splitlines()[-1] if str(error).strip() else '–'}"
         rows.append(row)
-    files = {name: path.stat().st_size for name, path in handed_in(notebook, assignment, folder).items()}
-    return Homework(assignment, rows, notebook, files, list(_too_large(files)))
+    found = handed_in(notebook, assignment, folder)
+    files = {name: path.stat().st_size for name, path in found.items()}
+    notes = beside(notebook)[1] if notebook else []
+    return Homework(assignment, rows, notebook, files, list(too_much(found, cells)), notes)
 
 
 def saved(notebook: Path | None) -> list[Cell]:
@@ -141,7 +156,7 @@ def assignment_of(notebook: Path | None) -> Assignment | None:
 
 
 def handed_in(notebook: Path | None, assignment: Assignment, folder: Path) -> dict[str, Path]:
-    """{name in the zip: file}: the notebook, its artifacts, and modules beside it that it imports; no links.
+    """{name in the zip: file}: the notebook, its artifacts, and what its code needs of what lies beside it; no links.
 
     folder: of the artifacts. Whatever else lies there (a student's home, perhaps) is left alone.
     """
@@ -151,22 +166,111 @@ def handed_in(notebook: Path | None, assignment: Assignment, folder: Path) -> di
     for path in sorted(folder.glob("*")):
         if not KEPT_BACK.search(path.name) and path.is_file() and not path.is_symlink():
             found[f"artifacts/{path.name}"] = path
-    imports = [m for c in saved(notebook) if c.kind == "code" for m in IMPORT.findall(c.source)]
-    for name in sorted({first or second for first, second in imports} - {"autograder", "deepul_utils"}):
-        for path in [notebook.parent / f"{name}.py", *sorted((notebook.parent / name).glob("*.py"))]:
-            if path.is_file() and not path.is_symlink():
-                found[path.relative_to(notebook.parent).as_posix()] = path
-    return found
+    return found | beside(notebook)[0]
+
+
+def beside(notebook: Path) -> tuple[dict[str, Path], list[str]]:
+    """({name: file} of what a notebook's code needs beside it, what is to be said of what does not go with it).
+
+    That is every module that it imports, a package as a whole, what these import in turn, and the files that a string
+    of theirs names, up to MOST_DATA.
+    """
+    folder, found, said = notebook.parent, dict[str, Path](), dict[str, None]()
+    ask = [c.source for c in saved(notebook) if c.kind == "code"]
+    while ask:
+        modules, strings = _names_in(ask.pop())
+        wanted = [path for name in sorted(modules) for path in _module(folder, name, said)]
+        wanted += [path for text in sorted(strings) if (path := _file(folder, text, said))]
+        for path in wanted:
+            name = path.relative_to(folder).as_posix()
+            if name not in found:
+                found[name] = path
+                ask += [path.read_text(encoding="utf-8", errors="replace")] if path.suffix == ".py" else []
+    return dict(sorted(found.items())), list(said)
+
+
+def _names_in(source: str) -> tuple[set[str], set[str]]:
+    """(the modules that a source imports, by the first part of their names, its strings)."""
+    tree = notebooks.syntax(source)
+    parts = list(ast.walk(tree)) if tree else []
+    modules = {alias.name for part in parts if isinstance(part, ast.Import) for alias in part.names}
+    modules |= {part.module or "" for part in parts if isinstance(part, ast.ImportFrom) and not part.level}
+    constants = (part.value for part in parts if isinstance(part, ast.Constant))
+    return {m.split(".")[0] for m in modules}, {text for text in constants if isinstance(text, str)}
+
+
+def _module(folder: Path, name: str, said: dict[str, None]) -> list[Path]:
+    """The files of a module, or of a package with all that is in it."""
+    package = folder / name
+    inside = [] if package.is_symlink() else sorted(package.rglob("*.py"))
+    files = [p for p in (folder / f"{name}.py", *inside) if p.is_file() and not p.is_symlink()]
+    if files and name in installed():
+        said[
+            f"{files[0].relative_to(folder).as_posix()} has the name of a module that is installed, {name}, and the "
+            "grader may leave it out. Give it another name."
+        ] = None
+    return [] if name in NEVER else files
+
+
+def _file(folder: Path, text: str, said: dict[str, None]) -> Path | None:
+    """The file beside the notebook that a string names."""
+    parts = Path(text).parts if 0 < len(text) < 256 and text.isprintable() else ()
+    if not parts or parts[0] == "artifacts" or any(part.startswith(".") for part in parts):
+        return None
+    path = folder / text
+    try:
+        own = path.is_file() and path.resolve() == folder.resolve() / path.relative_to(folder)
+        size = path.stat().st_size if own else 0
+    except (OSError, ValueError):  # no name for a file, or in another folder
+        return None
+    if not own or path.suffix == ".ipynb":
+        return None
+    if Path(text).is_absolute():
+        said[f"{text} is where it is on this machine alone: name it as {path.relative_to(folder).as_posix()}."] = None
+    elif size > MOST_DATA:
+        said[
+            f"{text} has {size / 2**20:.0f} MB and is not packed: with a notebook go files of {MOST_DATA // 2**20} MB "
+            "at most, besides its weights."
+        ] = None
+    else:
+        return path
+    return None
+
+
+def too_much(files: dict[str, Path], cells: list[Cell]) -> Iterator[str]:
+    """What no grader takes, of the files that are handed in and the notebook's cells."""
+    yield from _too_large({name: path.stat().st_size for name, path in files.items()})
+    yield from _too_long(cells)
 
 
 def _too_large(files: dict[str, int]) -> Iterator[str]:
     for name, size in files.items():
-        if size > MOST_FILE:
+        if name.endswith(".ipynb") and size > MOST_NOTEBOOK:
+            yield (
+                f"{name} has {size / 2**20:.0f} MB; a grader takes notebooks of {MOST_NOTEBOOK // 2**20} MB at most. "
+                "Clear its outputs (Edit → Clear Outputs of All Cells), save it, and hand in again."
+            )
+        elif size > MOST_FILE:
             yield f"{name} has {size / 2**20:.0f} MB; a grader takes files of {MOST_FILE // 2**20} MB at most."
     if (total := sum(files.values())) > MOST_BYTES:
         yield f"All files together have {total / 2**20:.0f} MB; a grader takes {MOST_BYTES // 2**20} MB at most."
     if len(files) > MOST_FILES:
         yield f"There are {len(files):,} files; a grader takes {MOST_FILES:,} at most."
+
+
+def _too_long(cells: list[Cell]) -> Iterator[str]:
+    """As the grader counts what a notebook says."""
+    if len(cells) > MOST_CELLS:
+        yield f"The notebook has {len(cells):,} cells; a grader takes {MOST_CELLS:,} at most."
+    for cell in cells:
+        if cell.kind == "code" and len(cell.source) > MOST_SOURCE:
+            yield (
+                f"The cell “{cell.called}” has {len(cell.source):,} characters; a grader takes {MOST_SOURCE:,} at most."
+            )
+    # Of a text the grader cuts what is too long, a picture mostly.
+    lengths = [len(c.source) if c.kind == "code" else min(len(c.source), MOST_SOURCE) for c in cells]
+    if (total := sum(lengths)) > MOST_SOURCES:
+        yield f"The notebook's cells have {total:,} characters; a grader takes {MOST_SOURCES:,} at most."
 
 
 def _training(exercise: Exercise, cells: list[Cell], folder: Path) -> list[str]:
@@ -178,8 +282,7 @@ def _training(exercise: Exercise, cells: list[Cell], folder: Path) -> list[str]:
             said.append(f"{name} is not trained: artifacts/{name}.safetensors is missing. Run its cell.")
         elif list(folder.glob(f"{name}.*.checkpoint.pt")):
             said.append(f"{name}: a training was interrupted; the weights from before count. Run its cell to go on.")
-    names = {n for c in of_exercise for n in notebooks.DRAWN.findall(c.source) if n.split(".")[0] == exercise.name}
-    for name in sorted(names):
+    for name in sorted(n for n in notebooks.drawn(of_exercise) if n.split(".")[0] == exercise.name):
         if (folder / f"{name}.safetensors").exists() and not (folder / f"{name}.samples.safetensors").exists():
             said.append(f"{name}: no samples are drawn yet. Run its cell.")
     return said
@@ -204,7 +307,7 @@ def _answers(exercise: Exercise, notebook: Path | None) -> list[tuple[str, bool,
 
 def _raw_cells(notebook: Path | None) -> list[dict]:
     try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"] if notebook else []
+        cells = json.loads(notebook.read_bytes())["cells"] if notebook else []
     except (OSError, ValueError, KeyError, TypeError):
         return []
     return [c for c in cells if isinstance(c, dict)] if isinstance(cells, list) else []
@@ -229,7 +332,9 @@ def table(homework: Homework) -> str:
     """HTML in the colours of the page: dark themes have others."""
     share = homework.points / homework.max_points if homework.max_points else 0
     rows = "".join(_row(row) for row in homework.rows)
-    problems = "".join(f"<div class='hint'>{html.escape(problem)}</div>" for problem in homework.problems)
+    problems = "".join(
+        f"<div class='hint'>{html.escape(problem)}</div>" for problem in homework.problems + homework.notes
+    )
     return (
         f"{STYLE}<div class='deepul'><div class='head'><b>{html.escape(homework.assignment.title)}</b>"
         f"<span>{html.escape(homework.footer)}</span>"
@@ -261,5 +366,5 @@ def text(homework: Homework) -> str:
         below = [row.said, *(f"! {note}" for note in row.notes)]
         below += [f"written: {_shown_answers(row)}"] if row.answers else []
         lines += [line for said in below for line in wrapped(said, " " * 16)]
-    lines += [line for problem in homework.problems for line in wrapped(problem, "  ! ")]
+    lines += [line for problem in homework.problems + homework.notes for line in wrapped(problem, "  ! ")]
     return "\n".join([*lines, *wrapped(homework.footer)])

@@ -54,6 +54,11 @@ class LatePolicy:
         taken = taken if self.most is None else min(taken, self.most.of(most))
         return round(min(taken, max(score, 0.0)), 3)
 
+    def needed(self, days: int, left: int, score: float, most: float) -> int:
+        """Of the free days that are left, how many a submission takes: none that would save it no point."""
+        least = self.penalty(days, min(days, left), score, most)
+        return next(free for free in range(days + 1) if self.penalty(days, free, score, most) <= least)
+
     @property
     def text(self) -> str:
         """In a sentence or two for students; "" where being late costs nothing."""
@@ -66,7 +71,8 @@ class LatePolicy:
         if said and self.grace:
             said.append(f"{counted(self.grace, 'minute is', 'minutes are')} no delay.")
         if said and self.free_days:
-            said.append(f"{counted(self.free_days, 'day')} of the term cost nothing, whichever you need.")
+            free = counted(self.free_days, "day of the term costs", "days of the term cost")
+            said.append(f"{free} nothing, whichever you need.")
         return " ".join(said)
 
 

@@ -4,6 +4,7 @@ import csv
 import difflib
 import hashlib
 import io
+import itertools
 import re
 import unicodedata
 from collections import defaultdict
@@ -23,6 +24,7 @@ OF_ONE = re.compile(r"extension_(\w+)")  # a column with the extensions of one a
 KNOWN = (*ID, *NAME, *FIRST, *LAST, *EMAIL, *GROUP, *EXTENSION)
 NEAR = 0.8  # of difflib, from where on a name is a misspelt one
 OF_MANY = re.compile(r"section|course|group|team|class|term|role|type|status|last|date|time|count")  # no ids
+TOLD = re.compile(r"sep=([,;\t])[ \r]*(?:\n|$)")  # the line that Excel puts before a table, with what separates it
 NO_ID = ("", "-", "–", "—", "?", "na", "none", "null", "nan", "unknown")  # what people write where there is none
 OF_A_PLATFORM = re.compile(rf"lms|login|user|sid$|_id$|{'|'.join(PLATFORMS)}")
 MOST_BYTES = 2**22
@@ -32,11 +34,14 @@ MOST_STUDENT = 120  # bytes of a student's id: files are called after it
 def student_id(label: str) -> str:
     """What a student is called, as every table can show and every disk can write it.
 
-    Composed and decomposed letters are one, marks that turn the direction of writing are none, nothing is a tag, and a
-    long one keeps its beginning, with a hash of the whole.
+    Composed and decomposed letters are one, marks that turn the direction of writing are none, nothing is a tag or a
+    pattern of file names, by which nbgrader looks for files, and a long one keeps its beginning, with a hash of the
+    whole.
     """
     text = unicodedata.normalize("NFC", label.encode("utf-8", "replace").decode())
-    plain = "".join("" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else "_" if c in '<>"&/' else c for c in text)
+    plain = "".join(
+        "" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else "_" if c in '<>"&/[]*?' else c for c in text
+    )
     plain = plain.strip().lstrip(".") or "no-name-" + _digest(text)  # files that begin with a point are ours
     if len(plain.encode()) <= MOST_STUDENT:
         return plain
@@ -124,36 +129,73 @@ class Roster:
 
     def members(self, group: str) -> list[Student]:
         """The students of a group; none where no group is called so."""
-        return [s for s in self.students if s.group and folded(s.group) == folded(group)]
+        groups = Table()
+        for student in self.students:
+            if student.group:
+                groups.add(student.group, student)
+        return sorted(groups.find(group), key=self.students.index)
+
+    def has(self, platform: str) -> bool:
+        """Whether there is a column of a platform's ids."""
+        return any(platform in column for column in self._columns)
 
     def student(self, who: Identity, platform: str = "") -> Student | None:
         """Whom an identity means; None where nobody does, or several do."""
+        return None if self.contradiction(who, platform) else next(iter(self._told(who, platform).values()), None)
+
+    def contradiction(self, who: Identity, platform: str = "") -> str:
+        """What an identity says of two people, in words; "" where it says nothing of the kind.
+
+        A number of Moodle's is of one assignment, and may be anybody's in the next: it has to be of who has the name.
+        """
+        told = list(self._told(who, platform).items())
+        for (what, one), (other, another) in itertools.pairwise(told):
+            if one != another:
+                return f"in the roster, {what} is {one.id}, and {other} is {another.id}"
+        if told and platform == "moodle" and told[0][0].startswith("the number") and len(told) == 1:
+            what, one = told[0]
+            if who.names and one.name and not any(_alike(name, one.name) for name in who.names):
+                return f"in the roster, {what} is {one.id}, {one.name}, and nobody is called {who.names[0]}"
+        return ""
+
+    def _told(self, who: Identity, platform: str) -> dict[str, Student]:
+        """{what of an identity: whom it means}: its number, its ids, and its name where that is not one of these."""
         column = next((c for c in self._columns if platform and platform in c), "")
         tables = [self._by_column[column]] if column else list(self._by_column.values())
+        told = {}
         for number in who.numbers:
-            if found := _one(table.get(folded(number), ()) for table in tables):
-                return found
-        for key in (*who.ids, who.label):
-            if found := _one([self._by_id.get(folded(key), ())]) or _one(t.get(folded(key), ()) for t in tables):
-                return found
-        for name in (*who.names, who.label):
-            for variant in (folded(name), *sorted(variants(name))):
-                if found := _one([self._by_name.get(variant, ())]):
-                    return found
-        return None
+            if found := _one(table.find(number) for table in tables):
+                told[f"the number {number}"] = found
+        for key in who.ids:
+            if found := self._by_id_of(key, tables):
+                told[key] = found
+        for name in who.names if not told or not set(who.names) & set(who.ids) else ():
+            if found := self._named(name):
+                told[f"the name {name}"] = found
+        if not told and (found := self._by_id_of(who.label, tables) or self._named(who.label)):
+            told[who.label] = found
+        return told
+
+    def _by_id_of(self, key: str, tables: list["Table"]) -> Student | None:
+        return _one([self._by_id.find(key)]) or _one(table.find(key) for table in tables)
+
+    def _named(self, name: str) -> Student | None:
+        found = (_one([self._by_name.get(v, ())]) for v in (folded(name), *sorted(variants(name))))
+        return next(filter(None, found), None)
 
     def _no_id_of_two(self, file: Path) -> None:
         """Raises CourseError where a platform's id is that of two students: what it means could be either's.
 
         A column in which most stand several times has no ids, but sections or roles, say.
         """
-        mails: dict[str, set[Student]] = defaultdict(set)
+        mails = Table()
         for student in self.students:
-            mails[folded(student.email)].add(student)
+            mails.add(student.email, student)
         for column, table in {**self._by_column, "e-mail address": mails}.items():
-            several = sorted((key, sorted(s.id for s in who)) for key, who in table.items() if len(who) > 1)
-            several = [(key, who) for key, who in several if key not in NO_ID]
-            if several and not OF_MANY.search(column) and 2 * len(table) >= sum(map(len, table.values())):
+            ids = table.exact
+            several = sorted((key, sorted(s.id for s in who)) for key, who in ids.items() if len(who) > 1)
+            several = [(key, who) for key, who in several if not {key, folded(key)} & set(NO_ID)]
+            if several and not OF_MANY.search(column) and 2 * len(ids) >= sum(map(len, ids.values())):
                 key, who = several[0]
                 raise CourseError(f"{file}: the {column} {key} is that of {' and '.join(who)}. Whose is it?")
 
@@ -162,24 +204,25 @@ class Roster:
         return list(dict.fromkeys(column for s in self.students for column in s.lms))
 
     @cached_property
-    def _by_column(self) -> dict[str, dict[str, set[Student]]]:
-        tables: dict[str, dict[str, set[Student]]] = {c: defaultdict(set) for c in self._columns}
+    def _by_column(self) -> dict[str, "Table"]:
+        tables = {c: Table() for c in self._columns}
         for student in self.students:
             for column, ids in student.lms.items():
                 for one in ids:
-                    tables[column][folded(one)].add(student)
+                    tables[column].add(one, student)
         return tables
 
     @cached_property
-    def _by_id(self) -> dict:
+    def _by_id(self) -> "Table":
         """By id and e-mail address; by what stands before the @ where that is nobody's id."""
-        table, short = defaultdict(set), defaultdict(set)
+        table, short = Table(), Table()
         for student in self.students:
-            table[folded(student.id)].add(student)
+            table.add(student.id, student)
             if student.email:
-                table[folded(student.email)].add(student)
-                short[folded(student.email.partition("@")[0])].add(student)
-        return short | table
+                table.add(student.email, student)
+                short.add(student.email.partition("@")[0], student)
+        table.exact, table.near = short.exact | table.exact, short.near | table.near
+        return table
 
     @cached_property
     def _by_name(self) -> dict:
@@ -190,16 +233,36 @@ class Roster:
         return table
 
 
+class Table:
+    """Students by what they are called: as it is written, else by its letters and digits."""
+
+    def __init__(self) -> None:
+        self.exact: dict[str, set[Student]] = defaultdict(set)
+        self.near: dict[str, set[Student]] = defaultdict(set)
+
+    def add(self, text: str, student: Student) -> None:
+        self.exact[_plain(text)].add(student)
+        self.near[folded(text)].add(student)
+
+    def find(self, text: str) -> set[Student]:
+        return self.exact.get(_plain(text)) or self.near.get(folded(text)) or set()
+
+
 def _one(sets) -> Student | None:
     """The only student in these sets."""
     everyone = set().union(*sets)
     return next(iter(everyone)) if len(everyone) == 1 else None
 
 
+def _plain(text: str) -> str:
+    """A text in small letters."""
+    return unicodedata.normalize("NFKC", _whole(text)).casefold().strip()
+
+
 def folded(text: str) -> str:
     """A text by its letters and digits only, in small letters."""
-    plain = unicodedata.normalize("NFKC", _whole(text)).casefold()
-    return "".join(c for c in plain if c.isalnum() or unicodedata.combining(c)) or plain.strip()
+    plain = _plain(text)
+    return "".join(c for c in plain if c.isalnum() or unicodedata.combining(c)) or plain
 
 
 def _whole(text: str) -> str:
@@ -215,6 +278,23 @@ def variants(name: str) -> set[str]:
     bare = {"".join(c for c in unicodedata.normalize("NFKD", p) if not unicodedata.combining(c)) for p in plain}
     ascii_only = {re.sub(r"[^a-z0-9]", "", p) for p in plain}
     return {v for v in plain | bare | ascii_only if len(v) > 1 or not v.isascii()}
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two names are one person's as far as can be told: the words of one are among those of the other."""
+    return any(_is_of_words(a, b) for a, b in ((one, other), (other, one)))
+
+
+def _is_of_words(name: str, other: str) -> bool:
+    """Whether a name is words of the other one, written together or apart, but for one initial."""
+    whole, *words = (
+        "".join(c for c in unicodedata.normalize("NFKD", folded(text)) if not unicodedata.combining(c))
+        for text in (name, *re.split(r"[\W_]+", unicodedata.normalize("NFC", other)))
+    )
+    rest = whole
+    for word in sorted(words, key=len, reverse=True):
+        rest = rest.replace(word, "", 1)
+    return not rest or (len(rest) == 1 and rest.isascii() and len(whole) > 3)
 
 
 def _rows(file: Path) -> list[tuple[int, dict[str, str]]]:
@@ -277,7 +357,7 @@ def lines_of(text: str, file: str, strict: bool = False) -> list[tuple[int, list
     strict: a quote has to be closed. Raises CourseError for what is no table.
     """
     first = text.lstrip("\r\n").partition("\n")[0]
-    told = re.fullmatch(r"sep=([,;\t])\s*", first)
+    told = TOLD.match(text.lstrip("\r\n"))
     separator = told[1] if told else max(",;\t", key=first.count)
     reader, rows, line = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=strict), [], 0
     try:

@@ -98,11 +98,11 @@ class Terse:
 
 @contextlib.contextmanager
 def _own_environment():
-    """pytest's variables and warnings' filters are somebody else's; plugins that are installed stay out."""
+    """pytest's variables and what is done about warnings are somebody else's; plugins that are installed stay out."""
     kept = {k: os.environ.pop(k) for k in list(os.environ) if k.startswith("PYTEST_")}
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"):
             warnings.simplefilter("ignore")
             yield
     finally:

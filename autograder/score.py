@@ -44,6 +44,12 @@ class CheckResult:
         found = re.match(forms.get(self.kind, "(?!)"), self.measured)
         return "" if not found else found[1] if self.kind == "not implemented" else f"{found[1]}ing {found[2]}"
 
+    @property
+    def undefined(self) -> str:
+        """The name that a check asks for in vain, as after a restart, when no cell has run; "" if it asks for none."""
+        found = re.match(r"the notebook defines no (\w+)|(\w+) is not defined", self.measured)
+        return (found[1] or found[2]) if found and self.kind == "missing" else ""
+
 
 class Score(float):
     """The points earned in one exercise: a real float that shows itself as a table, in every form."""
@@ -63,19 +69,23 @@ class Score(float):
     @property
     def headline(self) -> str:
         """One sentence or two on where the exercise stands: what holds, what does not, what is missing."""
-        missing = list(dict.fromkeys(r.missing for r in self.results if r.missing))
+        missing = _listed([r.missing for r in self.results])
         held = sum(r.outcome == "passed" for r in self.results)
-        wrong = sum(r.outcome in ("failed", "partial") for r in self.results)
+        wrong = sum(r.outcome in ("failed", "partial") and not r.undefined for r in self.results)
+        undefined = _listed([r.undefined for r in self.results])
         if not held and not wrong and any(r.kind == "not implemented" for r in self.results):
             return f"{self.exercise} is not implemented yet."
         if any(r.outcome == "not graded" for r in self.results):
             return "Some checks could not be run, through no fault of yours: please tell the course staff."
+        if undefined and not held and not wrong:
+            return f"There is nothing to check yet: {undefined} {'are' if ',' in undefined else 'is'} not defined."
         said = ["Everything holds." if held == len(self.results) else f"{held} of {len(self.results)} checks hold"]
         if wrong:
             said[0] += f", {wrong} found something wrong"
+        if undefined:
+            said[0] += f"; not defined: {undefined}"
         if missing:
-            more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
-            said[0] += f"; still to do: {', '.join(missing[:4])}{more}"
+            said[0] += f"; still to do: {missing}"
         if self.left_out:
             said.append(f"{self.left_out} other checks were not run.")
         return f"{said[0].rstrip('.')}. {' '.join(said[1:])}".strip()
@@ -121,6 +131,12 @@ class Score(float):
         from autograder.display import score_text
 
         return score_text(self.to_json())
+
+
+def _listed(names: list[str]) -> str:
+    """Each once, four of them, and how many more there are; "" for none."""
+    names = [name for name in dict.fromkeys(names) if name]
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def _plain(value):

@@ -47,6 +47,7 @@ WRITTEN = ("points", "ungraded")
 LATE = ("per_day", "grace", "days", "most", "free_days")
 OF_ASSIGNMENT = ("due", "written", "late", "without", "points", "excused", "questions", "weight")
 OF_QUESTION = ("exercise", "text", "points")
+MARKS = re.compile("SOLUTION|HIDDEN TESTS|MARK SCHEME")  # nbgrader cuts between such lines
 PER_CENT = re.compile(r"(\d+(?:\.\d+)?) ?%")
 
 
@@ -256,6 +257,8 @@ def _table(value: Any) -> dict:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise _Wrong(f"is {value!r}; it must be a text in quotes.")
+    if mark := MARKS.search(value):
+        raise _Wrong(f"has {mark[0]} in capital letters, which marks what no student gets: write it in small ones.")
     return value.strip()
 
 

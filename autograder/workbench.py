@@ -24,6 +24,7 @@ from deepul_utils.training import seeded
 
 KIT = Path(__file__).resolve().parent.parent
 APART = 1_000_003  # between the seeds of several generators
+LONGEST = 1500  # characters of an error's own text
 AT_ONCE = 64  # rows of a Jacobian: more do not fit a cache
 NOT_THE_STUDENTS = (str(KIT / "autograder"), str(KIT / "deepul_utils"), sysconfig.get_path("stdlib"), "<frozen ")
 
@@ -76,7 +77,11 @@ class Workbench:
         with devices.made_on_cpu():
             result = operation(**decode(arguments, arrays))
             with students_code("reading what came back"):
-                return encode(result)
+                try:
+                    return encode(result)
+                except StudentCodeError as error:
+                    named = f"{request['method']}: " if "method" in request else ""
+                    raise StudentCodeError(error.kind, f"{named}{error.message}") from None
 
     def do_construct(
         self,
@@ -99,13 +104,17 @@ class Workbench:
             made = cls(*map(_as_tuple, args), **{k: _as_tuple(v) for k, v in kwargs.items()})
         if not isinstance(made, nn.Module):
             raise StudentCodeError("wrong type", f"{name} should be a torch.nn.Module, not {_type(made)}.")
-        made = made.to("cpu")
-        if self.initialise and perturb:  # without noise, what is asked about is the start itself
-            self.initialise(made, seed)
-        _perturb(made, perturb, perturb if biases is None else biases, noise)
+        if "_modules" not in vars(made):  # nor is there one in what a dataclass makes
+            raise StudentCodeError("raised", f"{name}.__init__ never calls super().__init__(), its first line.")
+        with students_code(f"other weights for {name}({_shown(args, kwargs)})"):
+            made = made.to("cpu")
+            if self.initialise and perturb:  # without noise, what is asked about is the start itself
+                self.initialise(made, seed)
+            _perturb(made, perturb, perturb if biases is None else biases, noise)
+            if precise:
+                made.double()
         number = self._keep(made)
         if precise:
-            made.double()
             self.precise.add(number)
         return number
 
@@ -119,9 +128,12 @@ class Workbench:
             raise StudentCodeError(
                 "wrong type", f"trained({name!r}, …) is given a {type(model).__name__}; the exercise asks for a {of}."
             )
-        with students_code(f"a copy of trained({name!r}, …)"):
-            if model is None:
-                raise TypeError(f"{why}. Keep in self what can be copied: modules, tensors, numbers.")
+        what = f"a copy of trained({name!r}, …)"
+        if model is None:
+            raise StudentCodeError(
+                "raised", f"{what}: {why}. Keep in self what can be copied: modules, tensors, numbers."
+            )
+        with students_code(what):
             number = self._keep(training.copied(model).to("cpu"))
         self.trained.add(number)
         return number
@@ -296,7 +308,7 @@ class Workbench:
         grads = self._as_it_runs(target, call)
         if wrt == "input":
             return np.zeros(shape, dtype=np.float32) if grads["input"] is None else grads["input"]
-        return dict.fromkeys(self._names(target)) | grads
+        return dict.fromkeys(self._parameters(target)) | grads
 
     def do_jacobian(
         self, target: int, method: str, args: list, seed: int, output: int = 0, first: int = 0, last: int | None = None
@@ -321,10 +333,11 @@ class Workbench:
 
     def do_parameters(self, target: int) -> dict:
         """{name: array} of the object's parameters."""
-        return dict(self.objects[target].named_parameters())
+        return self._parameters(target)
 
-    def _names(self, target: int) -> list[str]:
-        return [name for name, _ in self.objects[target].named_parameters()]
+    def _parameters(self, target: int) -> dict:
+        with students_code(f"the parameters of {type(self.objects[target]).__name__}"):
+            return dict(self.objects[target].named_parameters())
 
     def _keep(self, made) -> int:
         self.objects.append(made)
@@ -341,8 +354,9 @@ class Workbench:
         if target is None:
             obj, function, label = nn.Module(), self._lookup(method), method
         else:
-            obj = self.objects[target]
-            function, label = getattr(obj, method, None), f"{type(obj).__name__}.{method}"
+            obj, label = self.objects[target], f"{type(self.objects[target]).__name__}.{method}"
+            with students_code(label):  # a property is computed by being asked for
+                function = getattr(obj, method, None)
             if function is None:
                 raise StudentCodeError("missing", f"{type(obj).__name__} has no method {method}.")
         # Copied, because an array that came through a buffer is read-only, and torch warns about such.
@@ -356,9 +370,10 @@ class Workbench:
         kept = _left_alone(obj) if train and target in self.trained else nullcontext()
         apart = tensors.withheld() if target is None else nullcontext()
         default = self._default_device if away else nullcontext()
-        own = _own_generators((*self.namespace.values(), *_attributes(obj)), seed)
-        with seeded(seed), own, _mode(obj, train), students_code(label), kept, apart, default:
-            yield function, args
+        with students_code(label), seeded(seed), apart, default:
+            own = _own_generators((*self.namespace.values(), *_attributes(obj)), seed)
+            with own, _mode(obj, train), kept:
+                yield function, args
 
 
 @contextmanager
@@ -383,33 +398,62 @@ def _attributes(module: nn.Module) -> list:
 def _own_generators(values: Sequence, seed: int):
     """Generators of the student's own start from a seed of theirs, too, and are put back afterwards."""
     # By their types: to ask a student's object for its class may run its code.
-    torchs = [v for v in values if issubclass(type(v), torch.Generator)]
-    numpys = [v.bit_generator for v in values if issubclass(type(v), np.random.Generator)]
-    before = [g.get_state() for g in torchs], [g.state for g in numpys]
-    for k, generator in enumerate(torchs, 1):
-        generator.manual_seed(seed + k * APART)
-    for k, bits in enumerate(numpys, 1):
-        bits.state = type(bits)(seed + k * APART).state
+    own = [v for v in values if type(v) in SEEDED]
+    before = [SEEDED[type(v)](v) for v in own]
+    kinds: dict[type, int] = {}
+    for generator in own:
+        kind = type(generator)
+        kinds[kind] = kinds.get(kind, 0) + 1
+        at = (seed + kinds[kind] * APART) % 2**32
+        if kind is torch.Generator:
+            generator.manual_seed(at)
+        elif kind is np.random.RandomState:
+            generator.seed(at)
+        else:
+            generator.bit_generator.state = type(generator.bit_generator)(at).state
     try:
         yield
     finally:
-        for generator, state in zip(torchs, before[0], strict=True):
-            generator.set_state(state)
-        for bits, state in zip(numpys, before[1], strict=True):
-            bits.state = state
+        for put_back in before:
+            put_back()
+
+
+def _stands(get: Callable, put: Callable) -> Callable:
+    """generator -> what puts it back to where it stands now."""
+
+    def now(generator) -> Callable[[], None]:
+        state = get(generator)
+        return lambda: put(generator, state)
+
+    return now
+
+
+SEEDED: dict[type, Callable] = {
+    torch.Generator: _stands(lambda g: g.get_state(), lambda g, s: g.set_state(s)),
+    np.random.RandomState: _stands(lambda g: g.get_state(), lambda g, s: g.set_state(s)),
+    np.random.Generator: _stands(lambda g: g.bit_generator.state, lambda g, s: setattr(g.bit_generator, "state", s)),
+}
 
 
 @contextmanager
 def _mode(module: nn.Module, train: bool):
     """Train or eval mode for a while. The flags are set by hand: a student may have a method called `train`."""
-    before = [(m, m.training) for m in module.modules()]
+    before = [(m, m.training) for m in module.modules() if m.training != train]
     for m, _ in before:
-        m.training = train
+        _set_mode(m, train)
     try:
         yield
     finally:
         for m, training in before:
-            m.training = training
+            _set_mode(m, training)
+
+
+def _set_mode(module: nn.Module, train: bool) -> None:
+    """Past nn.Module's own __setattr__, which takes a tenth of a check; what is compiled keeps it elsewhere."""
+    if "training" in vars(module):
+        vars(module)["training"] = train
+    else:
+        module.training = train
 
 
 @contextmanager
@@ -481,6 +525,7 @@ def _is_stub(error: BaseException) -> bool:
 
 def _described(error: BaseException) -> str:
     text = str(error).strip()
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]} … ({len(text):,} characters)"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -29,6 +29,8 @@ def check(name: str = "", only: str = ""):
 
     if not isinstance(name, str):
         raise KitError('check wants the name of an exercise, in quotes: check("made").')
+    if not isinstance(only, str):
+        raise KitError('check(only=…) wants words of a check\'s title, in quotes: check("made", only="samples").')
     if training.session.grading:
         if name:
             print(f'check("{name}") is graded outside this notebook.')
@@ -45,12 +47,12 @@ def check(name: str = "", only: str = ""):
     return _score(name, namespace, only)
 
 
-def submit(student: str, check: bool = True):
+def submit(student: str = "", check: bool = True):
     """Pack the zip that is handed in, `hw1-<student>.zip` beside the notebook, and show what it has and has not.
 
     student: your id, as the course knows you. check: run the saved notebook first, from top to bottom and by itself,
     and its checks. Returns what was packed, which shows itself as a table. Raises KitError for a notebook that is not
-    saved, an id that is none, and what no grader would take.
+    saved, an id that is none, what no grader would take, and a disk that is full.
     """
     from deepul_utils import places, training
 

@@ -25,7 +25,8 @@ class NoisyMixture(nn.Module):
         log_pi: Tensor
         mu: Tensor
         variances: Tensor
-        axes: Tensor
+        along: Tensor
+        turned_mu: Tensor
 
     def __init__(self, weights, means, covariances):
         super().__init__()
@@ -34,7 +35,10 @@ class NoisyMixture(nn.Module):
             shapes = ", ".join(str(tuple(a.shape)) for a in (pi, mu, covariance))
             raise KitError(f"NoisyMixture: weights, means and covariances are (K,), (K, D), (K, D, D), got {shapes}.")
         variances, axes = torch.linalg.eigh(covariance)  # Σ_k = U_k diag(λ_k) U_kᵀ
-        for name, value in dict(log_pi=pi.log(), mu=mu, variances=variances.clamp(min=0), axes=axes).items():
+        along = axes.transpose(0, 1).flatten(1)  # x @ along is U_kᵀ x of all k, side by side: (D, K · D)
+        turned = (mu[:, None] @ axes)[:, 0]
+        parts = dict(log_pi=pi.log(), mu=mu, variances=variances.clamp(min=0), along=along, turned_mu=turned)
+        for name, value in parts.items():
             self.register_buffer(name, value.to(torch.get_default_dtype()), persistent=False)
 
     @classmethod
@@ -59,23 +63,25 @@ class NoisyMixture(nn.Module):
     def denoised(self, x: Tensor, alpha, sigma) -> Tensor:
         """E[x_0 | x_t = x]: (B, D)."""
         log_joint, y, spread = self._parts(x, alpha, sigma)
-        gain = _column(alpha, x)[:, :, None] * self.variances / spread  # (B, K, D)
-        each = self.mu + torch.einsum("kij,bkj->bki", self.axes, gain * y)
-        return torch.einsum("bk,bki->bi", log_joint.softmax(dim=1), each)
+        p, gain = log_joint.softmax(dim=1), _column(alpha, x)[:, :, None] * self.variances / spread  # (B, K, D)
+        return p @ self.mu + self._turned_back(p[:, :, None] * gain * y)
 
     def _pulled(self, x: Tensor, alpha, sigma) -> Tensor:
         """−∇ log p_t(x) = Σ_k p(k | x) (α² Σ_k + σ² I)⁻¹ (x − α μ_k)."""
         log_joint, y, spread = self._parts(x, alpha, sigma)
-        each = torch.einsum("kij,bkj->bki", self.axes, y / spread)
-        return torch.einsum("bk,bki->bi", log_joint.softmax(dim=1), each)
+        return self._turned_back(log_joint.softmax(dim=1)[:, :, None] * y / spread)
 
     def _parts(self, x: Tensor, alpha, sigma) -> tuple[Tensor, Tensor, Tensor]:
         """log π_k N(x; α μ_k, α² Σ_k + σ² I), (B, K); x − α μ_k and the variances along the axes of Σ_k, (B, K, D)."""
         alpha, sigma = _column(alpha, x)[:, :, None], _column(sigma, x)[:, :, None]
-        y = torch.einsum("kij,bki->bkj", self.axes, x[:, None] - alpha * self.mu)
+        y = (x @ self.along).view(-1, *self.mu.shape) - alpha * self.turned_mu
         spread = alpha**2 * self.variances + sigma**2
         log_normal = -(y**2 / spread + spread.log() + math.log(2 * math.pi)).sum(dim=2) / 2
         return self.log_pi + log_normal, y, spread
+
+    def _turned_back(self, y: Tensor) -> Tensor:
+        """Σ_k U_k y_k: (B, K, D) -> (B, D)."""
+        return y.flatten(1) @ self.along.T
 
 
 @torch.no_grad()

@@ -13,7 +13,10 @@ def describe(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.lineno:
         line = (error.text or "").strip()
         return f"{type(error).__name__} in line {error.lineno}: {error.msg}" + (f" — {line}" if line else "")
-    return f"{type(error).__name__}: {error}"
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # a student's own, whose words fail themselves
+        return type(error).__name__
 
 
 class Interrupted(KitError):

@@ -77,6 +77,7 @@ DEFINED = "\n\ndef test_more(student): ...\n"
         (SOURCE, "### END SOLUTION", "### END SOLUTON", "looks like a marker and is none"),
         (SOURCE, "## Exercise E99 · Bent", "## Exercise E3 · Bent", "The heading “## Exercise E3 · Bent” is not in"),
         (TOML, "order = 100", "order = 'last'", "needs order = …, a number"),
+        (TOML, 'number = "E99"', 'number = "1.2"', "Exercise 1.2 has a number that made of hw1 has, too"),
         (TOML, 'number = "E99"', 'number = "first"', "the number 'first' is not like 1.2, 12 or E7.1"),
         (TOML, 'name = "bent"', 'name = "made"', "hw1 and bent both have an exercise called made"),
         (TOML, "title =", "title", "assignment.toml cannot be read"),
@@ -154,6 +155,7 @@ def test_what_cannot_be_new_is_said_and_writes_nothing(copy):
         (("O'Brien", "--family", "flows"), '"O\'Brien" is no name'),
         (("x", "--family", "flows", "--title", "two\nlines"), "A title is one line"),
         (("x", "--family", "flows", "--number", '1.2"'), "is not like 1.2, 12 or E7.1"),
+        (("x", "--family", "flows", "--number", "1.1"), "logistic_mixture of hw1 has the number 1.1; E"),
     ):
         done = deepul(copy, "new", *words)
         assert done.returncode == 2

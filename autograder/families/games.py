@@ -44,9 +44,10 @@ class Game:
 
     def noise(self, n: int, seed: int) -> np.ndarray:
         """n draws of the student's own z, (n, latents)."""
-        z = self.handle.call("noise", n, seed=seed)
+        z, what = self.handle.call("noise", n, seed=seed), f"{self.handle.label}.noise({n})"
+        if not isinstance(z, np.ndarray):
+            expect(z, (n, 0), what)  # says what it is
         if np.ndim(z) != 2 or len(z) != n:
-            what = f"{self.handle.label}.noise({n})"
             raise StudentCodeError("wrong shape", f"{what} should have shape ({n}, latents), got {np.shape(z)}.")
         return np.asarray(z, dtype=np.float32)
 

@@ -30,11 +30,13 @@ def write(file: Path, assignment: str, download: Download, chosen: list[Submissi
 
 
 def _left_out(one: Submission, assignment: str) -> set[Path]:
-    """The notebooks of a submission that lie beside the one that is graded; none where it is one archive."""
+    """The notebooks, and archives with one, that lie beside the one that is graded; none where it is one archive."""
     parts = [Part(one.path, one.name or f"{assignment}{one.path.suffix}"), *one.beside]
     places = {part.name: part.path for part in parts if part.path.is_file()}
     places |= {p.relative_to(one.path).as_posix(): p for p in one.path.rglob("*") if p.is_file()}
     notebooks = {name: place for name, place in places.items() if name.lower().endswith(".ipynb")}
+    if notebooks:
+        notebooks |= {name: place for name, place in places.items() if _holds_notebook(place)}
     if len(notebooks) < 2:
         return set()
     try:
@@ -42,6 +44,17 @@ def _left_out(one: Submission, assignment: str) -> set[Path]:
     except (CourseError, OSError):  # said where it is graded: there is no grade then
         return set()
     return {place for name, place in notebooks.items() if name != graded}
+
+
+def _holds_notebook(place: Path) -> bool:
+    """Whether a file is an archive, which can be opened, with a notebook in it."""
+    if not archives.is_archive(place.name) or not submissions.is_ordinary(place):
+        return False
+    try:
+        with place.open("rb") as stream:
+            return any(n.lower().endswith(".ipynb") for n in archives.names(stream, place.name))
+    except (CourseError, OSError):
+        return False
 
 
 def table(assignment: str, chosen: list[Submission]) -> Table:

@@ -26,6 +26,7 @@ from autograder.grading.execute import endings
 from autograder.grading.kernel import KIT
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised, accepted, checked, is_answer, normalise
+from autograder.grading.penalties import Deadlines
 from autograder.grading.record import Recorder, marks, write_beside
 from autograder.grading.submissions import SECRET, STAMP, Submission, is_ordinary
 from autograder.grading.workers import Item, Job
@@ -225,19 +226,29 @@ def rehearse(course: Course, assignment: str, found: list[Submission], options: 
 
 
 def best(course: Course, assignment: str, attempts: dict[str, list[Submission]], options: Options) -> list[Submission]:
-    """Of each student's attempts the one that earns most; the later one of equals. Nothing is recorded."""
+    """Of each student's attempts the one that earns most after the late penalty, the earlier of equals.
+
+    Nothing of them is recorded.
+    """
     several = [replace(s, student=f"{s.student} ({s.attempt})") for a in attempts.values() if len(a) > 1 for s in a]
+    if not several:
+        return [mine[0] for mine in attempts.values()]
     points: dict[str, float] = {}
-    if several:
-        with settings.read(course.root).in_use(), _only_one(course), options.workers() as opened:
-            run = _Class(course, assignment, prepare(course, assignment), options, opened)
-            for student, job, result in run.results(several):
-                earned = sum(s["points"] for s in result["scores"].values()) if job and result["scores"] else -1.0
-                points[student] = earned
-    return [
-        max(enumerate(mine), key=lambda pair: (points.get(f"{pair[1].student} ({pair[1].attempt})", 0.0), pair[0]))[1]
-        for mine in attempts.values()
-    ]
+    with settings.read(course.root).in_use(), _only_one(course), options.workers() as opened:
+        run = _Class(course, assignment, prepare(course, assignment), options, opened)
+        for student, job, result in run.results(several):
+            earned = sum(s["points"] for s in result["scores"].values()) if job and result["scores"] else -1.0
+            points[student] = earned
+    with course.gradebook() as gradebook:
+        deadlines = Deadlines(course, options.roster)
+        with contextlib.suppress(CourseError):  # a time that is none: of who is graded it is said there
+            deadlines.apply(gradebook)
+
+        def left(one: Submission) -> float:
+            earned = points[f"{one.student} ({one.attempt})"]
+            return earned - deadlines.would_lose(gradebook, assignment, one.student, one.arrived, earned)
+
+        return [max(mine, key=left) if len(mine) > 1 else mine[0] for mine in attempts.values()]
 
 
 def _with_marks(graded: Graded, assignment: str, recorder: Recorder) -> Graded:
@@ -437,7 +448,7 @@ def read_scores(student: str, assignment: str, result: dict, changes: list[str],
     graded = Graded(student, outputs.plain(list(result["scores"].values())), list(result["problems"]), changes)
     graded.seconds, graded.figures, graded.stopped = result["seconds"], figures(cells), outputs.plain(result["stopped"])
     graded.incomplete = bool(result["fault"])
-    graded.answers = outputs.plain(_answers(cells))
+    graded.answers = outputs.plain(_answers(cells, assignment))
     for exercise in assignments.get(assignment).exercises:
         if exercise.name not in result["scores"]:
             raise RuntimeError(f"{exercise} has no score: the handout has no check for it")
@@ -467,9 +478,9 @@ def _code(cells: list[dict]) -> dict[str, list[str]]:
     return found
 
 
-def _answers(cells: list[dict]) -> dict[str, str]:
+def _answers(cells: list[dict], assignment: str) -> dict[str, str]:
     """{grade id: text} of the written questions that were answered."""
-    placeholders = {q.id: q.placeholder for e in assignments.every() for q in e.questions}
+    placeholders = {q.id: q.placeholder for q in assignments.get(assignment).questions}
     return {
         _grade_id(c): c["source"]
         for c in filter(is_answer, cells)

@@ -50,11 +50,16 @@ def unwritten(content: bytes) -> set[str]:
 
 def refuse_another(content: bytes, name: str, assignment: str) -> None:
     """Raises CourseError where a notebook is that of another assignment, by its exercises."""
-    if others := _others(_cells(content), assignment):
+    if others := other(content, assignment):
         raise CourseError(
             f"{printable(name)} is {others}, handed in as {assignment}. Ask the student for {assignment}, or grade "
             f"this one with `deepul grade {others}`."
         )
+
+
+def other(content: bytes, assignment: str) -> str:
+    """The assignment that a notebook is of, where it is of another one."""
+    return _others(_cells(content), assignment)
 
 
 def with_weights(files: dict[str, bytes], folder: PurePosixPath, assignment: str) -> tuple[dict[str, bytes], list[str]]:

@@ -8,10 +8,12 @@ import json
 import os
 import re
 import shutil
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from autograder.course import CourseError
@@ -22,12 +24,12 @@ from autograder.grading.submissions import (
     STAMP,
     Part,
     Submission,
-    arrival,
     is_file_name,
     is_ordinary,
+    stamped,
     unusual,
 )
-from autograder.roster import Identity, Roster, student_id
+from autograder.roster import FILE, Identity, Roster, student_id
 
 MOST_CLASS = 50 * 2**30  # bytes of an unpacked class
 ATTEMPTS = ("last", "first", "best")
@@ -35,9 +37,15 @@ MOST_DEPTH = 3  # folders and archives around a class
 MARK = ".from.json"  # in a folder of ours, into which an archive was unpacked
 HIDDEN = "its name begins with a dot: rename it, if it is a student's"
 HIDDEN_TOOLS = (".ipynb_checkpoints", ".git", ".venv", ".cache", ".Trash", ".Trashes")  # which are nobody's work
+UNCLEAR = "Nobody can say whose it is"
+# What a course folder has in it: a file of these, and a folder of those.
+OF_COURSE = (
+    (".deepul-salt", "course.toml", "nbgrader_config.py"),
+    ("autograded", "bundles", "homeworks", "release", "reports", "source"),
+)
 MOST_NAMED = 3  # files that are left aside, in a line on the screen; files.csv has all
 
-RESUBMITTED = re.compile(r"^(?P<stem>.+?)-(?P<number>\d{1,2})(?P<ending>\.[^.]+(?:\.gz|\.bz2)?)$")
+RESUBMITTED = re.compile(r"^(?P<stem>.+?)-\d{1,2}(?P<ending>\.[^.]+(?:\.gz|\.bz2)?)$")
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ class Aside:
 @dataclass
 class Download:
     """platform: whose names were recognised. attempts: of each student, the earliest first. missing: ids of the roster
-    of whom there is nothing to grade. strangers: ids that are not in the roster.
+    of whom there is nothing to grade. strangers: ids that are not in the roster. said: what else a TA should know.
     """
 
     platform: str
@@ -84,6 +92,7 @@ class Download:
     aside: list[Aside] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
 
     @property
     def only_texts(self) -> list[str]:
@@ -105,9 +114,13 @@ def find(path: Path, assignment: str, roster: Roster | None = None, scratch: Pat
         raise CourseError(f"There is no folder {path}. Give the folder or the archive that holds the submissions.")
     root, listings, aside = _class(path, assignment, scratch or path.parent / f".{path.name}.unpacked")
     students: dict[str, list[Entry]] = defaultdict(list)
-    platforms = []
+    platforms, said = [], []  # type: list[str], list[str]
     for listing in listings:
         platform, entries, others = _recognised(listing, assignment)
+        if untimed := [e for e in entries if platform == "brightspace" and e.time is None]:
+            said += [_untimed(untimed, assignment)]
+        if several := {e.who.label: pieces for e in entries if (pieces := _several_folders(e, assignment))}:
+            said += [_several_in(several)]
         aside += (each for one in others for each in _named(one, roster, platform))
         platforms += [platform] if platform else []
         for student, mine in _students(entries, roster, platform).items():
@@ -118,7 +131,7 @@ def find(path: Path, assignment: str, roster: Roster | None = None, scratch: Pat
             f"{path} holds no submissions: no folders, no archives (.zip, .tar.gz) and no notebooks (.ipynb) of "
             f"students{f' ({named})' if named else ''}."
         )
-    download = Download(", ".join(dict.fromkeys(platforms)), root, {}, aside)
+    download = Download(", ".join(dict.fromkeys(platforms)), root, {}, aside, said=said)
     for student, mine in sorted(students.items()):
         download.attempts[student] = _attempts(student, mine, root, download.aside)
     if roster is not None:
@@ -126,6 +139,28 @@ def find(path: Path, assignment: str, roster: Roster | None = None, scratch: Pat
         download.missing = [i for i in known if i not in download.attempts]
         download.strangers = [i for i in download.attempts if i not in set(known)]
     return download
+
+
+def _untimed(entries: list[Entry], assignment: str) -> str:
+    many = counted(len(entries), "folder says", "folders say")
+    return (
+        f"{many} a time that is not understood ({archives.printable(entries[0].path.name)}): nobody of them is late. "
+        f"Write when they came into submitted/STUDENT/{assignment}/timestamp.txt, and grade again"
+    )
+
+
+def _several_folders(entry: Entry, assignment: str) -> list[str]:
+    """The folders with work in them of a student's folder, where there are several and nothing else."""
+    pieces = _pieces_in(entry.path, assignment) if not (entry.problem or entry.who.numbers) else []
+    return pieces if len(pieces) > 1 and all((entry.path / p).is_dir() for p in pieces) else []
+
+
+def _several_in(folders: dict[str, list[str]]) -> str:
+    shown = [f"{name} ({', '.join(pieces[:MOST_NAMED])})" for name, pieces in list(folders.items())[:MOST_NAMED]]
+    return (
+        f"{archives.printable(', '.join(shown))}{', …' * (len(folders) > MOST_NAMED)}: graded as one student, by the "
+        "notebook in one of these folders. If they are several students, give that folder to a run of its own"
+    )
 
 
 def uses(
@@ -177,6 +212,12 @@ def _class(path: Path, assignment: str, scratch: Path) -> tuple[Path, list[list[
     Where several downloads of classes lie there side by side, folders or archives: what lies in each.
     """
     aside: list[Aside] = []
+    files, folders = ([n for n in names if (path / n).exists()] for names in OF_COURSE)
+    if files and folders and not (path / "submitted").is_dir():
+        raise CourseError(
+            f"{path} is a course folder, no download: it has {files[0]} and {folders[0]}/ in it. Give the folder or "
+            "the archive that the platform gave you."
+        )
     for depth in range(MOST_DEPTH):
         if path.is_file():
             if not archives.is_archive(path.name) or not _is_class(_names_in(path), assignment):
@@ -200,13 +241,15 @@ def _class(path: Path, assignment: str, scratch: Path) -> tuple[Path, list[list[
     listings = [listing]
     work = [p for p in listing if p.is_dir() or _is_work(p.name)]
     # One archive among others is a student's, whatever is in it.
-    if work and all(_is_class_archive(p) or _of_several(p) for p in work):
+    if (work and all(_is_class_archive(p) or _of_several(p) for p in work)) or _are_sections(work, assignment):
         for number, one in enumerate(work):
-            opened = _of_several(one) or _unpacked(one, scratch.with_name(f"{scratch.name}-{number}"), aside)
+            if one.is_dir():
+                opened = _of_several(one) or one
+            else:
+                opened = _unpacked(one, scratch.with_name(f"{scratch.name}-{number}"), aside)
+                aside.append(Aside(one, "unpacked: it holds the submissions of several students"))
             listing.remove(one)
             listings.append(_seen(opened, aside))
-            if not one.is_dir():
-                aside.append(Aside(one, "unpacked: it holds the submissions of several students"))
     return path, listings, list(dict.fromkeys(aside))
 
 
@@ -261,11 +304,29 @@ def _is_class(names: list[str], assignment: str) -> bool:
         return True
     if len(tops) == 1 and all("/" in n for n in names):
         return _is_class([n.partition("/")[2] for n in names], assignment)
+    return len(_pieces(names, assignment)) > 1
+
+
+def _pieces(names: list[str], assignment: str) -> list[str]:
+    """What is work, or has work in it, at the top of files of these names; nothing where they are one submission."""
     own = [n for n in names if "/" not in n]
-    if any(n.lower() == f"{assignment}.ipynb" for n in own) or {"artifacts", assignment} & set(tops):
-        return False
-    handed_in = {n.partition("/")[0] for n in names if _is_work(n)}
-    return len(handed_in) > 1
+    if any(n.lower() == f"{assignment}.ipynb" for n in own) or {"artifacts", assignment} & set(_tops(names)):
+        return []
+    return list(dict.fromkeys(n.partition("/")[0] for n in names if _is_work(n) and not archives.is_junk(n)))
+
+
+def _pieces_in(folder: Path, assignment: str) -> list[str]:
+    """The same of a folder that no platform named; nothing where it is something else."""
+    if not folder.is_dir() or folder.is_symlink() or _platform_of(folder.name):
+        return []
+    return _pieces([f.relative_to(folder).as_posix() for f in _files(folder)], assignment)
+
+
+def _are_sections(folders: list[Path], assignment: str) -> bool:
+    """Whether each of these folders has work of several, and what lies in one is called as nothing in the others."""
+    inside = [_pieces_in(folder, assignment) for folder in folders]
+    names = [name for one in inside for name in one]
+    return len(folders) > 1 and all(len(one) > 1 for one in inside) and len(set(names)) == len(names)
 
 
 def _tops(names: Iterable[str]) -> list[str]:
@@ -331,7 +392,13 @@ BLACKBOARD = re.compile(
 BLACKBOARD_TIME = "%Y-%m-%d-%H-%M-%S"
 RECEIPT = re.compile(r"^Name:\s*(?P<name>.*?)\s*\((?P<id>[^()]+)\)\s*$", re.MULTILINE)
 BRIGHTSPACE = re.compile(r"^(?P<unit>\d+)-(?P<user>\d+) ?- (?P<name>.+?) ?- (?P<time>.*\d{4}.*)$")
-BRIGHTSPACE_TIMES = ("%b %d, %Y %I%M %p", "%B %d, %Y %I%M %p", "%d %b, %Y %H%M", "%d %B, %Y %H%M", "%d %B %Y %H%M")
+# May 18, 2025 1224 PM; 18 mai 2026 12h24; 18 de mayo de 2026 12:24.
+BRIGHTSPACE_TIME = re.compile(
+    r"^(?:(?P<first>[^\W\d]+)\.? (?P<late_day>\d{1,2})|(?P<day>\d{1,2})\.? (?:de )?(?P<month>[^\W\d]+)\.?),? (?:del? )?"
+    r"(?P<year>\d{4}),? (?P<hour>\d{1,2})[h:.]?(?P<minute>\d\d)(?: ?(?P<half>[ap])\.? ?m\.?)?$"
+)
+# In these no name means two months.
+LANGUAGES = ("en", "fr", "de", "es", "it", "pt", "nl", "sv", "da", "nb", "fi", "tr")
 ILIAS = re.compile(r"^(?P<last>[^_]+)_(?P<first>[^_]+)_(?P<login>.+)_(?P<id>\d+)$")
 ILIAS_FILE, ILIAS_TIME = re.compile(r"^(?P<time>\d{14})_(?P<file>.+)$"), "%Y%m%d%H%M%S"
 GRADESCOPE, GRADESCOPE_ABOUT = re.compile(r"^submission_(?P<id>\d+)$"), "submission_metadata.yml"
@@ -409,7 +476,7 @@ def _plain(path: Path, assignment: str) -> Entry | list[Entry] | Aside:
         label, number = _without_copy(archives.stem(path.name))
     else:
         label, number = path.name, 0
-    short = re.sub(rf"^{re.escape(assignment)}[-_ ]", "", label) or label
+    short = re.sub(rf"^{re.escape(assignment)}[-_ ]", "", label, flags=re.IGNORECASE) or label
     of_a_group = re.sub(r"_\d+$", "", short)
     who = Identity(short, ids=(short,), names=(short,), group=of_a_group)
     nested = path / assignment
@@ -428,18 +495,18 @@ def _holds_work(folder: Path) -> bool:
 
 
 def _without_copy(stem: str) -> tuple[str, int]:
-    """("ada", 1) of "ada (1)": what browsers make of a file that is there already."""
+    """("ada", 1) of "ada (1)": what browsers make of a file that is there already; ("ada", 0) of "Copy of ada"."""
+    stem = re.sub(r"^Copy of (?=.)|(?<=.) - Copy$", "", stem, flags=re.IGNORECASE)
     found = re.match(r"^(.+?) ?\((\d{1,3})\)$", stem)
     return (found[1], int(found[2])) if found else (stem, 0)
 
 
 def _timestamp(folder: Path) -> datetime | None:
-    """When nbgrader says that it came; None where it says nothing, or no time."""
+    """When nbgrader says that it came, with its zone if it names one; None where it says nothing, or no time."""
     try:
-        arrived = arrival(folder / STAMP)
+        return stamped(folder / STAMP)
     except CourseError:
         return None
-    return arrived.replace(tzinfo=UTC) if arrived else None
 
 
 def _canvas(listing: list[Path], assignment: str) -> Found:
@@ -462,15 +529,27 @@ def _canvas(listing: list[Path], assignment: str) -> Found:
             why = "a text or a link that was entered at Canvas, no file"
             found[path] = Aside(path, why, who=who, is_text=True)
             continue
-        name, number = _resubmitted(about["file"])
-        found[path] = Entry(path, who, name, (number, int(about["attachment"])), late=bool(about["late"]), adds=True)
-    return found
+        # Attachments are numbered as they come, whatever they are called.
+        attempt = (int(about["attachment"]), path.name)
+        found[path] = Entry(path, who, about["file"], attempt, late=bool(about["late"]), adds=True)
+    entries = [e for e in found.values() if isinstance(e, Entry)]
+    names = defaultdict(set)
+    for entry in entries:
+        names[entry.who].add(entry.name)
+    return found | {e.path: replace(e, name=_first_name(e.name, names[e.who])) for e in entries}
 
 
-def _resubmitted(name: str) -> tuple[str, int]:
-    """("hw1.ipynb", 2) of "hw1-2.ipynb"."""
+def _first_name(name: str, others: Collection[str]) -> str:
+    """ "hw1.ipynb" of "hw1-2.ipynb", as Canvas calls it when it comes again.
+
+    A student's own "team-7.zip" keeps its number where it came again itself, as "team-7-1.zip".
+    """
+    return name if any(_without_number(n) == name for n in others if n != name) else _without_number(name)
+
+
+def _without_number(name: str) -> str:
     found = RESUBMITTED.match(name)
-    return (found["stem"] + found["ending"], int(found["number"])) if found else (name, 0)
+    return found["stem"] + found["ending"] if found else name
 
 
 def _moodle(listing: list[Path], assignment: str) -> Found:
@@ -513,13 +592,30 @@ def _blackboard(listing: list[Path], assignment: str) -> Found:
             said = RECEIPT.search(stream.read(2**16).decode("utf-8-sig", "replace"))
         if said:
             receipts[one["before"]] = Identity(said["id"], ids=(said["id"],), names=(said["name"],))
+    logins = _logins({one["before"] for one in named.values()}, receipts)
     for path, one in named.items():
         if one["receipt"]:
             continue
-        login = one["before"].rpartition("_")[2]
         time = _moment(one["time"], BLACKBOARD_TIME)
-        who = receipts.get(one["before"], Identity(login, ids=(login,)))
+        who = receipts.get(one["before"]) or logins[one["before"]]
         found[path] = Entry(path, who, one["file"], (str(time),), time)
+    return found
+
+
+def _logins(names: Collection[str], receipts: Mapping[str, Identity]) -> dict[str, Identity]:
+    """{assignment_login: whose login it may be}; either may have a _ in it.
+
+    The assignment is what receipts leave of a name, else what all have in common up to a _. Where it may end at
+    several, each of the logins may be it.
+    """
+    told = {n.removesuffix(who.label) for n, who in receipts.items() if n.endswith(f"_{who.label}")}
+    parts = {name: [name[: k + 1] for k, c in enumerate(name[:-1]) if c == "_"] for name in names}
+    found = {}
+    for name, mine in parts.items():
+        shared = [start for start in mine if (start in told if told else all(start in p for p in parts.values()))]
+        before = shared or mine
+        logins = tuple(name.removeprefix(s) for s in before) or (name,)
+        found[name] = Identity(logins[-1 if shared and len(names) > 1 else 0], ids=logins)
     return found
 
 
@@ -536,19 +632,34 @@ def _brightspace(listing: list[Path], assignment: str) -> Found:
         if one and path.is_dir():
             who = Identity(f"{one['name']}-{one['user']}", numbers=(one["user"],), names=(one["name"],))
             time = _brightspace_time(one["time"])
-            # What cannot be read as a time comes first, in the order of its letters.
-            found[path] = Entry(path, who, attempt=(time is not None, str(time or one["time"])), time=time)
+            found[path] = Entry(path, who, attempt=(str(time),) if time else (0,), time=time)
         elif one is None and path.name.lower() == "index.html":
             found[path] = Aside(path, "Brightspace's list of what is in the download")
     return found if any(isinstance(e, Entry) for e in found.values()) else {}
 
 
 def _brightspace_time(text: str) -> datetime | None:
-    for form in BRIGHTSPACE_TIMES:
-        hours = re.sub(r"\b(\d)(\d\d)(?= [AP]M$)", r"0\1\2", text.strip())
-        if time := _moment(hours, form):
-            return time
-    return None
+    """The time that a name says in one of our languages; None for all others."""
+    one = BRIGHTSPACE_TIME.match(unicodedata.normalize("NFKC", text).casefold().strip())
+    if one is None:
+        return None
+    month = _months().get(one["first"] or one["month"])
+    hour = int(one["hour"]) % 12 + 12 * (one["half"] == "p") if one["half"] else int(one["hour"])
+    day = int(one["late_day"] or one["day"])
+    try:
+        return datetime(int(one["year"]), month, day, hour, int(one["minute"])) if month else None
+    except ValueError:
+        return None
+
+
+@cache
+def _months() -> dict[str, int]:
+    """{name of a month, whole or cut short, by itself or in a date: its number}, in all of our languages."""
+    from babel import Locale
+
+    forms = [m for language in LANGUAGES for m in Locale(language).months.values()]
+    names = [form[width] for form in forms for width in ("wide", "abbreviated")]
+    return {name.casefold().strip("."): number for months in names for number, name in months.items()}
 
 
 def _ilias(listing: list[Path], assignment: str) -> Found:
@@ -634,6 +745,9 @@ def _students(entries: list[Entry], roster: Roster | None, platform: str) -> dic
     """{id: what is the student's}. Of a group's work each member has a copy."""
     students: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
+        if roster and (why := roster.contradiction(_of_group(entry.who, roster), platform)):
+            numbers = f" (Moodle's numbers are others in each homework, {FILE} needs none)" * (platform == "moodle")
+            entry = replace(entry, problem=f"{UNCLEAR}: {why}. Set {FILE} right{numbers}, and grade again.")
         for student in _ids(entry.who, roster, platform):
             students[student].append(entry)
     return students
@@ -641,9 +755,14 @@ def _students(entries: list[Entry], roster: Roster | None, platform: str) -> dic
 
 def _ids(who: Identity, roster: Roster | None, platform: str) -> list[str]:
     """The ids of whom an identity means: of one, or of the members of a group."""
-    known = roster.student(who, platform) if roster else None
+    known = roster.student(_of_group(who, roster), platform) if roster else None
     members = roster.members(who.group) if roster and known is None and who.group else []
     return [student_id(label) for label in [s.id for s in members] or [known.id if known else who.label]]
+
+
+def _of_group(who: Identity, roster: Roster) -> Identity:
+    """The same without its number where it is called as a group of the roster: it is the group's, and no student's."""
+    return replace(who, numbers=()) if who.group and roster.members(who.group) else who
 
 
 def _named(aside: Aside, roster: Roster | None, platform: str) -> list[Aside]:
@@ -653,6 +772,11 @@ def _named(aside: Aside, roster: Roster | None, platform: str) -> list[Aside]:
 
 def _attempts(student: str, entries: list[Entry], root: Path, aside: list[Aside]) -> list[Submission]:
     """A student's attempts, the earliest first. What only an earlier one holds is said in `aside`."""
+    if problem := next((e.problem for e in entries if e.problem), ""):
+        return [replace(_submission(student, entries, 1, 1), problem=problem)]
+    if len({person for e in entries if (person := _person(e.who))}) > 1:
+        why = f"the platform has them as two people: give each a row of their own in {FILE}, and grade again"
+        return [_unsettled(_submission(student, entries, 1, 1), entries, root, f"lead to {student}, and {why}.")]
     alike = Counter(e.name or e.path.name for e in entries if e.attempt == (0,))
     if alike and max(alike.values()) > 1:  # in two downloads of one class
         return [_unsettled(_submission(student, entries, 1, 1), entries, root)]
@@ -670,16 +794,18 @@ def _attempts(student: str, entries: list[Entry], root: Path, aside: list[Aside]
     return attempts
 
 
-def _unsettled(one: Submission, entries: list[Entry], root: Path) -> Submission:
+def _person(who: Identity) -> tuple[str, ...]:
+    """What a platform tells people apart by; nothing where no platform named it."""
+    return who.numbers or (who.ids if who.ids != who.names else ())
+
+
+def _unsettled(one: Submission, entries: list[Entry], root: Path, why: str = "") -> Submission:
     """A submission that is one of several things, and nobody but a person can say which."""
     paths = [e.path.relative_to(root) if e.path.is_relative_to(root) else e.path for e in entries]
     *others, last = (archives.printable(str(p)) for p in paths)
     both = "both" if len(paths) == 2 else "all"
-    return replace(
-        one,
-        problem=f"{', '.join(others)} and {last} {both} belong to {one.student}, and nothing says which is the later "
-        "one: keep one of them.",
-    )
+    why = why or f"belong to {one.student}, and nothing says which is the later one: keep one of them."
+    return replace(one, problem=f"{', '.join(others)} and {last} {both} {why}")
 
 
 def _of_single_files(student: str, entries: list[Entry], aside: list[Aside]) -> list[Submission]:
@@ -732,8 +858,12 @@ def notes(download: Download) -> list[str]:
     if several:
         others = counted(sum(several.values()) - len(several), "other attempt")
         said.append(f"{len(several)} handed in several times, {others}")
-    if download.strangers:
-        said.append(f"not in the roster: {', '.join(download.strangers)}")
+    said += download.said
+    unclear = [s for s, mine in download.attempts.items() if mine[-1].problem.startswith(UNCLEAR)]
+    if unclear:
+        said.append(f"nobody can say whose, and not graded: {', '.join(unclear)}")
+    if strangers := [s for s in download.strangers if s not in unclear]:
+        said.append(f"not in the roster: {', '.join(strangers)}")
     if texts := download.only_texts:
         said.append(f"handed in a text, no file: {', '.join(texts)}")
     if nothing := [i for i in download.missing if i not in texts]:

@@ -19,7 +19,7 @@ from autograder.files import write_atomically
 from autograder.grading import moved, report
 from autograder.grading.batch import FORMULA, table_text
 from autograder.grading.penalties import Deadlines
-from autograder.roster import Identity, Roster, Student, folded, lines_of
+from autograder.roster import TOLD, Identity, Roster, Student, folded, lines_of
 
 OWN = ("id", "name", "email", "points", "max_points", "late_penalty", "total", "why_none")
 EXCUSED = "EX"
@@ -139,7 +139,8 @@ def fill(
         if row[sheet.column].strip().upper() == EXCUSED:
             filled.without.append(f"{name}: excused")
         elif final is None:
-            filled.without.append(f"{name}: {'handed in nothing' if student else 'not known here'}")
+            unknown = roster.contradiction(who, platform) or "not known here"
+            filled.without.append(f"{name}: {'handed in nothing' if student else unknown}")
         elif final.total is None:
             filled.without.append(f"{name}: {final.why}")
         else:
@@ -158,8 +159,7 @@ def _roster_of(known: list[Final]) -> Roster:
     students = []
     for final in known:
         name, number = moved.parts(final.student)
-        lms: dict[str, tuple[str, ...]] = {"lms": (number,)} if number else {}
-        students.append(Student(final.student, name, lms=lms))
+        students.append(Student(final.student, name, lms={"lms": (number or final.student,)}))
     return Roster(students)
 
 
@@ -184,19 +184,24 @@ def _number(value: float, comma: bool) -> str:
 
 @dataclass
 class Table:
-    """A CSV file, which is written as it was read: its separator, its line ends, its byte order mark."""
+    """A CSV file, which is written as it was read: its separator, its line ends, its byte order mark.
+
+    told: the line before the header that names the separator, as Excel puts it there. What was UTF-16 becomes UTF-8
+    with a mark, which every platform takes.
+    """
 
     header: list[str]
     rows: list[list[str]]
     separator: str
     line_end: str
     mark: bool
+    told: str = ""
 
     def written(self) -> str:
         text = io.StringIO()
         writer = csv.writer(text, delimiter=self.separator, lineterminator=self.line_end)
         writer.writerows([self.header, *self.rows])
-        return ("\ufeff" if self.mark else "") + text.getvalue()
+        return ("\ufeff" if self.mark else "") + self.told + text.getvalue()
 
 
 @dataclass
@@ -216,23 +221,25 @@ class Sheet:
 def _table(content: bytes, platform: str) -> Table:
     if len(content) > MOST_BYTES:
         raise CourseError(f"The file has {len(content) / 2**20:.0f} MB: that is no grade file.")
+    is_wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
     try:
-        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8")
+        text = content.decode("utf-16" if is_wide else "utf-8")
     except UnicodeDecodeError:
         where = platform.title()
         raise CourseError(
             f"The file is no UTF-8: export it from {where} again, and do not save it elsewhere."
         ) from None
-    mark = text.startswith("\ufeff")
+    mark = is_wide or text.startswith("\ufeff")
     text = text.removeprefix("\ufeff")
-    first = text.partition("\n")[0]
-    separator = max(",;\t", key=first.count)
+    told = TOLD.match(text)
+    first = text.lstrip("\r\n").partition("\n")[0]
+    separator = told[1] if told else max(",;\t", key=first.count)
     rows = [row for _, row in lines_of(text, f"The file of {platform.title()}")]
     if len(rows) < 2:
         raise CourseError("The file has no rows: export it from the platform, with its students in it.")
     width = max(map(len, rows))
     header, *others = [r + [""] * (width - len(r)) for r in rows]
-    return Table(header, others, separator, "\r\n" if first.endswith("\r") else "\n", mark)
+    return Table(header, others, separator, "\r\n" if first.endswith("\r") else "\n", mark, told[0] if told else "")
 
 
 def _find(table: Table, names: tuple[str, ...], what: str, platform: str) -> int:
@@ -301,19 +308,23 @@ def _canvas(table: Table, assignment: str, column: str) -> Sheet:
     heads = [k for k, row in enumerate(table.rows) if row[student].strip().startswith(POINTS_POSSIBLE)]
     rows = [k for k, row in enumerate(table.rows) if k not in heads and row[number].strip()]
     most = _value(table.rows[heads[0]][chosen]) if heads else None
-    comma = any(re.fullmatch(r"\s*\d+,\d+\s*", cell) for row in table.rows for cell in row[last + 1 :])
+    numbers = [row[chosen] for row in table.rows] + [cell for k in heads for cell in table.rows[k][last + 1 :]]
+    comma = any(re.fullmatch(r"\s*\d+,\d+\s*", cell) for cell in numbers)
 
     def who(row: list[str]) -> Identity:
-        return Identity(row[number], tuple(row[k] for k in ids if row[k]), (row[number],), (row[student],))
+        return Identity(row[student], tuple(row[k] for k in ids if row[k]), (row[number],), (row[student],))
 
     return Sheet(chosen, rows, who, [student], most, comma)
 
 
 def _moodle(table: Table, assignment: str, column: str) -> Sheet:
-    """The headers are in the site's language: columns are known by what stands in them."""
+    """The headers are in the site's language: columns are known by what stands in them.
+
+    The grade stands before the maximum grade, and that before whether a grade can be changed.
+    """
     cells = list(zip(*table.rows, strict=True))
     identifiers = [k for k, c in enumerate(cells) if all(re.fullmatch(r"\D+\d+", text.strip()) for text in c)]
-    limits = [k for k, c in enumerate(cells) if k and len({_value(t) for t in c}) == 1 and _value(c[0]) is not None]
+    limits = [k for k in range(1, len(cells)) if _is_maximum(cells, k)]
     if not identifiers or not (limits or column):
         raise CourseError(
             "This is no grading worksheet of Moodle: there is no column of identifiers (Participant 123), or none with "
@@ -323,10 +334,14 @@ def _moodle(table: Table, assignment: str, column: str) -> Sheet:
     identifier = identifiers[0]
     if column:
         chosen = _grade_column(table, assignment, column, list(range(len(table.header))), "Moodle")
-    else:
+    elif len(limits) == 1:
         chosen = limits[0] - 1
+    else:
+        may_be = _listed([table.header[k - 1] for k in limits])
+        raise CourseError(f"Several columns of this file may be the grades: {may_be}. Say which with --column.")
     mails = [k for k, c in enumerate(cells) if any("@" in t for t in c)]
     names = [k for k in range(identifier + 1, chosen) if k not in mails][:1]
+    limits = [k for k in limits if k == chosen + 1]
     most = _value(cells[limits[0]][0]) if limits else None
     comma = any("," in cells[k][0] for k in limits)
 
@@ -338,6 +353,14 @@ def _moodle(table: Table, assignment: str, column: str) -> Sheet:
         )
 
     return Sheet(chosen, list(range(len(table.rows))), who, names, most, comma)
+
+
+def _is_maximum(cells: list[tuple[str, ...]], k: int) -> bool:
+    """Whether a column has one number, before it numbers or nothing, and behind it the site's words for yes and no."""
+    same = len({_value(text) for text in cells[k]}) == 1 and _value(cells[k][0]) is not None
+    before = all(not text.strip() or _value(text) is not None for text in cells[k - 1])
+    behind = {text.strip() for text in cells[k + 1]} if k + 1 < len(cells) else set()
+    return same and before and len(behind) <= 2 and all(text and _value(text) is None for text in behind)
 
 
 def _brightspace(table: Table, assignment: str, column: str) -> Sheet:
@@ -393,6 +416,11 @@ def write(
     scale: bool = False,
 ) -> Filled:
     """Write the grade file that a platform takes. Raises CourseError."""
+    if platform == "csv" and (file or column or scale):
+        raise CourseError(
+            "--to csv writes the kit's own table, of the gradebook's points: it takes no --file, no --column and "
+            "no --scale. Leave them out, or say which platform's file is to be filled in."
+        )
     known = finals(course, assignment, roster)
     if platform == "csv":
         filled = Filled(

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from autograder import assignments
 from autograder.course import Course
 from autograder.grading import by_hand
-from autograder.roster import Identity, Roster
+from autograder.roster import Identity, Roster, Student
 
 
 def parts(student: str) -> tuple[str, str]:
@@ -25,10 +25,15 @@ def whose(students: Collection[str], roster: Roster | None) -> dict[str, str]:
     if roster is None:
         return {}
     strangers = sorted(set(students) - {s.id for s in roster.students})
-    by_number = {s: roster.student(Identity("", numbers=(number,))) for s in strangers if (number := parts(s)[1])}
-    by_name = {}
+    by_number: dict[str, Student | None] = {}
+    by_name: dict[str, Student | None] = {}
     for student in strangers:
         name, number = parts(student)
+        who = Identity("", numbers=(number,) if number else (), names=(name,))
+        if roster.contradiction(who) or (roster.has("moodle") and roster.contradiction(who, "moodle")):
+            by_name[student] = None
+            continue
+        by_number[student] = roster.student(Identity("", numbers=(number,))) if number else None
         found = roster.student(Identity(student, names=(name,)))
         by_name[student] = None if found and number and found.lms else found
     often = Counter(found.id for found in by_name.values() if found)
@@ -47,7 +52,8 @@ def notes(course: Course, roster: Roster | None) -> list[str]:
     if roster is None or not (course.root / "gradebook.db").exists():
         return []
     graded = {name: by_hand.read(course, name) for name in assignments.names()}
-    found = whose(set().union(*graded.values()), roster)
+    # Of each homework by itself: Moodle gives a student another number in the next one.
+    found = dict(sorted(pair for students in graded.values() for pair in whose(students, roster).items()))
     strangers = [old for old, new in found.items() if not new]
     said = [f"graded, and not in the roster: {', '.join(strangers)}"] if strangers else []
     for old, new in ((old, new) for old, new in found.items() if new):

@@ -4,29 +4,23 @@ Nothing is run here. Whatever was changed is said in words that student and TA b
 """
 
 import copy
-import importlib.metadata
 import itertools
 import json
 import re
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from autograder.assignments import is_answered
 from autograder.course import CourseError
-from autograder.files import MANIFEST
+from autograder.files import MANIFEST, MOST_CELLS, MOST_NOTEBOOK, MOST_SOURCE, MOST_SOURCES, installed
 from autograder.grading import choice, outputs, pictures
 from autograder.grading.submissions import SECRET, STAMP, is_file_name, shown
 from autograder.notebooks import CHECK_CALL, DRAWN, TRAINED
 
-MOST_NOTEBOOK = 40 * 2**20  # bytes of a notebook, with the outputs that a student left in it
-MOST_SOURCE = 2**18  # characters of one cell: thirty times the longest of the solutions
-MOST_SOURCES = 2**21  # of all cells
 MOST_ANSWER = 20_000  # characters of a written answer: ten pages
 MOST_CHANGES = 40  # said of one submission
-MOST_CELLS = 2000
 MOST_REASONS, MOST_REASON = 3, 200  # why there is no notebook; characters of each
 RENAMED = "The notebook is called"
 MOST_ACTIVE = 2**17  # characters of Markdown made HTML in one notebook: five times the text of an assignment
@@ -265,13 +259,7 @@ def _shadows(name: str) -> str | None:
     if not re.search(r"\.(py|pyc|pyd|so|pth)$", name):
         return None
     top = parts[0].split(".")[0]
-    return top if top in _installed() else None
-
-
-@cache
-def _installed() -> frozenset[str]:
-    ours = {"deepul_utils", "autograder", "sitecustomize", "usercustomize"}
-    return frozenset(ours | sys.stdlib_module_names | set(importlib.metadata.packages_distributions()))
+    return top if top in installed() else None
 
 
 class _Merged:

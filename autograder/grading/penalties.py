@@ -1,9 +1,11 @@
 """Due dates, extensions and late penalties in nbgrader's gradebook: as course.toml and roster.csv say now."""
 
+import contextlib
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,7 @@ class Deadlines:
         try:
             for assignment in gradebook.assignments:
                 self._assignment(assignment)
-            for assignment in sorted(gradebook.assignments, key=lambda a: (a.duedate or datetime.max, a.name)):
+            for assignment in sorted(gradebook.assignments, key=_order):
                 for submission in self._submissions(gradebook, assignment, students):
                     try:
                         self._submission(submission, left)
@@ -86,7 +88,7 @@ class Deadlines:
     def _submission(self, submission, left: dict[str, int]) -> None:
         """When it came, how much longer its student had, and what it loses. left: {student: free days}."""
         student, name = submission.student_id, submission.assignment.name
-        arrived = arrival(self.root / "submitted" / student / name / STAMP)
+        arrived = arrival(self.root / "submitted" / student / name / STAMP, self.settings.zone)
         if arrived and arrived != submission.timestamp:
             submission.timestamp = arrived
         is_due = submission.assignment.duedate is not None  # else there is nothing to extend
@@ -96,16 +98,46 @@ class Deadlines:
             submission.extension = longer or None
             self._own.put(bool(longer), "extension", name, student)
         policy, before = self.policy(name), submission.late_submission_penalty or 0.0
-        days = policy.days_late(timedelta(seconds=submission.total_seconds_late if is_due else 0))
-        free = min(days, left[student])
+        penalty, free = self._lost(submission, left[student])
         left[student] -= free
-        penalty = policy.penalty(days, free, submission.score, submission.max_score) if days else 0.0
         if policy == late.LatePolicy() and before != (self._own.get("penalty", name, student) or 0.0):
             return  # somebody else's
         if penalty != before:
             for number, notebook in enumerate(submission.notebooks):
                 notebook.late_submission_penalty = penalty if penalty and not number else None
         self._own.put(penalty, "penalty", name, student)
+
+    def _lost(self, submission, left: int) -> tuple[float, int]:
+        """(the points that a submission loses, the free days that it takes of those that are left)."""
+        is_due, policy = submission.assignment.duedate is not None, self.policy(submission.assignment.name)
+        days = policy.days_late(timedelta(seconds=submission.total_seconds_late if is_due else 0))
+        if not days:
+            return 0.0, 0
+        free = policy.needed(days, left, submission.score, submission.max_score)
+        return policy.penalty(days, free, submission.score, submission.max_score), free
+
+    def would_lose(self, gradebook: Any, name: str, student: str, arrived: datetime | None, score: float) -> float:
+        """The points that a submission of an assignment would lose that came then; none where nobody knows when.
+
+        The gradebook is up to date. score: what its checks earn.
+        """
+        from nbgrader.api import MissingEntry
+
+        assignment = gradebook.find_assignment(name)
+        if arrived is None or assignment.duedate is None:
+            return 0.0
+        left, longer = self.settings.late.free_days, timedelta(0)
+        for other in takewhile(lambda a: a is not assignment, sorted(gradebook.assignments, key=_order)):
+            with contextlib.suppress(MissingEntry):
+                left -= self._lost(gradebook.find_submission(other.name, student), left)[1]
+        with contextlib.suppress(MissingEntry):
+            longer = gradebook.find_submission(name, student).extension or longer
+        if student in self._students:
+            longer = self._extension(self._students[student], name) or longer
+        came = arrived if arrived.tzinfo else arrived.replace(tzinfo=self.settings.zone)
+        policy = self.policy(name)
+        days = policy.days_late(came - assignment.duedate.replace(tzinfo=UTC) - longer)
+        return policy.penalty(days, policy.needed(days, left, score, assignment.max_score), score, assignment.max_score)
 
     def _extension(self, student: Student, name: str) -> timedelta:
         """How much longer a student has for an assignment: by its own column, or by that of all."""
@@ -116,6 +148,11 @@ class Deadlines:
             return late.extension(text, self.settings.of(name).due, self.settings.zone)
         except ValueError as error:
             raise CourseError(f"roster.csv: the extension of {student.id} is {text!r}; {error}.") from None
+
+
+def _order(assignment) -> tuple[datetime, str]:
+    """In which order assignments take the free days."""
+    return assignment.duedate or datetime.max, assignment.name
 
 
 def _is_beyond_all_dates(submission) -> bool:

@@ -2,16 +2,18 @@
 
 import io
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from autograder.course import CourseError
 from autograder.files import MOST_BYTES, MOST_FILE, MOST_FILES
-from autograder.grading import archives
+from autograder.grading import archives, choice
 from autograder.grading.archives import Member
 from autograder.grading.archives import printable as shown
 
@@ -19,6 +21,11 @@ STAMP, SECRET = "timestamp.txt", "submission_secret.txt"  # nbgrader's own, besi
 MOST_NAME = 255  # bytes of one part of a name, as file systems have it
 MOST_PATH = 1000  # bytes of a whole name; it stands behind the course folder's own
 MOST_STAMP = 1000  # bytes of a timestamp.txt
+TIME = re.compile(
+    r"(?P<local>(?:19|20|21)\d\d-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)"
+    r" ?(?:(?P<offset>Z|[+-]\d\d(?::?\d\d)?)|(?P<name>[A-Za-z][\w+/-]*))?",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True)
@@ -63,12 +70,17 @@ def is_ordinary(path: Path) -> bool:
     return path.is_file() and not unusual(path)
 
 
-def arrival(file: Path) -> datetime | None:
-    """When a submission came, in UTC, by its timestamp.txt; None without one. Raises CourseError where it says no
-    time.
-    """
-    from nbgrader.utils import parse_utc
+def arrival(file: Path, zone: tzinfo) -> datetime | None:
+    """When a submission came, in UTC, by its timestamp.txt; None without one. zone: of a time that names none.
 
+    Raises CourseError where it says no time, or leaves open which one.
+    """
+    moment = stamped(file, zone)
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment else None
+
+
+def stamped(file: Path, zone: tzinfo | None = None) -> datetime | None:
+    """The same as it is written: with its zone, or with none, for whoever knows the course's."""
     if kind := unusual(file):
         raise CourseError(f"{file} is {kind}, which says no time: put a file in its place.")
     try:
@@ -79,11 +91,37 @@ def arrival(file: Path) -> datetime | None:
     except (OSError, UnicodeDecodeError) as error:
         raise CourseError(f"{file} cannot be read: {error}") from None
     try:
-        return parse_utc(text) if text else None
-    except (ValueError, ArithmeticError):  # numbers too large, and those that decimal refuses
+        return _moment(text, zone) if text else None
+    except (ValueError, OSError, ZoneInfoNotFoundError):
         raise CourseError(
-            f"{file} says {text[:60]!r}, which is no time: write one such as 2027-02-12 23:59:00 UTC."
+            f"{file} says {text[:60]!r}, which is no time, or not one only: write it such as 2027-02-12 23:59:00, in "
+            "the course's time zone, or 2027-02-12 23:59:00 UTC."
         ) from None
+
+
+def _moment(text: str, zone: tzinfo | None) -> datetime:
+    """A time with its zone: that of its offset, its name (CEST, as nbgrader writes it), or the course's, if given.
+
+    Raises ValueError where it is none, or clocks show it twice or never.
+    """
+    found = TIME.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    if found["offset"]:
+        return datetime.fromisoformat(f"{found['local']}{found['offset']}")
+    local, name = datetime.fromisoformat(found["local"]), found["name"]
+    first, second = (local.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if name == "UTC":
+        return local.replace(tzinfo=UTC)
+    if not name and zone is None:
+        return local
+    if name in (first.tzname(), second.tzname()):
+        return first if name == first.tzname() else second
+    if name:
+        first, second = (local.replace(tzinfo=ZoneInfo(name), fold=fold) for fold in (0, 1))
+    if first.utcoffset() != second.utcoffset():
+        raise ValueError(text)
+    return first
 
 
 def read(submission: Submission, assignment: str) -> tuple[dict[str, bytes], list[str]]:
@@ -103,16 +141,16 @@ def read(submission: Submission, assignment: str) -> tuple[dict[str, bytes], lis
             continue
         if kind:
             raise CourseError(f"{shown(part.path.name)} is {kind}, not a submission.")
-        files |= _read(part, left_out)
+        files |= _read(part, left_out, is_alone=not submission.beside)
         _bounded(submission.path.name, files)
-    return _opened(submission.path, files, left_out), left_out
+    return _opened(submission.path, files, left_out, assignment), left_out
 
 
-def _read(part: Part, left_out: list[str]) -> dict[str, bytes]:
+def _read(part: Part, left_out: list[str], is_alone: bool) -> dict[str, bytes]:
     path = part.path
     if path.is_dir():
         return _contents(path.name, _in_folder(path, left_out), left_out)
-    if archives.is_archive(path.name):
+    if is_alone and archives.is_archive(path.name):
         with path.open("rb") as stream:
             return _unpacked(stream, path.name, left_out)
     return _contents(path.name, iter([(part.name, path.stat().st_size, path.read_bytes)]), left_out)
@@ -131,11 +169,15 @@ def _bounded(name: str, files: dict[str, bytes]) -> None:
         raise CourseError(f"{name} holds more than {MOST_FILES:,} files.")
 
 
-def _opened(path: Path, files: dict[str, bytes], left_out: list[str]) -> dict[str, bytes]:
-    """With the contents of archives inside: of all, where no notebook lies beside them; else of those with weights."""
+def _opened(path: Path, files: dict[str, bytes], left_out: list[str], assignment: str) -> dict[str, bytes]:
+    """With the contents of archives inside: of all, where no notebook lies beside them; else of those with weights.
+
+    Raises CourseError where two of them hold a notebook.
+    """
     packed = [n for n in files if archives.is_archive(n) and not archives.is_junk(n)]
     has_notebook = _has(files, ".ipynb")
     inside: dict[str, bytes] = {}
+    notebooks: dict[str, set[bytes]] = {}  # of this assignment, in each archive
     for name in packed:
         said: list[str] = []
         try:
@@ -147,9 +189,17 @@ def _opened(path: Path, files: dict[str, bytes], left_out: list[str]) -> dict[st
             continue
         if has_notebook and (_has(content, ".ipynb") or not _has(content, ".safetensors")):
             continue  # another copy, or something else: it stays a file
+        if mine := {c for n, c in content.items() if _has([n], ".ipynb") and not choice.other(c, assignment)}:
+            notebooks[name] = mine
         inside |= {str(PurePosixPath(name).parent / n): c for n, c in content.items()}
         left_out += said
         del files[name]
+    if len({frozenset(mine) for mine in notebooks.values()}) > 1:
+        *others, last = map(shown, notebooks)
+        raise CourseError(
+            f"{', '.join(others)} and {last} {'all' if others[1:] else 'both'} hold a notebook, and nothing says which "
+            "is the later one: keep one of them."
+        )
     if not has_notebook and not _has(inside, ".ipynb"):
         deep = [n for n in inside if archives.is_archive(n) and not archives.is_junk(n)]
         left_out += [f"{shown(n)}: nested too deep to be opened, ask the student for one archive" for n in deep]

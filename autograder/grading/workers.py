@@ -372,9 +372,11 @@ def cluster(address: str) -> Iterator[Workers]:
     """A Dask cluster. Raises CourseError if it does not answer, or if Dask is not installed."""
     try:
         from distributed import Client
+        from distributed.comm import get_address_host_port, normalize_address
     except ModuleNotFoundError:
         raise CourseError("--cluster needs Dask: pip install -e '.[cluster]', in the kit's folder.") from None
     try:
+        get_address_host_port(normalize_address(address), strict=True)  # a client that has none waits when it ends
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
         raise CourseError(f"No Dask scheduler answers at {address}: {error}") from None

@@ -333,6 +333,7 @@ def listening_kernel(connection_file: Path, seed: int, home: Path = Path("/stude
     config.InteractiveShell.cache_size = 0  # Out[…] would keep every tensor that a cell ends in
     app = IPKernelApp.instance(config=config)
     app.initialize(["--IPKernelApp.quiet=True"])
+    _import_from_here()
     training.session = training.Session(home / "artifacts")
     training.session.grading = True
     training.seed_everything(seed)
@@ -340,6 +341,13 @@ def listening_kernel(connection_file: Path, seed: int, home: Path = Path("/stude
 
     kernel_side.serve(app.kernel, training.session)
     return app
+
+
+def _import_from_here() -> None:
+    """Modules beside the notebook are found, after Python's own, as IPython has it; with -P it leaves that out."""
+    first = next((k for k, path in enumerate(sys.path) if path.endswith("-packages")), 0)
+    if "" not in sys.path:
+        sys.path.insert(first, "")
 
 
 def give_up_privileges(limits: dict, sockets: seccomp.Families = seccomp.FAMILIES) -> None:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nbgrader import utils
 from nbgrader.preprocessors import ClearSolutions
 
 from autograder import assignments, notebooks, settings
@@ -29,7 +30,7 @@ from autograder.settings import DEFAULTS, AssignmentSettings, CourseSettings
 # sample more or less in a bin, on a processor that rounds otherwise.
 SAME_PICTURE = 0.02
 OPENING, CLOSING = "opening", "hand-in"  # the ids of cells that a release adds end so
-FOR_THE_FORMATTER = re.compile(r"  # fmt: skip$", re.MULTILINE)  # it says nothing to a student
+FOR_AUTHORS = re.compile(rf"(?:  # fmt: skip|{source.GIVEN})$", re.MULTILINE)  # it says nothing to a student
 
 
 def problems(assignment: Assignment) -> list[str]:
@@ -39,7 +40,16 @@ def problems(assignment: Assignment) -> list[str]:
     except OSError:
         return [f"There is no source: {assignment.source.relative_to(assignments.ROOT)}."]
     titles = source.titles(assignment.source.read_text(encoding="utf-8")) if assignment.source.suffix == ".py" else ()
-    return [*titles, *source.problems(assignment, cells), *(p for e in assignment.exercises for p in _of_tests(e))]
+    of_tests = (p for e in assignment.exercises for p in _of_tests(e))
+    return [*titles, *_numbers(assignment), *source.problems(assignment, cells), *of_tests]
+
+
+def _numbers(assignment: Assignment) -> Iterator[str]:
+    """Numbers of exercises that another assignment has, too."""
+    others = {e.number: e for a in assignments.every() for e in a.exercises if a.name != assignment.name}
+    for exercise in assignment.exercises:
+        if other := others.get(exercise.number):
+            yield f"{exercise} has a number that {other.name} of {other.assignment} has, too: give it another."
 
 
 def _of_tests(exercise: Exercise) -> Iterator[str]:
@@ -116,7 +126,8 @@ def _release(course: Course, assignment: str, own: CourseSettings, figures: bool
         replace(course, release=Path(aside)).generate_assignment(assignment)
         made = Path(aside) / assignment
         added = f"{opening.first_cell(own)}\n{opening.closing(assignments.get(assignment))[1]}"
-        _look_over(assignment, cells, added, made, course.release / assignment)
+        before = dict.fromkeys((course.release / assignment, Assignment(assignment).handout))
+        _look_over(assignment, cells, added, made, list(before))
         _swap(made, course.release / assignment)
     return course.release / assignment
 
@@ -127,28 +138,44 @@ def _beside(folder: Path) -> Path:
     return folder.parent
 
 
-def _look_over(assignment: str, cells: list[Cell], added: str, made: Path, before: Path) -> None:
-    """Raises SourceError for a handout that gives away a line of a solution. added: code that the release adds."""
+def _look_over(assignment: str, cells: list[Cell], added: str, made: Path, before: list[Path]) -> None:
+    """Raises SourceError for a handout that gives away a line of a solution. added: code that the release adds.
+
+    before: the folders of handouts that there may be already.
+    """
     handout = notebooks.read(made / f"{assignment}.ipynb")
-    lines = source.leaks([Cell(c.kind, FOR_THE_FORMATTER.sub("", c.source)) for c in cells], handout, added)
+    lines = source.leaks([Cell(c.kind, FOR_AUTHORS.sub("", c.source)) for c in cells], handout, added)
     if lines:
         raise SourceError(
             f"The handout of {assignment} would give away {counted(len(lines), 'line')}, and was not released; the "
             f"first: {lines[0]!r}."
         )
-    if not (before / f"{assignment}.ipynb").exists():
-        return
-    lost = source.stubs(notebooks.read(before / f"{assignment}.ipynb")) - source.stubs(handout)
-    given = [name for name in sorted(lost) if _defines(handout, name)]
-    if given:
-        raise SourceError(
-            f"{', '.join(given)} was for students to write in the handout from before, and would be given to them now: "
-            f"is a marker missing? If it is to be so, delete {before.name}/{assignment}.ipynb in {before.parent.name}/ "
-            "and release again."
+    for earlier in (folder / f"{assignment}.ipynb" for folder in before):
+        if earlier.exists() and (given := _newly_given(notebooks.read(earlier), handout)):
+            raise SourceError(
+                f"{given} Is a marker missing, or on the wrong line? If it is to be so, delete {earlier} and release "
+                "again."
+            )
+
+
+def _newly_given(before: list[Cell], handout: list[Cell]) -> str:
+    """What students had to write in the handout from before, and would be given now: a sentence; "" if nothing."""
+    stubs = source.stubs(handout)
+    lost = [name for name in sorted(source.stubs(before) - stubs) if defines(handout, name)]
+    if lost:
+        return (
+            f"{', '.join(lost)} was for students to write in the handout from before, and would be given to them now."
         )
+    had = {line.strip() for cell in before for line in cell.source.splitlines()}
+    for name, line in source.beside_stubs(handout):
+        if line not in had and name in source.stubs(before):
+            return (
+                f"{name} is for students to write, and would have a line that was not in the handout before: {line!r}."
+            )
+    return ""
 
 
-def _defines(handout: list[Cell], name: str) -> bool:
+def defines(handout: list[Cell], name: str) -> bool:
     """Whether a name such as "MADE.sample" is still defined there."""
     *owner, function = name.split(".")
     inside = rf"^class {owner[0]}\b.*?" if owner else ""
@@ -195,7 +222,7 @@ def write_source(assignment: str, target: Path, own: CourseSettings = DEFAULTS) 
         elif cell.cell_type == "code":
             grade = cell.metadata.get("nbgrader")  # a grade cell of the instructor's own, without check(…)
             cell.metadata = _metadata(cell.source, exercise) or ({"nbgrader": grade} if grade else {})
-            cell.source = FOR_THE_FORMATTER.sub("", cell.source)
+            cell.source = FOR_AUTHORS.sub("", cell.source)
     _add_questions(notebook.cells, here, own.of(assignment), answers)
     first = _made("code", opening.first_cell(own), f"{assignment}-{OPENING}-code")
     first.metadata["jupyter"] = {"source_hidden": True}  # folded: no student has to read it
@@ -311,13 +338,13 @@ class ClearToStubs(ClearSolutions):
     code_stub: dict[str, str]
 
     def _replace_solution_region(self, cell, language: str) -> bool:
-        if "### BEGIN SOLUTION" not in cell.source:
-            return False
-        if cell.cell_type == "markdown":
-            answer = cell.metadata["deepul"]["answer"]
+        answer = cell.metadata.get("deepul", {}).get("answer")
+        if answer and utils.is_solution(cell):  # to a question of the course's own, too
             questions = assignments.get_exercise(cell.metadata["deepul"]["exercise"]).questions
             cell.source = next(q.placeholder for q in questions if q.id == answer)
             return True
+        if "### BEGIN SOLUTION" not in cell.source:
+            return False
         exercise = assignments.get_exercise(cell.metadata["deepul"]["exercise"])
         self.code_stub = self.code_stub | {language: "raise NotImplementedError(@)"}
         replaced = super()._replace_solution_region(cell, language)

@@ -15,12 +15,13 @@ from autograder.assignments import ROOT, Assignment
 from autograder.handout.bundle import LEFT_OUT, toml
 
 VISIBILITIES = ("visible", "after_due_date", "after_published", "hidden")
+LEAST_MINUTES, MOST_MINUTES = 3, 24 * 60
 SANDBOXES = ("auto", "bubblewrap", "separate-user")
 RUNS = ("autograder/grading/gradescope.py", "autograder/grading/zygote.py", "autograder/grading/separate_zygote.py")
 RUNS_TOO = ("autograder/grading/kernel_side.py",)  # by its name
 PARTS = ("deepul_utils", "autograder/templates", "data", "LICENSE")
 # Of the staff's packages those that only other commands import, and what opens notebooks.
-NOT_NEEDED = re.compile(r"(copydetect|jupyter|jupytext|nbgrader|PyYAML|SQLAlchemy)==|--editable|--constraint|#")
+NOT_NEEDED = re.compile(r"(babel|copydetect|jupyter|jupytext|nbgrader|PyYAML|SQLAlchemy)==|--editable|--constraint|#")
 
 SETUP = """\
 #!/usr/bin/env bash
@@ -81,6 +82,8 @@ def settings(notebook: dict, assignment: str, **chosen) -> Settings:
     ours = {q.id for q in here.questions}
     written = sum(about["points"] for about in marked if about["grade_id"] in ours and about["grade"])
     made = Settings(assignment, sum(e.points for e in here.exercises), float(written), **chosen)
+    if not LEAST_MINUTES <= made.minutes <= MOST_MINUTES:
+        raise ValueError(f"--minutes {made.minutes:g}: there are {LEAST_MINUTES} to {MOST_MINUTES}, of a day.")
     for name, value, known in (("visibility", made.visibility, VISIBILITIES), ("sandbox", made.sandbox, SANDBOXES)):
         if value not in known:
             raise ValueError(f"--{name} {value}: there are {', '.join(known)}.")

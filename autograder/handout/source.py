@@ -8,6 +8,7 @@ import ast
 import difflib
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from autograder import notebooks
 from autograder.assignments import Assignment, Question
@@ -22,6 +23,11 @@ MARKER = re.compile(r"^[ ]*### (BEGIN|END) SOLUTION$")
 COMMENT = re.compile(r"(#+)\s*([^#]*)$")
 ALIKE = 0.75  # how much of a marker a short comment must have, or one of its words of "solution", to be mistyped
 SHORT = 30  # characters
+# A short comment alone on its line with one of these words may be a marker in other words.
+MARKS = {"begin", "beginning", "begins", "start", "starts", "end", "ends", "stop", "stops"}
+MARKS |= {"answer", "answers", "sol", "soln", "solved"}
+REGION = re.compile(r"^( *)### BEGIN SOLUTION\n(.*?)^ *### END SOLUTION$", re.MULTILINE | re.DOTALL)
+GIVEN = "  # given"  # ends a line behind a solution that students are given, though they reach it only with that
 STUB = re.compile(r"^\s*raise NotImplementedError\(.*\)$")
 NOT_IMPLEMENTED = re.compile(r'raise NotImplementedError\("Exercise \S+ is not implemented yet: ([\w.]+)"\)')
 
@@ -29,7 +35,7 @@ NOT_IMPLEMENTED = re.compile(r'raise NotImplementedError\("Exercise \S+ is not i
 def problems(assignment: Assignment, cells: list[Cell]) -> list[str]:
     """What is not in order in these cells of its source: a sentence each."""
     return [
-        *_markers(cells),
+        *(list(_markers(cells)) or _misplaced(cells, _given_before(assignment))),
         *_not_python(cells),
         *_headings(assignment, cells),
         *_checks(assignment, cells),
@@ -55,12 +61,67 @@ def _not_python(cells: list[Cell]) -> Iterator[str]:
     for number, cell in enumerate(cells):
         if cell.kind != "code" or cell.source.lstrip().startswith("%%"):
             continue
-        code = re.sub(r"^(\s*)[%!].*$", r"\1pass", cell.source, flags=re.MULTILINE)
         try:
-            ast.parse(code)
+            _parsed(cell.source)
         except SyntaxError as error:
             line = (cell.source.splitlines()[(error.lineno or 1) - 1 :] or [""])[0].strip()
             yield f"{_where(number, cell)}: Python cannot read line {error.lineno}, {line[:60]!r}: {error.msg}."
+
+
+def _parsed(source: str) -> ast.Module:
+    return ast.parse(re.sub(r"^(\s*)[%!].*$", r"\1pass", source, flags=re.MULTILINE))
+
+
+def _misplaced(cells: list[Cell], given: set[str]) -> Iterator[str]:
+    """Markers on a wrong line: nothing between them, half a statement, or code behind a stub, which nothing reaches.
+
+    given: what students have there already.
+    """
+    for number, cell in enumerate(cells):
+        if cell.kind != "code" or any(_not_python([cell])):
+            continue
+        where, lines = _where(number, cell), cell.source.splitlines()
+        for solution in REGION.finditer(cell.source):
+            if all(line.lstrip()[:1] in ("", "#") for line in solution[2].splitlines()):
+                yield f"{where}: there is no code between its ### BEGIN SOLUTION and ### END SOLUTION."
+        try:
+            behind = _behind_stubs(_parsed(REGION.sub(_stub, cell.source)))
+        except SyntaxError as error:
+            yield f"{where}: a marker divides a statement; line {error.lineno} would be no Python without the solution."
+            continue
+        for line in behind:
+            if not (lines[line - 1].endswith(GIVEN) or lines[line - 1].strip() in given):
+                yield (
+                    f"{where}: {lines[line - 1].strip()!r} stands behind a solution and would be given to students. "
+                    "### END SOLUTION belongs below it; if it is to be given, end the line in two blanks and # given."
+                )
+
+
+def _stub(solution: re.Match) -> str:
+    """What stands in the place of a solution, with as many lines."""
+    return f"{solution[1]}raise NotImplementedError" + "\n" * solution[0].count("\n")
+
+
+def _given_before(assignment: Assignment) -> set[str]:
+    """The lines behind stubs in the handout that there is."""
+    handout = assignment.handout / f"{assignment}.ipynb"
+    cells = notebooks.read(handout) if handout.exists() else []
+    with_stubs = [c.source for c in cells if NOT_IMPLEMENTED.search(c.source) and not any(_not_python([c]))]
+    return {s.splitlines()[line - 1].strip() for s in with_stubs for line in _behind_stubs(_parsed(s))}
+
+
+def _is_stub(statement: ast.AST) -> bool:
+    return isinstance(statement, ast.Raise) and ast.unparse(statement).startswith("raise NotImplementedError")
+
+
+def _behind_stubs(tree: ast.Module) -> Iterator[int]:
+    """The lines of the statements that follow a stub in its own block."""
+    for node in ast.walk(tree):
+        for _, block in ast.iter_fields(node):
+            statements = block if isinstance(block, list) else []
+            for one, following in pairwise(statements):
+                if _is_stub(one):
+                    yield following.lineno
 
 
 def _markers(cells: list[Cell]) -> Iterator[str]:
@@ -89,7 +150,7 @@ def _is_near_marker(line: str, kind: str) -> bool:
     """Whether a line that is no marker was to be one: a comment of code, a heading or a short line of text."""
     if kind == "code":
         comment = COMMENT.search(line)
-        return bool(comment) and _is_mistyped(*comment.groups())  # type: ignore[union-attr]  # there is one
+        return comment is not None and _is_mistyped(comment[1], comment[2], line.lstrip().startswith("#"))
     words = _words(line)
     if len(words) >= SHORT:
         return False
@@ -97,11 +158,16 @@ def _is_near_marker(line: str, kind: str) -> bool:
     return heading or _are_alike(words, "begin solution", "end solution")
 
 
-def _is_mistyped(hashes: str, comment: str) -> bool:
-    """Three hashes begin nothing but a marker, and no short comment of the course's speaks of a solution."""
+def _is_mistyped(hashes: str, comment: str, alone: bool) -> bool:
+    """Three hashes begin nothing but a marker, and no short comment of the course's speaks of a solution.
+
+    alone: whether nothing stands before it on its line; then it does not say begin, end or answer either.
+    """
     words = _words(comment)
     if len(hashes) == 3 or len(words) >= SHORT:
         return len(hashes) == 3
+    if alone and MARKS & set(words.split()):
+        return True
     return _are_alike(words, "begin solution", "end solution") or any(_are_alike(w, "solution") for w in words.split())
 
 
@@ -262,3 +328,37 @@ def _outside(cell: Cell) -> Iterator[str]:
 def stubs(handout: list[Cell]) -> set[str]:
     """What a handout asks for: names such as "MADE.sample"."""
     return {name for cell in handout if cell.kind == "code" for name in NOT_IMPLEMENTED.findall(cell.source)}
+
+
+def to_write(cells: list[Cell]) -> set[str]:
+    """What the handout of a source in order will ask for: names such as "MADE.sample"."""
+    found = set()
+
+    def visit(node: ast.AST, owners: tuple[str, ...]) -> None:
+        for child in ast.iter_child_nodes(node):
+            if _is_stub(child):
+                found.add(".".join(name for name in owners if name != "__init__"))
+            visit(child, (*owners, child.name) if isinstance(child, ast.ClassDef | ast.FunctionDef) else owners)
+
+    for cell in cells:
+        if cell.kind == "code" and REGION.search(cell.source):
+            visit(_parsed(REGION.sub(_stub, cell.source)), ())
+    return found
+
+
+def beside_stubs(handout: list[Cell]) -> Iterator[tuple[str, str]]:
+    """(what a handout asks for, a line of code that stands in the same function already), line by line."""
+    for cell in handout:
+        if cell.kind != "code" or not NOT_IMPLEMENTED.search(cell.source):
+            continue
+        lines = cell.source.splitlines()
+        for function in (n for n in ast.walk(_parsed(cell.source)) if isinstance(n, ast.FunctionDef)):
+            asked = [n for k in function.body for n in NOT_IMPLEMENTED.findall("\n".join(_lines_of(k, lines)))]
+            for statement in function.body[ast.get_docstring(function) is not None :] if asked else ():
+                for line in map(str.strip, _lines_of(statement, lines)):
+                    if line and not line.startswith("#") and not STUB.match(line):
+                        yield asked[0], line
+
+
+def _lines_of(statement: ast.stmt, lines: list[str]) -> list[str]:
+    return lines[statement.lineno - 1 : statement.end_lineno]

@@ -29,7 +29,17 @@ def problems(assignment: str) -> list[str]:
         return issues
     cells = notebooks.read(here.source)
     of_exercises = [p for e in here.exercises for p in _of(e, notebooks.section(cells, e.number))]
+    of_exercises += _is_still_to_write(here, cells)
     return of_exercises + _changes_match(here, cells) + list(_are_judged(here)) + _figures_exist(here, cells)
+
+
+def _is_still_to_write(assignment: Assignment, cells: list[Cell]) -> Iterator[str]:
+    """What students write in the handout that there is, and the source gives to them."""
+    handout = assignment.handout / f"{assignment}.ipynb"
+    before = source.stubs(notebooks.read(handout)) if handout.exists() else set()
+    for name in sorted(before - source.to_write(cells)):
+        if build.defines(cells, name):
+            yield f"{name} is to be written in the handout, and has no ### BEGIN SOLUTION in the source."
 
 
 def unreadable(assignment: Assignment) -> list[str]:

@@ -60,6 +60,8 @@ def _require_new(name: str, family: str, title: str, number: str) -> None:
         raise ValueError("A title is one line of letters.")
     if number and not assignments.NUMBER.fullmatch(number):
         raise ValueError(f"The number {number!r} is not like 1.2, 12 or E7.1.")
+    if owner := next((e for a in assignments.every() for e in a.exercises if e.number == number), None):
+        raise ValueError(f"{owner.name} of {owner.assignment} has the number {number}; {_next_number()} is free.")
 
 
 def _words(name: str, title: str, number: str) -> dict[str, str]:

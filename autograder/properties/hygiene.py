@@ -84,7 +84,10 @@ def one_example(function: Callable, x: np.ndarray) -> Finding:
             "Two examples differ from what they give among others, too: something is computed over the batch, such as "
             "the statistics of a batch norm in training mode, or it is random."
         )
-    return Finding(0.0, f"alone an example gives {error:.2g} more or less", required, error, SAME, slip=slip)
+    measured = (
+        f"alone an example gives {error:.2g} more or less" if np.isfinite(error) else "alone it is nan or infinite"
+    )
+    return Finding(0.0, measured, required, error, SAME, slip=slip)
 
 
 def drawn_anew(

@@ -118,6 +118,8 @@ def formula(
     if error[worst] <= FORMULA_TOLERANCE:
         return Finding(1.0, f"{name} is right for {len(right):,} {of}", required)
     measured = f"{name} is {got[worst]:.4g} where it should be {right[worst]:.4g}"
+    if not np.isfinite(right[worst]):
+        measured = f"{name} cannot be compared: what it is made of is nan or infinite"
     with np.errstate(invalid="ignore"):
         slip = next((said for said, wrong in slips.items() if (_off(got, wrong) <= FORMULA_TOLERANCE).all()), "")
     return Finding(0.0, measured, required, slip=slip)

@@ -16,6 +16,7 @@ from deepul_utils.errors import KitError
 from deepul_utils.exercises import exercise_of
 
 TRAINED = 'trained("name", model, fit=…)'
+HISTORY = 'training.history("name")'
 DRAWN = 'drawn("name", lambda: model.sample(…))'
 FIT = "fit(model, loss, x, optimizer=…, steps=…)"
 PLAY = "play(model, x, optimizers=(…, …), rounds=…)"
@@ -46,6 +47,12 @@ def require_artifact(name: Any, model: Any) -> None:
     """Raises KitError for what `trained` cannot keep: under a name that is no file's, or no model."""
     require_name(name, TRAINED)
     _require_module(model, TRAINED, f"{exercise_of(name)}: ")
+    for key, value in model.state_dict(keep_vars=True).items():
+        if not isinstance(value, Tensor):
+            raise KitError(
+                f"{exercise_of(name)}: only tensors are kept of a model, and state_dict() has {key!r}, "
+                f"{_kind(value)}. Keep it as a tensor, by register_buffer, or leave it out."
+            )
 
 
 def require_trains(name: str, fit: Any) -> None:
@@ -55,6 +62,19 @@ def require_trains(name: str, fit: Any) -> None:
             f"{exercise_of(name)}: fit is the function that trains, by its name, fit=train; got {_kind(fit)}. If you "
             f"called it, leave out its parentheses: {TRAINED}."
         )
+
+
+def require_aim(name: str, aim: Any) -> None:
+    """Raises KitError for what is no number, nor None."""
+    if aim is not None and not isinstance(aim, int | float | np.number):
+        raise KitError(f"{exercise_of(name)}: aim is the loss to aim at, a number; got {aim!r}.")
+
+
+def require_samples(name: str, samples: Any) -> None:
+    """Raises KitError for what is no tensor of samples, a row each, of real numbers."""
+    if isinstance(samples, Tensor) and samples.ndim and not samples.is_complex():
+        return
+    raise KitError(f"{exercise_of(name)}: draw() should give a tensor of samples, a row each; got {_kind(samples)}.")
 
 
 def require_draws(name: str, draw: Any) -> None:
@@ -171,6 +191,8 @@ def require_optimizer(optimizer: Any, model: nn.Module) -> None:
             "The optimiser is made of the parameters that it moves, torch.optim.Adam(model.parameters(), lr=1e-3); got "
             f"{_kind(optimizer)}."
         )
+    if isinstance(optimizer, torch.optim.LBFGS):
+        raise KitError("LBFGS asks for the loss many times a step, which nothing here gives it. Take Adam or SGD.")
     own = {id(p) for p in model.parameters()}
     if not any(id(p) in own for group in optimizer.param_groups for p in group["params"]):
         raise KitError(
@@ -185,6 +207,11 @@ def require_scheduler(scheduler: Any, optimizers: tuple, steps: int, unit: str =
         raise KitError(
             "The scheduler is made of the optimiser whose rate it sets, as CosineAnnealingLR(optimizer, steps); got "
             f"{_kind(scheduler)}."
+        )
+    if not all(callable(getattr(scheduler, name, None)) for name in ("state_dict", "load_state_dict")):
+        raise KitError(
+            f"{_kind(scheduler)} has no state_dict() and load_state_dict(), by which an interrupted training goes on. "
+            "torch makes a schedule of any function: LambdaLR(optimizer, lambda step: …), the factor of the rate."
         )
     if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
         raise KitError("ReduceLROnPlateau waits for a loss to be told; take a schedule of steps, as CosineAnnealingLR.")

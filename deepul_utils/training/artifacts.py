@@ -12,7 +12,14 @@ from deepul_utils import devices, fingerprint, origins, places, training
 from deepul_utils.errors import Diverged, Interrupted, KitError, NotSaved
 from deepul_utils.exercises import exercise_of
 from deepul_utils.training import arguments
-from deepul_utils.training.files import _load, _read_samples, _save, _save_samples, _shapes
+from deepul_utils.training.files import (
+    _load,
+    _read_samples,
+    _save,
+    _save_samples,
+    _shapes,
+    _with_memory_of_its_own,
+)
 from deepul_utils.training.histories import History, _as_history
 from deepul_utils.training.interrupts import get_ready
 from deepul_utils.training.randomness import _extra_seed, seeded
@@ -33,6 +40,8 @@ def trained(name: str, model: nn.Module, fit: Callable, retrain: bool = False, a
     """
     __tracebackhide__ = True
     arguments.require_artifact(name, model)
+    arguments.require_aim(name, aim)
+    _with_memory_of_its_own(model)
     file = training.session.folder / f"{name}.safetensors"
     retrain, kept = retrain and not training.session.grading, _kept(model, file)
     given_on = devices.of_tensors(model)
@@ -143,10 +152,7 @@ def drawn(name: str, draw: Callable[[], Tensor], redraw: bool = False) -> Tensor
         begun = time.monotonic()
         with fingerprint.Watch() as watch:
             samples = draw()
-        if not isinstance(samples, Tensor):
-            raise KitError(
-                f"{exercise_of(name)}: draw() should give a tensor of samples, got {type(samples).__name__}."
-            )
+        arguments.require_samples(name, samples)
         code = fingerprint.made(watch, model, draw)
         _save_samples(file, samples, weights, code)
         print(
@@ -163,6 +169,7 @@ def drawn(name: str, draw: Callable[[], Tensor], redraw: bool = False) -> Tensor
 
 def history(name: str) -> History:
     """How the training of `name` went, also when its weights were loaded. Raises KitError if it was not trained."""
+    arguments.require_name(name, arguments.HISTORY)
     if name not in training.session.histories:
         raise KitError(f"{exercise_of(name)}: nothing was trained under the name {name!r} yet.")
     return training.session.histories[name]

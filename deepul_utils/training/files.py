@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from deepul_utils import origins, places
 from deepul_utils.errors import Diverged, KitError, NotSaved
@@ -20,8 +21,7 @@ def _save(name: str, file: Path, model: nn.Module, history: History, run: Run) -
     from safetensors.torch import save
 
     weights = {k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}
-    bad = _not_finite(weights)
-    if bad:
+    if bad := _not_finite(model):
         raise Diverged(
             f"{exercise_of(name)}: training ended with nan or infinite values in {_listed(bad)}; not saved. "
             "Lower the learning rate, or look for a log of zero."
@@ -38,8 +38,19 @@ def _save(name: str, file: Path, model: nn.Module, history: History, run: Run) -
             shutil.copyfile(file, file.with_name(f"{name}.previous.safetensors"))
 
 
-def _not_finite(weights: dict) -> list[str]:
-    return [k for k, v in weights.items() if v.is_floating_point() and not torch.isfinite(v).all()]
+def _not_finite(model: nn.Module) -> list[str]:
+    """The names of parameters that are nan or infinite, and of buffers that are nan: a mask may well be −∞."""
+    parameters = {k for k, _ in model.named_parameters(remove_duplicate=False)}
+    real = {k: v for k, v in model.state_dict().items() if isinstance(v, Tensor) and v.is_floating_point()}
+    return [k for k, v in real.items() if not torch.isfinite(v).all() and (k in parameters or v.isnan().any())]
+
+
+def _with_memory_of_its_own(model: nn.Module) -> None:
+    """Buffers that were made by `expand` are copied: nothing can be written into them, as loading does."""
+    for part in model.modules():
+        for name, buffer in part._buffers.items():
+            if buffer is not None and any(s == 0 and n > 1 for s, n in zip(buffer.stride(), buffer.shape, strict=True)):
+                part._buffers[name] = buffer.clone(memory_format=torch.contiguous_format)
 
 
 def _load(name: str, file: Path, model: nn.Module) -> History:
@@ -66,7 +77,7 @@ def _require_fit(name: str, file: Path, stored: dict, wanted: dict) -> None:
     shapes = [
         f"{k} is {tuple(stored[k].shape)}, should be {tuple(wanted[k].shape)}"
         for k in stored.keys() & wanted.keys()
-        if stored[k].shape != wanted[k].shape
+        if not is_lazy(wanted[k]) and stored[k].shape != wanted[k].shape
     ]
     problems = {
         "missing": sorted(wanted.keys() - stored.keys()),
@@ -83,7 +94,7 @@ def _require_fit(name: str, file: Path, stored: dict, wanted: dict) -> None:
 
 
 def _shapes(weights: dict) -> dict:
-    return {k: v.shape for k, v in weights.items()}
+    return {k: v.shape for k, v in weights.items() if not is_lazy(v)}
 
 
 def _listed(names: list[str], most: int = 8) -> str:

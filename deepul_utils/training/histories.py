@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from deepul_utils import fingerprint
+from deepul_utils.errors import KitError
 from deepul_utils.training.randomness import _random_state, _set_random_state
 
 
@@ -53,23 +54,43 @@ class Film:
             return
         before = _random_state()
         with fingerprint.unseen():  # what takes the pictures has no part in the weights
-            taken = {"round": torch.tensor(rounds, device="cpu")} | {
-                k: v.detach().cpu() for k, v in self.frame().items()
-            }
+            frame = self.frame()
         _set_random_state(before)
-        so_far = self.frames
-        self.frames = {k: torch.cat([so_far[k], v[None]]) if so_far else v[None] for k, v in taken.items()}
+        if not isinstance(frame, dict) or not all(isinstance(v, Tensor | np.ndarray) for v in frame.values()):
+            raise KitError('frame gives a picture as {name: tensor}, as lambda: {"samples": model.sample(200)}.')
+        taken = {k: torch.as_tensor(v).detach().cpu() for k, v in frame.items()}
+        taken |= {"round": torch.tensor(rounds, device="cpu")}
+        goes_on = {k: v.shape[1:] for k, v in self.frames.items()} == {k: v.shape for k, v in taken.items()}
+        # Of another frame than that of an interrupted game: it begins here.
+        self.frames = {k: torch.cat([self.frames[k], v[None]]) if goes_on else v[None] for k, v in taken.items()}
 
 
 def _as_history(result) -> History:
     """What a training function returned: its History, a list of losses, or something that says nothing of them."""
-    if isinstance(result, History):
-        return result
+    if not isinstance(result, History):
+        losses = _numbers(result)
+        return History(steps=list(range(1, len(losses) + 1)), train=losses)
+    for name in ("train", "valid", "generator", "steps", "valid_steps"):  # one of a loop of the student's
+        setattr(result, name, _numbers(getattr(result, name), int if "steps" in name else float))
+    result.settings = {k: _number(v) for k, v in result.settings.items() if _is_plain(_number(v))}
+    return result
+
+
+def _numbers(values, kind: type = float) -> list:
+    """Python's numbers of tensors, arrays or numbers; none where they are something else: weights are worth keeping."""
     try:
-        losses = [float(v.item() if hasattr(v, "item") else v) for v in result]
-    except (TypeError, ValueError, RuntimeError):  # whatever it is, the weights are worth keeping
-        losses = []
-    return History(steps=list(range(1, len(losses) + 1)), train=losses)
+        return [kind(_number(v)) for v in values]
+    except (TypeError, ValueError, RuntimeError):
+        return []
+
+
+def _number(value):
+    size = value.numel() if isinstance(value, Tensor) else getattr(value, "size", 0)
+    return value.item() if isinstance(value, Tensor | np.ndarray | np.generic) and size == 1 else value
+
+
+def _is_plain(value) -> bool:
+    return isinstance(value, str | int | float) or (isinstance(value, list | tuple) and all(map(_is_plain, value)))
 
 
 def _thinned(history: History, most: int = 400) -> dict:

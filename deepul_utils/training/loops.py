@@ -1,5 +1,6 @@
 """Loops that train: plain, and gone on with after an interrupt."""
 
+import operator
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -70,6 +71,7 @@ def fit(
     settings.
     """
     _require_all(model, loss, train, valid, optimizer, scheduler, steps, batch_size, evaluations)
+    steps, batch_size, evaluations = map(operator.index, (steps, batch_size, evaluations))  # NumPy's and torch's, too
     get_ready()
     train = _tensors(train)
     batches = _Batches(len(train[0]), batch_size)
@@ -164,6 +166,7 @@ def play(
     other settings.
     """
     _require_game(model, data, optimizers, schedulers, rounds, batch_size, discriminator_steps)
+    rounds, batch_size, discriminator_steps = map(operator.index, (rounds, batch_size, discriminator_steps))
     get_ready()
     (data,) = _tensors(data)
     of_discriminator, of_generator = optimizers
@@ -278,9 +281,11 @@ def _tensors(data) -> tuple[Tensor, ...]:
 
 def _tensor(data) -> Tensor:
     """As a tensor that shares its memory if it may: torch warns about arrays that are read-only."""
-    frozen = isinstance(data, np.ndarray) and not data.flags.writeable
     if isinstance(data, Tensor):
         return data  # where it is
+    if isinstance(data, np.ndarray) and min(data.strides) < 0:  # turned round: torch knows no such strides
+        data = data.copy()
+    frozen = isinstance(data, np.ndarray) and not data.flags.writeable
     return torch.tensor(data, device="cpu") if frozen else torch.as_tensor(data, device="cpu")
 
 

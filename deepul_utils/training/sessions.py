@@ -74,7 +74,7 @@ class Session:
 
     def keep_weights(self, name: str, model: nn.Module) -> None:
         """For a training loop written by hand, which keeps no state of its own: at least the weights."""
-        if self._training and not self._stage and not _not_finite(model.state_dict()):
+        if self._training and not self._stage and not _not_finite(model):
             weights = io.BytesIO()
             torch.save(model.state_dict(), weights)
             with _atomic(self._unfinished(name, "weights")) as temporary:

@@ -1046,7 +1046,7 @@ flow_moons = trained("flow_matching.moons", FlowMatching(), fit=lambda model: tr
 # The learned density over the true one, and samples.
 
 # %%
-plots.density_2d(moons, lambda x: flow_moons.log_prob(x, steps=8), flow_moons.sample(1000))
+plots.density_2d(moons, lambda x: flow_moons.log_prob(x, steps=4), flow_moons.sample(1000))
 
 # %% [markdown]
 # Expected:
@@ -1414,7 +1414,7 @@ def shares(x: torch.Tensor, bins: int = 25) -> torch.Tensor:
     return torch.zeros(bins, bins).index_put_(tuple(x.T), torch.tensor(1.0), accumulate=True) / len(x)
 
 
-by_steps = {f"{steps} step{'s' * (steps > 1)}": shares(masked.sample(10_000, steps)) for steps in (1, 2, 8, 64)}
+by_steps = {f"{steps} step{'s' * (steps > 1)}": shares(masked.sample(5_000, steps)) for steps in (1, 2, 8, 64)}
 plots.pmf_2d(**by_steps, true=smiley_25.pmf)
 
 # %% [markdown]

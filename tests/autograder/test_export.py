@@ -2,10 +2,11 @@
 
 import csv
 import io
+from pathlib import Path
 
 import pytest
 
-from autograder.course import CourseError
+from autograder.course import Course, CourseError
 from autograder.grading import export
 from autograder.grading.export import Final
 from autograder.roster import Roster, Student
@@ -197,3 +198,75 @@ def test_the_kits_own_table_has_everyone_and_no_formula():
     assert rows[2]["name"] == "'=SUM(A1), Eve"
     assert [r["name"] for r in rows if r["id"] != "s2"] == [n for n in NAMES if not n.startswith("=")]
     assert rows[-1]["why_none"] == "handed in nothing"
+
+
+def test_a_number_that_contradicts_a_name_fills_nothing():
+    rows = [["Participant 701", NAMES[0], "", "", "", "100.00"], ["Participant 9", NAMES[1], "", "", "", "100.00"]]
+    filled = export.fill("moodle", written([list(ENGLISH[:6]), *rows]), "hw1", KNOWN, ROSTER)
+    assert [row[4] for row in read(filled.text)[1:]] == ["", "87.5"]
+    assert filled.without == [f"{NAMES[0]}: in the roster, the number 701 is s1, and the name {NAMES[0]} is s0"]
+
+
+@pytest.mark.parametrize("old", ["100.00", "0.00", "70.00"])
+@pytest.mark.parametrize("students", [1, 6])
+def test_old_grades_of_moodle_that_are_all_the_same_are_no_maximum(old, students):
+    header = [*ENGLISH[:2], "ID number", *ENGLISH[2:]]
+    rows = [
+        [f"Participant {700 + k}", name, "2027", f"{IDS[k]}@x.org", "Submitted", old, "100.00", "Yes", "-", "-", "5"]
+        for k, name in enumerate(NAMES[:students])
+    ]
+    filled = export.fill("moodle", written([header, *rows]), "hw1", KNOWN[:students], ROSTER)
+    after = read(filled.text)[1:]
+    assert [row[5] for row in after] == ["100", "87.5", "0", "33.33", "99.9", "12"][:students]
+    for row in (*rows, *after):
+        row[1], row[5] = row[1].strip("'"), ""
+    assert after == rows
+
+
+def test_a_worksheet_in_which_two_columns_may_be_the_grades_is_asked_about():
+    header = [
+        "Identifier",
+        "Full name",
+        "ID number",
+        "Phone",
+        "Status",
+        "Grade",
+        "Maximum Grade",
+        "Grade can be changed",
+    ]
+    rows = [["Participant 700", NAMES[0], "17", "555", "Submitted", "", "100.00", "Yes"]]
+    with pytest.raises(CourseError, match=r"may be the grades: “ID number”, “Grade”\. Say which with --column"):
+        export.fill("moodle", written([header, *rows]), "hw1", KNOWN[:1], ROSTER)
+    filled = export.fill("moodle", written([header, *rows]), "hw1", KNOWN[:1], ROSTER, column="Grade")
+    assert read(filled.text)[1] == [*rows[0][:5], "100", *rows[0][6:]]
+
+
+def test_a_comma_in_another_column_of_canvas_makes_no_decimal_comma():
+    rows = canvas()
+    rows[3][5] = "12,5"
+    assert [r[6] for r in read(export.fill("canvas", written(rows), "hw1", KNOWN, ROSTER).text)[2:4]] == ["100", "87.5"]
+    rows[1][5] = "50,00"
+    assert read(export.fill("canvas", written(rows), "hw1", KNOWN, ROSTER).text)[3][6] == "87,5"
+
+
+def test_the_line_of_excel_and_a_mark_stay():
+    before = "sep=;\r\n" + written(canvas(), ";", "\r\n").decode()
+    after = export.fill("canvas", before.encode(), "hw1", KNOWN, ROSTER).text
+    assert after.splitlines()[0] == "sep=;"
+    assert read(after.partition("\n")[2], ";")[3][6] == "87.5"
+    wide = export.fill("canvas", before.encode("utf-16"), "hw1", KNOWN, ROSTER).text
+    assert wide == "\ufeff" + after
+
+
+@pytest.mark.parametrize("options", [dict(file=Path("no.csv")), dict(column="Grade"), dict(scale=True)])
+def test_the_kits_own_table_takes_no_options_of_a_platforms(options, tmp_path):
+    with pytest.raises(CourseError, match="--to csv writes the kit's own table"):
+        export.write(Course.at(tmp_path), "hw1", "csv", options.pop("file", None), tmp_path / "x.csv", None, **options)
+
+
+def test_a_number_of_canvas_that_is_somebodys_id_in_the_course_is_not_that_student():
+    rows = [*canvas()[:1], ["Lovelace, Ada", "s1", "", "", "", "", "", ""], ["Nobody", "s2", "", "", "", "", "", ""]]
+    known = Roster([Student("s0", "Ada Lovelace"), Student("s1", "Bob Smith"), Student("s2", "Eve")])
+    assert [r[6] for r in read(export.fill("canvas", written(rows), "hw1", KNOWN, known).text)[1:]] == ["100", ""]
+    known = [Final("s2", 7.0, 0.0, 100.0), Final("lovelaceada-s1", 9.0, 0.0, 100.0)]
+    assert [r[6] for r in read(export.fill("canvas", written(rows), "hw1", known).text)[1:]] == ["9", "7"]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import re
 import shutil
@@ -127,7 +128,16 @@ def test_written_questions_without_points_are_no_points_of_anybodys(notebook):
     assert packing.settings(ungraded, "hw1").written == 0
 
 
-@pytest.mark.parametrize(("name", "value"), [("visibility", "later"), ("sandbox", "none")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("visibility", "later"),
+        ("sandbox", "none"),
+        ("minutes", math.inf),
+        ("minutes", math.nan),
+        ("minutes", 10000),
+    ],
+)
 def test_what_there_is_not_is_named(notebook, name, value):
     with pytest.raises(ValueError, match=f"--{name} {value}: there are "):
         packing.settings(notebook, "hw1", **{name: value})

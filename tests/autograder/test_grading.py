@@ -4,6 +4,7 @@ import contextlib
 import csv
 import errno
 import functools
+import gc
 import io
 import json
 import math
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -70,7 +72,7 @@ def test_finds_folders_zips_notebooks_and_nbgraders_own_layout(tmp_path):
 def test_every_name_of_a_submission_gives_a_student(tmp_path):
     notebook(tmp_path / "hw1-.ipynb")
     notebook(Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")) / "hw1.ipynb")
-    assert set(downloads.find(tmp_path, "hw1").attempts) == {"hw1-", "caf?"}
+    assert set(downloads.find(tmp_path, "hw1").attempts) == {"hw1-", "caf_"}
 
 
 def test_says_what_is_wrong_with_the_folder(tmp_path):
@@ -273,6 +275,34 @@ def test_the_secret_of_a_course_is_made_once_and_nobody_else_may_read_it(tmp_pat
     assert Course.at(tmp_path).salt == salt
     assert len(salt) == 32
     assert stat.S_IMODE((tmp_path / ".deepul-salt").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", b"short", "gehe\u00edm".encode() * 8, b"\xff" * 40, b"0" * 20 + b"\0" * 20]
+)
+def test_a_secret_that_is_none_is_said_with_its_file(content, tmp_path):
+    (tmp_path / ".deepul-salt").write_bytes(content)
+    with pytest.raises(CourseError, match=r"\.deepul-salt holds no secret: 32 letters and digits, or more\. Put"):
+        _ = Course.at(tmp_path).salt
+
+
+def test_a_full_disk_leaves_no_half_a_secret_and_no_half_a_configuration(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    course = Course.at(tmp_path / "course")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        for use in (course.configure, lambda: course.salt):
+            with pytest.raises(OSError, match="No space left") as caught:
+                use()
+            assert Path(caught.value.filename).parent == course.root
+        assert list(course.root.iterdir()) == []
+    course.configure()
+    assert len(course.salt) == 32
+    (course.root / "nbgrader_config.py").write_text("")
+    course.configure()
+    assert "load_subconfig" in (course.root / "nbgrader_config.py").read_text()
 
 
 FROZEN = json.loads((Path(__file__).parent / "frozen.json").read_text(encoding="utf-8"))
@@ -609,8 +639,53 @@ def test_the_table_is_whole_after_every_student_and_keeps_who_was_graded_before(
     command(monkeypatch, capsys, made, "--force")
     assert {page for _, page in seen} == {seen[0][1]}
     shutil.rmtree(made / "in" / "ada")
-    command(monkeypatch, capsys, made)
-    assert set(table(made)) == {"ben", "cleo"}, "who is in the folder"
+    said = "1 student of earlier runs not among these, in the tables as graded before: ada"
+    assert said in command(monkeypatch, capsys, made)[1]
+    assert table(made) == ALL
+
+
+def test_a_second_download_adds_to_the_tables(made, monkeypatch, capsys):
+    (made / "in" / "cleo").rename(made / "late")
+    ended, printed = command(monkeypatch, capsys, made)
+    assert (ended, "of earlier runs" in printed) == (0, False)
+    shutil.rmtree(made / "in")
+    (made / "in").mkdir()
+    (made / "late").rename(made / "in" / "cleo")
+    ended, printed = command(monkeypatch, capsys, made)
+    assert (ended, table(made), recorded(made)) == (0, ALL, ALL)
+    assert "2 students of earlier runs not among these, in the tables as graded before: ada, ben" in printed
+    page = (made / "course/reports/hw1/report/index.html").read_text(encoding="utf-8")
+    assert page.count("<tr data-is=") == 3
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "policy", "counts"),
+    [
+        (2.4, 3, 'per_day = "50 %"', 1),  # what was late has nothing left
+        (3, 3, 'per_day = "50 %"', 1),
+        (3, 3, "", 1),
+        (2.4, 3, "", 2),
+        (2.4, 3, "per_day = 2", 2),
+        (2.4, 3, "per_day = 4", 1),
+        (2.4, 3, 'per_day = "50 %"\nfree_days = 1', 2),
+        (2.4, 3, 'per_day = "50 %"\ngrace = 3000', 2),
+    ],
+)
+def test_the_best_attempt_is_the_one_with_most_points_after_the_late_penalty(
+    first, second, policy, counts, made, monkeypatch
+):
+    zone = 'time_zone = "Europe/Berlin"\n'
+    due = f"{zone}[assignments.hw1]\ndue = 2026-11-20T23:59:00\n[late]\n{policy}\n"
+    (made / "course" / "course.toml").write_text(due, encoding="utf-8")
+    attempts = []
+    for number, (day, points) in enumerate(((19, first), (21, second)), 1):
+        name = f"{number} of 2"
+        file = made / "in" / "ada" / "hw1.ipynb" if number == 1 else made / "in" / "ben" / "hw1.ipynb"
+        attempts.append(submissions.Submission("ada", file, arrived=datetime(2026, 11, day, 10), attempt=name))
+        monkeypatch.setitem(NUMBERS, f"ada ({name})", points)
+    cleo = submissions.Submission("cleo", made / "in" / "cleo")
+    chosen = batch.best(Course.at(made / "course"), "hw1", {"ada": attempts, "cleo": [cleo]}, batch.Options())
+    assert chosen == [attempts[counts - 1], cleo]
 
 
 def test_equal_submissions_of_a_first_run_are_graded_and_not_unchanged(made, monkeypatch, capsys):
@@ -996,3 +1071,35 @@ def test_why_a_call_of_nbgraders_failed_is_told_from_its_log(log, said):
 def test_a_folder_in_the_place_of_a_file_is_said_so(tmp_path):
     assert trouble(IsADirectoryError(21, "Is a directory", "reports")) == "reports is a folder: give the name of a file"
     assert trouble(FileExistsError(17, "File exists", "figures")).startswith("figures is there already")
+
+
+def test_a_folder_that_cannot_be_made_is_said_so(tmp_path):
+    said = "is not there: look whether its name is right, and the folders above it"
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file" / "x", Path("/proc/x")):
+        with pytest.raises(OSError, match="x") as caught:
+            place.mkdir()
+        assert trouble(caught.value) == f"{place} {said}"
+
+
+def test_a_full_disk_under_many_files_is_said_whole(tmp_path, monkeypatch):
+    (tmp_path / "figures").mkdir()
+    for name in ("a", "b", "c"):
+        (tmp_path / "figures" / f"{name * 60}.png").touch()
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(shutil.Error) as caught:
+        shutil.copytree(tmp_path / "figures", tmp_path / "copy", copy_function=full)
+    assert trouble(caught.value) == "the disk is full: make room"
+    assert trouble(ValueError("word " * 100)).endswith("word …")
+
+
+@pytest.mark.parametrize("address", ["nowhere", "foo://x:1", "tcp://127.0.0.1", ""])
+def test_a_cluster_whose_address_is_none_is_said_at_once(address):
+    began = time.monotonic()
+    with pytest.raises(CourseError, match=f"No Dask scheduler answers at {address}: "), workers.cluster(address):
+        pass
+    gc.collect()  # a client that was half made would wait for 20 s
+    assert time.monotonic() - began < 10

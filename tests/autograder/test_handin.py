@@ -1,18 +1,22 @@
 """The whole homework at a glance, and the zip that is handed in."""
 
+import errno
 import hashlib
 import json
+import re
 import shutil
 import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from autograder import assignments, cli, demo, handin, homework
 from autograder.files import MANIFEST, MOST_FILE
-from autograder.grading import downloads, normalise, submissions
+from autograder.grading import downloads, execute, normalise, submissions
+from autograder.grading.limits import Limits
 from autograder.handout import build
 from autograder.handout.submit import solution_cells, write_submission
 from deepul_utils import check, submit, training
@@ -202,8 +206,19 @@ def test_ids_that_survive_everywhere(name):
     ],
 )
 def test_ids_that_do_not(name):
-    with pytest.raises(ValueError, match=r"is no id|Put your id"):
+    with pytest.raises(ValueError, match=r"is no id|Put your id|in quotes: submit\("):
         handin.student_id(name)
+
+
+def with_cells(folder: Path, *sources: str, before: str = "class DiscretizedLogisticMixture") -> Path:
+    """The notebook with cells of the student's own before one of its cells."""
+    file = folder / "hw1.ipynb"
+    notebook = json.loads(file.read_text(encoding="utf-8"))
+    place = next(k for k, c in enumerate(notebook["cells"]) if "".join(c["source"]).startswith(before))
+    empty = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    notebook["cells"][place:place] = [empty | {"source": source} for source in sources]
+    file.write_text(json.dumps(notebook), encoding="utf-8")
+    return file
 
 
 def packed(folder: Path, student: str = "ada", **options) -> tuple[handin.Packed, dict[str, bytes]]:
@@ -251,6 +266,48 @@ def test_modules_that_the_notebook_imports_go_with_it(folder):
     }
 
 
+def test_what_these_import_and_small_files_that_the_code_names_go_with_it(folder, monkeypatch):
+    monkeypatch.setattr(homework, "MOST_DATA", 9)
+    with_cells(
+        folder,
+        "import math, first\nfrom layers.masked import mask\n!ls\nopen('data/small.csv'), open('large.csv')",
+        f"import random\nfrom . import never\nopen('hw1.ipynb'), open({str(folder / 'whole.csv')!r}), open('../x.csv')",
+        "open('artifacts/made.1.checkpoint.pt'), open('linked.csv'), open('.hidden'), open('x' * 2000), open('a\\0')",
+    )
+    for name, text in {
+        "first.py": "import second, third  # third is none of ours",
+        "second.py": "from fourth import x\nwith open('named.txt') as file: pass",
+        "fourth.py": "this is no Python",
+        "layers/__init__.py": "",
+        "layers/masked/__init__.py": "from ..other import x",
+        "layers/other.py": "import fifth",
+        "fifth.py": "",
+        "layers/data.bin": "not named",
+        "data/small.csv": "1,2,3",
+        "named.txt": "small",
+        "large.csv": "0123456789",
+        "random.py": "",
+        "never.py": "",
+        "whole.csv": "",
+        "../x.csv": "",
+        ".hidden": "",
+        "artifacts/made.1.checkpoint.pt": "",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "linked.csv").symlink_to(folder / "named.txt")
+    result, contents = packed(folder)
+    modules = {"first.py", "second.py", "fourth.py", "fifth.py", "layers/other.py"}
+    packages = {"layers/__init__.py", "layers/masked/__init__.py"}
+    assert contents.keys() - {"hw1.ipynb", "artifacts/logistic_mixture.safetensors", MANIFEST} == (
+        modules | packages | {"data/small.csv", "named.txt"}
+    )
+    shown = " ".join(repr(result).split())
+    assert "large.csv has 0 MB and is not packed" in shown
+    assert "random.py has the name of a module that is installed, random" in shown
+    assert "whole.csv is where it is on this machine alone: name it as whole.csv." in shown
+
+
 def test_a_notebook_of_another_name_is_packed_under_its_own(folder):
     (folder / "hw1.ipynb").rename(folder / "my homework (1).ipynb")
     result = handin.submit(folder / "my homework (1).ipynb", "ada", check=False)
@@ -293,6 +350,50 @@ def test_what_no_grader_takes_is_not_packed(folder):
     with pytest.raises(ValueError, match=r"Nothing was packed\. artifacts/made\.moons\.safetensors has 64 MB"):
         packed(folder)
     assert not list(folder.glob("*.zip"))
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "said"),
+    [
+        ("MOST_NOTEBOOK", 2**10, r"hw1\.ipynb has 0 MB; a grader takes notebooks of 0 MB at most\. Clear its outputs"),
+        ("MOST_CELLS", 3, r"cells; a grader takes 3 at most"),
+        ("MOST_SOURCE", 1000, r"The cell “class DiscretizedLogisticMixture.*” has .* a grader takes 1,000 at most"),
+        ("MOST_SOURCES", 1000, r"The notebook's cells have .* a grader takes 1,000 at most"),
+    ],
+)
+def test_what_no_grader_reads_of_a_notebook_is_not_packed(folder, monkeypatch, limit, most, said):
+    assert getattr(homework, limit) == getattr(normalise, limit)
+    monkeypatch.setattr(homework, limit, most)
+    with pytest.raises(ValueError, match=rf"Nothing was packed\. {said}|{said}"):
+        packed(folder)
+    assert not list(folder.glob("*.zip"))
+
+
+def test_a_notebook_with_a_byte_order_mark_is_packed_as_it_is(folder):
+    file = folder / "hw1.ipynb"
+    file.write_text(file.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    result, contents = packed(folder)
+    assert contents["hw1.ipynb"] == file.read_bytes()
+    assert "1 of 5 written questions answered" in repr(result)
+
+
+def test_a_full_disk_is_said_in_a_sentence(folder, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
+    monkeypatch.setattr("deepul_utils.places.notebook", lambda: folder / "hw1.ipynb")
+    monkeypatch.setattr(training, "session", training.Session(folder / "artifacts"))
+    with pytest.raises(KitError, match=r"hw1-ada\.zip could not be packed: No space left on device\. Make room"):
+        submit("ada", check=False)
+    assert not list(folder.glob("*.zip*"))
+
+
+@pytest.mark.parametrize(("given", "said"), [((), "Put your id"), ((12345,), r'in quotes: submit\("12345"\)')])
+def test_an_id_that_is_left_out_or_a_number_is_asked_for(folder, monkeypatch, given, said):
+    monkeypatch.setattr("deepul_utils.places.notebook", lambda: folder / "hw1.ipynb")
+    with pytest.raises(KitError, match=said):
+        submit(*given)
 
 
 @pytest.mark.parametrize(
@@ -361,8 +462,76 @@ def test_the_saved_notebook_is_checked_by_itself(folder):
     (folder / "hw1.ipynb").write_text(json.dumps(notebook))
     result = CliRunner().invoke(cli.app, ["submit", str(folder / "hw1.ipynb"), "--student", "ada"])
     assert result.exit_code == 0
-    assert "the run of the notebook ended early (exit code 3)" in " ".join(result.output.split())
+    said = "The cell “import os; os._exit(3)” was left out: it ended the run, exit code 3."
+    assert said in " ".join(result.output.split())
+    assert "15 / 15" in result.output
     assert "The zip from before is called hw1-ada.1.zip now." in result.output
+
+
+def submitted(file: Path) -> tuple[dict[str, dict], str, list[str]]:
+    """(what the table says of each exercise, what stands above it, the names in the zip)."""
+    result = handin.submit(file, "ada")
+    with zipfile.ZipFile(result.file) as archive:
+        return {r.exercise.name: r.score for r in result.homework.rows}, "\n".join(result.said), archive.namelist()
+
+
+@pytest.mark.slow
+def test_what_a_kernel_runs_is_run(folder):
+    """A right answer has its points, whatever stands beside it: what the grader's kernel does is done here too."""
+    file = with_cells(
+        folder,
+        "import math, more\nfrom layers.masked import mask\n%matplotlib inline\n!echo hello\nmath?",
+        "import asyncio, pickle\nclass Config: pass\nawait asyncio.sleep(0)\npickle.loads(pickle.dumps(Config()))",
+        "# t = trained('made.try', MADE(2, 25), fit=…)\nraise KeyboardInterrupt",
+        "class Strange(Exception):\n    def __str__(self): raise ValueError\nraise Strange",
+        "if False:\n    trained('made.wide', 3)\nSEEN = mask and more.deep",
+        "import numpy\nTABLE = numpy.load('table.npy')",
+        "import os\nos.kill(os.getpid(), 9)",
+        "trained('made.moons', None, None)",
+    )
+    with_cells(folder, "assert SEEN == 7 and len(TABLE) == 3, 'they are not there'\ncheck('made')\nSEEN = 8")
+    cells = json.loads(file.read_text(encoding="utf-8"))
+    for cell in cells["cells"]:
+        source = "".join(cell["source"])
+        if source.startswith("class DiscretizedLogisticMixture"):
+            cell["source"] = f"assert SEEN == 8\n{source}\ncheck('logistic_mixture', only='bins')"
+    file.write_text(json.dumps(cells), encoding="utf-8")
+    (folder / "layers" / "masked").mkdir(parents=True)
+    (folder / "layers" / "masked" / "__init__.py").write_text("mask = True")
+    (folder / "more.py").write_text("from deeper import deep")
+    (folder / "deeper.py").write_text("deep = 7")
+    np.save(folder / "table.npy", np.arange(3))
+    scores, said, names = submitted(file)
+    assert scores["logistic_mixture"]["points"] == 15, said
+    assert "The cell “import os” was left out: it ended the run, exit code -9." in said
+    assert "The cell “# t = trained('made.try', MADE(2, 25), fit=…)” stopped with KeyboardInterrupt" in said
+    assert "The cell “trained('made.moons', None, None)” stopped with KitError: made.moons is not trained yet," in said
+    assert {"more.py", "deeper.py", "layers/masked/__init__.py", "table.npy"} <= set(names)
+    files, left_out = submissions.read(submissions.Submission("ada", folder / "hw1-ada.zip"), "hw1")
+    handout = json.loads((folder.parent / "blank" / "hw1.ipynb").read_text(encoding="utf-8"))
+    grader = execute.Grader(Limits(training=5))
+    graded = grader.grade(normalise.normalise(files, "hw1", handout, left_out), "hw1", "salt")
+    grader.close()
+    assert {name: s["points"] for name, s in graded.scores.items()} == {name: s["points"] for name, s in scores.items()}
+
+
+@pytest.mark.slow
+def test_what_is_not_packed_is_missing_in_the_check(folder, monkeypatch):
+    shown: list[str] = []
+    monkeypatch.setattr(handin, "CELL_SECONDS", 10.0)
+    monkeypatch.setattr(handin._Saved, "_show", lambda self, doing, done, of: shown.append(f"{doing} {done} {of}"))
+    (folder / "secret.npy").write_bytes(b"not named as one string")
+    file = with_cells(folder, "open('secret' + '.npy')\nfrom os import path", "while True: pass", before="from deepul")
+    with_cells(folder, "path.join('never reached')")
+    scores, said, names = submitted(file)
+    assert "The cell “open('secret' + '.npy')” stopped with FileNotFoundError" in said
+    assert "The cell “while True: pass” was left out: it ran longer than the 10 s that grading gives a cell." in said
+    assert "run in a folder that has only what is packed" in said
+    assert "secret.npy" not in names
+    cells = len(json.loads(file.read_text(encoding="utf-8"))["cells"])
+    assert any(re.fullmatch(rf"running “while True: pass” \d+ {cells}", text) for text in shown)
+    assert shown[-1] == "checking 1.5 4 5"
+    assert scores["logistic_mixture"]["points"] == 15
 
 
 # What becomes of it in grading.

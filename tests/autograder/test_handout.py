@@ -12,10 +12,10 @@ from PIL import Image
 from autograder import assignments
 from autograder.assignments import ROOT, Assignment
 from autograder.course import Course, SourceError
-from autograder.handout import build
+from autograder.handout import build, source
 from autograder.handout.bundle import bundle
 from autograder.handout.submit import solution_cells, without_markers
-from autograder.proof import handouts
+from autograder.proof import handouts, lint
 
 CORE = ("hw1", "nice")  # the others: `deepul validate --kind handout`, where something changed
 # Lines that every training loop has, the kit's own too.
@@ -166,6 +166,9 @@ def written(monkeypatch, tmp_path):
 
 CHECK = '# %%\ncheck("made")'
 BEGIN, END = "        ### BEGIN SOLUTION\n", "        ### END SOLUTION\n"
+# The first and the last line of the first solution.
+FIRST = "        self.pi_logits = nn.Parameter(torch.zeros(components))\n"
+LAST = "        self.log_s = nn.Parameter(torch.full((components,), -2.0))\n"
 
 
 @pytest.mark.parametrize(
@@ -190,6 +193,10 @@ BEGIN, END = "        ### BEGIN SOLUTION\n", "        ### END SOLUTION\n"
                 (BEGIN, "SOLUTION", "SOLUTIONS"),
                 (BEGIN, "BEGIN SOLUTION", "BEGIN_SOLUTION"),
                 (BEGIN, "### BEGIN SOLUTION", "# solution starts here"),
+                (BEGIN, "### BEGIN SOLUTION", "#BEGIN"),
+                (BEGIN, "### BEGIN SOLUTION", "# sol"),
+                (BEGIN, "### BEGIN SOLUTION", "# start of the answer"),
+                (END, "### END SOLUTION", "# end of the answer"),
                 (BEGIN, "### BEGIN", "# the"),
                 (BEGIN, "BEGIN SOLUTION", "BEGIN"),
                 (BEGIN, "        ###", "        x = 1  ###"),
@@ -208,6 +215,9 @@ BEGIN, END = "        ### BEGIN SOLUTION\n", "        ### END SOLUTION\n"
         (BEGIN, BEGIN + BEGIN, "stands inside of a solution"),
         (END, END + END, "ends what never began"),
         (END, END + "\n    ### BEGIN SOLUTION\n    bins = 4\n    ### END SOLUTION\n", "stands in no function"),
+        (BEGIN, BEGIN + END + BEGIN, "there is no code between its ### BEGIN SOLUTION and ### END SOLUTION"),
+        (LAST + END, END + LAST, f"{LAST.strip()!r} stands behind a solution and would be given to students"),
+        (BEGIN + FIRST, "        x = (\n" + BEGIN + "        1)\n" + FIRST, "a marker divides a statement"),
         (CHECK, "# %%\n### BEGIN SOLUTION\nx = 1\n### END SOLUTION\n\n" + CHECK, "stands in no function"),
     ],
 )
@@ -227,17 +237,49 @@ def test_both_markers_forgotten_are_noticed_by_the_handout_from_before(written, 
     before = handout.read_bytes()
     (handout.parent / "artifacts").mkdir()
     (handout.parent / "artifacts" / "made.safetensors").write_bytes(b"a week of training")
-    written(BEGIN, "        # the answer:\n")
+    written(BEGIN, "        # the mixture:\n")
     written(END, "")
     with pytest.raises(SourceError, match=r"DiscretizedLogisticMixture(\.__init__)? was for students to write"):
         build.release(course, "hw1", figures=False)
     assert handout.read_bytes() == before
-    written("        # the answer:\n", BEGIN)
+    written("        # the mixture:\n", BEGIN)
     source = ROOT / "solutions" / "hw1" / "hw1.py"
     shutil.copy(source, tmp_path / "solutions" / "hw1")
     assert build.release(course, "hw1", figures=False) == handout.parent
     assert handout.read_bytes() == before
     assert (handout.parent / "artifacts" / "made.safetensors").read_bytes() == b"a week of training"
+
+
+def test_both_markers_forgotten_are_noticed_in_a_new_course(written, tmp_path):
+    assert lint.problems("hw1") == []
+    written(BEGIN, "")
+    written(END, "")
+    said = "DiscretizedLogisticMixture is to be written in the handout, and has no ### BEGIN SOLUTION in the source."
+    assert said in lint.problems("hw1")
+    with pytest.raises(SourceError, match=r"was for students to write .* delete .*/homeworks/hw1/hw1\.ipynb"):
+        build.release(Course.at(tmp_path / "course"), "hw1", figures=False)
+    assert not (tmp_path / "course" / "release" / "hw1").exists()
+
+
+def test_a_marker_a_line_too_low_is_noticed_by_the_handout_from_before(written, tmp_path):
+    written(BEGIN + FIRST, FIRST + BEGIN)
+    with pytest.raises(
+        SourceError, match=re.escape(f"would have a line that was not in the handout before: {FIRST.strip()!r}")
+    ):
+        build.release(Course.at(tmp_path / "course"), "hw1", figures=False)
+
+
+def test_a_line_behind_a_solution_may_be_given_if_it_says_so(written, tmp_path):
+    written(LAST + END, END + LAST.replace("\n", "  # given\n"))
+    assert build.problems(assignments.get("hw1")) == []
+    build.write_source("hw1", tmp_path / "hw1.ipynb")
+    assert "# given" not in (tmp_path / "hw1.ipynb").read_text(encoding="utf-8")
+
+
+def test_a_line_behind_a_solution_that_students_have_already_stays_given():
+    (line,) = source._given_before(assignments.get("hw4"))
+    assert line.startswith("d_losses, g_losses = ")
+    assert build.problems(assignments.get("hw4")) == []
 
 
 def test_no_line_of_a_solution_goes_out_even_if_what_takes_them_out_fails(monkeypatch, tmp_path):

@@ -59,6 +59,12 @@ def test_cells_run_and_show_what_jupyter_would_show(kernel):
     assert printed(ran) == "2\n"
 
 
+def test_modules_beside_the_notebook_are_imported_after_pythons_own(box):
+    with Kernel(box, {"beside/deep.py": b"made = 3", "random.py": b"made = 4"}, seed=1) as kernel:
+        ran = kernel.execute("import random\nfrom beside import deep\ndeep.made, hasattr(random, 'made')", 3)
+    assert ran.outputs[-1]["data"]["text/plain"] == "(3, False)", ran.error
+
+
 MADE_BY = """
 import torch
 from torch import nn

@@ -8,6 +8,7 @@ import sys
 import zipfile
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from nbformat import v4
@@ -26,6 +27,7 @@ from autograder.grading import (
     penalties,
     report,
     showing,
+    submissions,
     totals,
 )
 from autograder.late import Amount, LatePolicy
@@ -72,6 +74,32 @@ def test_a_day_counts_as_soon_as_it_has_begun_and_the_grace_is_over(behind, days
 )
 def test_what_is_lost(policy, days, free, lost):
     assert policy.penalty(days, free, score=80, most=110) == lost
+
+
+@pytest.mark.parametrize(
+    ("policy", "days", "score", "free"),
+    [
+        (LatePolicy(per_day=Amount(5)), 1, 80, 1),
+        (LatePolicy(per_day=Amount(5)), 5, 80, 2),
+        (LatePolicy(per_day=Amount(5)), 5, 0, 0),  # nothing to lose
+        (LatePolicy(per_day=Amount(5), days=1), 14, 80, 0),  # lost in any case
+        (LatePolicy(per_day=Amount(5), days=1), 3, 80, 2),
+        (LatePolicy(days=3), 4, 80, 1),
+        (LatePolicy(per_day=Amount(5), most=Amount(12)), 9, 80, 0),
+        (LatePolicy(per_day=Amount(50)), 4, 80, 0),  # two days more than there are points for
+        (LatePolicy(), 9, 80, 0),
+    ],
+)
+def test_a_free_day_is_not_spent_where_it_saves_nothing(policy, days, score, free):
+    assert policy.needed(days, 2, score, 110) == free
+
+
+def test_free_days_are_said_in_one_and_in_many():
+    free = (LatePolicy(per_day=Amount(5), free_days=n).text for n in (1, 2))
+    assert [text.split(". ")[1] for text in free] == [
+        "1 day of the term costs nothing, whichever you need.",
+        "2 days of the term cost nothing, whichever you need.",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -189,12 +217,40 @@ def edit(course: Course, find: str, replace: str) -> None:
 def test_who_is_late_loses_points_behind_the_free_days_of_the_term(course):
     came(course, "ada", "2027-02-13 00:20:00 +0100")  # within the grace
     came(course, "ben", "2027-02-15 12:00:00 UTC")  # three days, of which two are free
-    came(course, "cleo", "2027-02-13 12:00:00 UTC")  # one day
+    came(course, "cleo", "2027-02-13 12:00:00")  # one day
     came(course, "cleo", "2027-03-15 12:00:00 UTC", "hw2")  # three, of which one is free still
     assert lost(course) == {"ben": 4}
     assert lost(course, "hw2") == {"cleo": 8}
     with course.gradebook() as gradebook:
         assert gradebook.find_assignment("hw1").duedate == DUE.replace(tzinfo=None)
+
+
+def test_a_free_day_that_saves_nothing_is_left_for_the_next_homework(course):
+    with course.gradebook() as gradebook:
+        gradebook.find_grade("check-made", "hw1", "hw1", "cleo").auto_score = 0
+        gradebook.find_grade("answer-made", "hw1", "hw1", "cleo").auto_score = 0
+        gradebook.db.commit()
+    came(course, "cleo", "2027-02-14 12:00:00 UTC")  # a blank one, two days late
+    came(course, "cleo", "2027-03-14 12:00:00 UTC", "hw2")
+    penalties.bring_up_to_date(course)
+    with course.gradebook() as gradebook:
+        assert gradebook.find_submission("hw2", "cleo").late_submission_penalty == 0
+
+
+def test_what_an_attempt_would_lose_is_what_it_loses_once_it_is_graded(course):
+    came(course, "ben", "2027-02-13 12:00:00")
+    (course.root / "roster.csv").write_text("id,extension_hw2\ncleo,1 day\n", encoding="utf-8")
+    penalties.bring_up_to_date(course)
+    for student, when in (("ada", "2027-03-16 12:00"), ("ben", "2027-03-16 12:00"), ("cleo", "2027-03-16 12:00")):
+        with course.gradebook() as gradebook:
+            arrived, deadlines = datetime.fromisoformat(when), penalties.Deadlines(course)
+            expected = deadlines.would_lose(gradebook, "hw2", student, arrived, 15)
+            assert deadlines.would_lose(gradebook, "hw2", student, None, 15) == 0
+        came(course, student, when, "hw2")
+        penalties.bring_up_to_date(course)
+        with course.gradebook() as gradebook:
+            assert gradebook.find_submission("hw2", student).late_submission_penalty == expected
+        assert expected == {"ada": 8, "ben": 12, "cleo": 4}[student]
 
 
 def test_a_change_of_due_date_policy_time_or_extension_counts_the_next_time(course):
@@ -258,6 +314,51 @@ def test_what_is_no_time_and_no_extension_is_said_with_its_place(course):
         penalties.bring_up_to_date(course)
 
 
+@pytest.mark.parametrize(
+    ("when", "utc"),
+    [
+        ("2026-11-20 23:30", "22:30:00"),  # in the course's time zone, where it names none
+        ("2026-11-20T23:30:00", "22:30:00"),
+        ("2026-11-20 23:30:00 CET", "22:30:00"),
+        ("2026-07-20 23:30:00.123456 CEST", "21:30:00.123456"),  # as nbgrader writes it
+        ("2026-10-25 02:30 CEST", "00:30:00"),
+        ("2026-10-25 02:30 CET", "01:30:00"),
+        ("2026-11-20 23:30:00 UTC", "23:30:00"),
+        ("2026-11-20T23:30:00Z", "23:30:00"),
+        ("2026-11-20 23:30:00 -0800", "07:30:00"),
+        ("2026-11-20 23:30:00+05:30", "18:00:00"),
+        ("2026-11-20 23:30 America/Los_Angeles", "07:30:00"),
+    ],
+)
+def test_a_time_of_arrival_is_in_the_courses_zone_unless_it_names_one(when, utc, tmp_path):
+    (tmp_path / "timestamp.txt").write_text(f"{when}\n", encoding="utf-8")
+    assert submissions.arrival(tmp_path / "timestamp.txt", ZoneInfo("Europe/Berlin")).time().isoformat() == utc
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "10.11.2026 23:00",
+        "11/10/2026 23:00",
+        "2026-11-20",
+        "20 Nov 2026 23:00",
+        "2026-11-31 23:00",
+        "2026-11-20 23:30 XYZ",
+        "2026-11-20 23:30 PST",
+        "2026-11-20 23:30 ../etc/passwd",
+        "2026-11-20 23:30 +9999",
+        "2026-11-20 25:30",
+        "2026-10-25 02:30",  # which clocks show twice
+        "2026-03-29 02:30",  # and which they never show
+        "9999-12-31 23:59 -0800",
+    ],
+)
+def test_a_time_of_arrival_in_another_form_is_refused(when, tmp_path):
+    (tmp_path / "timestamp.txt").write_text(when, encoding="utf-8")
+    with pytest.raises(CourseError, match="which is no time, or not one only: write it such as 2027-02-12 23:59:00"):
+        submissions.arrival(tmp_path / "timestamp.txt", ZoneInfo("Europe/Berlin"))
+
+
 def test_a_time_that_is_none_costs_nobody_else_a_deadline(course):
     came(course, "ben", "2027-02-16 12:00:00 UTC")
     came(course, "cleo", "2027-02-16 12:00:00 UTC")
@@ -304,6 +405,18 @@ def test_the_course_has_one_total_of_homeworks_by_their_weights(course, tmp_path
         totals.rows(Course.at(tmp_path / "empty"))
 
 
+def test_why_there_is_no_total_is_said_where_nothing_counts(course, monkeypatch, capsys):
+    edit(course, "[assignments.hw1]", "[assignments.hw1]\nweight = 0")
+    assert totals.nothing_counts(totals.rows(course)) == ""
+    edit(course, "[assignments.hw2]", "[assignments.hw2]\nweight = 0")
+    monkeypatch.setattr(sys, "argv", ["deepul", "totals", "--course", str(course.root)])
+    with pytest.raises(SystemExit):
+        cli.main()
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "hw1, hw2: whatever was graded has weight = 0 in course.toml, so that there is no total." in printed
+    assert "3 without a total: ada, ben, cleo" in printed
+
+
 # A term.
 
 
@@ -316,10 +429,37 @@ def test_a_term_has_due_dates_and_a_secret_that_git_does_not_see(tmp_path):
     assert (made.root / ".deepul-salt").stat().st_mode & 0o077 == 0
     with pytest.raises(CourseError, match="is there already, and stays as it is"):
         term.make(made.root, date(2027, 2, 12), "UTC")
-    later = term.make(tmp_path / "2028", date(2028, 2, 11), "UTC", like=made.root)
+    later = term.make(tmp_path / "2028", date(2028, 2, 11), like=made.root)
     assert settings.read(later.root).of("hw2").due.astimezone(UTC).isoformat() == "2028-02-25T22:59:00+00:00"
     assert later.salt != made.salt
     assert settings.read(later.root).title == "Deep Unsupervised Learning, 2028"
+
+
+ZONE = 'time_zone = "Europe/Berlin" # ours\n'
+OFFSET = "[assignments.hw1]\ndue = 2027-02-12T23:59:00+01:00 # a Friday\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "zone", "due"),
+    [
+        (ZONE + OFFSET, "", "2027-09-10T23:59:00+02:00"),  # in summer
+        (ZONE + OFFSET.replace("+01:00", ""), "", "2027-09-10T23:59:00+02:00"),
+        (ZONE + OFFSET.replace("23:59:00+01:00", "14:59:00-08:00"), "", "2027-09-10T23:59:00+02:00"),
+        (ZONE + OFFSET, "Asia/Tokyo", "2027-09-10T23:59:00+09:00"),
+        (OFFSET, "Europe/Berlin", "2027-09-10T23:59:00+02:00"),
+        (OFFSET.replace("+01:00", "Z"), "", "2027-09-10T23:59:00+00:00"),
+        (ZONE + OFFSET.replace("= 2", '= "2').replace("+01:00", '+01:00"'), "", "2027-09-10T23:59:00+02:00"),
+    ],
+)
+def test_a_term_like_another_is_due_at_the_same_time_of_day(before, zone, due, tmp_path):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "course.toml").write_text(before, encoding="utf-8")
+    (tmp_path / "old" / "words.toml").write_text('[titles]\n"Shapes" = "Formen"\n', encoding="utf-8")
+    made = term.make(tmp_path / "2027-fall", date(2027, 9, 10), zone, like=tmp_path / "old")
+    assert settings.read(made.root).of("hw1").due.isoformat() == due
+    assert "# a Friday" in (made.root / "course.toml").read_text(encoding="utf-8")
+    assert settings.read(made.root).words.entries["Shapes"] == "Formen"
+    assert "!words.toml" in (made.root / ".gitignore").read_text(encoding="utf-8")
 
 
 def test_a_term_that_cannot_be_made_leaves_nothing(tmp_path):
@@ -329,14 +469,20 @@ def test_a_term_that_cannot_be_made_leaves_nothing(tmp_path):
         term.make(tmp_path / "2027", date(2027, 2, 12), "Berlin")
     (tmp_path / "old").mkdir()
     with pytest.raises(CourseError, match=r"There is no .*/old/course\.toml"):
-        term.make(tmp_path / "2027", date(2027, 2, 12), "UTC", like=tmp_path / "old")
+        term.make(tmp_path / "2027", date(2027, 2, 12), like=tmp_path / "old")
     (tmp_path / "old" / "course.toml").write_text('title = "old"\n', encoding="utf-8")
     with pytest.raises(CourseError, match="has no due dates to move"):
-        term.make(tmp_path / "2027", date(2027, 2, 12), "UTC", like=tmp_path / "old")
+        term.make(tmp_path / "2027", date(2027, 2, 12), like=tmp_path / "old")
     text = 'time_zone = "Europe/Berlin"\n[assignments.hw1]\ndue = 2027-02-12T02:30:00\n'
     (tmp_path / "old" / "course.toml").write_text(text, encoding="utf-8")
     with pytest.raises(settings.SettingsError, match="never show"):  # half past two of the night of the change
-        term.make(tmp_path / "2027", date(2027, 3, 28), "UTC", like=tmp_path / "old")
+        term.make(tmp_path / "2027", date(2027, 3, 28), like=tmp_path / "old")
+    (tmp_path / "old" / "course.toml").write_text(OFFSET, encoding="utf-8")
+    with pytest.raises(CourseError, match="due dates with an offset and no time_zone: say it, as in --zone Europe"):
+        term.make(tmp_path / "2027", date(2027, 3, 28), like=tmp_path / "old")
+    for like in (tmp_path / "old", None):
+        with pytest.raises(CourseError, match="is due on 9999-12-31, in a year that is no course's"):
+            term.make(tmp_path / "2027", date(9999, 12, 31), "UTC", like=like)
     assert [p.name for p in tmp_path.iterdir()] == ["old"]
 
 
@@ -494,6 +640,13 @@ HOPPER = Student("s2", "Grace Hopper", lms={"canvas_id": ("40002",)})
 def test_whom_the_roster_calls_otherwise_is_told_by_number_or_by_a_name_of_one(students, told):
     roster = Roster([HOPPER, Student("ada", "Ada Lovelace")])
     assert moved.whose(students, roster) == told
+    roster = Roster([*roster.students, Student("bob", "Bob Smith", lms={"moodle_id": ("3",)})])
+    assert moved.whose(["Ada Lovelace-3", "Eve Moss-3", "Bob Smith-3", *students], roster) == told | {
+        "Ada Lovelace-3": "",
+        "Eve Moss-3": "",
+        "Bob Smith-3": "bob",
+    }
+    roster = Roster(roster.students[:-1])
     assert moved.whose(students, None) == {}
     assert moved.left_out(students, roster) == {old: new for old, new in told.items() if new in students}
 
@@ -535,3 +688,31 @@ def test_who_stands_in_the_gradebook_twice_counts_once_and_loses_nothing(course,
     assert not (course.root / "back" / "hopper-40002").exists()
     with course.gradebook() as gradebook:
         assert gradebook.find_submission("hw1", "hopper-40002").score == 3.5, "no grade is deleted"
+
+
+def test_who_has_another_number_in_each_homework_is_not_two_in_the_totals(course):
+    def hand_in(*pairs: tuple[str, str]) -> None:
+        with course.gradebook() as gradebook:
+            for student, name in pairs:
+                gradebook.update_or_create_student(student)
+                gradebook.add_submission(name, student)
+                for cell in ("check-made", "answer-made"):
+                    grade = gradebook.find_grade(cell, name, name, student)
+                    grade.auto_score, grade.needs_manual_grade = 2.0, False
+            gradebook.db.commit()
+
+    hand_in(("Ben Bo-1", "hw1"), ("Ben Bo-2", "hw1"), ("Ben Bo-2", "hw2"))  # two people of one name, at Canvas
+    assert {row["id"] for row in totals.rows(course)} >= {"Ben Bo-1", "Ben Bo-2"}
+    hand_in(("Ada Lovelace-102", "hw1"), ("Ada Lovelace-205", "hw2"))
+    said = r"the same student: Ada Lovelace-102 \(hw1\) and Ada Lovelace-205 \(hw2\)\. Moodle has another number"
+    with pytest.raises(CourseError, match=said):
+        totals.rows(course)
+    roster = Roster([Student("s1", "Ada Lovelace", lms={}), Student("s3", "Ben Bo")])
+    assert {row["id"]: row["together"] for row in totals.rows(course, roster)}["s1"] == ""
+    assert any(
+        "Ada Lovelace-102 is s1 in the roster by now. hw1 is graded as" in n for n in moved.notes(course, roster)
+    )
+    hand_in(("s1", "hw1"), ("s1", "hw2"))
+    table = {row["id"]: row for row in totals.rows(course, roster)}
+    assert table["s1"]["together"] != ""
+    assert not [student for student in table if student.startswith("Ada")]

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from autograder import assignments, runner
@@ -252,6 +253,19 @@ def test_checks_that_cannot_be_collected_are_no_score(run):
         run("import nothing_of_this_name", only="mask")
     with pytest.raises(RuntimeError, match="did not run"):
         run("")
+
+
+def test_numpys_errors_in_a_notebook_are_none_of_our_arithmetic(run):
+    """np.seterr(all="raise") is how a student looks for nan; our own e^−1000 is 0 all the same."""
+    with np.errstate(all="raise"):
+        results = run("""
+            import numpy as np
+            @points(1, "Underflow")
+            def test_underflow(): require(found(float(np.exp(np.float64(-1000)) == 0)))
+        """)
+        with pytest.raises(FloatingPointError):
+            np.exp(np.float64(-1000))
+    assert results["underflow"].outcome == "passed"
 
 
 def test_an_interrupt_is_an_interrupt(run):

@@ -218,6 +218,7 @@ def test_a_course_gives_an_assignment_as_it_wants(written):
         ("weight = 2", 'weight = "2"', "assignments.hw1.weight is '2'; it must be a number, 0 or more"),
         ('text = "Why?"', "", "assignments.hw1.questions, number 1: text is missing."),
         ('text = "Why?"', 'text = " "', "assignments.hw1.questions, number 1: text is empty"),
+        ('text = "Why?"', 'text = """Why?\n### BEGIN SOLUTION"""', "number 1: text has SOLUTION in capital letters"),
         ("points = 3", "points = -3", "assignments.hw1.questions, number 1: points is -3"),
         ('exercise = "made"', 'exercise = "mad"', "assignments.hw1.questions, number 1: exercise is 'mad'"),
         ("[[assignments.hw1.questions]]", "[assignments.hw1.questions]", "it must be tables, as in [[assignments."),

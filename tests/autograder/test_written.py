@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder import assignments, cli, demo
+from autograder import assignments, cli, demo, homework, settings
 from autograder.assignments import ROOT, Assignment
 from autograder.course import Course, CourseError, SourceError
 from autograder.grading import batch, by_hand, downloads, normalise, outputs, report
@@ -95,6 +95,23 @@ def test_students_find_a_placeholder_and_no_line_of_an_answer(released):
     assert not [line for line in lines if len(line) > 20 and json.dumps(line)[1:-1] in everything]
     assert "Rubric" not in everything
     assert "### Question 1.2 (2 points, graded by hand)" in everything
+
+
+def test_a_question_of_the_courses_own_is_open_until_it_is_answered(tmp_path):
+    more = '[[assignments.nice.questions]]\nexercise = "nice"\npoints = 3\ntext = "Why **two**?"\n'
+    (tmp_path / "course.toml").write_text(more, encoding="utf-8")
+    course = Course.at(tmp_path)
+    file = build.release(course, "nice", figures=False) / "nice.ipynb"
+    cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+    for cell in cells:
+        cell["source"] = text(cell)
+    with settings.read(tmp_path).in_use():
+        here = assignments.get("nice")
+        shown = {grade_id(c): text(c) for c in cells}
+        assert [shown[q.id] for q in here.questions] == [q.placeholder for q in here.questions]
+        assert batch._answers(cells, "nice") == {}
+        found = homework.overview(here, file, tmp_path, lambda exercise: {"points": 0.0, "headline": "", "notes": []})
+    assert found.written == "0 of 2 written questions answered (5 points, graded by hand)"
 
 
 def test_without_points_they_are_plain_cells(tmp_path):

@@ -47,6 +47,19 @@ class Game(nn.Module):
         return -self.discriminator(self.generator(torch.randn(n, 1))).mean()
 
 
+class Noted(Line):
+    def get_extra_state(self):
+        return {"note": 3}
+
+    def set_extra_state(self, state):
+        pass
+
+
+class Steps:
+    def step(self):
+        pass
+
+
 class Pictures(Dataset):
     def __len__(self):
         return 4
@@ -125,6 +138,14 @@ WRONG_OF_FIT = {
     ),
     "a schedule's class": (lambda m: call(m, scheduler=lr_scheduler.CosineAnnealingLR), "got the class Cosine"),
     "a rate as a schedule": (lambda m: call(m, scheduler=0.1), "got a float"),
+    "a schedule that keeps nothing": (
+        lambda m: call(m, scheduler=Steps()),
+        "a Steps has no state_dict() and load_state_dict()",
+    ),
+    "an optimiser that asks again": (
+        lambda m: call(m, optimizer=torch.optim.LBFGS(m.parameters())),
+        "Take Adam or SGD",
+    ),
     "a number of another kind": (lambda m: call(m, steps=2.5e3), "steps must be a whole number from 0 on; got 2500.0"),
     "a negative number": (lambda m: call(m, steps=-1), "steps must be a whole number from 0 on; got -1"),
     "no batch": (lambda m: call(m, batch_size=0), "batch_size must be a whole number from 1 on; got 0"),
@@ -240,6 +261,15 @@ NOT_TRAINED = {
     "a hidden file": (lambda: trained(".made", Line(), fit=train), "'.made' is no name for a file"),
     "nothing": (lambda: trained("", Line(), fit=train), "'' is no name for a file"),
     "a line": (lambda: trained("made\n", Line(), fit=train), "is no name for a file"),
+    "what is no tensor": (
+        lambda: trained("made", Noted(), fit=train),
+        "only tensors are kept of a model, and state_dict() has '_extra_state', a dict",
+    ),
+    "an aim that is a word": (
+        lambda: trained("made", Line(), fit=train, aim="0.1"),
+        "aim is the loss to aim at, a number",
+    ),
+    "the history of nothing": (lambda: training.history(None), 'training.history("name")'),
     "drawn of a model": (lambda: drawn(Line(), train), "The name comes first, in quotes; got a Line"),
     "nothing that draws": (lambda: drawn("made"), "missing a required argument: 'draw'"),
 }
@@ -251,6 +281,14 @@ def test_what_trained_and_drawn_cannot_take_is_said_and_leaves_nothing(call, sai
         call()
     assert not training.session.models
     assert not [f for f in tmp_path.rglob("*") if f.is_file()]
+
+
+@pytest.mark.parametrize("samples", [torch.tensor(3), torch.ones(2, dtype=torch.complex64), [1, 2], None], ids=repr)
+def test_what_is_no_tensor_of_samples_is_said_and_not_kept(samples, tmp_path):
+    trained("made", Line(), fit=train)
+    with pytest.raises(KitError, match="should give a tensor of samples, a row each"):
+        drawn("made", lambda: samples)
+    assert not list(tmp_path.glob("*.samples.*"))
 
 
 def test_samples_in_the_place_of_what_draws_them_are_said(capsys):

@@ -104,6 +104,29 @@ def test_an_exercise_that_is_half_written_is_no_longer_unwritten():
     assert Score(assignments.get_exercise("made"), [written]).headline == "Everything holds."
 
 
+@pytest.mark.parametrize("exercise", ["made", "logistic_mixture", "gan2d", "masked_diffusion"])
+def test_where_no_cell_has_run_nothing_is_wrong(exercise):
+    """As right after a restart of the kernel."""
+    namespace = {"check": live_check}
+    exec(f"score = check({exercise!r})", namespace)
+    said = r"There is nothing to check yet: \w+(, \w+)* (is|are) not defined\."
+    assert re.fullmatch(said, namespace["score"].headline)
+
+
+def test_a_name_that_is_missing_is_nothing_that_was_found_wrong():
+    right = CheckResult("a", "A", 1, 1.0, "passed")
+    missing = CheckResult("b", "B", 1, 0.0, "failed", "MADE is not defined: run the cell that …", kind="missing")
+    other = CheckResult("c", "C", 1, 0.0, "failed", "MADE has no method sample.", kind="missing")
+    made = assignments.get_exercise("made")
+    assert Score(made, [right, missing]).headline == "1 of 2 checks hold; not defined: MADE."
+    assert Score(made, [other]).headline == "0 of 1 checks hold, 1 found something wrong."
+
+
+def test_only_wants_words():
+    with pytest.raises(KitError, match=r"wants words of a check's title, in quotes: check\(\"made\", only="):
+        live_check("made", only=3)
+
+
 def test_a_slip_that_torch_calls_not_implemented_is_a_slip():
     """torch raises NotImplementedError for a log-softmax of integers."""
     score = checked(MADE, ("F.log_softmax(self.logits(x), dim=-1)", "F.log_softmax(self.logits(x).long(), dim=-1)"))

@@ -201,6 +201,25 @@ def test_a_film_looks_oftener_at_the_beginning_and_leaves_random_numbers_alone()
     assert torch.equal(torch.rand(1), expected)
 
 
+@pytest.mark.parametrize("later", [{"b": torch.ones(2)}, {"a": torch.ones(3)}], ids=["another name", "another shape"])
+def test_a_film_of_another_frame_begins_where_the_game_went_on(later):
+    film = Film(8, lambda: {"a": torch.zeros(2)})
+    film.look(0)
+    film.frame = lambda: later
+    film.look(8)
+    assert film.frames["round"].tolist() == [8]
+    assert film.frames.keys() == {"round", *later}
+
+
+def test_a_frame_may_be_of_arrays_and_what_is_none_is_said():
+    film = Film(8, lambda: {"a": np.zeros(2)})
+    film.look(0)
+    assert film.frames["a"].shape == (1, 2)
+    for wrong in (None, [torch.zeros(2)], {"a": 3}):
+        with pytest.raises(KitError, match="frame gives a picture as"):
+            Film(8, lambda wrong=wrong: wrong).look(0)
+
+
 def test_frames_are_kept_beside_the_weights(folder):
     trained("game", Game(), fit=train)
     drawn = training.history("game").frames

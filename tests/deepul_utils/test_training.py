@@ -189,6 +189,71 @@ def test_no_return_value_of_the_training_function_loses_the_weights(folder, resu
     assert len(training.history("demo").steps) == len(training.history("demo").train)
 
 
+@pytest.mark.parametrize("number", [np.int64, torch.tensor, int], ids=["numpy", "torch", "python"])
+def test_numbers_of_any_kind_are_trained_with_and_kept(folder, number):
+    trained("demo", new(), fit=lambda m: plain(m, steps=number(STEPS), batch_size=number(10)))
+    assert training.history("demo").settings["steps"] == STEPS
+    trained("demo", new(), fit=None)
+    assert training.history("demo").settings["batch"] == 10
+
+
+def test_a_history_with_tensors_in_it_loses_no_weights(folder):
+    def train(model):
+        plain(model)
+        loss = model.loss(DATA)
+        settings = {"lr": np.float32(1), "betas": (0.9, 0.99), "what": object(), "rates": np.ones(3)}
+        return History(
+            train=[loss, 2.0], steps=[torch.tensor(1), np.int64(2)], valid=[loss.detach()], settings=settings
+        )
+
+    trained("demo", new(), fit=train)
+    trained("demo", new(), fit=None)
+    history = training.history("demo")
+    assert len(history.train) == 2
+    assert history.steps == [1, 2]
+    assert len(history.valid) == 1
+    assert history.settings == {"lr": 1.0, "betas": [0.9, 0.99]}
+
+
+class Masked(nn.Module):
+    """What a causal network keeps: −∞ where nothing may be seen, and a buffer whose rows are one place in memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.LazyLinear(1)
+        self.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(4, device="cpu"))
+        self.register_buffer("rows", torch.ones(1, 3).expand(2, 3))
+
+    def loss(self, x):
+        return (self.net(x) ** 2).mean() + self.rows.sum()
+
+
+def test_masks_of_minus_infinity_lazy_layers_and_expanded_buffers_are_saved_and_loaded(folder):
+    def started() -> Masked:
+        model = Masked()
+        model.net(DATA[:1])
+        return model
+
+    first = trained("demo", started(), fit=plain)
+    again = trained("demo", Masked(), fit=None)
+    assert all(torch.equal(v, again.state_dict()[k]) for k, v in first.state_dict().items())
+
+
+def test_a_buffer_of_nan_is_refused(folder):
+    def to_nan(model):
+        plain(model)
+        model.net[1].running_mean[0] = torch.nan
+
+    with pytest.raises(KitError, match=r"nan or infinite values in net\.1.running_mean"):
+        trained("demo", new(), fit=to_nan)
+
+
+def test_an_array_that_was_turned_round_is_data():
+    plain(new(), steps=1)
+    model = new()
+    fit(model, model.loss, DATA.numpy()[::-1], optimizer=torch.optim.Adam(model.parameters()), steps=2)
+
+
 def test_a_training_function_that_was_not_called_is_said(folder):
     """fit=train_made where fit=train_made(smiley) was meant."""
 
@@ -1271,7 +1336,7 @@ def test_what_is_wrong_with_drawing_is_said(folder):
     with pytest.raises(KitError, match="nothing was trained under the name 'made'"):
         drawn("made", lambda: torch.ones(1))
     linear()
-    with pytest.raises(KitError, match=r"'line': draw\(\) should give a tensor of samples, got list"):
+    with pytest.raises(KitError, match=r"'line': draw\(\) should give a tensor of samples, a row each; got a list"):
         drawn("line", lambda: [1, 2])
     assert not (folder / "line.samples.safetensors").exists()
 
