@@ -144,7 +144,7 @@ def test_the_ranges_name_all_that_a_students_kit_imports():
     sources = {f for a in every() for f in files(a) if f.suffix == ".py"}
     imported = {name for file in sources for name in _imports(file)} - sys.stdlib_module_names
     imported -= {"autograder", "deepul_utils", "jupytext"}  # which reads sources, and no student has one
-    imported -= {"IPython", "ipywidgets"}  # of the notebook itself, where there is one
+    imported -= {"IPython", "ipywidgets", "traitlets"}  # of the notebook itself, where there is one
     owners = packages_distributions()
     assert {canonicalize_name(owners[name][0]) for name in imported} == {r.name for r in DEPENDENCIES}
 

@@ -58,8 +58,8 @@ class Film:
         _set_random_state(before)
         if not isinstance(frame, dict) or not all(isinstance(v, Tensor | np.ndarray) for v in frame.values()):
             raise KitError('frame gives a picture as {name: tensor}, as lambda: {"samples": model.sample(200)}.')
-        taken = {k: torch.as_tensor(v).detach().cpu() for k, v in frame.items()}
-        taken |= {"round": torch.tensor(rounds, device="cpu")}
+        taken = {k: (v if isinstance(v, Tensor) else torch.as_tensor(v, device="cpu")) for k, v in frame.items()}
+        taken = {k: v.detach().cpu() for k, v in taken.items()} | {"round": torch.tensor(rounds, device="cpu")}
         goes_on = {k: v.shape[1:] for k, v in self.frames.items()} == {k: v.shape for k, v in taken.items()}
         # Of another frame than that of an interrupted game: it begins here.
         self.frames = {k: torch.cat([self.frames[k], v[None]]) if goes_on else v[None] for k, v in taken.items()}
