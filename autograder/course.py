@@ -1,6 +1,5 @@
 """A course folder: nbgrader's own layout, opened with the kit's configuration."""
 
-import contextlib
 import errno
 import os
 import re
@@ -198,8 +197,13 @@ def _make_secret(file: Path) -> None:
             stream.write(secrets.token_hex(SECRET_LENGTH // 2))  # who reads it can predict what is held out
             stream.flush()
             os.fsync(stream.fileno())
-        with contextlib.suppress(FileExistsError):
+        try:
             os.link(temporary, file)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system that knows no links
+            if not file.exists():
+                os.replace(temporary, file)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(file)) from None  # a full disk does not say where
     finally:

@@ -305,6 +305,17 @@ def test_a_full_disk_leaves_no_half_a_secret_and_no_half_a_configuration(tmp_pat
     assert "load_subconfig" in (course.root / "nbgrader_config.py").read_text()
 
 
+def test_a_secret_is_made_where_the_file_system_knows_no_links(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    salt = Course.at(tmp_path).salt
+    assert len(salt) == 32
+    assert Course.at(tmp_path).salt == salt
+    assert [f.name for f in tmp_path.iterdir()] == [".deepul-salt"]
+
+
 FROZEN = json.loads((Path(__file__).parent / "frozen.json").read_text(encoding="utf-8"))
 
 
