@@ -100,6 +100,12 @@ def require(finding: Finding) -> None:
         raise CheckFailed(f"{finding.measured}; required: {finding.required}")
 
 
+def require_too(finding: Finding) -> None:
+    """The same of what goes without saying: where it holds, a student is shown what was found before."""
+    if not finding.passed:
+        require(finding)
+
+
 @contextlib.contextmanager
 def apart():
     """For a while findings are noted elsewhere, and forgotten: of models that are not the student's as it is."""

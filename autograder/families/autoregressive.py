@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from autograder.checks import Recipe, hint, points, require
+from autograder.checks import Recipe, hint, points, require, require_too
 from autograder.properties import autoregressive, discrete, hygiene, layers
 from autograder.properties.finding import Finding
 from autograder.student import Handle, Student, expect, whole
@@ -526,7 +526,7 @@ class Suite:
                 found = discrete.sampler_matches(model.sample(count, seed), model.density, model.levels, seed)
                 require(in_eval_mode(model, found, seed))
             draw = partial(model.sample, FEW_DRAWS)
-            require(hygiene.drawn_anew(draw, seed, f"sample({'y' if self.classes else 'n'})", model.density))
+            require_too(hygiene.drawn_anew(draw, seed, f"sample({'y' if self.classes else 'n'})", model.density))
             if self.tall:
                 several = ((seed + k, {"y": k} if self.classes else {}) for k in range(self.classes or tall[0]))
                 large = (self._telling(student, at, **self.tall, **given) for at, given in several)

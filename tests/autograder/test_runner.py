@@ -268,6 +268,23 @@ def test_numpys_errors_in_a_notebook_are_none_of_our_arithmetic(run):
     assert results["underflow"].outcome == "passed"
 
 
+def test_what_goes_without_saying_is_shown_where_it_does_not_hold(run):
+    results = run("""
+        from autograder.checks import require_too
+        @points(1, "Holds")
+        def test_holds():
+            require(found(1, "the density"))
+            require_too(found(1, "drawn anew"))
+        @points(1, "Does not")
+        def test_does_not():
+            require(found(1, "the density"))
+            require_too(found(0, "always the same"))
+    """)
+    assert results["holds"].measured == "the density"
+    assert results["does_not"].measured == "always the same"
+    assert results["does_not"].outcome == "failed"
+
+
 def test_an_interrupt_is_an_interrupt(run):
     with pytest.raises(KeyboardInterrupt):
         run('@points(1, "One")\ndef test_one(): raise KeyboardInterrupt')

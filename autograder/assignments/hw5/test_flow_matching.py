@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from autograder.checks import Recipe, hint, points, require
+from autograder.checks import Recipe, hint, points, require, require_too
 from autograder.families import diffusion as family
 from autograder.families.diffusion import Model, squares
 from autograder.families.flows import LOST, baseline_nats
@@ -208,7 +208,7 @@ def test_samples_are_noise_carried_to_the_data(student, seed):
     drawn = perfect(student, data).ask("sample", 1500, 1500, 40, "heun", seed=seed)
     back = diffusion.solved(data.velocity, drawn.astype(np.float64), 1.0, 0.0, 60)
     require(flows.latents_are(back, flows.NORMAL))
-    require(hygiene.drawn_anew(lambda k: perfect(student, data).ask("sample", 3, 3, 4, "heun", seed=k), seed))
+    require_too(hygiene.drawn_anew(lambda k: perfect(student, data).ask("sample", 3, 3, 4, "heun", seed=k), seed))
 
 
 def above_the_limit(made, data: toy.Distribution, held_out, seed: int) -> dict:
