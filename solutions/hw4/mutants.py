@@ -9,6 +9,7 @@ DETACHED = "fake = self.generator(self.noise(len(x))).detach()\n        loss = d
 STEP_D = "loss = discriminator_loss(self.discriminator(x), self.discriminator(fake))\n        optimizer.zero_grad()\n"
 STEP_G = "loss = minimax_loss(fake) if saturating else nonsaturating_loss(fake)\n        optimizer.zero_grad()\n"
 SAMPLE = "return self.generator(self.noise(n))"
+SEEDED = ((SAMPLE, f"torch.manual_seed(0)\n        {SAMPLE}"),)
 FAKE_1D = "fake = self.discriminator(self.generator(self.noise(n)))"
 
 GAN_LOSS = "return F.softplus(-self.discriminator(x)).mean() + F.softplus(self.discriminator(fake)).mean()"
@@ -48,12 +49,7 @@ MUTANTS = (
         "gan1d-seeded-sample",
         "gan1d",
         "sample sets the seed",
-        (
-            (
-                "return self.generator(self.noise(n))",
-                "torch.manual_seed(0)\n        return self.generator(self.noise(n))",
-            ),
-        ),
+        SEEDED,
         "samples_are_of_the_generator",
         "A seed is set inside",
         weights="none",
@@ -62,12 +58,7 @@ MUTANTS = (
         "gan2d-seeded-sample",
         "gan2d",
         "sample sets the seed",
-        (
-            (
-                "return self.generator(self.noise(n))",
-                "torch.manual_seed(0)\n        return self.generator(self.noise(n))",
-            ),
-        ),
+        SEEDED,
         "samples_are_of_the_generator",
         "A seed is set inside",
         weights="none",
@@ -76,12 +67,7 @@ MUTANTS = (
         "dcgan-seeded-sample",
         "dcgan",
         "sample sets the seed",
-        (
-            (
-                "return self.generator(self.noise(n))",
-                "torch.manual_seed(0)\n        return self.generator(self.noise(n))",
-            ),
-        ),
+        SEEDED,
         "samples_are_of_the_generator",
         "A seed is set inside",
         weights="none",
