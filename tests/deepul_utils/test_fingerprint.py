@@ -196,7 +196,8 @@ def test_samples_are_drawn_anew_by_a_corrected_sampler(capsys):
     shown = after(("torch.randn(n, 1)", "torch.zeros(n, 1)"), then=DRAW, capsys=capsys)
     assert "the samples were drawn by another version of your code (Model.sample changed), and are drawn anew" in shown
     assert "drew 7 samples" in shown
-    assert len(training.session.samples["demo"].unique()) == 1
+    drawn = training.session.samples["demo"]
+    assert torch.allclose(drawn, drawn[:1], rtol=1e-5)  # a processor may round the rows of one batch differently
 
 
 @pytest.mark.parametrize(
