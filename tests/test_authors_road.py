@@ -151,11 +151,12 @@ def test_what_cannot_be_new_is_said_and_writes_nothing(copy):
         (("x", "--family", "trees"), "There is no family called 'trees'. Families: "),
         (("Two Words", "--family", "flows"), "'Two Words' is no name"),
         (("class", "--family", "flows"), "'class' is a word of Python's"),
+        (("torch", "--family", "flows"), "'torch' is the name of something that its own notebook uses"),
         (("../up", "--family", "flows"), "'../up' is no name"),
         (("O'Brien", "--family", "flows"), '"O\'Brien" is no name'),
-        (("x", "--family", "flows", "--title", "two\nlines"), "A title is one line"),
-        (("x", "--family", "flows", "--number", '1.2"'), "is not like 1.2, 12 or E7.1"),
-        (("x", "--family", "flows", "--number", "1.1"), "logistic_mixture of hw1 has the number 1.1; E"),
+        (("another", "--family", "flows", "--title", "two\nlines"), "A title is one line"),
+        (("another", "--family", "flows", "--number", '1.2"'), "is not like 1.2, 12 or E7.1"),
+        (("another", "--family", "flows", "--number", "1.1"), "logistic_mixture of hw1 has the number 1.1; E"),
     ):
         done = deepul(copy, "new", *words)
         assert done.returncode == 2

@@ -2,6 +2,7 @@
 
 import traceback
 
+import torch
 from ipykernel.iostream import OutStream
 
 from autograder.grading import wire
@@ -50,9 +51,25 @@ def serve(kernel, session) -> None:
         content, buffers = _answer(student, parent["content"], parent["buffers"])
         kernel.session.send(stream, "deepul_reply", content, parent, ident=ident, buffers=buffers)
 
+    # In place of ending the kernel after the cell's answer, when another cell runs already.
+    kernel.shell.ask_exit = lambda: print("exit: nothing ends here, the cells that follow are run.")
+    torch.set_default_device = _set_default_device
     kernel.shell.events.register("pre_execute", fresh_cell)
     kernel.shell.events.register("post_execute", end_of_cell)
     kernel.shell_handlers["deepul_request"] = answer
+
+
+_set_default = torch.set_default_device
+
+
+def _set_default_device(device) -> None:
+    """torch.set_default_device, with the CPU in the place of a GPU that the grading machine has not."""
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, NotImplementedError, RuntimeError) as error:
+        print(f"There is no {device} where this is graded ({str(error).splitlines()[0][:100]}): the CPU is used.")
+        device = "cpu"
+    _set_default(device)
 
 
 def _answer(student: LocalStudent, content: dict, buffers: list) -> tuple[dict, list]:

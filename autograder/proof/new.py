@@ -1,5 +1,6 @@
 """A new assignment that runs: the simplest model of a family, to be replaced line by line."""
 
+import builtins
 import json
 import keyword
 import re
@@ -52,6 +53,8 @@ def _require_new(name: str, family: str, title: str, number: str) -> None:
         raise ValueError(f"{name!r} is a word of Python's, and the first function of an exercise is called after it.")
     if family not in families():
         raise ValueError(f"There is no family called {family!r}. Families: {', '.join(families())}.")
+    if name in _used(family) | set(dir(builtins)):
+        raise ValueError(f"{name!r} is the name of something that its own notebook uses: take another, as in {name}_2.")
     taken = {e.name for a in assignments.every() for e in a.exercises} | set(assignments.names())
     new = Assignment(name)
     if name in taken or new.checks.exists() or new.solution.exists():
@@ -62,6 +65,13 @@ def _require_new(name: str, family: str, title: str, number: str) -> None:
         raise ValueError(f"The number {number!r} is not like 1.2, 12 or E7.1.")
     if owner := next((e for a in assignments.every() for e in a.exercises if e.number == number), None):
         raise ValueError(f"{owner.name} of {owner.assignment} has the number {number}; {_next_number()} is free.")
+
+
+def _used(family: str) -> set[str]:
+    """The words in the code of a family's source, which the name of an assignment would hide."""
+    lines = (TEMPLATES / family / "source.py.j2").read_text(encoding="utf-8").splitlines()
+    code = (re.sub(r"{{.*?}}|\"[^\"]*\"", "", line) for line in lines if not line.startswith("#"))
+    return {word for line in code for word in re.findall(r"\w+", line)}
 
 
 def _words(name: str, title: str, number: str) -> dict[str, str]:

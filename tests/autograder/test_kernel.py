@@ -247,6 +247,24 @@ def test_what_ends_a_kernel_is_said(box, source, why):
     assert time.monotonic() - began < 12
 
 
+@pytest.mark.parametrize("source", ["exit", "quit()", "if True:\n    exit()", "get_ipython().ask_exit()"])
+def test_exit_ends_nothing_behind_the_back_of_the_next_cell(kernel, source):
+    assert not kernel.execute(source, 10).error
+    time.sleep(0.5)
+    ran = kernel.execute("print('goes on')", 10)
+    assert "goes on" in str(ran.outputs)
+    assert not kernel.process.stopped
+
+
+@pytest.mark.parametrize(
+    "source", ["torch.set_default_device('cuda')", "torch.set_default_device(torch.device('mps'))"]
+)
+def test_a_default_device_that_is_not_here_is_the_cpu(kernel, source):
+    assert not kernel.execute(f"import torch\n{source}", 10).error
+    ran = kernel.execute("print(torch.ones(2).device, torch.get_default_device())", 10)
+    assert "cpu cpu" in str(ran.outputs)
+
+
 DESCRIPTORS = """
 import os
 for fd in os.listdir("/proc/self/fd"):
