@@ -73,16 +73,25 @@ def _graded(root: Path, settings: dict) -> dict | None:
 
 
 def _say_whose(metadata: Path, settings: dict) -> None:
-    """For the staff: whose submission it is, and whether Gradescope has the points that there are."""
+    """For the staff: whose submission it is, and whether Gradescope has the points that there are.
+
+    No grade depends on it: what is not as Gradescope describes it is said, and left.
+    """
     if not metadata.exists():
         return
-    about = json.loads(metadata.read_text(encoding="utf-8"))
-    names = ", ".join(str(user.get("name")) for user in about.get("users", []))
+    try:
+        about = json.loads(metadata.read_text(encoding="utf-8"))
+        names = ", ".join(str(user["name"]) for user in about["users"])
+        total = about["assignment"].get("total_points")
+        total = None if total is None else float(total)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        print(f"{metadata.name} does not say whose submission it is ({type(error).__name__}).")
+        return
     print(f"Submission {about.get('id')} of {plain(names)}, {about.get('created_at')}")
-    points, total = settings["points"] + settings["written"], about.get("assignment", {}).get("total_points")
-    if total is not None and float(total) != points:
+    points = settings["points"] + settings["written"]
+    if total is not None and total != points:
         print(
-            f"Gradescope has {counted(float(total), 'point')} for this assignment: it should be {points:g}, of which "
+            f"Gradescope has {counted(total, 'point')} for this assignment: it should be {points:g}, of which "
             f"the autograder gives {settings['points']:g} and people give {settings['written']:g}."
         )
 
@@ -199,7 +208,8 @@ def _tests(score: dict) -> list[dict]:
 
 
 def _said(check: dict) -> str:
-    lines = (("measured", check["measured"]), ("required", check["required"]), ("hint", check["hint"]))
+    hint = "" if check["outcome"] == "passed" else check["hint"]
+    lines = (("measured", check["measured"]), ("required", check["required"]), ("hint", hint))
     return "\n".join(f"{title}: {text}" for title, text in lines if text) or check["outcome"]
 
 

@@ -594,3 +594,14 @@ def test_a_fork_bomb_ends_with_its_notebook(tried):
     assert "limit" in tried["forks"]
     assert tried["users"], "each notebook is another user"
     assert tried["results"] == "{}"
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "no JSON", '{"users": null}', '{"users": [], "assignment": null}', '{"users": ["ada"]}',
+             '{"users": [], "assignment": {"total_points": "many"}}'],
+)  # fmt: skip
+def test_metadata_of_another_form_is_said_and_costs_no_grade(text, tmp_path, capsys):
+    file = tmp_path / "submission_metadata.json"
+    file.write_text(text)
+    gradescope._say_whose(file, {"points": 10, "written": 0})
+    assert "does not say whose submission it is" in capsys.readouterr().out
