@@ -17,6 +17,7 @@ TOLD = 1e-7  # in double precision what is not seen moves by nothing at all, and
 NETWORKS = 3  # that must see everything together
 FAR = 1e4  # times features of order one: gates are open or shut
 ONCE = 0.77  # tanh 1 = 0.762, the most that a cell shows into which nothing was written before
+BEGUN = 0.99  # and tanh 2.6 = 0.989, where the biases alone wrote into the free places of the skewed picture
 # Small shapes: 2 × 3 to enumerate, 3 × 4 to look for what is not seen, and one that is too large to count its states.
 TINY, WIDE, TALL = (1, 2, 3), (1, 3, 4), (1, 5, 3)
 TRIANGLE = (1, 4, 7)  # where a row sees less than the whole past
@@ -153,15 +154,16 @@ def test_diagonals_see_all_above_and_to_the_left(student, seed):
 def cell_from_the_left(student, seed: int) -> Finding:
     """With gates that are open or shut, the same everywhere, a cell grows along the rows, and not down the columns.
 
-    In the first column nothing comes from the left: c' = i ⊙ g there, so |h| ≤ tanh 1.
+    In the first column no pixel comes from the left: c' = i ⊙ g there, so |h| ≤ tanh 1, or a little more where the
+    input was skewed, and biases make states of the free places.
     """
     layer: Handle = student.new("DiagonalLSTM", 2, 8, seed=seed)
     x = np.broadcast_to(FAR * features(seed, (32, 2, 1, 1)), (32, 2, *SIDES)).astype(np.float32)
     h = np.abs(expect(layer.call("forward", x), (32, 8, *SIDES), "DiagonalLSTM(…)(x)"))
     column, row = float(h[..., 0].max()), float(h[:, :, 0].max())
-    if column > ONCE:
+    if column > BEGUN:
         measured = f"in the first column a state is {column:.2g}: its cell comes from above"
-        return Finding(0.0, measured, "at most tanh 1 = 0.76 where no cell comes from the left")
+        return Finding(0.0, measured, "hardly more than tanh 1 = 0.76 where no cell comes from the left")
     measured = f"along the first row no state is above {row:.2g}: no cell comes from the left"
     return Finding(float(row > ONCE), measured, "cells that grow along a row")
 
