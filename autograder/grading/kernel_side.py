@@ -67,7 +67,7 @@ def _set_default_device(device) -> None:
     try:
         torch.empty(0, device=device)
     except (AssertionError, NotImplementedError, RuntimeError) as error:
-        print(f"There is no {device} where this is graded ({str(error).splitlines()[0][:100]}): the CPU is used.")
+        print(f"There is no {device} where this is graded ({str(error)[:100]}): the CPU is used.")
         device = "cpu"
     _set_default(device)
 
