@@ -346,17 +346,49 @@ def term(
 ):
     """Begin a term: a course folder with its course.toml, and a secret of its own."""
     from autograder.term import make
+    from deepul_utils import turn
 
     made = make(folder, first.date(), zone, like)
-    secret = made.root / ".deepul-salt"
+    secret, of_data = made.root / ".deepul-salt", turn.number()
     console.print(
         f"course   {_relative(made.root)}/course.toml: due dates, late policy, exercises; look it over\n"
         f"secret   {secret}: keep a copy where only staff read it. Only with it grades come out the same again, and "
         "who reads it can predict what is held out\n"
+        f"data     of turn {of_data}. If last term had the same, deepul turn {(of_data + 1) % turn.TURNS} makes "
+        "equivalent ones\n"
         f"Then:\n  deepul release hw1 --course {_relative(made.root)}\n"
         f"  deepul grade hw1 path/to/download --course {_relative(made.root)}",
         highlight=False,
         markup=False,
+    )
+
+
+@app.command("turn")
+def turn_data(
+    to: Annotated[int | None, typer.Argument(help="The turn that the data shall be of; left out: which it is.")] = None,
+):
+    """Give the next term equivalent data: turned, mirrored, inverted. What is trained on the others earns nothing."""
+    from autograder.proof import calibrate as calibration
+    from deepul_utils import turn
+
+    if to is None:
+        console.print(f"The data are of turn {turn.number()} (0 … {turn.TURNS - 1}).", highlight=False)
+        return
+    if to not in range(turn.TURNS):
+        raise typer.BadParameter(f"there are the turns 0 to {turn.TURNS - 1}.")
+    turn.turn_to(to)
+    console.print(f"The data are of turn {to} now. To be made anew, an assignment at a time:", highlight=False)
+    for name in calibration.on_turned_data():
+        minutes = max(1, calibration.seconds(name) / 60)
+        console.print(
+            f"  deepul calibrate {name} --weights && deepul release {name}    about {minutes:.0f} minutes",
+            highlight=False,
+            soft_wrap=True,
+        )
+    console.print(
+        "Then `deepul validate`, some hours at night, and commit what these have changed, with data/turn.txt. Courses "
+        "of another turn are graded with the commit that they were given from.",
+        highlight=False,
     )
 
 
@@ -433,6 +465,10 @@ def calibrate(
     seeds: Annotated[int, typer.Option(min=0, help="How many seeds to train under; 0: as many as last time.")] = 0,
     exercise: Annotated[str, typer.Option(help="This exercise only, e.g. made.")] = "",
     recipes: Annotated[bool, typer.Option("--recipes", help="Only what the notebook's text states.")] = False,
+    weights: Annotated[
+        bool,
+        typer.Option("--weights", help="Only the reference weights, for data that were turned: once, as they are."),
+    ] = False,
 ):
     """Train the solutions under several seeds and write down how they end: reference.json, reference weights.
 
@@ -442,7 +478,12 @@ def calibrate(
 
     if seeds == 1:
         raise typer.BadParameter("one seed has no spread; 2 at least, or 0 for as many as last time.")
+    if weights and (recipes or seeds):
+        raise typer.BadParameter("--weights are trained once, and nothing is measured: no --recipes, no --seeds.")
     say = lambda text: console.print(text, style="dim", highlight=False)  # noqa: E731
+    if weights:
+        calibration.weights(assignment, exercise, progress=say)
+        return
     reference = calibration.calibrate(assignment, seeds, exercise, progress=say, recipes_only=recipes)
     shown = {e.name for e in assignments.get(assignment).chosen(exercise)}
     numbers = {k: r for k, r in reference.items() if not k.startswith("_")}

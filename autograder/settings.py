@@ -5,6 +5,7 @@ title = "Deep Unsupervised Learning, spring 2027"
 contact = "the forum, https://forum.example.edu/dul"
 kit = "https://git.example.edu/dul/homework.git"
 time_zone = "America/Los_Angeles"
+turn = 0
 
 [late]
 per_day = "10 %"
@@ -34,6 +35,7 @@ from autograder import assignments, words
 from autograder.assignments import Assignment, Exercise
 from autograder.late import Amount, LatePolicy
 from autograder.words import Catalogue
+from deepul_utils import turn
 
 NAME = "course.toml"
 COLLABORATION = (
@@ -87,14 +89,16 @@ class CourseSettings:
     """title, contact: "" if not set. collaboration: Markdown; "" if nothing is to be said. kit: the git address of what
     students are given, unpacked, from which a notebook that stands alone, as on Colab, gets it; "" if there is none.
 
-    zone: of times that name none. late: of assignments without a policy of their own. assignments: of those that have
-    settings of their own. words: what checks say in another language, words.toml beside course.toml.
+    turn: of the data that this course's students were given; None if it is not said. zone: of times that name none.
+    late: of assignments without a policy of their own. assignments: of those that have settings of their own. words:
+    what checks say in another language, words.toml beside course.toml.
     """
 
     title: str = ""
     contact: str = ""
     kit: str = ""
     collaboration: str = COLLABORATION
+    turn: int | None = None
     zone: tzinfo = UTC
     late: LatePolicy = field(default_factory=LatePolicy)
     assignments: Mapping[str, AssignmentSettings] = field(default_factory=dict)
@@ -110,9 +114,22 @@ class CourseSettings:
         kept = [e for e in Assignment(name).exercises if e.name not in own.without]
         return Assignment(name, tuple(_of_course(e, own) for e in kept))
 
+    def require_turn(self) -> None:
+        """Raises SettingsError where the kit's data are turned otherwise than the course's."""
+        if self.turn not in (None, turn.number()):
+            raise SettingsError(
+                f"{NAME} says that this course has the data of turn {self.turn}, and the kit in {assignments.ROOT} has "
+                f"those of turn {turn.number()}: what was trained on the ones is wrong on the others. Use the kit of "
+                f"this term, or correct turn in {NAME}."
+            )
+
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Inside of it, `assignments.get` finds assignments as this course gives them; checks speak its language."""
+        """Inside of it, `assignments.get` finds assignments as this course gives them; checks speak its language.
+
+        Raises SettingsError as `require_turn` does.
+        """
+        self.require_turn()
         changed = (n for n, own in self.assignments.items() if own.without or own.points or own.questions)
         with words.use(self.words), assignments.given({name: self.assignment(name) for name in changed}):
             yield
@@ -157,13 +174,14 @@ class _Reader:
         self.problems: list[str] = []
 
     def course(self, table: dict) -> CourseSettings:
-        self._only(table, ("title", "contact", "kit", "collaboration", "time_zone", "late", "assignments"))
+        self._only(table, ("title", "contact", "kit", "collaboration", "turn", "time_zone", "late", "assignments"))
         zone = self._value(table, "time_zone", _zone, UTC if "time_zone" in table else None)  # one mistake is said once
         return CourseSettings(
             title=self._value(table, "title", _line, ""),
             contact=self._value(table, "contact", _line, ""),
             kit=self._value(table, "kit", _address, ""),
             collaboration=self._value(table, "collaboration", _text, COLLABORATION),
+            turn=self._value(table, "turn", _turn, None),
             zone=zone or UTC,
             late=(late := self._late(table, LatePolicy(), "")),
             assignments=self._assignments(self._value(table, "assignments", _table, {}), zone, late),
@@ -280,6 +298,14 @@ def _line(value: Any) -> str:
     if not text or not text.isprintable():
         raise _Wrong(f"is {value!r}; it must be one line of text in quotes.")
     return text
+
+
+def _turn(value: Any) -> int:
+    if isinstance(value, bool) or value not in range(turn.TURNS):
+        raise _Wrong(
+            f"is {value!r}; it must be the turn of the data, from 0 to {turn.TURNS - 1}, as `deepul turn` says."
+        )
+    return value
 
 
 def _tables(value: Any) -> list:

@@ -22,7 +22,7 @@ DECIDE_NOTHING = {
     "deepul_utils.places",
 }
 FIGURES = "deepul_utils.plots"
-DATA = (".npz", ".png", ".csv", ".safetensors")
+DATA = (".npz", ".png", ".csv", ".safetensors", ".txt")
 
 
 def digest(file: Path) -> bytes:

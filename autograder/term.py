@@ -8,12 +8,14 @@ from autograder import assignments, settings, words
 from autograder.course import Course, CourseError
 from autograder.display import counted
 from autograder.files import write_atomically
+from deepul_utils import turn
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 DUE = re.compile(
     r"(?m)^(?P<key>[ \t]*due[ \t]*=[ \t]*\"?)(?P<day>\d{4}-\d{2}-\d{2})(?P<time>[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)"
     r"(?P<offset> ?(?:[Zz]|[+-]\d\d:\d\d))?"
 )
+TURN = re.compile(r"(?m)^([ \t]*turn[ \t]*=[ \t]*)\d+")
 TIME_ZONE = re.compile(r"(?m)^([ \t]*time_zone[ \t]*=[ \t]*)(?:\"[^\"\n]*\"|'[^'\n]*')")
 EVERY = timedelta(weeks=2)  # from one due date to the next, where no earlier term says otherwise
 # Students' work and grades, and the secret, are never committed: of a course's folder only what these name.
@@ -25,8 +27,8 @@ def make(folder: Path, first: date, zone: str = "", like: Path | None = None) ->
 
     first: the day on which the first homework is due. zone: of the times; if it is not given, UTC, or that of the
     earlier term. like: the folder of an earlier term, whose course.toml is taken over, every due date moved by as many
-    days as the first one, and its words.toml. Raises CourseError where the folder is there, or the earlier one says
-    nothing; SettingsError where what comes out is not in order.
+    days as the first one, and its words.toml. Its turn is that of the kit's data. Raises CourseError where the folder
+    is there, or the earlier one says nothing; SettingsError where what comes out is not in order.
     """
     if not NAME.fullmatch(folder.name):
         raise CourseError(
@@ -64,7 +66,7 @@ def _fresh(name: str, first: date, zone: str) -> str:
         f"[assignments.{a}]\ndue = {datetime.combine(first + k * EVERY, datetime.min.time()):%Y-%m-%dT}23:59:00\n"
         for k, a in enumerate(given)
     ]
-    head = f'title = "Deep Unsupervised Learning, {name}"\ntime_zone = "{zone}"\n'
+    head = f'title = "Deep Unsupervised Learning, {name}"\ntime_zone = "{zone}"\n{_turn()}\n'
     late = (
         "# What being late costs; delete what you do not want.\n[late]\n"
         'per_day = "10 %" # of the points that there are, each day that has begun\n'
@@ -73,6 +75,10 @@ def _fresh(name: str, first: date, zone: str) -> str:
         "free_days = 4    # of the whole term, at no cost\n"
     )
     return "\n".join([head, late, *dues])
+
+
+def _turn() -> str:
+    return f"turn = {turn.number()} # of the data that its students are given"
 
 
 def _moved(like: Path, name: str, first: date, zone: str) -> str:
@@ -110,5 +116,7 @@ def _moved(like: Path, name: str, first: date, zone: str) -> str:
         text = TIME_ZONE.sub(lambda found: f'{found[1]}"{zone}"', text, count=1)
     elif zone:
         text = f'time_zone = "{zone}"\n{text}'
+    had_turn = TURN.search(text) is not None
+    text = TURN.sub(rf"\g<1>{turn.number()}", text, count=1) if had_turn else f"{_turn()}\n{text}"
     old = rf"\b{re.escape(like.resolve().name)}\b"
     return re.sub(rf"(?m)^([ \t]*title[ \t]*=.*?){old}", lambda found: found[1] + name, text, count=1)

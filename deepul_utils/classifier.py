@@ -4,7 +4,8 @@
     judge.features(x)              # float32 (n, 64) of images x in [0, 1], float (n, 1, 32, 32)
     judge.probabilities(x)         # float32 (n, 10)
 
-The grader asks them what samples show. They run in NumPy alone. `python -m deepul_utils.classifier` trains
+The grader asks them what samples show. They know the sets as they were made, and see samples of another turn of the
+data turned back. They run in NumPy alone. `python -m deepul_utils.classifier` trains
 them and writes `data/classifier_<name>.safetensors`, with the accuracy on held-out images inside.
 """
 
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepul_utils import images
+from deepul_utils import images, turn
 from deepul_utils.toy.distribution import as_array
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -74,7 +75,7 @@ class Classifier:
             raise ValueError(f"Expected floats in [0, 1], got {x.dtype}: images.get(…).unit(x) turns levels into them.")
         if not ((x >= 0) & (x <= 1)).all():
             raise ValueError(f"Expected images in [0, 1], got values from {np.min(x)} to {np.max(x)}.")
-        return np.broadcast_to(x, (len(x), self.channels, 32, 32))
+        return np.broadcast_to(turn.unit(x), (len(x), self.channels, 32, 32))
 
     def _forward(self, x: np.ndarray) -> np.ndarray:
         w = self._weights
@@ -172,7 +173,8 @@ def _batches(name: str, steps: int, seed: int) -> Iterator:
     channels, heads = images.get(name).shape[0], len(heads_of(name))
     for _ in progress(range(steps), name):
         parts = [data.sample_labelled(BATCH // len(sets), rng) for data in sets]
-        x = [np.broadcast_to(s.unit(x), (len(x), channels, 32, 32)) for s, (x, _) in zip(sets, parts, strict=True)]
+        unit = [turn.unit(s.unit(x)) for s, (x, _) in zip(sets, parts, strict=True)]
+        x = [np.broadcast_to(u, (len(u), channels, 32, 32)) for u in unit]
         y = [y.reshape(len(y), -1) for _, y in parts]
         y = [np.pad(part, ((0, 0), (0, heads - part.shape[1])), constant_values=-100) for part in y]
         yield torch.from_numpy(np.concatenate(x)), torch.from_numpy(np.concatenate(y))

@@ -15,6 +15,7 @@ SAY = {
     "grading": "start and",
     "sample_statistics": "| `no_copies` | 50 beside 200 |",
     "sampling": "100.0000%",
+    "turns": "| E1 `nice` | 10 | 9.0 |",
     "tricks": "## 4.3 `dcgan`, 1 seeds",
     "wheels": "2 of 2 wheels are there",
 }

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -271,3 +272,32 @@ def test_a_term_like_the_last_one_has_its_settings_later_dates_and_another_secre
     said = term("term", "2027-fall", "--first", "2027-09-10", code=2)
     assert "is there already, and stays as it is" in " ".join(said.split())
     assert json.dumps(after)
+
+
+def test_data_that_are_turned_go_to_students_and_to_no_course_that_has_others(term):
+    try:
+        assert "of turn 0" in term("turn")
+        said = term("turn", "1")
+        assert "deepul calibrate nice --weights && deepul release nice" in said
+        assert "of turn 1" in term("turn")
+        said = " ".join(term.of_course("grade", "nice", term.course.root.parent / "in", code=2).split())
+        assert "this course has the data of turn 0, and the kit" in said
+        assert "correct turn in course.toml" in said
+        term("term", "2028-spring", "--first", "2028-02-11", "--like", "2027-spring")
+        later = term.course.root.parent / "2028-spring"
+        assert "turn = 1 " in (later / "course.toml").read_text(encoding="utf-8")
+        term("release", "nice", "--no-figures", "--course", later)
+        with zipfile.ZipFile(later / "bundles" / "nice.zip") as bundle:
+            assert bundle.read("nice/data/turn.txt") == b"1\n"
+        # What was right on the data of the last term has lost what is trained, and nothing else.
+        cells, folder = solution_cells("nice"), term.course.root.parent / "last" / "submitted" / "s00" / "nice"
+        write_submission(later / "release" / "nice" / "nice.ipynb", folder, cells, ("nice",), ("nice",))
+        term("grade", "nice", folder.parents[1], "-j", "1", "--course", later)
+        with (later / "reports" / "nice" / "checks.csv").open(encoding="utf-8", newline="") as stream:
+            lost = {row["check"] for row in csv.DictReader(stream) if float(row["points"]) < float(row["max_points"])}
+        assert lost
+        assert all("trained" in name or "samples" in name for name in lost), lost
+        assert "there are the turns 0 to 3" in " ".join(term("turn", "4", code=2).split())
+    finally:
+        term("turn", "0")
+    assert not (term.kit / "data" / "turn.txt").exists()

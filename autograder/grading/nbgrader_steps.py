@@ -80,6 +80,8 @@ class TrustedExecute(_Step):
         if limits not in _graders:
             _graders[limits] = Grader(limits)
             atexit.register(_graders[limits].close)
+        own = settings.read(self._course().root)
+        own.require_turn()
         normal = self._submission(resources)
         result = _graders[limits].grade(normal, about["assignment"], self._course().salt)
         if result.fault:
@@ -91,7 +93,6 @@ class TrustedExecute(_Step):
             self.log.warning("%s: %s", about["student"], problem)
         for grade_id in result.unprotected:
             self.log.warning("%s: the points of the cell %s are not protected", about["student"], grade_id)
-        own = settings.read(self._course().root)
         given = own.assignment(about["assignment"]).exercises
         weighed = weights.weigh(result.to_json(), given, own.of(about["assignment"]).excused)
         return from_dict(with_note(weighed["notebook"], normal.changes)), resources

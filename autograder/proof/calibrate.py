@@ -23,13 +23,14 @@ from pathlib import Path
 
 import numpy as np
 
-from autograder import assignments, environment, notebooks, runner
+from autograder import assignments, environment, notebooks, runner, sources
 from autograder.assignments import ROOT, Assignment, Exercise
 from autograder.course import SourceError
 from autograder.files import write_atomically
 from autograder.handout.submit import solution_cells
 from autograder.proof import changes
 from autograder.properties import loss
+from deepul_utils import turn
 
 RESULTS = ROOT / "docs" / "results.md"
 SEEDS = 5  # of a new exercise; more where so few leave its threshold too near to what right solutions reach
@@ -83,6 +84,26 @@ def calibrate(
     return reference
 
 
+def weights(assignment: str, exercise: str = "", progress: Callable[[str], None] = lambda text: None) -> None:
+    """Train `assignment`'s solutions under seed 0: the reference artifacts; the references stay as they are.
+
+    For data that are equivalent. Raises SourceError where the solution does not earn everything under these references:
+    then it is to be calibrated.
+    """
+    for e in assignments.get(assignment).chosen(exercise):
+        progress(f"{e.name}: training with seed 0")
+        cells = notebooks.section(solution_cells(assignment), e.number)
+        folder = _kept(e, cells) / "0"
+        session = runner.Session(_run(e, cells, folder, 0).student, "weights", runner.references(assignment))
+        runner.run(e, session)
+        if lost := [r for r in session.results if r.outcome != "passed"]:
+            raise SourceError(
+                f"{e}, trained anew, loses “{lost[0].title}” ({lost[0].measured}; {lost[0].required}) under the "
+                f"references of {assignment}: they are not those of these data. Run deepul calibrate {assignment}."
+            )
+        _keep_artifacts(folder, e.assignment.artifacts)
+
+
 def _recipe(exercise: Exercise, reference: dict, progress: Callable[[str], None]) -> None:
     """Note what the stated recipe of an exercise reaches: {"mean", "sd", "runs", "seconds"}."""
     variants = changes.variants(exercise.assignment.name)
@@ -120,6 +141,18 @@ def last_time(reference: dict, exercise: Exercise) -> int:
     return max((len(entry["runs"]) for entry in of_exercise(reference, exercise).values()), default=SEEDS)
 
 
+def on_turned_data() -> list[str]:
+    """The assignments that train on sets which `deepul turn` turns: points and pictures; the others get other draws."""
+    turned = {ROOT / "deepul_utils" / name / "__init__.py" for name in ("toy", "images")}
+    given = [a for a in map(assignments.get, assignments.names()) if a.source.exists()]
+    return [a.name for a in given if turned & set(sources.imported(a.source.read_text(encoding="utf-8")))]
+
+
+def seconds(assignment: str) -> float:
+    """How long one training of all its models takes on one thread, as it was measured."""
+    return sum(entry["seconds"] for key, entry in runner.references(assignment).items() if not key.startswith("_"))
+
+
 def results() -> str:
     """What the solutions of all homeworks reach, as a page in Markdown."""
     head = (
@@ -135,9 +168,8 @@ def results() -> str:
 def _section(assignment: Assignment) -> list[str]:
     """What the solutions of one assignment reach: a heading and a table."""
     reference = runner.references(assignment.name)
-    seconds = sum(entry["seconds"] for key, entry in reference.items() if not key.startswith("_"))
     return [
-        f"\n## {assignment.name}: {seconds / 60:.1f} minutes of training\n",
+        f"\n## {assignment.name}: {seconds(assignment.name) / 60:.1f} minutes of training\n",
         "| exercise | mean ± sd | seeds | stated recipe | full points up to | unit | limit, nats | baseline "
         "| seconds |\n|---|---|---|---|---|---|---|---|---|",
         *(_row(e, key, entry) for e in assignment.exercises for key, entry in of_exercise(reference, e).items()),
@@ -164,21 +196,18 @@ def _train(
 ) -> dict[str, dict]:
     """{reference key: its summary}, of the solution or of a variant of it.
 
-    What was trained is kept in build/calibrate as long as the section's code is the same: a calibration that was
-    interrupted goes on.
+    What was trained is kept in build/calibrate as long as the section's code and the data are the same: a calibration
+    that was interrupted goes on.
     """
     cells = solution_cells(exercise.assignment.name)
     cells = notebooks.section(changes.apply(variant, cells) if variant else cells, exercise.number)
-    code = [c.source for c in cells if c.kind == "code"]
-    digest = hashlib.sha256("\0".join([*code, importlib.metadata.version("torch")]).encode()).hexdigest()[:12]
-    kept = ROOT / "build" / "calibrate" / f"{exercise.name}-{digest}"
+    kept = _kept(exercise, cells)
     what = f"{exercise.name}, {variant.name}" if variant else exercise.name
     runs: dict[str, list[Measurement]] = {}
     for seed in range(seeds):
         folder = kept / str(seed)
         progress(f"{what}: training with seed {seed}")
-        with environment.variables(DEEPUL_SEED=str(seed)):
-            measured = _one_run(exercise, cells, folder, seed)
+        measured = _one_run(exercise, cells, folder, seed)
         if seed == 0 and not variant:
             _keep_artifacts(folder, exercise.assignment.artifacts)
         for key, run in measured.items():
@@ -188,13 +217,26 @@ def _train(
     return {key: _summary(of_key) for key, of_key in runs.items()}
 
 
-def _one_run(exercise: Exercise, cells: list[notebooks.Cell], artifacts: Path, seed: int) -> dict[str, Measurement]:
-    """Train under one seed, or read what was trained: {reference key: what it reached}."""
-    folder = exercise.assignment.solution
-    with contextlib.redirect_stdout(io.StringIO()):
-        ran = notebooks.run_cells(cells, folder, artifacts, exercise.assignment.name)
+def _kept(exercise: Exercise, cells: list[notebooks.Cell]) -> Path:
+    """Where what these cells train is kept, in a folder for each seed."""
+    rests_on = [*(c.source for c in cells if c.kind == "code"), importlib.metadata.version("torch")]
+    rests_on += [str(turn.number())] if turn.number() else []
+    digest = hashlib.sha256("\0".join(rests_on).encode()).hexdigest()[:12]
+    return ROOT / "build" / "calibrate" / f"{exercise.name}-{digest}"
+
+
+def _run(exercise: Exercise, cells: list[notebooks.Cell], artifacts: Path, seed: int) -> notebooks.Ran:
+    """Train under one seed, or read what was trained."""
+    with contextlib.redirect_stdout(io.StringIO()), environment.variables(DEEPUL_SEED=str(seed)):
+        ran = notebooks.run_cells(cells, exercise.assignment.solution, artifacts, exercise.assignment.name)
     if ran.errors:
         raise SourceError(f"the solution of {exercise} does not run: {next(iter(ran.errors.values()))}")
+    return ran
+
+
+def _one_run(exercise: Exercise, cells: list[notebooks.Cell], artifacts: Path, seed: int) -> dict[str, Measurement]:
+    """{reference key: what it reached}, of one seed."""
+    ran = _run(exercise, cells, artifacts, seed)
     session = runner.Session(ran.student, f"calibrate-{seed}", _Open())
     runner.run(exercise, session)
     wrong = [r for r in session.results if r.outcome in ("failed", "skipped", "not graded")]

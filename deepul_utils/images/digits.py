@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 
+from deepul_utils import turn
 from deepul_utils.images.glyphs import DATA
 from deepul_utils.images.image_set import ImageSet, quantized
 from deepul_utils.toy.distribution import SPLITS
@@ -30,7 +31,7 @@ class Digits(ImageSet):
         top, left = rng.integers(2 * MARGIN + 1, size=(2, n))
         shifts = np.lib.stride_tricks.sliding_window_view(_padded(split), (SIDE, SIDE), axis=(1, 2))
         x = shifts[which, top, left]  # (n, 32, 32)
-        return quantized(x[:, None], self.levels), labels[which]
+        return turn.levels(quantized(x[:, None], self.levels), self.levels), labels[which]
 
 
 @cache

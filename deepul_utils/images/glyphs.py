@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deepul_utils import turn
 from deepul_utils.images.image_set import ImageSet, quantized
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -40,7 +41,7 @@ class Glyphs(ImageSet):
         for start in range(0, n, BLOCK):
             rows = slice(start, start + BLOCK)
             x[rows, 0] = _warped(typeface[rows] * 10 + y[rows], jitter[rows])
-        return quantized(x, self.levels), y
+        return turn.levels(quantized(x, self.levels), self.levels), y
 
 
 @cache

@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 
+from deepul_utils import turn
 from deepul_utils.images.image_set import ImageSet
 from deepul_utils.toy.distribution import as_array
 
@@ -126,10 +127,10 @@ def _ramps(levels: int) -> np.ndarray:
     """
     coverage = np.arange(FULL + 1)
     if levels == 2:
-        return (coverage >= FULL // 2).astype(np.uint8)[None, None]
+        return turn.levels((coverage >= FULL // 2).astype(np.uint8), levels)[None, None]
     deep = int(levels == 256)
     shape = np.array([rgb[deep] for rgb in COLOURS.values()])[:, None, :, None]
     ground = np.array([rgb[deep] for rgb in BACKGROUNDS.values()])[None, :, :, None]
     blend = coverage if deep else FULL * (coverage >= FULL // 2)
     ramps = (shape * blend + ground * (FULL - blend) + FULL // 2) // FULL  # (colours, backgrounds, 3, FULL + 1)
-    return ramps.reshape(-1, 3, FULL + 1).swapaxes(0, 1).astype(np.uint8)
+    return turn.levels(ramps.reshape(-1, 3, FULL + 1).swapaxes(0, 1).astype(np.uint8), levels)

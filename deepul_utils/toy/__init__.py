@@ -14,6 +14,7 @@
 import difflib
 from functools import cache
 
+from deepul_utils import turn
 from deepul_utils.toy.discrete import DiscreteDistribution
 from deepul_utils.toy.distribution import Checkerboard, Distribution, as_array, stream
 from deepul_utils.toy.mixture import GaussianMixture
@@ -41,6 +42,8 @@ def get(name: str) -> Distribution:
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"There is no toy set called {name!r}.{hint} Sets: {', '.join(BUILDERS)}.")
     distribution = BUILDERS[name]()
+    if turn.number():
+        distribution = distribution.moved(turn.matrix(distribution.dims, distribution.is_along_axes))
     distribution.name, distribution.about = name, BUILDERS[name].__doc__
     return distribution
 

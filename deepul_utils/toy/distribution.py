@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from deepul_utils import turn
+
 SPLITS = ("train", "validation", "test")
 # Keeps the kit's streams apart from those of a notebook that seeds NumPy with the same small integers.
 KIT = 0x6465_6570
@@ -31,6 +33,7 @@ def stream(name: str, seed: int | np.random.Generator = 0, split: str = "train")
     if seed < 0:
         raise ValueError(f"A seed is a non-negative integer, got {seed}.")
     key = [KIT, zlib.crc32(name.encode()), SPLITS.index(split), seed]
+    key += [turn.number()] if turn.number() else []
     return np.random.default_rng(np.random.SeedSequence(key))
 
 
@@ -60,8 +63,8 @@ class Distribution:
     """A continuous distribution over `dims` dimensions, with its exact density.
 
     support: the plotting box, one (lo, hi) per dimension; mass may lie outside it.
-    A subclass has `draw` (samples from a generator), `_log_density` (of a block of points), `_entropy`
-    and `bin_mass` (the mass of each cell of a grid).
+    A subclass has `draw` (samples from a generator), `_log_density` (of a block of points), `_entropy`,
+    `bin_mass` (the mass of each cell of a grid), `is_along_axes` and `moved`.
     """
 
     if TYPE_CHECKING:
@@ -102,9 +105,20 @@ class Distribution:
         return float(self._entropy())
 
     @property
+    def is_along_axes(self) -> bool:
+        """Whether its shape is aligned with the axes: turned by an angle, it would be another kind of set."""
+        return False
+
+    @property
     def _block(self) -> int:
         """Points to evaluate at once."""
         return BLOCK
+
+    def moved(self, M: np.ndarray) -> "Distribution":
+        """The distribution of M x. M: orthogonal, (dims, dims); where the set is along the axes, it exchanges or
+        mirrors them only.
+        """
+        raise NotImplementedError
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """n draws in double precision, float64 (n, dims)."""
@@ -129,12 +143,18 @@ class Checkerboard(Distribution):
     """Uniform on the squares of one colour of a 4 × 4 board with squares of side 2."""
 
     side = 2.0
+    is_along_axes = True
 
-    def __init__(self, **labels):
+    def __init__(self, corners=None, **labels):
         super().__init__(dims=2, **labels)
         i, j = np.indices((4, 4)).reshape(2, -1)
         even = (i + j) % 2 == 0
-        self.corners = np.stack([i, j], axis=1)[even] * self.side - 4.0  # (8, 2)
+        ours = np.stack([i, j], axis=1)[even] * self.side - 4.0
+        self.corners = ours if corners is None else corners  # of each square the lower left one, (8, 2)
+
+    def moved(self, M):
+        """The board of M x, where M exchanges or mirrors axes."""
+        return Checkerboard((self.corners + self.side / 2) @ M.T - self.side / 2)
 
     def draw(self, n, rng):
         """n draws in double precision, float64 (n, 2): a square at random, then a point of it."""

@@ -34,6 +34,23 @@ class GaussianMixture(Distribution):
         self._cholesky = np.linalg.cholesky(sigma)
         self._quadratic = self._coefficients()
 
+    @property
+    def is_along_axes(self):
+        """Whether its Gaussians are wider along one axis than along the other, and none is tilted."""
+        return self.dims == 2 and not self.covariances[:, 0, 1].any() and not self._is_round().all()
+
+    def moved(self, M):
+        """The mixture of M x, for an orthogonal M: means M μ_k, covariances M Σ_k Mᵀ."""
+        kept = self._is_round()[:, None, None]  # to the last bit, or they would count as tilted
+        return GaussianMixture(
+            self.weights, self.means @ M.T, np.where(kept, self.covariances, M @ self.covariances @ M.T)
+        )
+
+    def _is_round(self) -> np.ndarray:
+        """Which components are as wide in every direction, bool (K,)."""
+        widths = self.covariances[:, :1, :1] * np.eye(self.dims)
+        return (self.covariances == widths).all(axis=(1, 2))
+
     def draw(self, n, rng):
         """n draws in double precision, float64 (n, D): μ_k + L_k z with k ~ π and L_k L_kᵀ = Σ_k."""
         k = rng.choice(len(self.weights), size=n, p=self.weights)

@@ -6,6 +6,7 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from autograder import assignments, cli, runner
+from autograder.course import SourceError
 from autograder.proof import calibrate, chance
 from autograder.proof.lint import FEWEST_SEEDS
 from autograder.properties import discrete, loss
@@ -175,3 +176,25 @@ def test_the_recipe_of_the_text_is_trained_beside_the_solution(monkeypatch, tmp_
 
 def _in_the_course(run_cells):
     return lambda cells, folder, *rest: run_cells(cells, assignments.ROOT, *rest)
+
+
+@pytest.mark.slow
+def test_weights_are_trained_anew_under_the_references_as_they_are(monkeypatch, tmp_path):
+    """nice is small: what its solution trains under seed 0 earns everything, and nothing but the weights is written."""
+    written = []
+    monkeypatch.setattr(calibrate, "ROOT", tmp_path)
+    monkeypatch.setattr(calibrate, "_keep_artifacts", lambda trained, target: written.append((trained, target)))
+    before = assignments.get("nice").reference.read_bytes()
+    calibrate.weights("nice")
+    ((trained, target),) = written
+    assert target == assignments.get("nice").artifacts
+    assert (trained / "nice.safetensors").exists()
+    assert assignments.get("nice").reference.read_bytes() == before
+    # References of other data: who does what the text says would lose points.
+    easier = {
+        k: e | {"mean": e["mean"] - 1, "promised": None} for k, e in runner.references("nice").items() if k[0] != "_"
+    }
+    monkeypatch.setattr(runner, "references", lambda name: easier)
+    with pytest.raises(SourceError, match=r"(?s)under the references of nice.*Run deepul calibrate nice"):
+        calibrate.weights("nice")
+    assert len(written) == 1

@@ -3,6 +3,7 @@
 import re
 import tomllib
 import zoneinfo
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,12 +14,14 @@ from autograder.assignments import ROOT
 from autograder.grading import cache
 from autograder.late import Amount, LatePolicy
 from autograder.settings import AssignmentSettings, SettingsError
+from deepul_utils import turn
 
 WHOLE = """
 title = "Deep Unsupervised Learning"
 contact = "the forum"
 collaboration = "Work alone."
 time_zone = "Europe/Berlin"
+turn = 2
 
 [assignments.hw1]
 due = 2027-02-12T23:59:00
@@ -55,6 +58,7 @@ def test_everything_is_read(written):
         "the forum",
         "Work alone.",
     )
+    assert found.turn == 2
     assert found.of("hw1").due == datetime(2027, 2, 12, 23, 59, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin"))
     assert found.of("hw1").due.utcoffset() == timedelta(hours=1)
     assert found.of("hw1").written == "ungraded"
@@ -73,6 +77,19 @@ def test_a_moment_is_written_in_any_of_its_forms(written, due):
 
 def test_windows_begins_files_with_a_mark(written):
     assert written(b"\xef\xbb\xbf" + WHOLE.encode()).title == "Deep Unsupervised Learning"
+
+
+@pytest.mark.parametrize(("text", "ours", "fits"), [("", 1, True), ("turn = 1", 1, True), ("turn = 0", 1, False)])
+def test_a_course_is_used_with_the_data_that_it_was_given(written, monkeypatch, text, ours, fits):
+    found = written(text)
+    monkeypatch.setattr(turn, "number", lambda: ours)
+    expected = (
+        nullcontext()
+        if fits
+        else pytest.raises(SettingsError, match=r"has the data of turn 0, and the kit in .* has those of turn 1: what")
+    )
+    with expected, found.in_use():
+        pass
 
 
 def test_an_empty_text_says_nothing(written):
@@ -118,6 +135,9 @@ def test_an_empty_text_says_nothing(written):
         ("2027-02-12T23:59:00", "20270212", "is 20270212; it must be a date and time"),
         ("2027-02-12T23:59:00", "2027-03-28T02:30:00", "which clocks in Europe/Berlin never show"),
         ("2027-02-12T23:59:00", "2027-10-31T02:30:00", "which clocks in Europe/Berlin show twice"),
+        ("turn = 2", "turn = 4", "turn is 4; it must be the turn of the data, from 0 to 3, as `deepul turn` says."),
+        ("turn = 2", 'turn = "2"', "turn is '2'; it must be the turn of the data"),
+        ("turn = 2", "turn = true", "turn is True; it must be the turn of the data"),
         ("[assignments.hw1]", "[[assignments.hw1]]", "assignments.hw1 is [{"),
         ("[assignments.hw1]", "[other]", "there is no other."),
         ("title = ", "title ", "cannot be read: "),
