@@ -48,13 +48,21 @@ def unwritten(content: bytes) -> set[str]:
     return {number for cell in _cells(content) for number in STUB.findall(_source(cell))}
 
 
-def refuse_another(content: bytes, name: str, assignment: str) -> None:
-    """Raises CourseError where a notebook is that of another assignment, by its exercises."""
-    if others := other(content, assignment):
-        raise CourseError(
-            f"{printable(name)} is {others}, handed in as {assignment}. Ask the student for {assignment}, or grade "
-            f"this one with `deepul grade {others}`."
+class AnotherAssignment(CourseError):
+    """A notebook is that of another assignment. name, other: the file, and what it is."""
+
+    def __init__(self, name: str, other: str, assignment: str):
+        super().__init__(
+            f"{name} is {other}, handed in as {assignment}. Ask the student for {assignment}, or grade this one with "
+            f"`deepul grade {other}`."
         )
+        self.name, self.other = name, other
+
+
+def refuse_another(content: bytes, name: str, assignment: str) -> None:
+    """Raises AnotherAssignment where a notebook is that of another one, by its exercises."""
+    if others := other(content, assignment):
+        raise AnotherAssignment(printable(name), others, assignment)
 
 
 def other(content: bytes, assignment: str) -> str:

@@ -17,6 +17,7 @@ from autograder.course import CourseError, SandboxError
 from autograder.display import counted
 from autograder.files import write_atomically
 from autograder.grading import sandbox, separate_user, submissions
+from autograder.grading.choice import AnotherAssignment
 from autograder.grading.execute import Execution, Grader
 from autograder.grading.limits import Limits
 from autograder.grading.normalise import Normalised, is_answer, normalise
@@ -60,6 +61,10 @@ def _graded(root: Path, settings: dict) -> dict | None:
     try:
         files, left_out = submissions.read(Submission("the submission", root / "submission"), name)
         normal = normalise(files, name, handout, left_out)
+    except AnotherAssignment as error:
+        return unreadable(
+            settings, f"{error.name} is {error.other}, and this is where {name} is handed in: submit {name} here."
+        )
     except CourseError as error:
         return unreadable(settings, str(error))
     limits = _walled(_limits(settings), settings["sandbox"], root)

@@ -127,6 +127,8 @@ def files(assignment: Assignment) -> list[Path]:
     """The kit's files in it, in order: what grades, and what a notebook imports."""
     kit = {p for part in PARTS for p in ([ROOT / part] if (ROOT / part).is_file() else (ROOT / part).rglob("*"))}
     kit |= {p for p in assignment.checks.rglob("*") if p.is_file()}
+    # Of the others what they are called, and their exercises: one that is handed in here is known by them.
+    kit |= {assignments.get(name).checks / "assignment.toml" for name in assignments.names()}
     kit |= sources.needed([*kit, *(ROOT / name for name in (*RUNS, *RUNS_TOO))], without=ROOT / "autograder/cli.py")
     return sorted(p for p in kit if p.is_file() and not LEFT_OUT.match(p.relative_to(ROOT).as_posix()))
 

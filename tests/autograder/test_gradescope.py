@@ -66,9 +66,8 @@ def test_the_zip_has_what_gradescope_wants_at_its_top_and_nothing_of_the_solutio
     assert {n for n in names if "solutions/" in n} == {"kit/solutions/hw1/hw1.py"}, "its outline"
     assert not [n for n in names if "/artifacts/" in n or "mutants" in n or n.endswith("cli.py")]
     assert b"BEGIN SOLUTION" not in text
-    assert {n.split("/")[3] for n in names if n.startswith("kit/autograder/assignments/") and n.count("/") > 3} == {
-        "hw1"
-    }
+    others = {n for n in names if re.match("kit/autograder/assignments/(?!hw1/).+/", n)}
+    assert {n.split("/")[-1] for n in others} == {"assignment.toml"}, "by these another homework is known"
 
 
 def test_the_outline_of_a_source_has_no_line_of_a_solution_and_all_that_the_grader_asks():
@@ -424,6 +423,17 @@ def test_what_holds_no_notebook_is_told_to_the_student(autograder, tmp_path):
     assert found["score"] == 0
     assert "there is no notebook in it" in found["output"]
     assert found["visibility"] == "visible"
+
+
+@as_root
+@pytest.mark.slow
+@pytest.mark.parametrize("other", ["nice", "hw5"])
+def test_another_homework_is_named_to_the_student(autograder, tmp_path, other):
+    shutil.copy(ROOT / "homeworks" / other / f"{other}.ipynb", tmp_path / "my work.ipynb")
+    done, found = autograder.grade(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert found["score"] == 0
+    assert f"my work.ipynb is {other}, and this is where hw1 is handed in: submit hw1 here." in found["output"]
 
 
 # What student's code tries behind the wall of a user of its own, each in a kernel of its own, one after another.
