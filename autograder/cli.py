@@ -375,7 +375,7 @@ def turn_data(
         console.print(f"The data are of turn {turn.number()} (0 … {turn.TURNS - 1}).", highlight=False)
         return
     if to not in range(turn.TURNS):
-        raise typer.BadParameter(f"there are the turns 0 to {turn.TURNS - 1}.")
+        raise ValueError(f"there is no turn {to} of the data, only 0 to {turn.TURNS - 1}.")
     turn.turn_to(to)
     console.print(f"The data are of turn {to} now. To be made anew, an assignment at a time:", highlight=False)
     for name in calibration.on_turned_data():

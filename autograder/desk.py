@@ -25,6 +25,7 @@ from autograder.grading.submissions import Submission
 from autograder.roster import Roster
 
 SHOWN = 10  # names in a line
+LINES = 10  # of a run whose output goes into a file: how often it says how far it is
 ROOM = 120  # columns of a terminal, from which on the table of a class says where points were lost, too
 INTERRUPTED = 130  # exit code of who was interrupted
 
@@ -73,13 +74,17 @@ class Run:
 
     def _graded(self, found: list[Submission], written: report.Report, log: Log) -> list[Graded]:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        of_all, often = len(found), -(-len(found) // LINES)
         with Progress(*columns, console=self.console, transient=True) as bar:
-            task = bar.add_task("preparing the assignment", total=len(found))
+            task = bar.add_task("preparing the assignment", total=of_all)
 
             def done(graded: Graded) -> None:
                 log.graded(graded)
                 written.add(graded)
                 bar.update(task, advance=1, description=f"graded {escape(graded.student)}")
+                count = int(bar.tasks[0].completed)
+                if not self.console.is_terminal and count % often == 0:  # in a file there is no bar
+                    self._say(f"  {count} of {of_all} done")
 
             return batch.grade(self.course, self.assignment, found, self.options, done)
 

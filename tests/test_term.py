@@ -296,7 +296,7 @@ def test_data_that_are_turned_go_to_students_and_to_no_course_that_has_others(te
         with (later / "reports" / "nice" / "checks.csv").open(encoding="utf-8", newline="") as stream:
             checks = [row for row in csv.DictReader(stream) if not row["check"].startswith("answer-")]
         assert [row["check"] for row in checks if row["outcome"] != "passed"] == ["trained_close_to_the_limit"]
-        assert "there are the turns 0 to 3" in " ".join(term("turn", "4", code=2).split())
+        assert "there is no turn 4 of the data, only 0 to 3" in " ".join(term("turn", "4", code=2).split())
     finally:
         term("turn", "0")
     assert not (term.kit / "data" / "turn.txt").exists()

@@ -32,6 +32,8 @@ def test_a_program_reads_what_came_of_a_run(made, monkeypatch, capsys):  # noqa:
     for what in ("grades", "checks", "report", "log"):
         assert (made / "course" / "reports" / "hw1" / told["files"][what]).is_file(), what
     assert "4 submissions: 3 graded in" in printed.err
+    lines = [line.strip() for line in printed.err.splitlines()]
+    assert [line for line in lines if line.endswith("done")] == [f"{k} of 4 done" for k in (1, 2, 3, 4)]
     monkeypatch.setattr(sys, "argv", _arguments(made, "--json"))
     with pytest.raises(SystemExit):
         cli.main()
