@@ -149,7 +149,9 @@ class Workbench:
     def _made(self, name: str) -> tuple[nn.Module | None, str]:
         if name not in (self.models if self.kept is None else self.kept):
             raise StudentCodeError(
-                "untrained", f"nothing was trained under the name {name!r}: run the cell with trained({name!r}, …)."
+                "untrained",
+                f"nothing was trained under the name {name!r}: run the cell with trained({name!r}, …); where it stops, "
+                "its last line says why.",
             )
         return (self.models[name], "") if self.kept is None else (self.kept[name].fresh, self.kept[name].why)
 
