@@ -27,6 +27,7 @@ from autograder.notebooks import Cell
 # Of the artifacts, what training keeps for itself (states to go on from, weights from before, half-written files), and
 # the weights of the sections for a GPU, which nobody grades.
 KEPT_BACK = re.compile(r"^\.|^bigger\.|\.checkpoint\.pt$|\.previous\.safetensors$")
+DEEPEST = 4  # folders in each other
 MOST_DATA = 16 * 2**20  # bytes of a file beside the notebook that its code names: tables and pictures, no data sets
 NEVER = {"autograder", "deepul_utils", *sys.stdlib_module_names}  # modules that no file beside a notebook can be
 
@@ -173,14 +174,14 @@ def beside(notebook: Path) -> tuple[dict[str, Path], list[str]]:
     """({name: file} of what a notebook's code needs beside it, what is to be said of what does not go with it).
 
     That is every module that it imports, a package as a whole, what these import in turn, and the files that a string
-    of theirs names, up to MOST_DATA.
+    of theirs names, or two that are a folder and a file in it, up to MOST_DATA.
     """
     folder, found, said = notebook.parent, dict[str, Path](), dict[str, None]()
     ask = [c.source for c in saved(notebook) if c.kind == "code"]
     while ask:
         modules, strings = _names_in(ask.pop())
         wanted = [path for name in sorted(modules) for path in _module(folder, name, said)]
-        wanted += [path for text in sorted(strings) if (path := _file(folder, text, said))]
+        wanted += [path for text in sorted(_joined(folder, strings)) if (path := _file(folder, text, said))]
         for path in wanted:
             name = path.relative_to(folder).as_posix()
             if name not in found:
@@ -197,6 +198,24 @@ def _names_in(source: str) -> tuple[set[str], set[str]]:
     modules |= {part.module or "" for part in parts if isinstance(part, ast.ImportFrom) and not part.level}
     constants = (part.value for part in parts if isinstance(part, ast.Constant))
     return {m.split(".")[0] for m in modules}, {text for text in constants if isinstance(text, str)}
+
+
+def _joined(folder: Path, strings: set[str]) -> set[str]:
+    """Strings of a source, and what comes of names of folders and another one, as in Path("own") / "data" / "x.npy"."""
+    names = {text for text in strings if 0 < len(text) < 256 and text.isprintable() and text[0] not in "./"}
+    folders, inner = set[str](), {text for text in names - {"artifacts"} if _is_folder(folder / text)}
+    while inner:
+        folders |= inner
+        joined = {f"{outer}/{text}" for outer in inner for text in names}
+        inner = {path for path in joined if path.count("/") < DEEPEST and _is_folder(folder / path)} - folders
+    return strings | {f"{outer}/{text}" for outer in folders for text in names}
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # no name for one
+        return False
 
 
 def _module(folder: Path, name: str, said: dict[str, None]) -> list[Path]:

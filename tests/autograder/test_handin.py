@@ -485,7 +485,7 @@ def test_what_a_kernel_runs_is_run(folder):
         "# t = trained('made.try', MADE(2, 25), fit=…)\nraise KeyboardInterrupt",
         "class Strange(Exception):\n    def __str__(self): raise ValueError\nraise Strange",
         "if False:\n    trained('made.wide', 3)\nSEEN = mask and more.deep",
-        "import numpy\nTABLE = numpy.load('table.npy')",
+        "import numpy\nfrom pathlib import Path\nTABLE = numpy.load(Path('own') / 'data' / 'table.npy')",
         "import os\nos.kill(os.getpid(), 9)",
         "trained('made.moons', None, None)",
     )
@@ -500,13 +500,14 @@ def test_what_a_kernel_runs_is_run(folder):
     (folder / "layers" / "masked" / "__init__.py").write_text("mask = True")
     (folder / "more.py").write_text("from deeper import deep")
     (folder / "deeper.py").write_text("deep = 7")
-    np.save(folder / "table.npy", np.arange(3))
+    (folder / "own" / "data").mkdir(parents=True)
+    np.save(folder / "own" / "data" / "table.npy", np.arange(3))
     scores, said, names = submitted(file)
     assert scores["logistic_mixture"]["points"] == 15, said
     assert "The cell “import os” was left out: it ended the run, exit code -9." in said
     assert "The cell “# t = trained('made.try', MADE(2, 25), fit=…)” stopped with KeyboardInterrupt" in said
     assert "The cell “trained('made.moons', None, None)” stopped with KitError: made.moons is not trained yet," in said
-    assert {"more.py", "deeper.py", "layers/masked/__init__.py", "table.npy"} <= set(names)
+    assert {"more.py", "deeper.py", "layers/masked/__init__.py", "own/data/table.npy"} <= set(names)
     files, left_out = submissions.read(submissions.Submission("ada", folder / "hw1-ada.zip"), "hw1")
     handout = json.loads((folder.parent / "blank" / "hw1.ipynb").read_text(encoding="utf-8"))
     grader = execute.Grader(Limits(training=5))
