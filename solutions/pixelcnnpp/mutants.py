@@ -23,6 +23,12 @@ LOG_P = "return pixel_log_prob(self.head(self.features(x)), x, self.levels).flat
 AT = "at = 2 * x[:, :, i : i + 1, j : j + 1] / (self.levels - 1) - 1"
 ROUND = ".round().clamp(0, self.levels - 1).long()"
 CHOSEN = "k = torch.multinomial(log_pi[:, :, 0, 0].exp(), 1)[:, :, None, None, None].expand(-1, 1, 3, 1, 1)"
+LEVEL = "result.append(torch.logsumexp(log_w[..., None] + log_p, dim=1))"
+ONTO = "v = 2 * x / (self.levels - 1) - 1\n        v = torch.cat([v, torch.ones_like(v[:, :1])], dim=1)"
+LAST_U = "u = self.u[2](self.up_u(u, size), kept_u)"
+LAST_L = "ul = self.ul[2](self.up_ul(ul, size), torch.cat([u, kept_ul], dim=1))"
+NOISE = "noise = log_s.exp() * torch.logit(torch.rand(n, 1, 3, 1, 1).clamp(1e-6, 1 - 1e-6))"
+HEAD = "self.head = nn.Conv2d(width, 10 * components, 1)"
 DRAWS = ("samples_follow_the_density",)
 
 MUTANTS = (
@@ -74,6 +80,17 @@ MUTANTS = (
         "the_colours_of_a_pixel_sum_to_one", "π counts once",
     ),
     Mutant(
+        "exp-sum-log", "pixelcnnpp", "the components are summed by exp and log, which underflow far away",
+        ((PIXEL, PIXEL.replace("torch.logsumexp(log_pi + log_p, dim=1)", "(log_pi + log_p).exp().sum(dim=1).log()")),),
+        "exact_for_colours_that_are_hardly_possible", "is −∞ where all of them are far away",
+    ),
+    Mutant(
+        "levels-by-exp-sum-log", "pixelcnnpp", "those of the levels are, of a softmax of the weights",
+        ((LEVEL, "p = log_w.softmax(dim=1)[..., None] * log_p.exp()\n"
+                 "        result.append(torch.log(p.sum(dim=1) + 1e-12))"),),
+        "exact_for_colours_that_are_hardly_possible", "with 1e-12 inside the logarithm it stops there",
+    ),
+    Mutant(
         "rolled", "pixelcnnpp", "the last row comes round to the first",
         ((DOWN, "return x.roll(1, dims=2)"),),
         "shifts_are_by_one_and_zeros_come_in", "no row comes round", also=DRAWS,
@@ -120,6 +137,46 @@ MUTANTS = (
         "every_layer_has_weights_of_its_own", "of 5 blocks",
     ),
     Mutant(
+        "above-ul-forgotten", "pixelcnnpp", "ul begins with what is to the left alone; u tells it of the rows above",
+        ((FIRST_L, "ul = self.ul[0](right_shift(self.left(v)), u)"),),
+        "the_network_has_all_its_parts", "made and not called",
+    ),
+    Mutant(
+        "u-not-brought-up", "pixelcnnpp", "block 2 of u gets what was kept in the place of what comes up",
+        ((LAST_U, "u = self.u[2](kept_u, kept_u)"),),
+        "the_network_has_all_its_parts", "made and not called",
+    ),
+    Mutant(
+        "five-components", "pixelcnnpp", "the head has channels for five components, whatever was asked for",
+        ((HEAD, "self.head = nn.Conv2d(width, 50, 1)"),),
+        "the_network_has_all_its_parts", "K as `components` says", weights="none",
+    ),
+    Mutant(
+        "levels-as-they-are", "pixelcnnpp", "levels go into the network as they are, up to 63",
+        ((ONTO, ONTO.replace("2 * x / (self.levels - 1) - 1", "x.float()")),),
+        "the_network_has_all_its_parts", "come in as 0, 1, 2",
+    ),
+    Mutant(
+        "levels-from-zero", "pixelcnnpp", "levels go onto [0, 1]",
+        ((ONTO, ONTO.replace("2 * x / (self.levels - 1) - 1", "x / (self.levels - 1)")),),
+        "the_network_has_all_its_parts", "come in as 0, 0.5, 1",
+    ),
+    Mutant(
+        "zeros-for-ones", "pixelcnnpp", "the channel that tells the picture from what lies outside is zero",
+        ((ONTO, ONTO.replace("ones_like", "zeros_like")),),
+        "the_network_has_all_its_parts", "no channel of ones",
+    ),
+    Mutant(
+        "u-not-kept", "pixelcnnpp", "what came up comes in aside, too, in the place of what went down",
+        ((LAST_U, "u = self.up_u(u, size)\n        u = self.u[2](u, u)"),),
+        "the_network_has_all_its_parts", "keep them before `down`",
+    ),
+    Mutant(
+        "ul-not-kept", "pixelcnnpp", "the same of ul",
+        ((LAST_L, "ul = self.up_ul(ul, size)\n        ul = self.ul[2](ul, torch.cat([u, ul], dim=1))"),),
+        "the_network_has_all_its_parts", "keep them before `down`",
+    ),
+    Mutant(
         "normalised-by-the-batch", "pixelcnnpp", "the mean log-probability of the batch is taken off",
         ((LOG_P, LOG_P.replace("return ", "log_p = ") + "\n        return log_p - log_p.mean()"),),
         "every_example_for_itself", "mixes the examples of a batch",
@@ -153,6 +210,11 @@ MUTANTS = (
         "a-component-a-colour", "pixelcnnpp", "each colour draws a component of its own",
         ((CHOSEN, "k = torch.multinomial(log_pi[:, :, 0, 0].exp(), 3, replacement=True)[:, None, :, None, None]"),),
         "samples_follow_the_density", "One component a pixel",
+    ),
+    Mutant(
+        "normal-draws", "pixelcnnpp", "draws of a normal with the variance of the logistic",
+        ((NOISE, "noise = log_s.exp() * torch.pi / 3**0.5 * torch.randn(n, 1, 3, 1, 1)"),),
+        "samples_follow_the_density", "A normal has other tails",
     ),
     Mutant(
         "thirty-steps", "pixelcnnpp", "training ends after thirty steps",

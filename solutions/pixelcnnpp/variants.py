@@ -75,4 +75,24 @@ VARIANTS = (
           "        return x\n")),
         weights="reference",
     ),
+    Variant(
+        "other-parts", "pixelcnnpp", "ones stand first, as a buffer; a head of zeros, its bias frozen; normalised weights",
+        (("v = torch.cat([v, torch.ones_like(v[:, :1])], dim=1)",
+          "v = torch.cat([self.one.expand(len(v), 1, *v.shape[2:]), v], dim=1)"),
+         ("torch.cat([u, kept_ul], dim=1)", "torch.cat([kept_ul, u], dim=1)"),
+         ("self.head = nn.Conv2d(width, 10 * components, 1)",
+          "self.register_buffer('one', torch.ones(1, 1, 1, 1))\n"
+          "        self.left = nn.utils.parametrizations.weight_norm(self.left)\n"
+          "        self.head = nn.Conv2d(width, 10 * components, 1)\n"
+          "        nn.init.zeros_(self.head.weight)\n"
+          "        self.head.bias.requires_grad_(False)"),
+         ("noise = log_s.exp() * torch.logit(torch.rand(n, 1, 3, 1, 1).clamp(1e-6, 1 - 1e-6))",
+          "a, b = (torch.empty(n, 1, 3, 1, 1).exponential_().clamp_min(1e-9).log() for _ in range(2))\n"
+          "                noise = log_s.exp() * (a - b)  # of two Gumbels, a logistic"),
+         (PIXEL,
+          "terms = log_pi + log_bins(x[:, None], mu, log_s, levels).sum(dim=2)\n"
+          "    most = terms.amax(dim=1, keepdim=True)\n"
+          "    return (most + (terms - most).exp().sum(dim=1, keepdim=True).log())[:, 0]")),
+        weights="none",
+    ),
 )  # fmt: skip
