@@ -10,6 +10,15 @@ DENSITY = "log_logistic = -z - 2 * F.softplus(-z)  # (B, 2)"
 UNDONE = "x = coupling.inverse(x)\n        return x"
 CLIMB = "x = torch.where(known, x, x + rate * slope)"
 
+LIST = "nn.ModuleList(AdditiveCoupling(i % 2, hidden) for i in range(couplings))"
+M = """self.m = nn.Sequential(
+            nn.Linear(1, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1)
+        )
+"""
+U = "u = torch.rand(n, 2).clamp(1e-6, 1 - 1e-6)"
+SLOPE = "(slope,) = torch.autograd.grad(self.log_prob(x).sum(), x)"
+LEARN = "couplings_take_turns_and_each_of_them_learns"
+
 MUTANTS = (
     Mutant(
         "one-log-det-for-all",
@@ -55,6 +64,15 @@ MUTANTS = (
         "adds m(x_keep) to the other half",
     ),
     Mutant(
+        "a-straight-line",
+        "nice",
+        "m is one linear layer",
+        ((M, "self.m = nn.Linear(1, 1)\n"),),
+        "a_coupling_adds",
+        "nonlinear units between its layers",
+        weights="none",
+    ),
+    Mutant(
         "scales-by-what-it-sees",
         "nice",
         "the scaling depends on the example, as RealNVP's does",
@@ -70,6 +88,59 @@ MUTANTS = (
         "the_volume_changes_by_one_factor_everywhere",
         "Where is the scaling layer?",
         weights="none",
+    ),
+    Mutant(
+        "one-scale-for-both",
+        "nice",
+        "one s for both dimensions",
+        (
+            (SCALED, "return x * self.s[0].exp(), 2 * self.s[0].expand(len(x))"),
+            (BACK, "x = z * (-self.s[0]).exp()"),
+        ),
+        "the_volume_changes_by_one_factor_everywhere",
+        "s has one number for each dimension",
+    ),
+    Mutant(
+        "all-keep-the-same",
+        "nice",
+        "every coupling keeps x_1",
+        (("AdditiveCoupling(i % 2, hidden)", "AdditiveCoupling(0, hidden)"),),
+        LEARN,
+        "x_1 is kept",
+    ),
+    Mutant(
+        "two-couplings-again-and-again",
+        "nice",
+        "two couplings, repeated as the same objects",
+        ((LIST, "nn.ModuleList([AdditiveCoupling(0, hidden), AdditiveCoupling(1, hidden)] * (couplings // 2))"),),
+        LEARN,
+        "repeat the same object",
+    ),
+    Mutant(
+        "six-couplings",
+        "nice",
+        "six couplings, whatever was asked for",
+        ((LIST, LIST.replace("range(couplings)", "range(6)")),),
+        LEARN,
+        "the number is not used",
+        weights="none",
+    ),
+    Mutant(
+        "a-plain-list",
+        "nice",
+        "couplings in a list of Python, which no optimiser sees",
+        ((LIST, "[AdditiveCoupling(i % 2, hidden) for i in range(couplings)]"),),
+        LEARN,
+        "in a plain Python list",
+        weights="none",
+    ),
+    Mutant(
+        "log-det-detached",
+        "nice",
+        "log_det tells s nothing",
+        ((SCALED, SCALED.replace("self.s.sum()", "self.s.detach().sum()")),),
+        LEARN,
+        "is detached",
     ),
     Mutant(
         "product-of-scales",
@@ -94,6 +165,14 @@ MUTANTS = (
         ((DENSITY, "log_logistic = -0.5 * z**2 - 0.918938533"),),
         "the_base_is_logistic",
         "z is scored under a standard normal",
+    ),
+    Mutant(
+        "overflows",
+        "nice",
+        "the logarithm of 1 + exp(−z), as it stands in the formula",
+        ((DENSITY, "log_logistic = -z - 2 * torch.log(1 + torch.exp(-z))"),),
+        "the_base_is_logistic",
+        "exp(−z) overflows",
     ),
     Mutant(
         "one-softplus",
@@ -152,6 +231,14 @@ MUTANTS = (
         "logit(u) of a uniform u",
     ),
     Mutant(
+        "cut-tails",
+        "nice",
+        "u is kept away from 0 and 1 by half a hundredth",
+        ((U, U.replace("1e-6, 1 - 1e-6", "0.005, 0.995")),),
+        "samples_follow_the_density",
+        "kept away from 0 and 1 by too much",
+    ),
+    Mutant(
         "descends",
         "nice",
         "inpainting goes down",
@@ -166,6 +253,38 @@ MUTANTS = (
         ((CLIMB, "x = torch.where(known, x + rate * slope, x)"),),
         "inpainting_climbs_and_keeps_what_is_known",
         "known numbers moved",
+    ),
+    Mutant(
+        "mean-for-sum",
+        "nice",
+        "the slope of the mean of the batch",
+        ((SLOPE, SLOPE.replace("sum", "mean")),),
+        "inpainting_climbs_and_keeps_what_is_known",
+        "a mean divides it by the batch",
+    ),
+    Mutant(
+        "two-hundred-steps",
+        "nice",
+        "inpainting takes 200 steps, whatever was asked for",
+        (("for _ in range(steps):\n            x = x", "for _ in range(200):\n            x = x"),),
+        "inpainting_climbs_and_keeps_what_is_known",
+        "`steps` steps",
+    ),
+    Mutant(
+        "its-own-rate",
+        "nice",
+        "inpainting climbs by 0.01, whatever was asked for",
+        ((CLIMB, CLIMB.replace("rate", "0.01")),),
+        "inpainting_climbs_and_keeps_what_is_known",
+        "each by `rate` times the gradient",
+    ),
+    Mutant(
+        "climbs-p",
+        "nice",
+        "inpainting climbs p, not log p",
+        ((SLOPE, SLOPE.replace("self.log_prob(x)", "self.log_prob(x).exp()")),),
+        "inpainting_climbs_and_keeps_what_is_known",
+        "no exp",
     ),
     Mutant(
         "thirty-steps",
