@@ -87,4 +87,30 @@ VARIANTS = (
         ),
         weights="reference",
     ),
+    Variant(
+        "as-in-the-paper",
+        "pixelsnail",
+        "places that count from −1/2 to 1/2; weight norm; a gate by a layer of its own, which begins at zero",
+        (
+            (
+                "self.W_1, self.W_2 = CausalConv2d(width, width, k), CausalConv2d(width, 2 * width, k)",
+                "self.W_1 = nn.utils.parametrizations.weight_norm(CausalConv2d(width, width, k))\n"
+                "        self.W_a, self.W_b = CausalConv2d(width, width, k), CausalConv2d(width, width, k)\n"
+                "        nn.init.zeros_(self.W_a.weight)",
+            ),
+            (
+                GATE,
+                "h = F.elu(h)\n        return x + F.glu(torch.cat([self.W_a(h), self.W_b(h)], dim=1), dim=1)\n"
+                "        ### END SOLUTION",
+            ),
+            (
+                'self.register_buffer("places", places(H, W))',
+                "row, column = (torch.linspace(-0.5, 0.5, n) for n in (H, W))\n"
+                "        at = torch.stack(torch.meshgrid(row, column, indexing='ij'))\n"
+                "        self.places = nn.Parameter(at, requires_grad=False)",
+            ),
+            ("asks = width + H + W", "asks = width + 2"),
+        ),
+        weights="none",
+    ),
 )
