@@ -15,6 +15,7 @@ FIRST = "x, h = torch.zeros(n, T, dtype=torch.long), u.new_zeros(n, self.width)"
 STEP = "h, skip, pasts[k] = block.step(h, pasts[k])"
 LEVEL = "x[:, t] = (cdf[:, :-1] < u[:, t, None]).sum(dim=-1)\n            h = self.entered"
 NEXT = "h = self.entered(x[:, t, None])[..., 0]"
+STEPPED = "self.out.bias).chunk(2, dim=1)\n        return x + new, skip, past"
 SKIPPED = ("drawing_saves_work",)  # where draws are wrong, nothing is said of their speed
 
 MUTANTS = (
@@ -269,5 +270,182 @@ MUTANTS = (
         ((FIRST, FIRST.replace("torch.long", "torch.int8")),),
         "the_trained_model_draws_what_it_says",
         "other levels",
+        also=SKIPPED,
+    ),
+    Mutant(
+        "as-torchaudio-does",
+        "wavenet",
+        "levels are points from −1 to 1 that are rounded to, not parts with a middle",
+        (
+            (
+                "return ((f + 1) / 2 * levels).floor().long().clamp(0, levels - 1)",
+                "return ((f + 1) / 2 * (levels - 1) + 0.5).long()",
+            ),
+            ("f = 2 * (level + 0.5) / levels - 1", "f = 2 * level / (levels - 1) - 1"),
+        ),
+        "mu_law_and_its_inverse",
+        "the middle of the level",
+    ),
+    Mutant(
+        "mu-is-levels",
+        "wavenet",
+        "μ is the number of levels, not one less",
+        (("mu = torch.tensor(levels - 1.0)", "mu = torch.tensor(float(levels))"), ("mu = levels - 1.0", "mu = levels")),
+        "mu_law_and_its_inverse",
+        "μ = levels − 1",
+    ),
+    Mutant(
+        "no-bias",
+        "wavenet",
+        "the convolution is called without its bias, in a step, too",
+        (
+            (CONV, CONV.replace("self.bias", "None")),
+            ("F.linear(read, self.weight.flatten(1), self.bias)", "F.linear(read, self.weight.flatten(1))"),
+        ),
+        "a_causal_convolution_and_one_step_of_it",
+        "+ b",
+    ),
+    Mutant(
+        "newest-first",
+        "wavenet",
+        "the past is kept newest first",
+        (
+            ("torch.cat([past, x[..., None]], dim=-1)", "torch.cat([x[..., None], past], dim=-1)"),
+            (
+                "self.weight.flatten(1), self.bias), seen[..., 1:]",
+                "self.weight.flip(-1).flatten(1), self.bias), seen[..., :-1]",
+            ),
+        ),
+        "a_causal_convolution_and_one_step_of_it",
+        "hands on the last (k − 1)·d of all",
+    ),
+    Mutant(
+        "two-sigmoids",
+        "wavenet",
+        "both halves go through a sigmoid",
+        ((GATE, "return torch.sigmoid(a) * torch.sigmoid(b)"),),
+        "a_block_adds_what_its_gate_lets_through",
+        "z = tanh(a) ⊙ σ(b)",
+    ),
+    Mutant(
+        "one-convolution-for-both",
+        "wavenet",
+        "what is added is what is skipped on",
+        (
+            (BLOCK, BLOCK.replace("x + new, skip", "x + new, new")),
+            (STEPPED, STEPPED.replace("x + new, skip", "x + new, new")),
+        ),
+        "a_block_adds_what_its_gate_lets_through",
+        "another one of z for the skip sum",
+    ),
+    Mutant(
+        "last-skip",
+        "wavenet",
+        "only the skip of the last block goes into the logits",
+        (
+            ("h, skip = block(h)\n            total = total + skip", "h, total = block(h)"),
+            (f"{STEP}\n                total = total + skip", f"{STEP}\n                total = skip"),
+        ),
+        "every_layer_has_weights_of_its_own",
+        "are the skips of all blocks summed",
+    ),
+    Mutant(
+        "what-is-handed-on",
+        "wavenet",
+        "the logits are made of the last x′, not of the skips",
+        (
+            ("return self.head(total).movedim(1, -1)", "return self.head(h).movedim(1, -1)"),
+            ("cdf = self.head(total[..., None])", "cdf = self.head(h[..., None])"),
+        ),
+        "every_layer_has_weights_of_its_own",
+        "are the skips of all blocks summed",
+    ),
+    Mutant(
+        "blocks-in-a-list",
+        "wavenet",
+        "blocks are kept in a plain list",
+        ((BLOCKS, "[GatedBlock(width, kernel, d) for d in dilations]"),),
+        "every_layer_has_weights_of_its_own",
+        "nn.ModuleList",
+        weights="none",
+    ),
+    Mutant(
+        "blocks-cut-off",
+        "wavenet",
+        "what goes into a block is detached",
+        (("h, skip = block(h)", "h, skip = block(h.detach())"),),
+        "every_layer_has_weights_of_its_own",
+        "is there a detach()",
+        weights="none",
+    ),
+    Mutant(
+        "softmax-twice",
+        "wavenet",
+        "logits are probabilities already",
+        (
+            ("return self.head(total).movedim(1, -1)", "return self.head(total).movedim(1, -1).softmax(dim=-1)"),
+            (
+                "cdf = self.head(total[..., None])[..., 0].softmax(dim=-1)",
+                "cdf = self.head(total[..., None])[..., 0].softmax(dim=-1).softmax(dim=-1)",
+            ),
+        ),
+        "log_density_is_the_sum_of_the_conditionals",
+        "no softmax",
+        weights="none",
+    ),
+    Mutant(
+        "relu-at-the-end",
+        "wavenet",
+        "a relu comes after the last layer, too",
+        (("nn.Conv1d(2 * width, levels, 1))", "nn.Conv1d(2 * width, levels, 1), nn.ReLU())"),),
+        "log_density_is_the_sum_of_the_conditionals",
+        "No ReLU comes after the last layer",
+        weights="none",
+    ),
+    Mutant(
+        "from-zero-to-one",
+        "wavenet",
+        "levels enter on [0, 1]",
+        (("2 * x / (self.levels - 1) - 1", "x / (self.levels - 1)"),),
+        "levels_enter_between_minus_one_and_one",
+        "level 0 enters as −1",
+        weights="none",
+    ),
+    Mutant(
+        "whole-numbers",
+        "wavenet",
+        "levels are divided as whole numbers",
+        (("(2 * x / (self.levels - 1) - 1)[:, None]", "(2 * x // (self.levels - 1) - 1)[:, None].float()"),),
+        "levels_enter_between_minus_one_and_one",
+        "enter as the same",
+        weights="none",
+    ),
+    Mutant(
+        "all-levels-asked",
+        "wavenet",
+        "the last level is asked, too: rounding leads beyond it",
+        ((LEVEL, LEVEL.replace("cdf[:, :-1]", "cdf")),),
+        "what_is_kept_changes_no_draw",
+        "Ask all levels but the last",
+        also=SKIPPED,
+        weights="none",
+    ),
+    Mutant(
+        "pasts-in-self",
+        "wavenet",
+        "pasts stay in self, and the next signals begin with them",
+        (
+            (
+                "pasts = [u.new_zeros(n, self.width, block.conv.kept) for block in self.blocks]",
+                "if n != getattr(self, 'rows', 0):\n"
+                "            self.rows = n\n"
+                "            self.pasts = [u.new_zeros(n, self.width, block.conv.kept) for block in self.blocks]\n"
+                "        pasts = self.pasts",
+            ),
+        ),
+        "what_is_kept_changes_no_draw",
+        "nothing is kept in self",
+        also=SKIPPED,
+        weights="none",
     ),
 )

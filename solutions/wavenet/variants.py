@@ -85,4 +85,65 @@ VARIANTS = (
         ),
         weights="reference",
     ),
+    Variant(
+        "weights-with-a-norm",
+        "wavenet",
+        "weights as length and direction, outputs that begin at zero, and logits with their normaliser taken away",
+        (
+            (
+                "self.out = nn.Conv1d(width, 2 * width, 1)",
+                "self.out = nn.Conv1d(width, 2 * width, 1)\n"
+                "        nn.init.zeros_(self.out.weight)\n"
+                "        nn.init.zeros_(self.out.bias)",
+            ),
+            (
+                "self.first = nn.Conv1d(1, width, 1)",
+                "self.first = nn.utils.parametrizations.weight_norm(nn.Conv1d(1, width, 1))",
+            ),
+            (
+                "return self.head(total).movedim(1, -1)",
+                "return self.head(total).movedim(1, -1).log_softmax(dim=-1)",
+            ),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "levels-by-a-table",
+        "wavenet",
+        "levels enter by an embedding; skips are stacked; draws by searchsorted; the first value reads nothing, by roll",
+        (
+            ("self.first = nn.Conv1d(1, width, 1)", "self.first = nn.Embedding(levels, width)"),
+            (ENTERED, "return self.first(x).movedim(-1, 1)"),
+            (
+                "h = F.pad(self.entered(x)[..., :-1], (1, 0))",
+                "h = self.entered(x).roll(1, dims=-1)\n        h[..., 0] = 0",
+            ),
+            (
+                "        for block in self.blocks:\n            h, skip = block(h)\n            total = total + skip\n",
+                "        skips = []\n"
+                "        for block in self.blocks:\n"
+                "            h, skip = block(h)\n"
+                "            skips.append(skip)\n"
+                "        total = torch.stack(skips).sum(dim=0)\n",
+            ),
+            (
+                "(cdf[:, :-1] < u[:, t, None]).sum(dim=-1)\n            h = self.entered",
+                "torch.searchsorted(cdf[:, :-1].contiguous(), u[:, t, None].contiguous())[:, 0]\n"
+                "            h = self.entered",
+            ),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "frozen-entrance",
+        "wavenet",
+        "what enters is made of two layers, of which the first is not trained",
+        (
+            (
+                "self.first = nn.Conv1d(1, width, 1)",
+                "self.first = nn.Sequential(nn.Conv1d(1, width, 1).requires_grad_(False), nn.Conv1d(width, width, 1))",
+            ),
+        ),
+        weights="none",
+    ),
 )
