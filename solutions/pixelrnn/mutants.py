@@ -18,6 +18,11 @@ SKEW = (
 BOTH = "return self.from_left(x) + shift_down(from_right)"
 LAYERS = "nn.ModuleList(make(width + H + W + 1, width) for _ in range(layers))"
 
+STEP = "h, c = lstm_step(row + self.state_to_state(h), c)"
+ROWS = "states.append(h)\n        return torch.stack(states, dim=2)"
+ADDED = "h = h + U(lstm(torch.cat([h, at], dim=1)))"
+ONTO = "v = F.pad(2 * x / (self.levels - 1) - 1, (0, 1))"
+
 # What is only compared with is not trained: no check asks for it.
 ALONE = (
     'by_rows = trained("pixelrnn.row", PixelRNN(echoes.shape, levels=2, kind="row"), fit=train_rows)\n'
@@ -234,6 +239,146 @@ MUTANTS = (
         ),
         "samples_follow_the_density",
         "given those before it",
+    ),
+    Mutant(
+        "cell-forgotten",
+        "pixelrnn",
+        "the cell of a row begins with zero again",
+        ((STEP, STEP.replace("h, c =", "h, _ =")),),
+        "rows_see_a_triangle",
+        "no cell comes from above",
+    ),
+    Mutant(
+        "cell-for-state",
+        "pixelrnn",
+        "what goes out of the rows is the cell",
+        ((ROWS, ROWS.replace("append(h)", "append(c)")),),
+        "rows_see_a_triangle",
+        "c stays inside",
+    ),
+    Mutant(
+        "state-for-cell",
+        "pixelrnn",
+        "state and cell are mistaken for each other",
+        ((STEP, STEP.replace("h, c =", "c, h =")),),
+        "rows_see_a_triangle",
+        "in this order",
+    ),
+    Mutant(
+        "row-begins-anyhow",
+        "pixelrnn",
+        "a Row LSTM begins with the first weights as they come",
+        (("begin(self.input_to_state, self.state_to_state, above=k // 2)", "pass"),),
+        "both_lstms_begin_with_begin",
+        "`begin` was not called",
+    ),
+    Mutant(
+        "diagonal-begins-anyhow",
+        "pixelrnn",
+        "so does a Diagonal LSTM",
+        (("begin(self.input_to_state, self.state_to_state, above=0)", "pass"),),
+        "both_lstms_begin_with_begin",
+        "`begin` was not called",
+    ),
+    Mutant(
+        "begins-from-the-left",
+        "pixelrnn",
+        "a Diagonal LSTM begins by passing on what the state to the left says",
+        (("above=0)", "above=1)"),),
+        "both_lstms_begin_with_begin",
+        "0 of two",
+    ),
+    Mutant(
+        "averaged-directions",
+        "pixelrnn",
+        "the mean of the two directions",
+        ((BOTH, "return (self.from_left(x) + shift_down(from_right)) / 2"),),
+        "two_directions_see_the_whole_past",
+        "the states are off by",
+    ),
+    Mutant(
+        "shifted-before",
+        "pixelrnn",
+        "what goes into the second direction is shifted, not its states",
+        (
+            (
+                "from_right = self.from_right(x.flip(3)).flip(3)",
+                "from_right = self.from_right(shift_down(x).flip(3)).flip(3)",
+            ),
+            (BOTH, "return self.from_left(x) + from_right"),
+        ),
+        "two_directions_see_the_whole_past",
+        "its states are flipped back, and then",
+    ),
+    Mutant(
+        "first-layer-alone",
+        "pixelrnn",
+        "of several layers the first is called",
+        (("for lstm, U in zip(self.layers, self.U, strict=True):", "for lstm, U in [(self.layers[0], self.U[0])]:"),),
+        "the_network_has_all_its_parts",
+        "made and not called",
+    ),
+    Mutant(
+        "without-u",
+        "pixelrnn",
+        "U is made and not called",
+        ((ADDED, "h = h + lstm(torch.cat([h, at], dim=1))"),),
+        "the_network_has_all_its_parts",
+        "made and not called",
+    ),
+    Mutant(
+        "one-u",
+        "pixelrnn",
+        "one U for all layers",
+        (
+            (
+                "self.U = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(layers))",
+                "self.one = nn.Conv2d(width, width, 1)\n        self.U = [self.one] * layers",
+            ),
+        ),
+        "the_network_has_all_its_parts",
+        "two layers have one U",
+        weights="none",
+    ),
+    Mutant(
+        "nothing-goes-on",
+        "pixelrnn",
+        "h is replaced, not added to",
+        ((ADDED, "h = U(lstm(torch.cat([h, at], dim=1)))"),),
+        "the_network_has_all_its_parts",
+        "h itself is lost",
+    ),
+    Mutant(
+        "nowhere",
+        "pixelrnn",
+        "the places are zeros",
+        ((ADDED, ADDED.replace("at]", "0 * at]")),),
+        "the_network_has_all_its_parts",
+        "columns are the same",
+    ),
+    Mutant(
+        "levels-as-they-are",
+        "pixelrnn",
+        "levels go into the network as they are",
+        ((ONTO, "v = F.pad(x.float(), (0, 1))"),),
+        "the_network_has_all_its_parts",
+        "come in as 0, 1, 2",
+    ),
+    Mutant(
+        "for-two-levels",
+        "pixelrnn",
+        "levels go onto [−1, 1] where there are two of them",
+        ((ONTO, "v = F.pad(2.0 * x - 1, (0, 1))"),),
+        "the_network_has_all_its_parts",
+        "come in as -1, 1, 3",
+    ),
+    Mutant(
+        "rows-detached",
+        "pixelrnn",
+        "gradients end at the row",
+        ((STEP, STEP.replace("(h), c)", "(h.detach()), c.detach())")),),
+        "the_network_has_all_its_parts",
+        "is detached",
     ),
     Mutant(
         "thirty-steps",

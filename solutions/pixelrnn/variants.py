@@ -94,4 +94,55 @@ VARIANTS = (
         ),
         weights="trained",
     ),
+    Variant(
+        "masked-by-hand",
+        "pixelrnn",
+        "weights that are set to zero at every call, states with a bias, a head of zeros, other names and layers in pairs",
+        (
+            (
+                Body("RowLSTM.__init__"),
+                "        self.of_x = nn.Conv2d(in_channels, 4 * width, (1, k), padding=(0, k // 2))\n"
+                "        self.of_h = nn.Conv1d(width, 4 * width, k, padding=k // 2)\n"
+                "        begin(self.of_x, self.of_h, k // 2)\n",
+            ),
+            (
+                Body("RowLSTM.forward"),
+                "        with torch.no_grad():\n"
+                "            self.of_x.weight[..., self.k // 2 + 1 :] = 0\n"
+                "        gates, h = self.of_x(x), x.new_zeros(len(x), self.width, x.shape[3])\n"
+                "        c, out = h, torch.zeros(len(x), self.width, *x.shape[2:], dtype=x.dtype)\n"
+                "        for i in range(x.shape[2]):\n"
+                "            h, c = lstm_step(gates[:, :, i] + self.of_h(h), c)\n"
+                "            out[:, :, i] = h\n"
+                "        return out\n",
+            ),
+            (
+                Body("DiagonalLSTM.forward"),
+                "        gates = self.input_to_state(skew(x))\n"
+                "        h = c = x.new_zeros(len(x), self.width, x.shape[2])\n"
+                "        states = []\n"
+                "        for s in range(gates.shape[3]):\n"
+                "            h, c = lstm_step(gates[..., s] + self.state_to_state(F.pad(h, (1, 0))), c)\n"
+                "            inside = torch.arange(x.shape[2]) <= s\n"
+                "            h, c = h * inside, c * inside\n"
+                "            states.append(h)\n"
+                "        return unskew(torch.stack(states, dim=3))\n",
+            ),
+            (
+                Body("DiagonalBiLSTM.forward"),
+                "        both = self.from_left(x).clone()\n"
+                "        both[:, :, 1:] += self.from_right(x.flip(-1)).flip(-1)[:, :, :-1]\n"
+                "        return both\n",
+            ),
+            (
+                "self.U = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(layers))",
+                "self.U = nn.ModuleList(nn.Linear(width, width) for _ in range(layers))",
+            ),
+            (
+                "h = h + U(lstm(torch.cat([h, at], dim=1)))",
+                "h = h + U(lstm(torch.cat([at, h], dim=1)).movedim(1, -1)).movedim(-1, 1)",
+            ),
+        ),
+        weights="none",
+    ),
 )
