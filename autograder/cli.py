@@ -379,9 +379,9 @@ def turn_data(
     turn.turn_to(to)
     console.print(f"The data are of turn {to} now. To be made anew, an assignment at a time:", highlight=False)
     for name in calibration.on_turned_data():
-        minutes = max(1, calibration.seconds(name) / 60)
+        minutes = max(1, round(calibration.seconds(name) / 60))
         console.print(
-            f"  deepul calibrate {name} --weights && deepul release {name}    about {minutes:.0f} minutes",
+            f"  deepul calibrate {name} --weights && deepul release {name}    about {counted(minutes, 'minute')}",
             highlight=False,
             soft_wrap=True,
         )

@@ -30,7 +30,7 @@ PACKAGES = ("torch", "numpy", "scipy", "matplotlib", "pytest", "ipykernel", "jup
 # The commands of cli.py, which a student's kit does not have.
 STAFF = (
     *("list", "release", "new", "lint", "grade", "show", "demo", "export", "gradescope"),
-    *("feedback", "totals", "term", "words", "calibrate", "validate"),
+    *("feedback", "totals", "term", "turn", "words", "calibrate", "validate"),
 )
 
 

@@ -11,7 +11,6 @@ from autograder.grading.normalise import Normalised, checked
 from autograder.score import MIME, CheckResult, Score
 from tests.autograder import test_grading
 from tests.autograder.test_grading import command, made, made_once, recorded  # noqa: F401
-from tests.core import CORE
 
 TEST = """
 from autograder.checks import hint, points
@@ -28,7 +27,7 @@ test_three = suite.shapes(worth=3, title="Shapes")
 """
 
 
-@pytest.mark.parametrize("name", CORE)
+@pytest.mark.parametrize("name", assignments.names())
 def test_the_points_of_every_check_are_found_in_its_source(name):
     for exercise in assignments.get(name).exercises:
         finder = worth._Worthless()
