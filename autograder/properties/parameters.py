@@ -27,7 +27,7 @@ def are_all_used(gradients: Iterable[Gradients], names: Collection[str], of: str
     idle, required = sorted(set(names) - used), "every layer that is made counts"
     if not idle:
         return Finding(1.0, required, required)
-    more = f", nor with {len(idle) - 1} others" if len(idle) > 1 else ""
+    more = f" and {len(idle) - 1} more" if len(idle) > 1 else ""
     slip = (
         f"{idle[0]} is a parameter of the model, and {of} does not depend on it: its layer is made and not called, or "
         "what it gives is thrown away or detached."

@@ -29,7 +29,7 @@ def test_a_parameter_that_moves_one_model_is_used():
 def test_a_parameter_that_moves_none_is_named():
     found = parameters.are_all_used([{"W": 0 * ONES, "V": None}] * 2, {"W", "V"}, "f")
     assert not found.passed
-    assert found.measured == "f does not move with V, nor with 1 others"
+    assert found.measured == "f does not move with V and 1 more"
 
 
 def square(changed: dict, own: dict) -> float:
