@@ -49,14 +49,14 @@ def unwritten(content: bytes) -> set[str]:
 
 
 class AnotherAssignment(CourseError):
-    """A notebook is that of another assignment. name, other: the file, and what it is."""
+    """A notebook is that of another assignment. args: the file, what it is, and as what it was handed in."""
 
-    def __init__(self, name: str, other: str, assignment: str):
-        super().__init__(
+    def __str__(self) -> str:
+        name, other, assignment = self.args
+        return (
             f"{name} is {other}, handed in as {assignment}. Ask the student for {assignment}, or grade this one with "
             f"`deepul grade {other}`."
         )
-        self.name, self.other = name, other
 
 
 def refuse_another(content: bytes, name: str, assignment: str) -> None:

@@ -62,9 +62,8 @@ def _graded(root: Path, settings: dict) -> dict | None:
         files, left_out = submissions.read(Submission("the submission", root / "submission"), name)
         normal = normalise(files, name, handout, left_out)
     except AnotherAssignment as error:
-        return unreadable(
-            settings, f"{error.name} is {error.other}, and this is where {name} is handed in: submit {name} here."
-        )
+        file, other, _ = error.args
+        return unreadable(settings, f"{file} is {other}, and this is where {name} is handed in: submit {name} here.")
     except CourseError as error:
         return unreadable(settings, str(error))
     limits = _walled(_limits(settings), settings["sandbox"], root)

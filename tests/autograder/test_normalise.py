@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import pickle
 import time
 import warnings
 import zipfile
@@ -18,6 +19,7 @@ from autograder.assignments import ROOT
 from autograder.course import CourseError
 from autograder.grading import downloads, submissions
 from autograder.grading import normalise as module
+from autograder.grading.choice import AnotherAssignment
 from autograder.grading.normalise import Normalised, normalise
 
 HANDOUT = json.loads((ROOT / "homeworks" / "hw1" / "hw1.ipynb").read_text(encoding="utf-8"))
@@ -818,3 +820,9 @@ def test_any_json_is_put_in_order_or_refused_in_words(notebook):
         in_order(normal)
     else:
         assert said.startswith("hw1.ipynb ")
+
+
+def test_another_homework_is_said_by_a_worker_too():
+    """What a worker raises travels to the grader as bytes, and is made anew there."""
+    error = pickle.loads(pickle.dumps(AnotherAssignment("hw1.ipynb", "nice", "hw1")))
+    assert str(error).startswith("hw1.ipynb is nice, handed in as hw1. Ask the student for hw1, or grade this one with")
