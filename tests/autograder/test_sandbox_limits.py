@@ -427,7 +427,11 @@ def test_a_time_limit_met_while_the_machine_was_busy_is_said(box):
     load = [subprocess.Popen(busy, start_new_session=True) for _ in range(number)]
     try:
         with Kernel(box, {}, seed=1) as kernel:
-            assert "time limit" in kernel.execute("while True: pass", 2).error
+            try:
+                said = kernel.execute("while True: pass", 2).error
+            except Stopped as stopped:  # on a busy machine, an interrupt that comes too late ends the kernel
+                said = str(stopped)
+            assert "time limit" in said
             assert re.match(r"it got [\d.]+ s of a processor in \d[\d.]* s, the machine being busy", kernel.starved)
     finally:
         for process in load:
