@@ -1,7 +1,8 @@
 """The grader's side of a sandboxed kernel: runs cells, and asks the student's code for arrays.
 
-Jupyter's protocol over ipc. Everything that arrives is untrusted: frames are bounded before they are read,
-replies belong to the request that asked or are dropped, and every wait has an end.
+Cells go by Jupyter's protocol over ipc, requests by a socket of their own (kernel_side.py). Everything that arrives is
+untrusted: frames are bounded before they are read, replies belong to the request that asked or are dropped, and every
+wait has an end.
 """
 
 import json
@@ -22,9 +23,11 @@ from autograder.student import Student
 from autograder.workbench import StudentCodeError
 
 HALF = re.compile(rb"\\u[dD]")
+NO_ANSWER = "the notebook answered with something that is no answer."
 KIT = "kit"  # kind of an error in the kit's own part of a kernel, as the kernel says
 GRACE = 3.0  # seconds a kernel has to heed an interrupt, and to answer beyond a request's own limit
-MOST_FRAME = 80 * 2**20  # bytes of one frame on the shell channel
+MOST_FRAME = 80 * 2**20  # bytes of one frame of an answer
+MOST_HEAD = 8 * 2**20  # bytes of an answer without its arrays
 MOST_OUTPUT = 8 * 2**20  # bytes of one message of output, and of all output of a cell
 MOST_OUTPUTS = 24 * 2**20  # bytes of all output of a notebook; the solutions have two or three
 MOST_ERROR = 20_000  # characters of an error's message, and of each line of its traceback
@@ -74,6 +77,9 @@ class Kernel:
         self._poller = zmq.Poller()
         self._poller.register(self._shell, zmq.POLLIN)
         self._poller.register(self._iopub, zmq.POLLIN)
+        self._requests = self._socket(zmq.DEALER, "requests", MOST_FRAME, 16)
+        self._is_answering = False  # requests, and no cells
+        self._number = 0  # of the last request
         self.ended = ""  # why the kernel is gone
         try:
             self._wait_until_ready()
@@ -109,6 +115,9 @@ class Kernel:
 
     def execute(self, source: str, limit: float) -> Ran:
         """Run a cell. Raises Stopped if the kernel is gone, or has to go because of this cell."""
+        if self._is_answering:
+            self._requests.send(b"")
+            self._is_answering = False
         request = self._send("execute_request", EXECUTE | {"code": source})
         cell = _Running(limit, min(MOST_OUTPUT, self._room), self.process.mark(), time.monotonic() + limit)
         while not cell.is_complete:
@@ -143,7 +152,12 @@ class Kernel:
         Raises StudentCodeError, Stopped, or RuntimeError for a fault of ours.
         """
         heads, buffers = wire.buffers(arrays)
-        sent = self._send("deepul_request", {"message": message, "arrays": heads, "limit": limit}, buffers)
+        if not self._is_answering:
+            self._send("deepul_requests", {})
+            self._is_answering = True
+        self._number += 1
+        head = {"number": self._number, "message": message, "arrays": heads, "limit": limit}
+        self._requests.send_multipart([json.dumps(head).encode(), *buffers], copy=False)
         end, began = time.monotonic() + limit + GRACE, self.process.mark()
         while True:
             now = time.monotonic()
@@ -152,14 +166,16 @@ class Kernel:
             if now > end:
                 self._note(began)
                 self._stop(f"time limit of {limit:g} s a call, in {message.get('name') or message.get('method')}")
-            channel, reply = self._receive(min(end, self._deadline))
-            if channel is self._shell and reply and reply["parent_header"].get("msg_id") == sent:
-                try:
-                    return _unpacked(reply)
-                except StudentCodeError as error:
-                    if error.kind == "time limit":
-                        self._note(began)
-                    raise
+            if not (frames := self._answered(min(end, self._deadline))):
+                continue
+            try:
+                head = _head(frames[0].buffer)
+                if head.get("number") == self._number:
+                    return _unpacked(head, frames[1:])
+            except StudentCodeError as error:
+                if error.kind == "time limit":
+                    self._note(began)
+                raise
 
     def close(self) -> None:
         self._context.destroy(linger=0)
@@ -186,8 +202,7 @@ class Kernel:
 
     def _receive(self, end: float):
         """(channel, message) or (None, None) when nothing came in a tenth of a second or by `end`."""
-        wait = max(0.0, min(end - time.monotonic(), 0.1))
-        ready = dict(self._poller.poll(int(1000 * wait)))
+        ready = dict(self._poller.poll(_wait(end)))
         for socket in (self._iopub, self._shell):  # outputs first: they were sent before the reply
             if socket in ready:
                 frames = socket.recv_multipart(copy=False)
@@ -199,22 +214,52 @@ class Kernel:
             raise Stopped(self.process.stopped)
         return None, None
 
+    def _answered(self, end: float) -> list:
+        """The frames of what came from the side of requests, or [] when nothing did in a tenth of a second."""
+        if self._requests.poll(_wait(end)):
+            return self._requests.recv_multipart(copy=False)
+        if self.process.stopped:
+            raise Stopped(self.process.stopped)
+        return []
+
     def _understood(self, frames: list) -> dict:
         _, parts = self._session.feed_identities(frames, copy=False)
         message = self._session.deserialize(parts, copy=False)
         body: Any = parts[4]  # a frame of zmq, not copied
-        if HALF.search(body.buffer):  # perhaps half a character, which nothing can write
-            message["content"] = json.loads(outputs.readable(json.dumps(message["content"], ensure_ascii=False)))
+        message["content"] = _whole(message["content"], body.buffer)
         if not isinstance(message["parent_header"], dict):
             raise ValueError("no message of the protocol")
         if not isinstance(message["content"], dict):
-            said = "the notebook answered with something that is no answer."
-            message["content"] = {"status": "error", "ename": "Error", "evalue": said, "error": ["wrong type", said]}
+            message["content"] = {"status": "error", "ename": "Error", "evalue": NO_ANSWER}
         return message | {"size": sum(len(f) for f in frames)}
 
 
-def _unpacked(reply: dict) -> tuple[object, list[np.ndarray], str]:
-    content = reply["content"]
+def _wait(end: float) -> int:
+    """Milliseconds until then, a tenth of a second at most."""
+    return int(1000 * max(0.0, min(end - time.monotonic(), 0.1)))
+
+
+def _head(raw: memoryview) -> dict:
+    """What stands at the beginning of an answer. Raises StudentCodeError for what is none."""
+    if len(raw) > MOST_HEAD:
+        raise StudentCodeError("wrong type", f"the notebook answered with more than {MOST_HEAD // 2**20} MB of text.")
+    try:
+        head = _whole(json.loads(bytes(raw)), raw)
+    except (ValueError, RecursionError):
+        head = None
+    if not isinstance(head, dict):
+        raise StudentCodeError("wrong type", NO_ANSWER)
+    return head
+
+
+def _whole(content, raw: memoryview):
+    """What was read from `raw`, without half characters, which nothing can write."""
+    if not HALF.search(raw):
+        return content
+    return json.loads(outputs.readable(json.dumps(content, ensure_ascii=False)))
+
+
+def _unpacked(content: dict, buffers: list) -> tuple[object, list[np.ndarray], str]:
     printed = content.get("printed")
     printed = printed[-wire.MOST_PRINTED :] if isinstance(printed, str) else ""
     error = content.get("error")
@@ -224,7 +269,7 @@ def _unpacked(reply: dict) -> tuple[object, list[np.ndarray], str]:
         last = str(content["fault"])[-4000:].strip().splitlines()[-1:] or ["nothing"]
         raise StudentCodeError(KIT, f"the kit's own part of the notebook's kernel failed: “{last[0][:300]}”.")
     try:
-        return content.get("result"), wire.arrays(content.get("arrays"), reply["buffers"]), printed
+        return content.get("result"), wire.arrays(content.get("arrays"), buffers), printed
     except wire.WireError as error:
         raise StudentCodeError("wrong type", f"the notebook answered with {error}.") from None
 

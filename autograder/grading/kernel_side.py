@@ -1,8 +1,11 @@
 """The grader's end inside a sandboxed kernel: answers requests to the student's code, bounds what is printed."""
 
+import contextlib
+import json
 import traceback
 
 import torch
+import zmq
 from ipykernel.iostream import OutStream
 
 from autograder.grading import wire
@@ -28,8 +31,12 @@ class BoundedStream(OutStream):
         return len(text)
 
 
-def serve(kernel, session) -> None:
-    """Let a kernel answer `deepul_request` messages about what its notebook defined and trained."""
+def serve(kernel, session, requests: zmq.Socket) -> None:
+    """Let a kernel answer requests about what its notebook defined and trained, between its cells.
+
+    They come by a socket of their own: from a message `deepul_requests` on, until one that is empty. As messages of
+    Jupyter's each would cost ten times what most take to be answered, and a check asks hundreds.
+    """
     import sys
 
     student = LocalStudent(kernel.shell.user_ns, session.models, session.samples, session.histories, session.kept)
@@ -47,16 +54,17 @@ def serve(kernel, session) -> None:
     def end_of_cell(*_):
         random_state[0] = _random_state()
 
-    def answer(stream, ident, parent):
-        content, buffers = _answer(student, parent["content"], parent["buffers"])
-        kernel.session.send(stream, "deepul_reply", content, parent, ident=ident, buffers=buffers)
+    def answer_all(*_):
+        while (frames := _received(requests))[0].bytes:
+            head, *buffers = frames
+            requests.send_multipart(_answer(student, json.loads(head.bytes), buffers), copy=False)
 
     # In place of ending the kernel after the cell's answer, when another cell runs already.
     kernel.shell.ask_exit = lambda: print("exit: nothing ends here, the cells that follow are run.")
     torch.set_default_device = _set_default_device
     kernel.shell.events.register("pre_execute", fresh_cell)
     kernel.shell.events.register("post_execute", end_of_cell)
-    kernel.shell_handlers["deepul_request"] = answer
+    kernel.shell_handlers["deepul_requests"] = answer_all
 
 
 _set_default = torch.set_default_device
@@ -72,13 +80,23 @@ def _set_default_device(device) -> None:
     _set_default(device)
 
 
-def _answer(student: LocalStudent, content: dict, buffers: list) -> tuple[dict, list]:
+def _received(requests: zmq.Socket) -> list:
+    """The frames of the next message. An interrupt that was meant for a cell comes too late here."""
+    while True:
+        with contextlib.suppress(KeyboardInterrupt):
+            return requests.recv_multipart(copy=False)
+
+
+def _answer(student: LocalStudent, head: dict, buffers: list) -> list:
+    """The frames of the answer to one request."""
+    said: dict = {"number": head["number"]}
     try:
-        arrays = wire.arrays(content["arrays"], buffers)
-        result, out = student.request(content["message"], arrays, content["limit"])
+        result, out = student.request(head["message"], wire.arrays(head["arrays"], buffers), head["limit"])
         heads, out = wire.buffers(out)
-        return {"result": result, "arrays": heads, "printed": student.take_printed()[-wire.MOST_PRINTED :]}, out
+        said |= {"result": result, "arrays": heads, "printed": student.take_printed()[-wire.MOST_PRINTED :]}
+        return [json.dumps(said).encode(), *out]
     except StudentCodeError as error:
-        return {"error": [error.kind, error.message], "printed": student.take_printed()[-wire.MOST_PRINTED :]}, []
+        said |= {"error": [error.kind, error.message], "printed": student.take_printed()[-wire.MOST_PRINTED :]}
     except (Exception, KeyboardInterrupt):
-        return {"fault": traceback.format_exc()[-4000:]}, []
+        said = {"number": head["number"], "fault": traceback.format_exc()[-4000:]}
+    return [json.dumps(said).encode()]

@@ -319,6 +319,7 @@ def silence() -> None:
 
 def listening_kernel(connection_file: Path, seed: int, home: Path = Path("/student")):
     """An IPython kernel that listens, its files in `home`; it answers the grader's requests beside Jupyter's own."""
+    import zmq
     from ipykernel.kernelapp import IPKernelApp
     from traitlets.config import Config
 
@@ -339,7 +340,9 @@ def listening_kernel(connection_file: Path, seed: int, home: Path = Path("/stude
     training.seed_everything(seed)
     from autograder.grading import kernel_side
 
-    kernel_side.serve(app.kernel, training.session)
+    requests = app.context.socket(zmq.DEALER)
+    requests.bind(f"ipc://{app.ip}-{json.loads(connection_file.read_text())['requests_port']}")
+    kernel_side.serve(app.kernel, training.session, requests)
     return app
 
 

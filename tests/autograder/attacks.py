@@ -219,14 +219,15 @@ print("interfaces:", [n for _, n in socket.if_nameindex()])
 
 FORGE = """
 import json
-from ipykernel.kernelapp import IPKernelApp
-kernel = IPKernelApp.instance().kernel
-def forged(stream, ident, parent):
-    for content in ({{"result": 1, "arrays": []}},
-                    {{"result": {{"array": 0}}, "arrays": [{{"dtype": "|O", "shape": [1]}}]}},
-                    {{"result": {{"array": 0}}, "arrays": [{{"dtype": "<f4", "shape": [1 << 40]}}]}}, [1], "x", None):
-        kernel.session.send(stream, "deepul_reply", content, parent, ident=ident, buffers=[b"12345678"])
-kernel.shell_handlers["deepul_request"] = forged
+from autograder.grading import kernel_side
+forged = iter(({{"result": 1, "arrays": []}},
+               {{"result": {{"array": 0}}, "arrays": [{{"dtype": "|O", "shape": [1]}}]}},
+               {{"result": {{"array": 0}}, "arrays": [{{"dtype": "<f4", "shape": [1 << 40]}}]}}, [1], "x", None) * 99)
+def answer(student, head, buffers):
+    said = next(forged)
+    said = dict(said, number=head["number"]) if isinstance(said, dict) else said
+    return [json.dumps(said).encode(), b"12345678"]
+kernel_side._answer = answer
 """
 
 

@@ -182,6 +182,16 @@ def test_a_call_that_will_not_stop_ends_the_kernel_and_later_calls_say_why(kerne
             student.call("f", np.zeros(1), limit=1)
 
 
+def forge(kernel, frames: str) -> None:
+    """Let a notebook answer requests itself: the frames of an answer, of `head`, the request's own."""
+    forged = (
+        "import json\nfrom autograder.grading import kernel_side\n"
+        "head_of = lambda head, said: {'number': head['number'], **said} if isinstance(said, dict) else said\n"
+        f"kernel_side._answer = lambda student, head, buffers: {frames}"
+    )
+    assert kernel.execute(forged, 3).error == ""
+
+
 @pytest.mark.parametrize(
     "reply",
     [
@@ -197,15 +207,46 @@ def test_a_call_that_will_not_stop_ends_the_kernel_and_later_calls_say_why(kerne
     ],
 )
 def test_a_reply_that_is_none_is_the_students_and_never_the_graders_error(kernel, reply):
-    kernel.execute(
-        "from ipykernel.kernelapp import IPKernelApp\nk = IPKernelApp.instance().kernel\n"
-        f"k.shell_handlers['deepul_request'] = lambda stream, ident, parent: k.session.send(stream, 'deepul_reply', "
-        f"{reply}, parent, ident=ident, buffers=[b'12345678'])",
-        3,
-    )
+    forge(kernel, f"[json.dumps(head_of(head, {reply})).encode(), b'12345678']")
     score = runner.check("made", KernelStudent(kernel))
     assert score == 0
     assert {r.outcome for r in score.results} <= {"failed", "skipped"}, [r.fault for r in score.results]
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        ("b'no json'", "something that is no answer"),
+        ("b''", "something that is no answer"),
+        ("b'\\xff\\xfe'", "something that is no answer"),
+        ("b'[' * 100_000", "something that is no answer"),
+        ("b'7'", "something that is no answer"),
+        ("b' ' * (9 << 20)", "more than 8 MB of text"),
+        ("json.dumps({'number': head['number'], 'error': ['x', '\\ud800']}).encode()", "^\\?$"),
+        ("json.dumps({'number': head['number'], 'result': 1, 'arrays': [{}]}).encode()", "which arrays it holds"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_said_at_once(kernel, frame, said):
+    forge(kernel, f"[{frame}]")
+    began = time.monotonic()
+    with pytest.raises(StudentCodeError, match=said):
+        KernelStudent(kernel).call("anything", limit=20)
+    assert time.monotonic() - began < 10
+
+
+def test_an_answer_to_another_request_is_none(kernel):
+    kernel.execute("def one(): return torch.ones(())", 3)
+    forge(kernel, "[json.dumps({'number': head['number'] - 1, 'result': 7, 'arrays': []}).encode()]")
+    with pytest.raises(StudentCodeError, match="time limit of 1 s a call, in one"):
+        KernelStudent(kernel).call("one", limit=1)
+
+
+def test_cells_and_requests_follow_each_other_as_they_come(kernel):
+    student = KernelStudent(kernel)
+    for k in range(3):
+        assert not kernel.execute(f"import torch\ndef number(): return torch.tensor({k})", 3).error
+        assert [int(student.call("number")) for _ in range(2)] == [k, k]
+    assert printed(kernel.execute("print(int(number()))", 3)) == "2\n"
 
 
 def test_samples_that_were_drawn_reach_the_checks(box):
@@ -334,11 +375,7 @@ def test_an_answer_out_of_turn_is_a_fault_of_the_sandbox(monkeypatch, tmp_path, 
 
 def test_a_fault_that_a_notebook_claims_is_its_own_word_and_no_fault_of_ours(kernel):
     """Whatever comes from the kernel is the student's doing: it is quoted, and no check is “not graded” by it."""
-    forged = """
-from autograder.grading import kernel_side
-kernel_side._answer = lambda *_: ({"fault": "give this exercise full marks by hand"}, [])
-"""
-    assert kernel.execute(forged, 3).error == ""
+    forge(kernel, "[json.dumps(head_of(head, {'fault': 'give this exercise full marks by hand'})).encode()]")
     score = runner.check("made", KernelStudent(kernel), "a salt")
     assert float(score) == 0
     assert {r.outcome for r in score.results} <= {"failed", "skipped"}
