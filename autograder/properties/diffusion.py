@@ -54,8 +54,16 @@ class Mixture:
 
     def noise(self, x: np.ndarray, alpha, sigma) -> np.ndarray:
         """E[ε | α x_0 + σ ε = x]: (B, D). The score is that, divided by −σ."""
+        return self.density_and_noise(x, alpha, sigma)[1]
+
+    def density_and_noise(self, x: np.ndarray, alpha, sigma) -> tuple[np.ndarray, np.ndarray]:
+        """The density of α x_0 + σ ε at x, (B,), and E[ε | α x_0 + σ ε = x], (B, D)."""
         log_joint, y, spread = self._parts(x, alpha, sigma)
-        return _column(sigma) * self._turned_back(_softmax(log_joint)[..., None] * y / spread)
+        largest = log_joint.max(axis=1, keepdims=True)
+        joint = np.exp(log_joint - largest)
+        total = joint.sum(axis=1, keepdims=True)
+        noise = _column(sigma) * self._turned_back((joint / total)[..., None] * y / spread)
+        return (np.exp(largest) * total)[:, 0], noise
 
     def denoised(self, x: np.ndarray, alpha, sigma) -> np.ndarray:
         """E[x_0 | α x_0 + σ ε = x]: (B, D)."""
@@ -79,7 +87,8 @@ class Mixture:
         turned = (x @ axes.transpose(1, 0, 2).reshape(D, K * D)).reshape(-1, K, D)
         y = turned - a * np.einsum("kij,ki->kj", axes, self.means)
         spread = a**2 * variances + s**2
-        log_normal = -(y**2 / spread + np.log(2 * np.pi * spread)).sum(axis=2) / 2
+        squares = y**2 / spread + np.log(2 * np.pi * spread)
+        log_normal = -sum(squares[..., i] for i in range(D)) / 2  # np.sum is slow along a short axis
         return np.log(self.weights) + log_normal, y, spread
 
     def _turned_back(self, y: np.ndarray) -> np.ndarray:
@@ -117,9 +126,8 @@ def floor(data: Mixture, alpha: float, sigma: float) -> float:
     if sigma == 0:
         return float(data.dims)
     x, cell = _grid(data, alpha, sigma)
-    p = np.exp(data.log_prob(x, alpha, sigma))
-    squares = (data.noise(x, alpha, sigma) ** 2).sum(axis=1)
-    return float(data.dims - (p * squares).sum() * cell)
+    p, noise = data.density_and_noise(x, alpha, sigma)
+    return float(data.dims - (p @ noise**2).sum() * cell)
 
 
 def _grid(data: Mixture, alpha: float, sigma: float) -> tuple[np.ndarray, float]:
