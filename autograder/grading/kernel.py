@@ -78,6 +78,9 @@ class Kernel:
         self._poller.register(self._shell, zmq.POLLIN)
         self._poller.register(self._iopub, zmq.POLLIN)
         self._requests = self._socket(zmq.DEALER, "requests", MOST_FRAME, 16)
+        self._between_cells = zmq.Poller()
+        self._between_cells.register(self._requests, zmq.POLLIN)
+        self._between_cells.register(self._iopub, zmq.POLLIN)
         self._is_answering = False  # requests, and no cells
         self._number = 0  # of the last request
         self.ended = ""  # why the kernel is gone
@@ -216,7 +219,10 @@ class Kernel:
 
     def _answered(self, end: float) -> list:
         """The frames of what came from the side of requests, or [] when nothing did in a tenth of a second."""
-        if self._requests.poll(_wait(end)):
+        ready = dict(self._between_cells.poll(_wait(end)))
+        if self._iopub in ready:  # of no cell: a thread that goes on showing things may not fill the way
+            self._iopub.recv_multipart(copy=False)
+        if self._requests in ready:
             return self._requests.recv_multipart(copy=False)
         if self.process.stopped:
             raise Stopped(self.process.stopped)

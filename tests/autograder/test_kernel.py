@@ -249,6 +249,17 @@ def test_cells_and_requests_follow_each_other_as_they_come(kernel):
     assert printed(kernel.execute("print(int(number()))", 3)) == "2\n"
 
 
+def test_what_a_thread_shows_between_cells_takes_no_later_output(kernel):
+    noise = (
+        "import threading, time\ndef on():\n  for k in range(4000): display(k); time.sleep(0.0005)\n"
+        "import torch\ndef late(): time.sleep(2.5); return torch.zeros(())\n"
+        "from IPython.display import display\nthreading.Thread(target=on, daemon=True).start()"
+    )
+    assert not kernel.execute(noise, 3).error
+    KernelStudent(kernel).call("late", limit=10)
+    assert printed(kernel.execute("print('here')", 3)) == "here\n"
+
+
 def test_samples_that_were_drawn_reach_the_checks(box):
     with Kernel(box, {}, seed=1) as kernel:
         ran = kernel.execute(

@@ -293,6 +293,13 @@ def test_what_comes_back_is_a_copy(model):
     assert np.array_equal(parameters["scale"], before)
 
 
+def test_what_comes_back_cannot_be_written_into(model):
+    """Over a wire it cannot either: a check that writes into an answer fails here, and not in grading only."""
+    answers = [model.call("log_prob", np.ones((4, 3))), *model.parameters().values()]
+    assert len(answers) > 3
+    assert not any(a.flags.writeable for a in answers)
+
+
 def test_what_goes_in_is_a_copy(model):
     x = X.copy()
     x.flags.writeable = False  # as arrays from a buffer are

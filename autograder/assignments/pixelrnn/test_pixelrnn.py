@@ -262,7 +262,7 @@ def two_are_added(student, seed: int) -> Finding:
         return expect(layer.call("forward", x), (2, 8, *SIDES), "DiagonalLSTM(…)(x)")
 
     from_right = alone("from_right.", np.ascontiguousarray(x[..., ::-1]))[..., ::-1]
-    wanted = alone("from_left.", x)
+    wanted = alone("from_left.", x).copy()
     wanted[:, :, 1:] += from_right[:, :, :-1]
     off = float(np.abs(expect(both.call("forward", x), wanted.shape, "DiagonalBiLSTM(…)(x)") - wanted).max())
     measured = "the two are added" if off <= MOVED else f"the states are off by {off:.2g}"
