@@ -72,7 +72,8 @@ def measure(command: list, folder: Path) -> Measured:
         _, errors = process.communicate()
         watcher.join()
         if process.returncode:
-            raise RuntimeError(f"{command[0]} failed: {errors[-1500:]}")
+            said = " ".join(map(str, [BIN.joinpath(command[0]).name, *command[1:3]]))
+            raise RuntimeError(f"{said} ended with exit code {process.returncode}: {errors[-1500:]}")
         return Measured(time.monotonic() - began, seconds_used(), peaks["all"], peaks["main"])
 
 

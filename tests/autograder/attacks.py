@@ -218,11 +218,12 @@ print("interfaces:", [n for _, n in socket.if_nameindex()])
 """
 
 FORGE = """
-import json
+import itertools, json
 from autograder.grading import kernel_side
-forged = iter(({{"result": 1, "arrays": []}},
-               {{"result": {{"array": 0}}, "arrays": [{{"dtype": "|O", "shape": [1]}}]}},
-               {{"result": {{"array": 0}}, "arrays": [{{"dtype": "<f4", "shape": [1 << 40]}}]}}, [1], "x", None) * 99)
+forged = itertools.cycle(({{"result": 1, "arrays": []}},
+                          {{"result": {{"array": 0}}, "arrays": [{{"dtype": "|O", "shape": [1]}}]}},
+                          {{"result": {{"array": 0}}, "arrays": [{{"dtype": "<f4", "shape": [1 << 40]}}]}},
+                          [1], "x", None))
 def answer(student, head, buffers):
     said = next(forged)
     said = dict(said, number=head["number"]) if isinstance(said, dict) else said
