@@ -7,8 +7,17 @@ from autograder.properties.finding import Finding
 from autograder.student import Handle, expect
 
 
-def told(handle: Handle, *arguments: np.ndarray, seed: int = 0, method: str = "log_prob") -> Finding:
+def told(
+    handle: Handle,
+    *arguments: np.ndarray,
+    seed: int = 0,
+    method: str = "log_prob",
+    steps: tuple[float, float] = reach.STEP,
+    within: float = reach.AGREE,
+) -> Finding:
     """The gradient of a random sum of log p says by how much it changes where parameters do.
+
+    steps: how far these move, in single and in double precision. within: what share of a derivative may be missing.
 
     What is exactly 0 stays, as what a mask hides does, and so does what no gradient reaches: it may be frozen, or a
     row of `padding_idx`.
@@ -23,7 +32,7 @@ def told(handle: Handle, *arguments: np.ndarray, seed: int = 0, method: str = "l
     gradients = handle.gradient(method, *arguments, wrt="parameters", cotangent=weights)
     of = {k: g.astype(float) for k, g in gradients.items() if g is not None}
     before = {k: v for k, v in handle.parameters().items() if k in of}
-    step = reach.STEP[loss()[1]]
+    step = steps[loss()[1]]
     said, found = [], []
     for _ in range(reach.DIRECTIONS):
         along = {k: rng.normal(size=v.shape) * ((v != 0) & (of[k] != 0)) for k, v in before.items()}
@@ -34,4 +43,4 @@ def told(handle: Handle, *arguments: np.ndarray, seed: int = 0, method: str = "l
             both.append(loss()[0])
         found.append((both[0] - both[1]) / (2 * step))
     handle.load(before)
-    return reach.agree(np.array(said), np.array(found), method)
+    return reach.agree(np.array(said), np.array(found), method, within)

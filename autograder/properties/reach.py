@@ -1,6 +1,6 @@
 """Gradients: do they reach what a network is made of, and say by how much its outputs change?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -24,6 +24,11 @@ def reached(gradients: Mapping[str, np.ndarray | None]) -> int:
     return sum(int(np.count_nonzero(g)) for g in gradients.values() if g is not None and g.ndim > 1)
 
 
+def in_any(gradients: Sequence[Mapping[str, np.ndarray | None]]) -> dict[str, np.ndarray]:
+    """What has a gradient in any of several random networks of one shape: in a single one a relu shuts some units."""
+    return {k: np.sum([np.abs(g[k]) for g in gradients], axis=0) for k, v in gradients[0].items() if v is not None}
+
+
 def reaches(gradients: Mapping[str, np.ndarray | None], number: int, of: str, made_of: str, slip: str) -> Finding:
     """About so many weights count, or more. made_of: what these are; slip: what one may have done instead."""
     counted = reached(gradients)
@@ -32,11 +37,11 @@ def reaches(gradients: Mapping[str, np.ndarray | None], number: int, of: str, ma
     return Finding(float(ok), measured, f"about {number:,}, or more: {made_of}", slip="" if ok else f"{slip} {CUT}")
 
 
-def agree(said: np.ndarray, found: np.ndarray, of: str) -> Finding:
+def agree(said: np.ndarray, found: np.ndarray, of: str, within: float = AGREE) -> Finding:
     """Derivatives in random directions, by the gradient and by differences, (n,) both, are the same."""
     size = float(np.sqrt((found**2).mean()))
     k = int(np.abs(said - found).argmax())
-    ok = bool(abs(said[k] - found[k]) <= AGREE * size)  # nan is none
+    ok = bool(abs(said[k] - found[k]) <= within * size)  # nan is none
     measured = f"{of} changes by {found[k]:.3g} a step where its gradient says {said[k]:.3g}"
     slip = "The gradient is cut on its way to some of the parameters: by detach(), .data, .item() or no_grad."
     return Finding(float(ok), measured, "the gradient says by how much", slip="" if ok else slip)

@@ -26,6 +26,10 @@ INORDER = (
     "for new, pair in enumerate(merges.tolist(), start=levels):\n        tokens = merged(tokens, tuple(pair), new)"
 )
 WORDS = "words.append(words[a] + words[b])"
+OUT = "out, weights = attention(q, k, v)\n"
+ATTENTION = "looked_up, kept = self.attention(self.norm_1(x), past)\n        x = x + looked_up\n        " + MLP
+LAYERS = "nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)"
+RUN = "h, new = block(h, old)"
 SAMPLED = ("samples_follow_the_density",)  # where outputs see what comes later, nothing is said of draws
 SKIPPED = ("drawing_saves_work",)  # where draws are wrong, nothing is said of their speed
 
@@ -115,6 +119,154 @@ MUTANTS = (
         ((ADDED, "x, kept = self.attention(self.norm_1(x), past)\n"),),
         "a_block_adds_to_what_it_is_given",
         "x' = x + attention(norm(x))",
+    ),
+    Mutant(
+        "masked-with-10000",
+        "gpt",
+        "later scores are −10⁴, which is not always below the others",
+        ((WEIGHTS, WEIGHTS.replace("-torch.inf", "-1e4")),),
+        "weights_are_a_softmax_of_products",
+        "put −torch.inf there",
+        weights="none",
+    ),
+    Mutant(
+        "less-10000",
+        "gpt",
+        "10⁴ is taken from later scores",
+        ((WEIGHTS, "w = (scores - 1e4 * later).softmax(dim=-1)"),),
+        "weights_are_a_softmax_of_products",
+        "put −torch.inf there",
+        weights="none",
+    ),
+    Mutant(
+        "one-head",
+        "gpt",
+        "one head, whatever `heads` says",
+        ((HEADS, HEADS.replace("3, self.heads, -1", "3, 1, width")),),
+        "heads_look_for_themselves",
+        "is it the number of parts that the channels are cut into?",
+        weights="none",
+    ),
+    Mutant(
+        "no-layer-behind",
+        "gpt",
+        "what the heads bring back goes through no layer",
+        ((JOINED, "return out.transpose(1, 2).reshape(B, S, width), (k, v)"),),
+        "heads_look_for_themselves",
+        "is made and not called",
+        weights="none",
+    ),
+    Mutant(
+        "queries-for-keys",
+        "gpt",
+        "queries and keys are the same",
+        ((OUT, "out, weights = attention(k[:, :, -S:], k, v)\n"),),
+        "heads_look_for_themselves",
+        "or stands for another",
+        weights="none",
+    ),
+    Mutant(
+        "heads-detached",
+        "gpt",
+        "what the heads bring back is detached",
+        ((OUT, "out, weights = attention(q, k, v)\n        out = out.detach()\n"),),
+        "heads_look_for_themselves",
+        "cut on the way: by detach()",
+        weights="none",
+    ),
+    Mutant(
+        "no-mlp",
+        "gpt",
+        "a block is attention alone",
+        ((MLP, "return x, kept"),),
+        "a_block_adds_to_what_it_is_given",
+        "A layer of the block is missing",
+        weights="none",
+    ),
+    Mutant(
+        "linear-mlp",
+        "gpt",
+        "the mlp has no GELU",
+        ((LAYERS, "nn.Linear(width, 4 * width), nn.Identity(), nn.Linear(4 * width, width)"),),
+        "a_block_adds_to_what_it_is_given",
+        "no more than one linear layer",
+        weights="none",
+    ),
+    Mutant(
+        "side-by-side",
+        "gpt",
+        "attention and mlp both read x",
+        (
+            (
+                ATTENTION,
+                "looked_up, kept = self.attention(self.norm_1(x), past)\n"
+                "        return x + looked_up + self.mlp(self.norm_2(x)), kept",
+            ),
+        ),
+        "a_block_adds_to_what_it_is_given",
+        "neither x nor what attention gave",
+        weights="none",
+    ),
+    Mutant(
+        "mlp-reads-attention-alone",
+        "gpt",
+        "the mlp reads what attention gave, without x",
+        (
+            (
+                ATTENTION,
+                "looked_up, kept = self.attention(self.norm_1(x), past)\n"
+                "        return x + looked_up + self.mlp(self.norm_2(looked_up)), kept",
+            ),
+        ),
+        "a_block_adds_to_what_it_is_given",
+        "neither x nor what attention gave",
+        weights="none",
+    ),
+    Mutant(
+        "no-last-norm",
+        "gpt",
+        "logits are made of what the blocks gave, without a norm",
+        (("nn.Sequential(nn.LayerNorm(width), nn.Linear(width, levels))", "nn.Linear(width, levels)"),),
+        "all_blocks_then_a_norm",
+        "a last LayerNorm stands before the linear layer",
+        weights="none",
+    ),
+    Mutant(
+        "last-block-alone",
+        "gpt",
+        "every block reads the vectors of letters and places, and the last one counts",
+        ((RUN, "last, new = block(h, old)"), ("return self.head(h), kept", "return self.head(last), kept")),
+        "all_blocks_then_a_norm",
+        "Does each block read what the one before it gave",
+        weights="none",
+    ),
+    Mutant(
+        "mlp-reads-a-copy",
+        "gpt",
+        "what the mlp reads is detached",
+        ((MLP, "return x + self.mlp(self.norm_2(x.detach())), kept"),),
+        "all_blocks_then_a_norm",
+        "cut on its way to some of the parameters",
+        weights="none",
+    ),
+    Mutant(
+        "no-gradient",
+        "gpt",
+        "the network runs under no_grad",
+        (("def answers(self", "@torch.no_grad()\n    def answers(self"),),
+        "all_blocks_then_a_norm",
+        "is something under no_grad?",
+        weights="none",
+    ),
+    Mutant(
+        "all-levels-counted",
+        "gpt",
+        "the last level is counted, too, whose cumulative probability is 1 but for rounding",
+        ((LEVEL, "last = (cdf < u_t[:, None]).sum(dim=-1)"),),
+        "what_is_kept_changes_no_draw",
+        "count all levels but the last",
+        also=SKIPPED,
+        weights="none",
     ),
     Mutant(
         "not-shifted",

@@ -91,4 +91,55 @@ VARIANTS = (
         ),
         weights="reference",
     ),
+    Variant(
+        "parts-of-the-channels",
+        "gpt",
+        "each head reads its own part of the channels; logits by the vectors of the letters; places that stay; ReLU",
+        (
+            (
+                QKV,
+                "d = width // heads\n"
+                "        self.qkv = nn.ModuleList([nn.Linear(d, 3 * d, bias=False) for _ in range(heads)])\n"
+                "        self.out = nn.utils.parametrizations.weight_norm(nn.Linear(width, width))",
+            ),
+            (
+                "q, k, v = self.qkv(x).view(B, S, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (B, heads, S, d) each",
+                "parts = [layer(part) for layer, part in zip(self.qkv, x.chunk(self.heads, dim=-1))]\n"
+                "        q, k, v = torch.stack(parts, dim=1).chunk(3, dim=-1)",
+            ),
+            ("nn.GELU()", "nn.ReLU()"),
+            ("nn.Embedding(levels + 1, width)", "nn.Embedding(levels + 1, width, padding_idx=levels)"),
+            (
+                "self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, levels))",
+                "self.norm = nn.LayerNorm(width, bias=False)",
+            ),
+            (NORMAL, NORMAL + "\n        self.place.weight.requires_grad_(False)"),
+            ("return self.head(h), kept", "return self.norm(h) @ self.letter.weight[: self.levels].T, kept"),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "one-line-of-torch",
+        "gpt",
+        "torch’s own attention, in double precision; draws that are cut at the last level",
+        (
+            (
+                "w = scores.masked_fill(later, -torch.inf).softmax(dim=-1)\n    return w @ v, w",
+                "of_v = F.scaled_dot_product_attention(q.double(), k.double(), v.double(), attn_mask=~later)\n"
+                "    w = F.softmax(scores.double() + torch.zeros(S, T).masked_fill(later, -torch.inf), dim=-1)\n"
+                "    return of_v.to(v.dtype), w.to(v.dtype)",
+            ),
+            (
+                "last = (cdf[:, :-1] < u_t[:, None]).sum(dim=-1)",
+                "last = torch.searchsorted(cdf, u_t[:, None].contiguous())[:, 0].clamp_max(self.levels - 1)",
+            ),
+            (
+                "x = x + looked_up\n        return x + self.mlp(self.norm_2(x)), kept",
+                "x = torch.add(x, looked_up)\n"
+                "        linear, gelu, back = self.mlp\n"
+                "        return torch.add(back(gelu(linear(self.norm_2(x)))), x), kept",
+            ),
+        ),
+        weights="reference",
+    ),
 )

@@ -42,6 +42,8 @@ LOG_P = (
 )
 DRAWN = "torch.multinomial(p, 1)[:, 0]"
 CONDITION = "p = self.logits(v, e)[:, i, j].softmax(dim=-1)"
+ENCODER = "nn.Conv2d(levels + 1, width, S, stride=S), nn.ReLU(), nn.Conv2d(width, dims, 1)"
+BIAS = "self.bias = nn.Parameter(0.1 * torch.randn(width, *size))"
 SPREAD = "return self.up(self.embedding(k).movedim(-1, 1))"
 JOINT = "return self.prior.log_prob(k) + self.decoder.log_prob(x[:, 0], self.spread(k))"
 BOUND = "return -self.log_prob(x, self.encode(x))"
@@ -133,6 +135,40 @@ MUTANTS = (
         "made of z_q and of hide",
     ),
     mutant(
+        "encoder-sees-nothing",
+        "everything is hidden from the encoder",
+        VECTORS,
+        VECTORS.replace("zeros_like", "ones_like"),
+        "the_encoder_sees_its_own_tile_all_of_it",
+        "no vector moves with any pixel",
+    ),
+    mutant(
+        "encoder-of-many-tiles",
+        "the encoder's second convolution is of 3 × 3 tiles",
+        ENCODER,
+        ENCODER.replace("dims, 1)", "dims, 3, padding=1)"),
+        "the_encoder_sees_its_own_tile_all_of_it",
+        "moves with pixels of other tiles",
+        weights="none",
+    ),
+    mutant(
+        "encoder-of-corners",
+        "the encoder's first convolution takes every S-th pixel",
+        ENCODER,
+        ENCODER.replace("width, S, stride=S", "width, 1, stride=S"),
+        "the_encoder_sees_its_own_tile_all_of_it",
+        "do not move with 18 of 24 pixels",
+        weights="none",
+    ),
+    mutant(
+        "encoder-without-relu",
+        "no relu stands between the encoder's convolutions",
+        ENCODER,
+        ENCODER.replace("nn.ReLU()", "nn.Identity()"),
+        "the_encoder_sees_its_own_tile_all_of_it",
+        "one linear layer",
+    ),
+    mutant(
         "codes-after-the-mask",
         "the encoder sees what is left after the mask",
         CODED,
@@ -199,6 +235,47 @@ MUTANTS = (
         "        return -self.prior.log_prob(k) - self.decoder.log_prob(x[:, 0], e)",
         "no_other_loss_reaches_the_encoder",
         "not with z_q",
+    ),
+    mutant(
+        "turned",
+        "rows and columns of the codes are mistaken for each other on their way to the decoder",
+        SPREAD,
+        "k = k.transpose(1, 2) if k.shape[1] == k.shape[2] else k\n        " + SPREAD,
+        "what_the_decoder_is_told",
+        "is not told of the code at",
+    ),
+    mutant(
+        "one-tile-alone",
+        "no convolution mixes the codes of neighbours",
+        SPREAD,
+        "return self.up[2](self.embedding(k).movedim(-1, 1))",
+        "what_the_decoder_is_told",
+        "a 3 × 3 convolution and a transposed one",
+    ),
+    mutant(
+        "told-without-learning",
+        "what the decoder is told has no gradient",
+        SPREAD,
+        SPREAD + ".detach()",
+        "what_the_decoder_is_told",
+        "log_prob does not move with embedding.weight",
+    ),
+    mutant(
+        "bias-forgotten",
+        "the bias of the places is made and not added",
+        CAUSAL,
+        CAUSAL.replace(" + self.bias", ""),
+        "what_the_decoder_is_told",
+        "log_prob does not move with decoder.bias",
+    ),
+    mutant(
+        "one-bias-for-all",
+        "all places have the same bias",
+        BIAS,
+        BIAS.replace("*size", "1, 1"),
+        "what_the_decoder_is_told",
+        "a bias for each place",
+        weights="none",
     ),
     mutant(
         "not-shifted",

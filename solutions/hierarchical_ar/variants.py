@@ -112,4 +112,32 @@ VARIANTS = (
         ),
         weights="reference",
     ),
+    Variant(
+        "other-parts",
+        "hierarchical_ar",
+        "codes as planes, pixels shuffled up, a bias of a row and one of a column, a smooth encoder that begins frozen",
+        (
+            (
+                BIAS,
+                "H, W = size\n"
+                "        self.row, self.column = nn.Parameter(torch.zeros(width, H, 1)), nn.Parameter(torch.zeros(width, 1, W))",
+            ),
+            (" + self.bias + e", " + self.row + self.column + e"),
+            ("self.embedding = nn.Embedding(codes, width)", "self.embedding = nn.Linear(codes, width, bias=False)"),
+            (
+                "nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.ConvTranspose2d(width, width, S, stride=S),",
+                "nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width * S * S, 1), nn.PixelShuffle(S),",
+            ),
+            (
+                "return self.up(self.embedding(k).movedim(-1, 1))",
+                "return self.up(self.embedding(F.one_hot(k, self.codes).float()).permute(0, 3, 1, 2))",
+            ),
+            (
+                "nn.Conv2d(levels + 1, width, S, stride=S), nn.ReLU(), nn.Conv2d(width, dims, 1),",
+                "nn.Conv2d(levels + 1, width, S, stride=S, bias=False).requires_grad_(False), nn.GELU(),\n"
+                "            nn.Conv2d(width, dims, 1),",
+            ),
+        ),
+        weights="none",
+    ),
 )

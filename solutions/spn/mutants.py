@@ -38,6 +38,10 @@ EITHER_WAY = (
 E = "e = self.embed(s, torch.full((B,), k, device=s.device))"
 CAT = "s = torch.cat([s, s.new_zeros(B, self.S**2 - K, h, w)], dim=1)"
 
+HEAD = "return self.head(self.blocks(h)).movedim(1, -1)"
+BIAS = "self.bias = nn.Parameter(0.1 * torch.randn(S * S, width, H // S, W // S))"
+COUNTS = "all_of_the_network_counts"
+SMALLER = "missing, smaller, or made and not called"
 DRAWS = ("samples_follow_the_density", "upscaling_keeps_what_is_given")
 
 
@@ -45,7 +49,7 @@ def mutant(
     name: str, what: str, old: str, new: str, check: str, words: str, also: tuple[str, ...] = (), **more
 ) -> Mutant:
     """One edit in the exercise."""
-    return Mutant(name, "spn", what, ((old, new),), check, words, also=also)
+    return Mutant(name, "spn", what, ((old, new),), check, words, also=also, **more)
 
 
 MUTANTS = (
@@ -286,6 +290,96 @@ MUTANTS = (
         "s = torch.cat([s.new_zeros(B, self.S**2 - K, h, w), s], dim=1)",
         "upscaling_keeps_what_is_given",
         "begins with slice K",
+    ),
+    mutant(
+        "no-relu-in-the-embedding",
+        "the two convolutions of the embedding have no relu between them",
+        READ,
+        READ.replace("nn.ReLU(), ", ""),
+        "the_embedding_sees_earlier_slices_whole",
+        "Between the two convolutions of the embedding stands relu",
+        weights="none",
+    ),
+    mutant(
+        "no-bias",
+        "slices have no bias",
+        EMBED,
+        EMBED.replace(" + self.bias[k]", ""),
+        COUNTS,
+        "has a number for each slice, channel and place",
+        weights="none",
+    ),
+    mutant(
+        "a-bias-for-all-places",
+        "a slice has one bias for all places",
+        BIAS,
+        "self.bias = nn.Parameter(0.1 * torch.randn(S * S, width, 1, 1))",
+        COUNTS,
+        "has a number for each slice, channel and place",
+        weights="none",
+    ),
+    mutant(
+        "a-bias-for-all-slices",
+        "all slices have the bias of the first",
+        EMBED,
+        EMBED.replace("bias[k]", "bias[0 * k]"),
+        COUNTS,
+        SMALLER,
+        weights="none",
+    ),
+    mutant(
+        "a-bias-that-stays",
+        "the biases are a buffer, which nothing trains",
+        BIAS,
+        'self.register_buffer("bias", 0.1 * torch.randn(S * S, width, H // S, W // S))',
+        COUNTS,
+        SMALLER,
+        weights="none",
+    ),
+    mutant(
+        "read-once-by-1",
+        "the second convolution of the embedding is 1 × 1",
+        READ,
+        READ.replace("width, 3, padding=1", "width, 1"),
+        COUNTS,
+        SMALLER,
+        weights="none",
+    ),
+    mutant(
+        "no-blocks",
+        "the residual blocks are made, and not called",
+        HEAD,
+        HEAD.replace("self.blocks(h)", "h"),
+        COUNTS,
+        "e is added before the residual blocks",
+        weights="none",
+    ),
+    mutant(
+        "e-multiplies",
+        "e multiplies what is made of the slice itself",
+        DECODED,
+        DECODED.replace("+ e", "* e"),
+        COUNTS,
+        "it multiplies nothing",
+        weights="none",
+    ),
+    mutant(
+        "e-detached",
+        "e is detached",
+        DECODED,
+        DECODED.replace("+ e", "+ e.detach()"),
+        COUNTS,
+        "by detach()",
+        weights="none",
+    ),
+    mutant(
+        "no-gradient",
+        "logits run under no_grad",
+        "    def logits(self, x: torch.Tensor)",
+        "    @torch.no_grad()\n    def logits(self, x: torch.Tensor)",
+        COUNTS,
+        "is something under no_grad?",
+        weights="none",
     ),
     Mutant(
         "twenty-steps",

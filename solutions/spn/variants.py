@@ -106,4 +106,30 @@ VARIANTS = (
         ),
         weights="reference",
     ),
+    Variant(
+        "slow-and-single",
+        "spn",
+        "every slice of every picture asked alone; biases in a list, which begin at zero; densities in double precision",
+        (
+            (
+                LOGITS,
+                "s = slices(x, self.S)\n"
+                "        at = torch.arange(self.S**2).unsqueeze(1)\n"
+                "        each = [[self.decode(one[None, k], self.embed(one[None], at[k])) for k in range(len(at))] for one in s]\n"
+                "        return merge(torch.cat([torch.stack(row, dim=1) for row in each]), self.S)",
+            ),
+            (
+                "self.bias = nn.Parameter(0.1 * torch.randn(S * S, width, H // S, W // S))",
+                "zeros = [torch.zeros(width, H // S, W // S) for _ in range(S * S)]\n"
+                "        self.bias = nn.ParameterList([nn.Parameter(zero) for zero in zeros])",
+            ),
+            ("+ self.bias[k]", "+ torch.stack(list(self.bias))[k]"),
+            (
+                Body("SPN.log_prob"),
+                "        log_p = self.logits(x).double().log_softmax(dim=-1)\n"
+                "        return torch.take_along_dim(log_p, x[..., None], dim=-1).flatten(1).sum(dim=1).float()\n",
+            ),
+        ),
+        weights="none",
+    ),
 )

@@ -128,4 +128,22 @@ VARIANTS = (
         ),
         weights="reference",
     ),
+    Variant(
+        "four-matrices",
+        "video_transformer",
+        "maps without biases in one list, a vector for every place in one table",
+        (
+            (
+                "self.ask, self.tell, self.out = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)",
+                "self.maps = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(4))",
+            ),
+            (
+                "q, (k, v) = self.ask(h), self.tell(told).chunk(2, dim=-1)",
+                "q, k, v = (of(z) for of, z in zip(self.maps, (h, told, told)))",
+            ),
+            ("return self.out(join(", "return self.maps[3](join("),
+            ("sides = (t, 1, 1), (1, h, 1), (1, 1, w)", "sides = ((t, h, w),)"),
+        ),
+        weights="none",
+    ),
 )

@@ -110,4 +110,65 @@ VARIANTS = (
             ALONE,
         ),
     ),
+    Variant(
+        "rows-and-columns",
+        "vpn",
+        "a bias for each row and one for each column; one logit a pixel; the state is kept while frames are drawn",
+        (
+            (
+                "self.place = nn.Parameter(0.1 * torch.randn(width, H, W))",
+                "self.rows, self.columns = nn.Parameter(torch.zeros(width, H, 1)), nn.Parameter(torch.zeros(width, 1, W))",
+            ),
+            (
+                "self.told(s) + self.place",
+                "self.told(s) + self.rows + self.columns",
+            ),
+            (
+                "self.head = nn.Sequential(nn.ReLU(), nn.Conv2d(width, levels, 1))",
+                "self.head = nn.Sequential(nn.ReLU(), nn.Conv2d(width, levels - 1, 1))",
+            ),
+            (
+                "return self.head(self.blocks(h)).movedim(1, -1)[:, None]",
+                "z = self.head(self.blocks(h))\n"
+                "        return torch.cat([torch.zeros_like(z[:, :1]), z], dim=1).movedim(1, -1)[:, None]",
+            ),
+            (
+                Body("VPN.go_on"),
+                "        (B, K), (T, _, H, W) = x.shape[:2], self.shape\n"
+                "        every = torch.zeros(B, T, 1, H, W, dtype=torch.long)\n"
+                "        every[:, :K] = x\n"
+                "        h = c = torch.zeros(B, self.width, H, W)\n"
+                "        for t in range(T):\n"
+                "            for i in range(H * W if t >= K else 0):\n"
+                "                p = self.decode(every[:, t], h).reshape(B, H * W, -1)[:, i].softmax(dim=-1)\n"
+                "                every[:, t].view(B, -1)[:, i] = torch.multinomial(p, 1).squeeze(1)\n"
+                "            if self.time:\n"
+                "                h, c = self.lstm(self.encode(every[:, t : t + 1])[:, 0], h, c)\n"
+                "        return every\n",
+            ),
+        ),
+        weights="none",
+    ),
+    Variant(
+        "normed-and-silent",
+        "vpn",
+        "a batch norm in the encoder, a state that begins by saying nothing, and weights as length and direction",
+        (
+            (
+                "nn.Conv2d(2, width, 5, padding=2), Residual",
+                "nn.Conv2d(2, width, 5, padding=2), nn.BatchNorm2d(width), Residual",
+            ),
+            (
+                "self.told = nn.Conv2d(width, width, 3, padding=1)",
+                "self.told = nn.Conv2d(width, width, 3, padding=1)\n        nn.init.zeros_(self.told.weight)",
+            ),
+            (
+                "self.head = nn.Sequential(nn.ReLU(), nn.Conv2d(width, levels, 1))",
+                "self.head = nn.Sequential(\n"
+                "            nn.ReLU(), nn.utils.parametrizations.weight_norm(nn.Conv2d(width, levels, 1))\n"
+                "        )",
+            ),
+        ),
+        weights="none",
+    ),
 )

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from autograder.checks import Recipe, hint, points, require
+from autograder.checks import Recipe, hint, points, require, require_too
 from autograder.families import codes, wholes
 from autograder.families.autoregressive import STRONG, Conditionals
 from autograder.families.codes import Quantizer
 from autograder.families.latent import several
-from autograder.properties import autoregressive, discrete, latent
+from autograder.properties import autoregressive, discrete, latent, parameters
 from autograder.properties.adversarial import combined
 from autograder.properties.autoregressive import MOVED
 from autograder.properties.finding import Finding
@@ -19,6 +19,9 @@ WORDS, DIMS = 5, 3  # of a small quantizer
 LEVELS, S = 2, 2  # of small models; of these, as many codes as levels
 # Small shapes: 2 × 4 pixels and two codes to enumerate, 4 × 4 and four codes to look for what is not seen.
 TINY, WIDE, TALL = (1, 2, 4), (1, 4, 4), (1, 8, 4)
+SQUARE = (1, 8, 8)  # of 4 × 4 codes
+MEADOW, REACH = (11, 12), 4  # a grid whose middle is as far from all edges as a first layer and a block reach
+NETWORKS = 3  # that must see everything together
 COUNT = 1500  # draws of a small model
 IMPOSSIBLE = -1e4  # the logit of a level that only the codes have, or only the pixels
 ENOUGH = 200  # pictures whose codes are read
@@ -98,6 +101,11 @@ def small(
     """A small hierarchy with random weights."""
     size = dict(shape=list(shape), levels=levels, S=S, codes=levels, dims=DIMS, width=width, depth=depth)
     return joint(student.new("HierarchicalAR", seed=seed, **size, **strength), shape, levels, levels, S)
+
+
+def hierarchy(student, seed: int, **options) -> Handle:
+    """The student's own object in `small`."""
+    return small(student, seed, **options).handle.handle  # type: ignore[attr-defined]  # it is that of a Joint
 
 
 def quantizer(student, seed: int) -> Quantizer:
@@ -232,7 +240,47 @@ def test_the_auxiliary_decoder_sees_codes_and_what_is_around(student, seed):
         require(Finding(float(told.all()), measured, required))
 
 
-@points(0.75, "Codes are of the whole picture, the loss of what is hidden")
+@points(0.25, "The encoder sees its own tile, all of it")
+@hint(
+    "vectors(x): hide(x, hidden, levels) with hidden false everywhere, a convolution of S × S pixels with stride S, "
+    "relu, and one of 1 × 1: of each tile a vector that hangs on all its pixels and on no other."
+)
+def test_the_encoder_sees_its_own_tile_all_of_it(student, seed):
+    seen, bends = np.zeros((3, 2, 6, 4), dtype=bool), False
+    for network in range(NETWORKS):
+        made = SmallCoder(student, seed + network)
+        base, of = made.vectors(made.x), {}
+        for i, j in np.ndindex(6, 4):
+            of[i, j] = made.vectors(changed(made, (i, j))) - base
+            seen[:, :, i, j] |= (np.abs(of[i, j]) > MOVED).any(axis=(0, 1))
+        for i, j in np.ndindex(6, 2):
+            both = made.vectors(changed(made, (i, 2 * j), (i, 2 * j + 1))) - base
+            bends |= bool(np.abs(both - of[i, 2 * j] - of[i, 2 * j + 1]).max() > MOVED)
+    own = np.zeros_like(seen)
+    for a, b in np.ndindex(3, 2):
+        own[a, b, 2 * a : 2 * a + 2, 2 * b : 2 * b + 2] = True
+    required = "all of its own tile, and nothing else"
+    misses, other = int((own & ~seen).sum()), int((seen & ~own).sum())
+    measured = (
+        "no vector moves with any pixel" if not seen.any()
+        else f"vectors do not move with {misses} of {own.sum()} pixels of their tiles" if misses
+        else "a vector moves with pixels of other tiles" if other
+        else "each vector sees its own tile"
+    )  # fmt: skip
+    require(Finding(float(not misses and not other), measured, required))
+    slip = "Between the two convolutions stands relu: without it the encoder is one linear layer."
+    require_too(Finding(float(bends), "the encoder is linear", "an encoder that bends", slip=slip))
+
+
+def changed(made: SmallCoder, *pixels: tuple[int, int]) -> np.ndarray:
+    """The coder's pictures with other levels at these pixels."""
+    x = made.x.copy()
+    for i, j in pixels:
+        x[:, :, i, j] = (x[:, :, i, j] + 1) % made.levels
+    return x
+
+
+@points(0.5, "Codes are of the whole picture, the loss of what is hidden")
 @hint(
     "losses(x, hidden): z_q is of vectors(x), of the picture before anything is hidden; the prediction's loss is the "
     "mean of −log p over the hidden pixels, and only these, by predict(z_q, x, hidden)."
@@ -248,7 +296,7 @@ def test_codes_are_of_the_whole_picture_the_loss_of_what_is_hidden(student, seed
     require(latent.same_arrays(made.losses()[0], wanted, "the prediction’s loss", required))
 
 
-@points(0.75, "The auxiliary decoder’s loss trains the encoder")
+@points(0.5, "The auxiliary decoder’s loss trains the encoder")
 @hint(
     "The prediction’s loss moves the auxiliary decoder and, through the straight-through z_q, the encoder; the "
     "codebook moves by its own loss only, and commitment moves the encoder."
@@ -277,7 +325,7 @@ def test_the_auxiliary_decoders_loss_trains_the_encoder(student, seed):
 )
 def test_no_other_loss_reaches_the_encoder(student, seed):
     required = "the coder stays as it is; the prior and the decoder move"
-    made = small(student, seed, shape=WIDE).handle.handle
+    made = hierarchy(student, seed, shape=WIDE)
     x = np.random.default_rng(seed).integers(LEVELS, size=(6, *WIDE))
     grads = made.gradient("bound", x, wrt="parameters")
     got = sorted(key for key, grad in grads.items() if moved(grad))
@@ -287,6 +335,59 @@ def test_no_other_loss_reaches_the_encoder(student, seed):
     for part in ("prior.", "decoder."):
         found = any(key.startswith(part) for key in got)
         require(Finding(float(found), f"the bound {'moves' if found else 'does not move'} the {part[:-1]}", required))
+
+
+@points(0.25, "What the decoder is told")
+@hint(
+    "spread(k): the embedding's vectors on the grid of tiles, a 3 × 3 convolution and a transposed one with stride S: "
+    "a pixel is told of its own tile's code and of the eight around. Both models add a bias of their own for each "
+    "place."
+)
+def test_what_the_decoder_is_told(student, seed):
+    told = np.zeros((4, 4, 4, 4), dtype=bool)  # tile of the pixel, tile of the code
+    for network in range(NETWORKS):
+        made = hierarchy(student, seed + network, shape=SQUARE)
+        k = np.random.default_rng(seed + network).integers(LEVELS, size=(1, 4, 4))
+        others = np.repeat(k, 16, axis=0).reshape(16, 16)
+        others[np.arange(16), np.arange(16)] = 1 - others[np.arange(16), np.arange(16)]
+        every = np.concatenate([k, others.reshape(16, 4, 4)])
+        e = expect(made.call("spread", every), (17, 8, 8, 8), "HierarchicalAR(…).spread(k)")
+        by_tile = (np.abs(e[1:] - e[0]) > MOVED).reshape(4, 4, 8, 4, 2, 4, 2).any(axis=(2, 4, 6))
+        told |= by_tile.transpose(2, 3, 0, 1)
+    a, b, c, d = np.indices(told.shape)
+    wrong = np.argwhere(told != ((abs(a - c) <= 1) & (abs(b - d) <= 1)))
+    measured = "each pixel is told of its tile’s code and of those around"
+    if len(wrong):
+        row, column, *code = (int(n) + 1 for n in wrong[0])
+        is_ = "is" if told[tuple(wrong[0])] else "is not"
+        measured = f"the tile at row {row}, column {column} {is_} told of the code at row {code[0]}, column {code[1]}"
+    require(Finding(float(not len(wrong)), measured, "its own code, and the eight around"))
+    require_too(all_layers_count(student, seed))
+    require_too(places_have_a_bias(student, seed))
+
+
+def all_layers_count(student, seed: int) -> Finding:
+    """Of prior, decoder and what stands between: all but the coder, which no loss of the pixels reaches."""
+    rng = np.random.default_rng(seed)
+    x, k = rng.integers(LEVELS, size=(6, *SQUARE)), rng.integers(LEVELS, size=(6, 4, 4))
+    made = [hierarchy(student, seed + n, shape=SQUARE) for n in range(NETWORKS)]
+    less = hierarchy(student, seed, shape=SQUARE, perturb=0.5)
+    names = parameters.trainable(less.parameters(), made[0].parameters())
+    gradients = [of.gradient("log_prob", x, k, wrt="parameters") for of in made]
+    return parameters.are_all_used(gradients, {n for n in names if not n.startswith("coder.")}, "log_prob")
+
+
+def places_have_a_bias(student, seed: int) -> Finding:
+    """Far from all edges, in an even grid, places differ by their bias alone."""
+    middle = np.s_[:, REACH:, REACH:-REACH]
+    even, ok = np.zeros((1, *MEADOW), dtype=np.int64), False
+    for network in range(NETWORKS):  # in one of which relus are open
+        made = student.new("Causal", list(MEADOW), levels=LEVELS, width=8, depth=1, seed=seed + network)
+        logits = expect(made.call("logits", even), (1, *MEADOW, LEVELS), "Causal(…).logits(v)")[middle]
+        ok |= float(np.ptp(logits, axis=(0, 1, 2)).max()) > MOVED
+    slip = "Besides e stands a bias for each place, nn.Parameter(…) of shape (width, H, W), not one for all."
+    measured = "places differ" if ok else "far from the edges all places are the same"
+    return Finding(float(ok), measured, "a bias for each place", slip="" if ok else slip)
 
 
 test_each_code_and_pixel_depends_only_on_earlier_ones = suite.causal(

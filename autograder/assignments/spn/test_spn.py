@@ -1,11 +1,14 @@
 """Exercise E7: slices and back, a network of one slice that is told all earlier ones, and the rest drawn from some."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from autograder.checks import Recipe, hint, points, require
+from autograder.checks import Recipe, hint, points, require, require_too
+from autograder.families import gradients as trained_by
 from autograder.families import wholes
 from autograder.families.autoregressive import STRONG, Conditionals, sharpest
-from autograder.properties import autoregressive, discrete
+from autograder.properties import autoregressive, discrete, reach
 from autograder.properties.autoregressive import MOVED
 from autograder.properties.finding import Finding
 from autograder.student import expect, whole
@@ -13,10 +16,17 @@ from deepul_utils import pictures
 
 DATA = pictures.get("corners")
 LEVELS, S = 2, 2
-# Small shapes: 2 × 4 to enumerate, slices of 1 × 2; 4 × 4, slices of 2 × 2, to look for what is not seen, and to
-# enumerate once; 4 × 6 to look for more; 3 × 3 to enumerate as one slice, which has rows and columns; and 6 × 6,
-# to enumerate the last slice.
+# Small shapes: 2 × 4 to enumerate, slices of 1 × 2; 4 × 4, slices of 2 × 2, to look for what is not seen; 4 × 6 to
+# look for more; 3 × 3 to enumerate as one slice, which has rows and columns; 6 × 6, to enumerate the last slice; and
+# 16 × 16, whose slices of 8 × 8 have room for a kernel of 7 × 7.
 TINY, SQUARE, WIDE, TALL, ONE, LARGE = (1, 2, 4), (1, 4, 4), (1, 4, 6), (1, 6, 4), (1, 3, 3), (1, 6, 6)
+ROOM = (1, 16, 16)
+HIGH = (1, 4, 2)  # slices of 2 × 1, to enumerate
+FAR, MOST = 1e4, 100.0  # e this large: what the own slice adds to it stays as it is, to a factor that is no more
+APART = 1e-2  # random networks are so far from a linear embedding, and from places that have one bias, and more
+# Many relus have their kinks within longer steps; those that are left move a derivative by hundredths of it, and what
+# is cut off is a large part.
+FINE, SHUT = (2e-5, 1e-7), 0.1
 KNOWN = 2  # slices that are given, where the others are drawn
 COUNT = 1500  # draws of a small model
 
@@ -131,7 +141,7 @@ def test_a_slice_is_told_those_before_it(student, seed):
         require(Finding(float(off <= MOVED), measured, "slices l < k, and ones for them"))
 
 
-@points(1, "The embedding sees earlier slices, whole")
+@points(0.75, "The embedding sees earlier slices, whole")
 @hint(
     "embed(s, k) is made of told(…) for slice k: every place sees every pixel of the slices l < k, in all directions, "
     "so its convolutions are not masked; and nothing of slice k and those after it."
@@ -158,7 +168,74 @@ def test_the_embedding_sees_earlier_slices_whole(student, seed):
             require(Finding(0.0, f"what slice {k} is told moves with slice {slot}", required))
         if slot < k and not seen.all():
             require(Finding(0.0, f"what slice {k} is told sees {seen.mean():.0%} of slice {slot}", required))
+    require_too(embeds_by_relu(small(student, seed, shape=ROOM).handle, seed))
     require(Finding(1.0, "every slice is told all before it, as a whole", required))
+
+
+def embeds_by_relu(model, seed: int) -> Finding:
+    """What embed gives for a picture and for its negative has a sum that hangs on it: a linear layer’s would not."""
+    s = np.random.default_rng(seed).integers(LEVELS, size=(8, S * S, 8, 8))
+    k = np.full(len(s), S * S - 1)
+    both = expect(model.call("embed", s, k), (8, 8, 8, 8), "SPN(…).embed(s, k)") + model.call("embed", 1 - s, k)
+    moved = float(np.abs(both - both[:1]).max())
+    slip = "Between the two convolutions of the embedding stands relu: without it they are no more than one of 9 × 9."
+    return _found(moved > APART, "the embedding is linear in the pixels", "convolution, relu, convolution", slip)
+
+
+def _found(ok: bool, measured: str, required: str, slip: str) -> Finding:
+    return Finding(float(ok), measured, required, slip="" if ok else slip)
+
+
+@points(0.25, "All of the network counts")
+@hint(
+    "e is a convolution 7 × 7, relu, a convolution 3 × 3, and a bias for each slice and place; it is added to a masked "
+    "7 × 7 convolution of the slice itself, then come `depth` residual blocks. All of these are trained: no gradient "
+    "is cut anywhere."
+)
+def test_all_of_the_network_counts(student, seed):
+    rng, w, depth, h, n = np.random.default_rng(seed), 16, 2, ROOM[1] // S, S * S
+    model = small(student, seed, shape=ROOM, width=w, depth=depth, precise=True)
+    s = rng.integers(LEVELS, size=(2, n, h, h))
+    e = expect(model.handle.call("embed", s[:1], np.zeros(1, dtype=np.int64)), (1, w, h, h), "SPN(…).embed(s, k)")
+    inner = e[..., 1:-1, 1:-1]  # at a side, zeros around what is told may be seen
+    apart = float(np.abs(inner - inner[..., :1, :1]).max())
+    slip = (
+        "self.bias has a number for each slice, channel and place: (S², width, H/S, W/S), and slice k is told its own."
+    )
+    measured = f"what the first slice, which is told nothing, is given differs by {apart:.2g} from place to place"
+    require_too(_found(apart > APART, measured, "a bias for each place", slip))
+    for found in adds_before_the_blocks(model.handle, s[:, 0], rng.normal(size=(2, w, h, h))):
+        require_too(found)
+    x = rng.integers(LEVELS, size=(16, *ROOM))
+    read = 2 * (n - 1) * w * 49 + 9 * w**2  # nobody is told the last slice
+    number = read + n * w * h**2 + 2 * w * 24 + depth * (5 + 1) * w**2 + w * LEVELS
+    slip = "A convolution, a residual block or the biases are missing, smaller, or made and not called."
+    made_of = "all kernels, and a bias for each slice and place"
+    several = [small(student, seed + k, shape=ROOM, width=w, depth=depth, biases=0.1, precise=True) for k in range(4)]
+    gradients = [one.handle.gradient("log_prob", x, wrt="parameters") for one in several]
+    require_too(reach.reaches(reach.in_any(gradients), number, "SPN((1, 16, 16), 2)", made_of, slip))
+    require(trained_by.told(model.handle, x[:8], seed=seed, steps=FINE, within=SHUT))
+
+
+def adds_before_the_blocks(model, own: np.ndarray, e: np.ndarray) -> Iterator[Finding]:
+    """decode adds e to what it makes of the slice itself, and only then come the blocks, which see other places."""
+    what, shape = "SPN(…).decode(own, e)", (2, *own.shape[1:], LEVELS)
+
+    def moved(other: np.ndarray, size: float) -> float:
+        first, second = (expect(model.call("decode", of, size * e), shape, what) for of in (own, other))
+        return float(np.abs(first - second).max())
+
+    times = moved(1 - own, FAR) / max(moved(1 - own, 1.0), 1e-30)
+    measured = f"with e {FAR:g} times as large the own slice moves logits {times:.3g} times as far"
+    slip = "e is added to the convolution of the own slice: it multiplies nothing."
+    yield _found(times < MOST, measured, "about as far", slip)
+    changed = e.copy()
+    changed[:, :, 0, 0] += 1
+    before, after = model.call("decode", own, e), model.call("decode", own, changed)
+    later = float(np.abs(after - before)[:, 0, 1].max())
+    measured = f"what e says of the first pixel moves the logits of the second by {later:.2g}"
+    slip = "e is added before the residual blocks, which then see it at the pixels before, too."
+    yield _found(later > MOVED, measured, "it does: the blocks see it", slip)
 
 
 @points(0.5, "The order is strict, and by slices")
@@ -218,8 +295,11 @@ test_log_density_is_the_sum_of_the_conditionals = suite.chain_rule(
 test_exact_for_images_that_are_hardly_possible = suite.exact_far(0.25)
 test_probabilities_sum_to_one = suite.sums_to_one(
     0.5,
-    "Over all 65,536 pictures of 4 × 4 pixels p sums to one: log_prob is summed over the pixels, not averaged.",
-    models=lambda student, seed: (small(student, seed), small(student, seed + 1, shape=SQUARE, width=4)),
+    "Over all pictures of eight or nine pixels p sums to one: log_prob is summed over the pixels, not averaged.",
+    models=lambda student, seed: (
+        *(small(student, seed + k, shape=shape) for k, shape in enumerate((TINY, HIGH))),
+        small(student, seed + 2, shape=ONE, side=1),
+    ),
 )
 test_samples_follow_the_density = suite.samples(
     0.5,

@@ -1,12 +1,16 @@
 """Exercise E9: slices and blocks of a video, attention inside of blocks, and what layers of them see."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from autograder.checks import Recipe, hint, points, require
+from autograder.checks import Recipe, hint, points, require, require_too
 from autograder.families import autoregressive as family
+from autograder.families import gradients as trained_by
 from autograder.families import wholes
 from autograder.families.autoregressive import Conditionals
-from autograder.properties import autoregressive
+from autograder.families.besides import besides
+from autograder.properties import autoregressive, reach
 from autograder.properties.autoregressive import MOVED
 from autograder.properties.finding import Finding
 from autograder.student import StudentCodeError, expect
@@ -16,6 +20,11 @@ DATA = videos.get("bounce1", length=3)
 SAME = 1e-4  # of numbers of order one in float32
 LOW = 300.0  # of questions and keys that point away from each other: their scores are below −10⁴
 COUNT = 1500  # draws of a small model
+WIDTH, MANY = 8, 100  # of a layer that is asked how many weights it has, and by so many videos
+NETWORKS = 4  # in one of them a relu is open
+# In double precision, of weights that a softmax gives: nothing, and what shows.
+EXACT, SHOWS = 1e-4, 1e-3
+FINE, SHUT = (2e-5, 1e-7), 0.1  # steps between the kinks of relus, and how much of a derivative these may take
 Triple = tuple[int, int, int]
 
 # The trained model's slices; and small ones: 2 × 2 × 2 to enumerate, slices of 2 × 2 × 1; 2 × 2 × 4 with slices of
@@ -292,6 +301,67 @@ def test_blocks_see_themselves_only(student, seed):
         if strict:
             wanted &= np.tri(len(wanted), k=-1, dtype=bool)
         require(sees_exactly(moved, wanted, f"blocks of {block}{', strict' if strict else ''}"))
+    for found in asks_and_tells(student, seed):
+        require_too(found)
+
+
+def asks_and_tells(student, seed: int) -> Iterator[Finding]:
+    """Questions are of h, keys of what is told; near places have biases of their own; four matrices are in use."""
+    size, rng = (2, 2, 2), np.random.default_rng(seed)
+    N = int(np.prod(size))
+    layer = student.new("BlockAttention", WIDTH, 2, list(size), False, seed=seed, precise=True)
+    h, told = rng.normal(0, 0.3, size=(2, N, WIDTH))
+
+    def weights(h: np.ndarray, told: np.ndarray) -> np.ndarray:
+        _, w = pair(
+            layer.call("forward", *(z.reshape(1, *size, WIDTH) for z in (h, told))), "BlockAttention(…)(h, told)"
+        )
+        return np.log(expect(w, (1, 1, 2, N, N), "w of BlockAttention(…)(h, told)")[0, 0] + 1e-30)
+
+    def relative(w: np.ndarray, j: int) -> np.ndarray:
+        """Without column j, up to a constant in each row: what a key that is told elsewhere does not touch."""
+        others = np.delete(w, j, axis=-1)
+        return others - others.mean(axis=-1, keepdims=True)
+
+    w, j = weights(h, told), N // 2
+    moved = [z.copy() for z in (h, told)]
+    for z in moved:
+        z[j] += 1
+    asked, said = weights(moved[0], told), weights(h, moved[1])
+    of_others = float(np.abs(np.delete(asked - w, j, axis=1)).max())
+    slip = "Keys are of what is told, and h asks: with keys of h, what is told has no part in who is asked."
+    yield _found(
+        of_others <= EXACT, f"with h at one place, scores of others move by {of_others:.2g}", "its own row", slip
+    )
+    of_others = float(np.abs(relative(said, j) - relative(w, j)).max())
+    slip = "Questions are of h, and not of what is told: in the decoder they would see the pixel itself."
+    yield _found(
+        of_others <= EXACT, f"with what one place tells, scores of others move by {of_others:.2g}", "its own", slip
+    )
+    for which, changed in (("h", asked), ("what is told", said)):
+        off = float(np.abs(changed - w).max())
+        yield _found(off > SHOWS, f"scores move by {off:.2g} with {which}", "q is of h, k of what is told", "")
+    apart = float(np.abs(w[0] - w[1]).max())
+    yield _found(apart > SHOWS, f"weights of two heads differ by {apart:.2g}", "each head asks for itself", "")
+    flat = weights(np.zeros_like(h) + h[:1], np.zeros_like(told) + told[:1])
+    apart = float(np.ptp(flat, axis=-1).max())
+    slip = "Where all places say the same, the bias alone tells near ones from far ones: self.near() goes to attention."
+    yield _found(
+        apart > SHOWS, f"without anything else to go by, scores differ by {apart:.2g}", "a bias by nearness", slip
+    )
+    apart = float(np.abs(flat[0] - flat[1]).max())
+    slip = "Nearness has numbers for each head: (heads, p, p)."
+    yield _found(apart > SHOWS, f"biases of two heads differ by {apart:.2g}", "a bias for each head", slip)
+    one = student.new("BlockAttention", WIDTH, 1, list(size), False, seed=seed, precise=True)
+    x, y, cotangent = rng.normal(size=(3, MANY, *size, WIDTH))
+    gradients = one.gradient("forward", x, y, wrt="parameters", output=0, cotangent=cotangent)
+    slip = "A map of questions, keys, values or of what comes out is missing, is made and not called, or is another."
+    made_of = "questions, keys, values and what comes out, W × W each"
+    yield reach.reaches(gradients, 4 * WIDTH**2, f"BlockAttention({WIDTH}, 1, …)", made_of, slip)
+
+
+def _found(ok: bool, measured: str, required: str, slip: str) -> Finding:
+    return Finding(float(ok), measured, required, slip="" if ok else slip)
 
 
 def sees_exactly(moved: np.ndarray, wanted: np.ndarray, what: str, required: str = "its block, in order") -> Finding:
@@ -423,7 +493,31 @@ test_no_blind_spot = suite.no_blind_spot(
     "what h begins with, and is x told in every layer?",
     networks=4,
 )
-test_every_layer_has_weights_of_its_own = suite.own_layers(0.25)
+LAYERS = ((2, 2, 2), (2, 2, 1))  # of encoder and decoder each
+
+
+def all_counts(student, seed: int) -> Iterator[Finding]:
+    """Every layer of encoder and decoder is in use, and trained, and each side has places."""
+    size = dict(shape=(4, 1, 4, 4), by=(2, 2, 2), read=LAYERS, blocks=LAYERS, width=2 * WIDTH, heads=1)
+    models = [small(student, seed + k, **size, biases=0.1, precise=True) for k in range(NETWORKS)]
+    n, W = 8, 2 * WIDTH
+    s = np.random.default_rng(seed).integers(2, size=(1, n, 2, 2, 2))
+    e = models[0].handle.call("embed", s, np.zeros(1, dtype=np.int64))
+    e = expect(e, (1, 2, 2, 2, W), "VideoTransformer(…).embed(s, k)")[0]
+    for axis, side in enumerate(("time", "rows", "columns")):
+        off = float(np.abs(np.diff(e, axis=axis)).max())
+        slip = "Places are told in all three directions: a vector for each t, each row and each column of a slice."
+        yield _found(off > MOVED, f"what the first slice is told differs by {off:.2g} along {side}", "places", slip)
+    x = np.random.default_rng(seed).integers(2, size=(4, *size["shape"]))
+    gradients = [model.handle.gradient("log_prob", x, wrt="parameters") for model in models]
+    slip = "A layer of encoder or decoder is made and not called, is in a plain list, or misses a part."
+    made_of = "eight matrices of W × W in each layer of encoder and decoder"
+    number = 2 * len(LAYERS) * 8 * W**2
+    yield reach.reaches(reach.in_any(gradients), number, "four layers", made_of, slip)
+    yield trained_by.told(models[0].handle, x, seed=seed, steps=FINE, within=SHUT)
+
+
+test_every_layer_has_weights_of_its_own = besides(suite.own_layers(0.25), all_counts)
 test_every_example_for_itself = suite.every_example(0.25)
 test_called_with_one_example = suite.one_example(0.25)
 test_log_density_is_the_sum_of_the_conditionals = suite.chain_rule(

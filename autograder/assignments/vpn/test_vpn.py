@@ -1,11 +1,15 @@
 """Exercise E6: frames folded into a batch, a convolutional LSTM over them, and a decoder that is told its state."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from autograder.checks import Recipe, hint, points, require
+from autograder.checks import Recipe, hint, points, require, require_too
+from autograder.families import autoregressive as family
 from autograder.families import wholes
 from autograder.families.autoregressive import STRONG, Conditionals
-from autograder.properties import discrete
+from autograder.families.besides import besides, gradients, unused
+from autograder.properties import discrete, used
 from autograder.properties.autoregressive import MOVED
 from autograder.properties.finding import Finding
 from autograder.student import Handle, expect, whole
@@ -20,6 +24,11 @@ FAR = 1e4  # here a gate is open or shut
 OPEN = 0.5
 NETWORKS = 4  # in a single one a path may be shut by chance
 COUNT = 3000  # draws of a small model
+LARGE = 8.0  # the size of random weights whose logits are large
+DEEPER, USED = 3, 5  # depth, and networks in none of which a weight does anything: a ReLU may be shut in one
+AROUND = 3  # places away that a code sees: 2 by a 5 × 5 convolution, and 1 by the residual block
+ABOVE = 5  # rows above that an output sees: 4 by a 9 × 9 convolution, and 1 by a residual block
+ALIKE = 16  # the side of a frame in whose middle, with one residual block, no wall is seen
 VIDEOS = 6  # of which the trained model is asked by its parts
 
 
@@ -75,8 +84,8 @@ def test_frames_become_a_batch_and_videos_again(student, seed):
 class Cell:
     """A student's ConvLSTM with random weights, and inputs for it."""
 
-    def __init__(self, student, seed: int, B: int = 3, H: int = 5, W: int = 6):
-        self.handle: Handle = student.new("ConvLSTM", 2, 3, seed=seed)
+    def __init__(self, student, seed: int, B: int = 3, H: int = 5, W: int = 6, kernel: tuple[int, ...] = ()):
+        self.handle: Handle = student.new("ConvLSTM", 2, 3, *kernel, seed=seed)
         rng = np.random.default_rng(seed)
         self.x, self.h, self.c = (rng.normal(size=(B, n, H, W)).astype(np.float32) for n in (2, 3, 3))
 
@@ -154,20 +163,25 @@ def apart(name: str, gate: np.ndarray, other: str, another: np.ndarray) -> Findi
     "there and at its neighbours, and not the memory c of other places."
 )
 def test_the_gates_look_at_frame_and_state_around(student, seed):
-    cell = Cell(student, seed, B=1)
+    for name in ("x", "h", "c"):
+        require(looks_around(Cell(student, seed, B=1), name, 0 if name == "c" else 1))
+    require_too(looks_around(Cell(student, seed, B=1, kernel=(5,)), "x", 2, " with kernel 5"))
+
+
+def looks_around(cell: Cell, name: str, reach: int, of: str = "") -> Finding:
+    """c′ at the place (2, 3) moves with this argument at the places that are so far away at most, and no others."""
     H, W = cell.x.shape[2:]
     near = np.maximum(*np.abs(np.indices((H, W)) - np.array([2, 3])[:, None, None]))  # rings around the place (2, 3)
     given = {"x": cell.x, "h": cell.h, "c": cell.c}
     base = cell.step(**given)[1]
-    for name, reach in (("x", 1), ("h", 1), ("c", 0)):
-        queries = np.repeat(given[name], H * W, axis=0)
-        places = np.arange(H * W)
-        queries.reshape(H * W, -1, H * W)[places, :, places] += 1
-        others = {key: np.repeat(v, H * W, axis=0) for key, v in given.items()} | {name: queries}
-        moved = (np.abs(cell.step(**others)[1] - base) > MOVED).any(axis=1)[:, 2, 3].reshape(H, W)
-        measured = f"c′ at a place sees {name} at {int(moved.sum())} places"
-        required = f"the {(2 * reach + 1) ** 2} places of {name} that are at most {reach} away"
-        require(Finding(float(np.array_equal(moved, near <= reach)), measured, required))
+    queries = np.repeat(given[name], H * W, axis=0)
+    places = np.arange(H * W)
+    queries.reshape(H * W, -1, H * W)[places, :, places] += 1
+    others = {key: np.repeat(v, H * W, axis=0) for key, v in given.items()} | {name: queries}
+    moved = (np.abs(cell.step(**others)[1] - base) > MOVED).any(axis=1)[:, 2, 3].reshape(H, W)
+    measured = f"c′ at a place sees {name} at {int(moved.sum())} places{of}"
+    required = f"the {(2 * reach + 1) ** 2} places of {name} that are at most {reach} away{of}"
+    return Finding(float(np.array_equal(moved, near <= reach)), measured, required)
 
 
 def codes(model: Conditionals, method: str, x: np.ndarray) -> np.ndarray:
@@ -212,6 +226,25 @@ def test_frames_are_encoded_by_themselves(student, seed):
     )
     first = corners(model, "encode", x)
     require(Finding(float(first), "a place is told by " + ("all around" if first else "one side"), "all around"))
+    require_too(sees_around(student, seed))
+
+
+def sees_around(student, seed: int) -> Finding:
+    """The code of the place in the middle moves with the pixels in the corners of a 7 × 7 frame, in some network."""
+    side = 2 * AROUND + 1
+    seen = np.zeros((2, 2), dtype=bool)
+    for network in range(NETWORKS):
+        model = small(student, seed + network, shape=(1, 1, side, side))
+        x = np.random.default_rng(seed + network).integers(LEVELS, size=(8, *model.shape))
+        base = codes(model, "encode", x)
+        for corner in np.ndindex(2, 2):
+            changed = x.copy()
+            changed[..., -corner[0], -corner[1]] ^= 1
+            off = np.abs(codes(model, "encode", changed) - base)[..., AROUND, AROUND]
+            seen[corner] |= bool((off > MOVED).any())
+    measured = f"a code is told of {int(seen.sum())} of the 4 pixels that are {AROUND} rows and columns away"
+    slip = "A 5 × 5 convolution sees 2 rows and columns around, and the residual block, not masked, one more."
+    return Finding(float(seen.all()), measured, "all four", slip="" if seen.all() else slip)
 
 
 def corners(model: Conditionals, method: str, x: np.ndarray) -> bool:
@@ -315,6 +348,44 @@ def test_a_frame_is_decoded_with_its_own_state(student, seed):
         here = here + told_here(model, x[:, 1], s[:, 1])
     told = float((here > 0).mean())
     require(Finding(float(told == 1), f"{told:.0%} of the pixels hang on the state at their place", "all of them"))
+    for found in reads_what_it_should(student, seed):
+        require_too(found)
+
+
+def reads_what_it_should(student, seed: int) -> Iterator[Finding]:
+    """A pixel is told of the state around it, of its frame far above and to the left, and of its place."""
+    states, frames, places = np.zeros((3, 3), dtype=bool), np.zeros(2, dtype=bool), False
+    for network in range(NETWORKS):
+        rng = np.random.default_rng(seed + network)
+        model = small(student, seed + network, shape=SQUARE)
+        frame, s = rng.integers(LEVELS, size=(5, 1, 3, 3)), rng.normal(size=(5, 8, 3, 3)).astype(np.float32)
+        base = decoded(model, frame, s)[:, 0, 1, 1]
+        for at in np.ndindex(3, 3):
+            changed = s.copy()
+            changed[:, :, *at] += 1
+            states[at] |= bool((np.abs(decoded(model, frame, changed)[:, 0, 1, 1] - base) > MOVED).any())
+        side = ABOVE + 1
+        model = small(student, seed + network, shape=(1, 1, side, side))
+        frame, s = rng.integers(LEVELS, size=(20, 1, side, side)), np.zeros((20, 8, side, side), dtype=np.float32)
+        base = decoded(model, frame, s)[:, 0, -1, -1]
+        for k, at in enumerate(((0, -1), (-1, 0))):
+            changed = frame.copy()
+            changed[:, 0, *at] ^= 1
+            frames[k] |= bool((np.abs(decoded(model, changed, s)[:, 0, -1, -1] - base) > MOVED).any())
+        model, far = small(student, seed + network, shape=(1, 1, ALIKE, ALIKE)), ABOVE + 1
+        zeros = np.zeros((1, 8, ALIKE, ALIKE), dtype=np.float32)
+        middle = decoded(model, np.zeros((1, 1, ALIKE, ALIKE), dtype=np.int64), zeros)[0, 0, far:-far, far:-far]
+        places |= bool(np.ptp(middle, axis=(0, 1)).max() > SAME)
+    slip = "Is the state read by a 3 × 3 convolution that is not masked?"
+    measured = f"a pixel hangs on the state at {int(states.sum())} of the 9 places around it"
+    yield Finding(float(states.all()), measured, "all nine", slip=slip)
+    ways = " or ".join(way for way, is_seen in zip(("above", "to the left"), frames, strict=True) if not is_seen)
+    measured = f"with one residual block a pixel does not see what is {ABOVE} places {ways}"
+    slip = "Is the masked convolution of the frame 9 × 9, and are the residual blocks called?"
+    yield Finding(float(frames.all()), measured, "4 by the 9 × 9 convolution, 1 by the block", slip=slip)
+    measured = "of an empty frame, logits are the same at all places that are far from the walls"
+    slip = "Add a bias for each channel and place, of shape (width, H, W): it tells where the walls are."
+    yield Finding(float(places), measured, "a bias for each place makes them others", slip=slip)
 
 
 def told_here(model: Conditionals, frame: np.ndarray, s: np.ndarray) -> np.ndarray:
@@ -357,13 +428,40 @@ test_no_blind_spot = suite.no_blind_spot(
     "convolution: is the state added, and is the decoder given the frame itself?",
     networks=NETWORKS,
 )
-test_every_layer_has_weights_of_its_own = suite.own_layers(0.25)
+IDLE = "The decoder has `depth` residual blocks: is each of them called, one after the other?"
+CUT_OFF = "Is there a detach() or a no_grad() on the way from {} to log_prob? Training has to go through the states."
+
+
+def all_is_trained(student, seed: int) -> Iterator[Finding]:
+    """Each residual block has a part in log_prob, whose gradient reaches what codes and states are computed with."""
+    models = [[small(student, seed + k, depth=depth) for k in range(USED)] for depth in (1, DEEPER)]
+    few, many = (unused(of, seed) for of in models)
+    yield used.none_is_left_out(few, many, f"{DEEPER - 1} residual blocks more", 8 * (DEEPER - 1), IDLE)
+    model = models[0][0]
+    x, outer = np.random.default_rng(seed).integers(LEVELS, size=(8, *TINY)), gradients(model, seed)
+    for method, what in (("encode", "the codes"), ("states", "the states")):
+        inner = model.handle.gradient(method, x, wrt="parameters")
+        yield used.is_trained_by(inner, outer, what, CUT_OFF.format(what))
+
+
+test_every_layer_has_weights_of_its_own = besides(suite.own_layers(0.25), all_is_trained)
 test_every_example_for_itself = suite.every_example(0.25)
 test_called_with_one_example = suite.one_example(0.25)
-test_log_density_is_the_sum_of_the_conditionals = suite.chain_rule(
-    0.5,
-    "log p(x) = Σ_t Σ_i log softmax(logits_{t,i})[x_{t,i}]: softmax over the levels, the one that x_{t,i} has, summed "
-    "over the pixels of all frames.",
+
+
+def unnormalised(student, seed: int) -> Iterator[Finding]:
+    """Logits of networks with large weights are no probabilities."""
+    models = [small(student, seed + k, perturb=LARGE) for k in range(NETWORKS)]
+    yield used.are_unnormalised(np.concatenate([model.logits(family.some_states(model)) for model in models]))
+
+
+test_log_density_is_the_sum_of_the_conditionals = besides(
+    suite.chain_rule(
+        0.5,
+        "log p(x) = Σ_t Σ_i log softmax(logits_{t,i})[x_{t,i}]: softmax over the levels, the one that x_{t,i} has, "
+        "summed over the pixels of all frames.",
+    ),
+    unnormalised,
 )
 test_exact_for_videos_that_are_hardly_possible = suite.exact_far(0.25)
 test_probabilities_sum_to_one = suite.sums_to_one(
