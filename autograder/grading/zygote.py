@@ -340,6 +340,7 @@ def listening_kernel(connection_file: Path, seed: int, home: Path = Path("/stude
     training.seed_everything(seed)
     from autograder.grading import kernel_side
 
+    assert app.context is not None, "it listens"
     requests = app.context.socket(zmq.DEALER)
     requests.bind(f"ipc://{app.ip}-{json.loads(connection_file.read_text())['requests_port']}")
     kernel_side.serve(app.kernel, training.session, requests)

@@ -26,7 +26,12 @@ def reached(gradients: Mapping[str, np.ndarray | None]) -> int:
 
 def in_any(gradients: Sequence[Mapping[str, np.ndarray | None]]) -> dict[str, np.ndarray]:
     """What has a gradient in any of several random networks of one shape: in a single one a relu shuts some units."""
-    return {k: np.sum([np.abs(g[k]) for g in gradients], axis=0) for k, v in gradients[0].items() if v is not None}
+    found: dict[str, np.ndarray] = {}
+    for of_one in gradients:
+        for name, g in of_one.items():
+            if g is not None:
+                found[name] = np.abs(g) + found.get(name, 0)
+    return found
 
 
 def reaches(gradients: Mapping[str, np.ndarray | None], number: int, of: str, made_of: str, slip: str) -> Finding:

@@ -498,9 +498,11 @@ LAYERS = ((2, 2, 2), (2, 2, 1))  # of encoder and decoder each
 
 def all_counts(student, seed: int) -> Iterator[Finding]:
     """Every layer of encoder and decoder is in use, and trained, and each side has places."""
-    size = dict(shape=(4, 1, 4, 4), by=(2, 2, 2), read=LAYERS, blocks=LAYERS, width=2 * WIDTH, heads=1)
-    models = [small(student, seed + k, **size, biases=0.1, precise=True) for k in range(NETWORKS)]
-    n, W = 8, 2 * WIDTH
+    shape, n, W = (4, 1, 4, 4), 8, 2 * WIDTH
+    models = [
+        small(student, seed + k, shape, (2, 2, 2), LAYERS, LAYERS, width=W, heads=1, biases=0.1, precise=True)
+        for k in range(NETWORKS)
+    ]
     s = np.random.default_rng(seed).integers(2, size=(1, n, 2, 2, 2))
     e = models[0].handle.call("embed", s, np.zeros(1, dtype=np.int64))
     e = expect(e, (1, 2, 2, 2, W), "VideoTransformer(…).embed(s, k)")[0]
@@ -508,7 +510,7 @@ def all_counts(student, seed: int) -> Iterator[Finding]:
         off = float(np.abs(np.diff(e, axis=axis)).max())
         slip = "Places are told in all three directions: a vector for each t, each row and each column of a slice."
         yield _found(off > MOVED, f"what the first slice is told differs by {off:.2g} along {side}", "places", slip)
-    x = np.random.default_rng(seed).integers(2, size=(4, *size["shape"]))
+    x = np.random.default_rng(seed).integers(2, size=(4, *shape))
     gradients = [model.handle.gradient("log_prob", x, wrt="parameters") for model in models]
     slip = "A layer of encoder or decoder is made and not called, is in a plain list, or misses a part."
     made_of = "eight matrices of W × W in each layer of encoder and decoder"
